@@ -125,8 +125,10 @@ class Conversation(StoredEntity):
         super().__init__(world, key, f"conversation/{key}")
         self.claimed = False
         """The key's kind and members are stored."""
-        self.members: tuple[str, ...] = ()
-        """Of a pair: stored, or about to be by the first message taken."""
+        self.foreign = False
+        """The key is stored as another kind's: nothing may happen here."""
+        self.pair: tuple[str, ...] = ()
+        """The two users: stored, or about to be by the first message taken."""
         self.states: dict[str, ConversationState] = {}
         """Of the key's conversations, as committed."""
         self.read_ahead: dict[tuple[str, str], int] = {}
@@ -148,22 +150,24 @@ class Conversation(StoredEntity):
         if state is None:
             return
         self.claimed = True
-        self.members = state.members
+        self.foreign = state.kind != self.KIND
+        self.pair = state.members
         self.states = dict(state.conversations)
         self._last_time = max((one.max_seq_time for one in self.states.values()), default=0)
-        if state.kind != self.KIND:
-            self.members = ("", "")  # nobody's: every message to this address disagrees with what is stored
 
     def max_seq(self, conversation_id: str) -> int:
         """The newest committed seq."""
         state = self.states.get(conversation_id)
         return state.max_seq if state else 0
 
+    def last_seq(self, conversation_id: str) -> int:
+        """The newest seq, those of the slice in the making included."""
+        return self._seqs.get(conversation_id) or self.max_seq(conversation_id)
+
     def next_seq(self, conversation_id: str) -> int:
         """The next seq of the slice in the making."""
-        seq = self._seqs.get(conversation_id) or self.max_seq(conversation_id)
-        self._seqs[conversation_id] = seq + 1
-        return seq + 1
+        seq = self._seqs[conversation_id] = self.last_seq(conversation_id) + 1
+        return seq
 
     def first_writes(self, conversation_id: str, message: sdkws_pb2.MsgData, is_chat: bool) -> list[Block]:
         """What goes before the first message of a conversation: the key's claim, its members' records."""
@@ -194,7 +198,7 @@ class Conversation(StoredEntity):
     def admit(self, command: SendMessage, sender: Address) -> None:
         """Check who may say what to whom, then `take` it; may wait for facts first."""
         pair = _pair_of(command.message)
-        self._check_members(pair)
+        self._check_pair(pair)
         if self._facts_fresh(pair):
             self._admit_pair(command, sender)
             return
@@ -204,13 +208,13 @@ class Conversation(StoredEntity):
         def then(facts: dict[str, PairFact]) -> None:
             self._facts, self._facts_stamp = facts, stamp
             self._facts_until = self.world.clock.now_ms() + int(self.world.settings.message.facts_ttl_s * 1000)
-            self._check_members(pair)
+            self._check_pair(pair)
             self._admit_pair(command, sender)
 
         self.read(self.world.store.pair_facts(*pair), then, command, sender)
 
-    def _check_members(self, pair: tuple[str, ...]) -> None:
-        if self.members and pair != self.members:
+    def _check_pair(self, pair: tuple[str, ...]) -> None:
+        if self.foreign or (self.pair and pair != self.pair):
             raise ArgsError("the conversation id belongs to others")
 
     def _facts_fresh(self, pair: tuple[str, ...]) -> bool:
@@ -266,7 +270,7 @@ class Conversation(StoredEntity):
             return
         if self._unanswered >= self.world.settings.message.sends_in_flight:
             raise MailboxFull("too many sends of this conversation wait for the store")
-        self.members = self.members or self.claim_members(message)
+        self.pair = self.pair or self.claim_members(message)
         if message.clientMsgID:
             self._taken[message.sendID, message.clientMsgID] = send
         self.decide(send)
