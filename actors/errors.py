@@ -5,7 +5,11 @@ GreenroomError                 500  ServerInternalError
 ├── ActorAbsent                500  ServerInternalError  retryable
 ├── AskTimeout                 500  ServerInternalError  retryable
 ├── MailboxFull                500  ServerInternalError  retryable
-└── Quarantined                500  ServerInternalError  retryable
+├── Quarantined                500  ServerInternalError  retryable
+├── WatchedUsersFull          1001  ArgsError
+├── TokenInvalid              1502  TokenInvalidError
+├── ConnectionsFull           1601  ConnOverMaxNumLimit  retryable
+└── ArgsMissing               1602  args err, need token, sendID, platformID
 """
 
 from __future__ import annotations
@@ -15,10 +19,14 @@ from typing import ClassVar
 __all__ = [
     "ActorAbsent",
     "ActorCrashed",
+    "ArgsMissing",
     "AskTimeout",
+    "ConnectionsFull",
     "GreenroomError",
     "MailboxFull",
     "Quarantined",
+    "TokenInvalid",
+    "WatchedUsersFull",
 ]
 
 
@@ -66,3 +74,32 @@ class Quarantined(GreenroomError):
     """The entity crashed repeatedly; it is not woken until its back-off has passed."""
 
     retryable = True
+
+
+class WatchedUsersFull(GreenroomError):
+    """The connection watches as many users as it may."""
+
+    code = 1001
+    name = "ArgsError"
+
+
+class TokenInvalid(GreenroomError):
+    """The token is good, for another user or another platform than the one that connects."""
+
+    code = 1502
+    name = "TokenInvalidError"
+
+
+class ConnectionsFull(GreenroomError):
+    """The gateway holds as many connections as it may."""
+
+    code = 1601
+    name = "ConnOverMaxNumLimit"
+    retryable = True
+
+
+class ArgsMissing(GreenroomError):
+    """The parameters of a connect are missing or make no sense."""
+
+    code = 1602
+    name = "args err, need token, sendID, platformID"

@@ -1,26 +1,58 @@
-"""WebSocket frames of the server, built once as bytes: one header, the payload, no mask (RFC 6455, 5.2)."""
+"""What a frame of the gateway says, whatever its envelope: a request, a response, or nothing sensible.
+
+EnvelopeError            not an envelope, or one that breaks a bound
+└── FrameTooLarge        unfolds to more bytes than allowed
+"""
 
 from __future__ import annotations
 
-__all__ = ["PING", "binary_frame", "text_frame"]
+from typing import Annotated
 
-PING = b"\x89\x00"
-"""A ping without a payload."""
+import msgspec
 
-
-def binary_frame(payload: bytes) -> bytes:
-    """A whole message in one BINARY frame."""
-    return _header(0x82, len(payload)) + payload
+__all__ = ["EnvelopeError", "FrameTooLarge", "Request", "Response"]
 
 
-def text_frame(payload: bytes) -> bytes:
-    """A whole message in one TEXT frame; `payload` is UTF-8."""
-    return _header(0x81, len(payload)) + payload
+class EnvelopeError(ValueError):
+    """A frame that is no envelope of its kind. Says what is wrong, never what the frame held."""
 
 
-def _header(first: int, size: int) -> bytes:
-    if size < 126:
-        return bytes((first, size))
-    if size < 65536:
-        return bytes((first, 126)) + size.to_bytes(2, "big")
-    return bytes((first, 127)) + size.to_bytes(8, "big")
+class FrameTooLarge(EnvelopeError):
+    """A compressed frame that would unfold past its limit; it was not unfolded further."""
+
+
+_JSON_KEYS = {
+    "req_identifier": "reqIdentifier",
+    "send_id": "sendID",
+    "operation_id": "operationID",
+    "msg_incr": "msgIncr",
+    "err_code": "errCode",
+    "err_msg": "errMsg",
+}
+Int32 = Annotated[int, msgspec.Meta(ge=-(2**31), le=2**31 - 1)]
+Int64 = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
+
+
+class Request(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True, rename=_JSON_KEYS):
+    """What a client asks. `data` is protobuf, of the class that `req_identifier` names."""
+
+    req_identifier: Int32 = 0
+    token: str = ""
+    send_id: str = ""
+    operation_id: str = ""
+    msg_incr: str = ""
+    data: bytes = b""
+
+
+class Response(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True, rename=_JSON_KEYS):
+    """What a server answers or pushes.
+
+    `data` None and b"" differ in JSON only (`null` and `""`); gob carries neither, and gives back None.
+    """
+
+    req_identifier: Int64 = 0
+    msg_incr: str = ""
+    operation_id: str = ""
+    err_code: Int64 = 0
+    err_msg: str = ""
+    data: bytes | None = None

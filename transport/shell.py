@@ -15,8 +15,8 @@ from websockets.http11 import Request
 from websockets.protocol import Protocol, Side
 from websockets.server import ServerProtocol
 
-from greenroom.transport.frames import PING
 from greenroom.transport.outbox import Flusher, Outbox
+from greenroom.transport.ready_frame import PING
 from greenroom.transport.wheel import Wheel
 
 if TYPE_CHECKING:

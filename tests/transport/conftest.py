@@ -1,7 +1,14 @@
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
+
 from greenroom.persistence.settings import WebSocketSettings
+from greenroom.tests.transport.stage import Stage
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
 
 
 @pytest.fixture
@@ -19,3 +26,9 @@ def settings() -> WebSocketSettings:
         ping_interval_s=27.0,
         watched_users_limit=5,
     )
+
+
+@pytest.fixture
+async def stage(settings: WebSocketSettings) -> AsyncIterator[Stage]:
+    async with Stage(settings) as stage:
+        yield stage

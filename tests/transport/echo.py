@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from greenroom.transport.frames import binary_frame, text_frame
+from typing import TYPE_CHECKING
+
+from greenroom.transport.ready_frame import binary_frame, text_frame
 from greenroom.transport.shell import FrameProtocol
-from websockets.http11 import Request
+
+if TYPE_CHECKING:
+    from websockets.http11 import Request
 
 
 class Echo(FrameProtocol):

@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import importlib.util
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 import pytest
-from greenroom.persistence.settings import WebSocketSettings
-from greenroom.transport.shell import FrameProtocol, Shell
 from kosoku import FailureError, run_fuzzingclient
 
+from greenroom.tests.transport.echo import Echo
+from greenroom.transport.shell import Shell
 
-def echo_class() -> type[FrameProtocol]:
-    spec = importlib.util.spec_from_file_location("echo", Path(__file__).with_name("echo.py"))
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.Echo
+if TYPE_CHECKING:
+    from greenroom.persistence.settings import WebSocketSettings
 
 
 @pytest.mark.ci
@@ -28,12 +22,13 @@ async def test_autobahn(settings: WebSocketSettings) -> None:
     settings = msgspec.structs.replace(settings, max_frame_bytes=16 * 1024 * 1024)
     loop = asyncio.get_running_loop()
     shell = Shell(loop, settings)
-    echo = echo_class()
-    server = await loop.create_server(lambda: echo(shell), "127.0.0.1", 0)
+    server = await loop.create_server(lambda: Echo(shell), "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     failed: list[str] = []
     try:
-        await run_fuzzingclient(f"ws://127.0.0.1:{port}", exclude_cases=["9.*", "12.*", "13.*"], concurrency=8)
+        await run_fuzzingclient(
+            f"ws://127.0.0.1:{port}", exclude_cases=["9.*", "12.*", "13.*"], concurrency=8
+        )
     except FailureError as error:
         failed = [result.case_id for result in error.results if not result.passed]
     finally:
