@@ -18,7 +18,7 @@ from greenroom.actors.group import Group
 from greenroom.actors.messages import Caller, RegisterUsers
 from greenroom.actors.persistence import Lane, Persistence
 from greenroom.actors.queries import Queries
-from greenroom.actors.rules.ids import user_address
+from greenroom.actors.rules.ids import address_of, user_address
 from greenroom.actors.rules.tokens import Authenticator
 from greenroom.actors.runtime.base import LoopBase
 from greenroom.actors.runtime.entity import Entity
@@ -89,7 +89,7 @@ class Node:
     async def start(self) -> None:
         """Returns when both ports answer. Raises DataDirectoryInUse, WeakSecret, OSError (a port is taken)."""
         loop = asyncio.get_running_loop()
-        settings = self.settings
+        settings, host = self.settings, self.settings.node.host
         self.fallen = loop.create_future()
         self._directory.open()
         try:
@@ -97,7 +97,7 @@ class Node:
             clock = SystemClock()
             self.base = LoopBase(loop)
             self.system = ActorSystem(self.base, transientUnique=True)
-            self.sessions = SessionTable(self.base, settings.websocket)
+            self.sessions = SessionTable(watched_users_limit=settings.websocket.watched_users_limit)
             self.store = SqliteStore(self._directory.database, writer=settings.store.writer)
             lanes = [Lane() for _ in range(settings.store.lanes)]
             self.world = World(
@@ -112,7 +112,15 @@ class Node:
                 facts=FactStamps(),
             )
             queries = Queries(self.store)
-            self.gateway = Gateway(self.base, settings, self.sessions, self.world.auth, queries)
+            self.gateway = Gateway(
+                self.base,
+                settings=settings.websocket,
+                authenticator=self.world.auth,
+                address_of=address_of,
+                queries=queries,
+                sessions=self.sessions,
+                admin_user_ids=frozenset(settings.auth.admin_user_ids),
+            )
             self.http = HttpServer(
                 Context(
                     system=self.base,
@@ -141,7 +149,7 @@ class Node:
                         for number, lane in enumerate(lanes)
                     ),
                     ChildSpec("admins", lambda: Service(self._register_admins, _nothing)),
-                    ChildSpec("gateway", lambda: Service(self.gateway.start, self.gateway.stop)),
+                    ChildSpec("gateway", lambda: Service(lambda: self.gateway.start(host, settings.node.ws_port), self.gateway.stop)),
                     ChildSpec("http", lambda: Service(self.http.start, self.http.stop)),
                 ],
                 on_ready=lambda: ready.done() or ready.set_result(None),
