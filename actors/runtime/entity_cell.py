@@ -99,8 +99,12 @@ class EntityCell(Cell):
                 kind = message.__class__
                 if self.held is not None and kind not in self.held:
                     self.stash_current()
-                else:
+                    continue
+                try:
                     handlers[kind](actor, message, sender)
+                except GreenroomError as refusal:
+                    self.refuse(mail, refusal)
+            actor.turn_over()
         except Exception as error:
             self.counters.messages += handled
             self.crash(error)

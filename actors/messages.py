@@ -1,0 +1,223 @@
+"""The messages of the road, on one page: commands in the imperative, events in the past tense.
+
+A message goes to an address: `Address("user", user_id)`, `Address("conversation", key)` (two users),
+`Address("group", group_id)`, or a connection's. `ref` is the asker's own mark; it comes back in
+`Answer(ref, value)` or `Failed(ref, error)` (greenroom.actors.runtime.replies), once for each command.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from greenroom.actors.runtime.address import Address
+from greenroom.persistence.store import Refusal, Slice, UserRow
+from greenroom.transport.wire import group_pb2, sdkws_pb2
+
+__all__ = [
+    "AwaitWrites", "Caller", "CancelMuteGroup", "CancelMuteMember", "CloseSession", "Command", "CommitSlice", "CreateGroup",
+    "DismissGroup", "ForceLogout", "InviteMembers", "IssueToken", "IssuedToken", "KickMembers", "KickSession",
+    "MarkConversationRead", "MarkMessagesRead", "MemberOnline", "MuteGroup", "MuteMember", "OpenSession",
+    "Push", "QuitGroup", "RegisterUsers", "SendMessage", "SetReadSeq", "SetUserInfo", "SliceLate",
+    "SliceRefused", "SliceStored", "VerifyToken", "WritesSettled",
+]  # fmt: skip
+
+
+class Caller(msgspec.Struct, frozen=True):
+    """On whose behalf a command runs."""
+
+    user_id: str
+    platform_id: int
+    operation_id: str
+    is_admin: bool = False
+    """A configured admin: passes every owner check."""
+
+
+class Command(msgspec.Struct, frozen=True, kw_only=True):
+    """Asks an entity for something; answered once with Answer or Failed."""
+
+    caller: Caller
+    ref: Any = None
+
+
+class SendMessage(Command, frozen=True):
+    """To the Conversation or Group of the message's key. Answer: msg_pb2.SendMsgResp, after the commit."""
+
+    message: sdkws_pb2.MsgData
+
+
+class MarkConversationRead(Command, frozen=True):
+    """PROTOCOL 7.1, mark_conversation_as_read. To the key's entity. Answer: None, after the commit."""
+
+    conversation_id: str
+    user_id: str
+    has_read_seq: int
+    seqs: list[int]
+
+
+class MarkMessagesRead(Command, frozen=True):
+    """PROTOCOL 7.1, mark_msgs_as_read. Answer: None, after the commit."""
+
+    conversation_id: str
+    user_id: str
+    seqs: list[int]
+
+
+class SetReadSeq(Command, frozen=True):
+    """PROTOCOL 7.1, set_conversation_has_read_seq. Answer: None, after the commit."""
+
+    conversation_id: str
+    user_id: str
+    has_read_seq: int
+
+
+class CreateGroup(Command, frozen=True):
+    """To the new group's address (the id is chosen by who sends this). Answer: sdkws GroupInfo."""
+
+    request: group_pb2.CreateGroupReq
+
+
+class InviteMembers(Command, frozen=True):
+    user_ids: list[str]
+    send_message: bool | None = None
+    reason: str = ""
+
+
+class KickMembers(Command, frozen=True):
+    user_ids: list[str]
+    send_message: bool | None = None
+    reason: str = ""
+
+
+class QuitGroup(Command, frozen=True):
+    user_id: str
+
+
+class DismissGroup(Command, frozen=True):
+    delete_member: bool = False
+    send_message: bool | None = None
+
+
+class MuteMember(Command, frozen=True):
+    user_id: str
+    muted_seconds: int
+
+
+class CancelMuteMember(Command, frozen=True):
+    user_id: str
+
+
+class MuteGroup(Command, frozen=True):
+    pass
+
+
+class CancelMuteGroup(Command, frozen=True):
+    pass
+
+
+class RegisterUsers(Command, frozen=True):
+    """To the User of the first id. All or nothing. Answer: None, after the commit."""
+
+    users: list[UserRow]
+
+
+class SetUserInfo(Command, frozen=True):
+    """Change columns of the user's profile (names of UserRow). Answer: None, after the commit."""
+
+    changes: dict[str, str | int]
+
+
+class IssueToken(Command, frozen=True):
+    """Make a token for one platform, by the login policy. Answer: IssuedToken, after the commit."""
+
+    platform_id: int
+
+
+class IssuedToken(msgspec.Struct, frozen=True):
+    token: str
+    expire_time_seconds: int
+    """How long it is good for, in seconds."""
+
+
+class VerifyToken(Command, frozen=True):
+    """Is this parsed token good (PROTOCOL 8.2, step 2)? Answer: None; Failed: TokenKicked, TokenNotExist, ..."""
+
+    platform_id: int
+    digest: bytes
+
+
+class ForceLogout(Command, frozen=True):
+    """Kick the connections and tokens of one platform. Answer: None, after the commit."""
+
+    platform_id: int
+
+
+class OpenSession(Command, frozen=True):
+    """From a connection to its User: checks the token's state, applies the login policy (others get
+    KickSession), and puts the connection into `Sessions` and the audiences. Answer: None; from then on pushes
+    come. Failed: the token's error."""
+
+    digest: bytes
+    connection: Address
+
+
+class CloseSession(msgspec.Struct, frozen=True):
+    """The connection is gone. To its User; no answer."""
+
+    connection: Address
+
+
+class KickSession(msgspec.Struct, frozen=True):
+    """To a connection: write 2002, then close."""
+
+
+class MemberOnline(msgspec.Struct, frozen=True):
+    """A User to its awake groups: pushes reach this member from now on."""
+
+    user_id: str
+
+
+class Push(msgspec.Struct, frozen=True):
+    """One message on its way to devices (request id 2001). Encoded once for each kind of envelope."""
+
+    conversation_id: str
+    message: bytes
+    """sdkws.MsgData, serialized with its seq (0: not stored)."""
+    operation_id: str
+    """Of the request that caused it."""
+
+
+class CommitSlice(msgspec.Struct, frozen=True):
+    """From an entity to its lane. `effects` are carried and given back, for whoever then lives at `owner`."""
+
+    owner: Address
+    slice: Slice
+    effects: Any
+
+
+class SliceStored(msgspec.Struct, frozen=True):
+    """The slice is durable: its effects may leave."""
+
+    effects: Any
+
+
+class SliceLate(msgspec.Struct, frozen=True):
+    """The store has not answered within write_timeout_s. SliceStored or SliceRefused still follows."""
+
+    effects: Any
+
+
+class SliceRefused(msgspec.Struct, frozen=True):
+    refusal: Refusal
+    effects: Any
+
+
+class AwaitWrites(msgspec.Struct, frozen=True):
+    """From a waking entity to its lane: answered with WritesSettled once no slice of its key is under way."""
+
+    owner: Address
+
+
+class WritesSettled(msgspec.Struct, frozen=True):
+    pass

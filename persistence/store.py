@@ -1,0 +1,426 @@
+"""What a store must do: commit slices of writes, each all or nothing, and answer reads from what is committed.
+
+Writes are data: they cross to the writer process as msgpack. A store refuses what breaks one of its
+rules (a stale epoch, a key of another kind, a repeated message); it holds no chat rule beyond them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Literal, NamedTuple, Protocol
+
+import msgspec
+
+from greenroom.transport.wire import conversation_pb2, sdkws_pb2
+
+__all__ = [
+    "AddBlack", "AddFriend", "AddGroup", "AddMembers", "AddMessage", "AddRecords", "AddUsers", "Block",
+    "BumpVersion", "ClaimKey", "ConversationState", "DropMembers", "DropTokens", "FirstAnswer", "GroupRow",
+    "KeyKind", "KeyState", "LogKind", "MarkMessagesRead", "MemberRow", "PairFact", "RaiseReadSeq", "Reason",
+    "RecordOwner", "Refusal", "SeqState", "SetGroup", "SetMember", "SetRecord", "SetTokens", "SetUser",
+    "Slice", "Span", "Store", "StoredMessage", "TokenRow", "UserRow", "VersionLog", "Write",
+]  # fmt: skip
+
+KeyKind = Literal["pair", "group"]
+"""What a key names: two users (perhaps one and the same), or a group."""
+
+LogKind = Literal["friends", "members", "joined", "conversations"]
+"""The four version logs of OpenIM's incremental sync (PROTOCOL 5.9)."""
+
+
+class UserRow(msgspec.Struct, frozen=True, array_like=True):
+    user_id: str
+    nickname: str
+    face_url: str
+    ex: str
+    create_time: int
+    """Milliseconds since the epoch."""
+    app_manger_level: int
+    global_recv_msg_opt: int
+
+
+class TokenRow(msgspec.Struct, frozen=True, array_like=True):
+    """One token's state; the token itself is never stored, only its digest."""
+
+    platform_id: int
+    digest: bytes
+    """BLAKE2b-128 of the token text."""
+    state: int
+    """0 normal, 2 kicked (PROTOCOL 8.2)."""
+    expire_at: int
+    """Seconds since the epoch."""
+
+
+class GroupRow(msgspec.Struct, frozen=True, array_like=True):
+    group_id: str
+    group_name: str
+    notification: str
+    introduction: str
+    face_url: str
+    create_time: int
+    ex: str
+    status: int
+    creator_user_id: str
+    group_type: int
+    need_verification: int
+    look_member_info: int
+    apply_member_friend: int
+    notification_update_time: int
+    notification_user_id: str
+
+
+class MemberRow(msgspec.Struct, frozen=True, array_like=True):
+    user_id: str
+    nickname: str
+    """Empty: the profile's nickname shows (likewise face_url)."""
+    face_url: str
+    role_level: int
+    join_time: int
+    join_source: int
+    inviter_user_id: str
+    operator_user_id: str
+    mute_end_time: int
+    ex: str
+
+
+class RecordOwner(msgspec.Struct, frozen=True, array_like=True):
+    """Whose conversation record, and the other user it shows (empty for a group's)."""
+
+    owner_id: str
+    peer_id: str
+
+
+class Write(msgspec.Struct, frozen=True, array_like=True, tag=True):
+    """One change. A slice's writes are applied in order."""
+
+
+class ClaimKey(Write):
+    """Store what the slice's key names. Refused (KEY_TAKEN) if it is stored with another kind or members.
+
+    `members` of a pair are its two user ids, sorted; of a group, empty.
+    """
+
+    kind: KeyKind
+    members: tuple[str, ...]
+
+
+class AddUsers(Write):
+    """Register users. Refused (USER_EXISTS) if any id is registered."""
+
+    users: list[UserRow]
+
+
+class SetUser(Write):
+    """Change some of a user's columns (names of `UserRow`)."""
+
+    user_id: str
+    changes: dict[str, str | int]
+
+
+class SetTokens(Write):
+    """Add tokens of a user, or overwrite the state of those with the same digest."""
+
+    user_id: str
+    tokens: list[TokenRow]
+
+
+class DropTokens(Write):
+    user_id: str
+    digests: list[bytes]
+
+
+class AddMessage(Write):
+    """Store one message under its seq and raise the conversation's max seq and time to it.
+
+    Refused (REPEATED, with the first answer) if (conversation, sender, client_msg_id) is stored and
+    client_msg_id is not empty. The conversation comes into being with its first message.
+    """
+
+    conversation_id: str
+    seq: int
+    send_id: str
+    client_msg_id: str
+    server_msg_id: str
+    send_time: int
+    """Milliseconds since the epoch."""
+    content_type: int
+    body: bytes
+    """sdkws.MsgData, serialized without seq and isRead."""
+
+
+class AddRecords(Write):
+    """Make the conversation records that are missing, each with an insert in its owner's log."""
+
+    conversation_id: str
+    conversation_type: int
+    group_id: str
+    owners: list[RecordOwner]
+
+
+class SetRecord(Write):
+    """Change columns of one record (`min_seq`, `max_seq`, `notification_max_seq`, `recv_msg_opt`, ...), with
+    an update in the owner's log. A missing record is left missing."""
+
+    owner_id: str
+    conversation_id: str
+    changes: dict[str, str | int]
+
+
+class RaiseReadSeq(Write):
+    """Read seq of a user in a conversation := the greater of the stored one and `seq`."""
+
+    conversation_id: str
+    user_id: str
+    seq: int
+
+
+class MarkMessagesRead(Write):
+    """Set isRead on messages not sent by `reader_id`: those in begin..end (both inclusive) and in `seqs`."""
+
+    conversation_id: str
+    reader_id: str
+    begin: int
+    end: int
+    seqs: list[int]
+
+
+class AddGroup(Write):
+    group: GroupRow
+
+
+class SetGroup(Write):
+    """Change some of a group's columns (names of `GroupRow`)."""
+
+    group_id: str
+    changes: dict[str, str | int]
+
+
+class AddMembers(Write):
+    group_id: str
+    members: list[MemberRow]
+
+
+class SetMember(Write):
+    """Change some of a member's columns (names of `MemberRow`)."""
+
+    group_id: str
+    user_id: str
+    changes: dict[str, str | int]
+
+
+class DropMembers(Write):
+    """Remove members; ids that are no members are passed over."""
+
+    group_id: str
+    user_ids: list[str]
+
+
+class BumpVersion(Write):
+    """One change of a version log: version + 1, and each entry is rewritten with it.
+
+    An entry is (id, state): 1 insert, 2 delete, 3 update. A log's version is 1 before its first change.
+    """
+
+    log: LogKind
+    owner_id: str
+    entries: list[tuple[str, int]]
+
+
+class AddFriend(Write):
+    """`friend_id` is in `owner_id`'s friend list from now on (one direction)."""
+
+    owner_id: str
+    friend_id: str
+
+
+class AddBlack(Write):
+    """`owner_id` refuses single messages from `blocked_id` from now on."""
+
+    owner_id: str
+    blocked_id: str
+
+
+Block = (
+    ClaimKey | AddUsers | SetUser | SetTokens | DropTokens | AddMessage | AddRecords | SetRecord | RaiseReadSeq
+    | MarkMessagesRead | AddGroup | SetGroup | AddMembers | SetMember | DropMembers | BumpVersion | AddFriend
+    | AddBlack
+)  # fmt: skip
+"""Every kind of write, as the union that msgspec decodes."""
+
+
+class Slice(msgspec.Struct, frozen=True, array_like=True):
+    """Writes of one key, all or nothing."""
+
+    key: str
+    """The entity's key, with its kind before a slash: `conversation/a_b`, `group/g1`, `user/u1`. Pairs and
+    groups share one key space for ClaimKey: what follows the slash."""
+    epoch: int
+    writes: list[Block]
+
+
+class Reason:
+    """Why a slice was refused (values of `Refusal.reason`)."""
+
+    STALE_EPOCH = "stale-epoch"
+    """The key is owned by a later epoch: the writer must stop."""
+    KEY_TAKEN = "key-taken"
+    USER_EXISTS = "user-exists"
+    REPEATED = "repeated"
+    FAILED = "failed"
+    """The store could not do it (disk, lock, a broken rule); the outcome may be unknown."""
+
+
+class FirstAnswer(NamedTuple):
+    """What was answered when the message was first stored."""
+
+    seq: int
+    server_msg_id: str
+    send_time: int
+
+
+class Refusal(msgspec.Struct, frozen=True, array_like=True):
+    reason: str
+    detail: str = ""
+    """For logs; holds no content of messages."""
+    index: int = -1
+    """Which write of the slice was refused, -1 if none in particular."""
+    first: FirstAnswer | None = None
+    """With REPEATED: the first answer."""
+
+
+class ConversationState(NamedTuple):
+    max_seq: int
+    min_seq: int
+    """Lowest seq that is still there for all; 0 and 1 mean the same."""
+    max_seq_time: int
+    """sendTime of the newest message, ms; 0 without messages."""
+
+
+class KeyState(NamedTuple):
+    kind: KeyKind
+    members: tuple[str, ...]
+    conversations: dict[str, ConversationState]
+
+
+class StoredMessage(NamedTuple):
+    seq: int
+    body: bytes
+    is_read: bool
+
+
+class Span(NamedTuple):
+    """What of a conversation a user may see: seqs begin..end, both inclusive; end < begin: nothing."""
+
+    begin: int
+    end: int
+    max_seq: int
+    """The conversation's newest seq, whatever the user may see."""
+
+
+class SeqState(NamedTuple):
+    max_seq: int
+    """The record's own max seq if it has one (he left), else the conversation's."""
+    read_seq: int
+    max_seq_time: int
+
+
+class PairFact(NamedTuple):
+    """What the send checks ask of one side of a pair."""
+
+    user: sdkws_pb2.UserInfo | None
+    """None: not registered."""
+    recv_msg_opt: int
+    """Of this user's record of the pair's single chat; 0 without a record."""
+    blocks_peer: bool
+    has_peer_as_friend: bool
+
+
+class VersionLog(NamedTuple):
+    version: int
+    version_id: str
+    """24 hex digits; fixed for a log's life in one database."""
+    changed: list[tuple[str, int, int]] | None
+    """(id, state, version) of entries newer than asked for, oldest first; None if there are more than the limit."""
+
+
+class Store(Protocol):
+    """All reads see every slice whose commit has been answered. All ids are OpenIM's.
+
+    Order: slices of one commit are applied in order; commits in the order of their calls.
+    Durability: when `commit` answers None for a slice, it survives SIGKILL and loss of power (a store in
+    memory promises only the order).
+    Errors: a read raises StoreUnavailable when the store cannot answer.
+    """
+
+    @property
+    def epoch(self) -> int:
+        """The epoch that this opening of the store owns: greater than that of every earlier opening."""
+
+    async def open(self) -> None: ...
+
+    async def close(self) -> None:
+        """Finish the commits under way, then let go of files and processes."""
+
+    async def commit(self, slices: Sequence[Slice]) -> list[Refusal | None]:
+        """One outcome for each slice, None = committed. Never raises: a store that fails answers FAILED."""
+
+    async def users(self, user_ids: Sequence[str]) -> list[sdkws_pb2.UserInfo]:
+        """In the order asked for; unknown ids are left out."""
+
+    async def users_page(self, offset: int, limit: int) -> tuple[int, list[sdkws_pb2.UserInfo]]:
+        """(total, page), in order of registration."""
+
+    async def tokens(self, user_id: str) -> list[TokenRow]: ...
+
+    async def key(self, key: str) -> KeyState | None:
+        """What a pair's or group's key (without its kind) holds."""
+
+    async def pair_facts(self, first: str, second: str) -> dict[str, PairFact]:
+        """Facts of both sides by user id (one entry for a chat with oneself)."""
+
+    async def first_answer(self, conversation_id: str, send_id: str, client_msg_id: str) -> FirstAnswer | None: ...
+
+    async def messages(
+        self, conversation_id: str, begin: int, end: int, *, newest: int | None = None
+    ) -> list[StoredMessage]:
+        """Messages of begin..end, ascending; with `newest`, at most that many from the end of the range."""
+
+    async def messages_at(self, conversation_id: str, seqs: Sequence[int]) -> list[StoredMessage]:
+        """Those that exist, in the order asked for."""
+
+    async def last_messages(self, spans: Mapping[str, int]) -> dict[str, StoredMessage]:
+        """Newest message of each conversation at or below the given seq."""
+
+    async def spans(self, user_id: str, conversation_ids: Sequence[str]) -> dict[str, Span]:
+        """Which of the conversations the user may see, and how much. A chat needs his record; an `n_` one is
+        his if he has a record of a chat of the same key, or if it is his own (`n_<id>_<id>`)."""
+
+    async def newest_seqs(self, user_id: str) -> dict[str, int]:
+        """Max seq of every conversation of the user's records, of their `n_` twins, and of `n_<id>_<id>`;
+        those with max seq 0 are left out (PROTOCOL 5.1)."""
+
+    async def seq_states(self, user_id: str, conversation_ids: Sequence[str] | None) -> dict[str, SeqState]:
+        """For the user's records (all with None), by conversation id (PROTOCOL 5.5)."""
+
+    async def read_seq(self, conversation_id: str, user_id: str) -> int:
+        """0 if none."""
+
+    async def records(
+        self, owner_id: str, conversation_ids: Sequence[str] | None = None
+    ) -> list[conversation_pb2.Conversation]:
+        """The owner's records, in storage order; only those asked for, in that order, if ids are given."""
+
+    async def groups(self, group_ids: Sequence[str]) -> list[sdkws_pb2.GroupInfo]:
+        """With ownerUserID and memberCount filled in, in the order asked for; unknown ids are left out."""
+
+    async def members(
+        self, group_id: str, user_ids: Sequence[str] | None = None
+    ) -> list[sdkws_pb2.GroupMemberFullInfo]:
+        """By role, highest first, then in order of joining; with ids, those in the order asked for. nickname and
+        faceURL fall back to the profile's, appMangerLevel comes from it."""
+
+    async def joined_groups(self, user_id: str) -> list[str]:
+        """Group ids, by role, highest first, then in order of joining."""
+
+    async def changes(self, log: LogKind, owner_id: str, since: int, *, limit: int = 200) -> VersionLog: ...
+
