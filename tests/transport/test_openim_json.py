@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 import greenroom.transport.wire
 from greenroom.transport.envelope import codec
-from greenroom.transport.openim_json import (
+from greenroom.transport.wire.openim_json import (
     JsonMismatch,
     from_dict,
     from_json,
