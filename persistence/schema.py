@@ -82,7 +82,8 @@ MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
             id INTEGER PRIMARY KEY, chat_group INTEGER NOT NULL, user INTEGER NOT NULL,
             nickname TEXT NOT NULL, face_url TEXT NOT NULL, role_level INTEGER NOT NULL,
             join_time INTEGER NOT NULL, join_source INTEGER NOT NULL, inviter_user_id TEXT NOT NULL,
-            operator_user_id TEXT NOT NULL, mute_end_time INTEGER NOT NULL, ex TEXT NOT NULL, UNIQUE (chat_group, user))""",
+            operator_user_id TEXT NOT NULL, mute_end_time INTEGER NOT NULL, ex TEXT NOT NULL,
+            UNIQUE (chat_group, user))""",
         "CREATE INDEX member_user ON member (user)",
         "CREATE INDEX member_owner ON member (chat_group) WHERE role_level = 100",
         # log: see LOG_NUMBERS; owner is a group's number in the log of members, else a user's.

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,11 +10,9 @@ from greenroom.persistence.store_sqlite import SqliteStore
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
+    from pathlib import Path
 
     from greenroom.persistence.store import Store
-
-# importlib mode finds no neighbours of a test module by itself.
-sys.path.insert(0, str(Path(__file__).parent))
 
 BACKENDS: dict[str, Callable[[Path], Store]] = {
     "sqlite-process": lambda folder: SqliteStore(folder / "greenroom.db", writer="process"),

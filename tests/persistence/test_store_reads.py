@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from store_writes import commit, group, member, members, message, pair, record, users
-
 from greenroom.persistence.store import (
     AddBlack,
     AddFriend,
     BumpVersion,
     ClaimKey,
+    Columns,
     DropMembers,
     DropTokens,
     RaiseReadSeq,
@@ -22,6 +21,16 @@ from greenroom.persistence.store import (
     SetTokens,
     Span,
     TokenRow,
+)
+from greenroom.tests.persistence.store_writes import (
+    commit,
+    group,
+    member,
+    members,
+    message,
+    pair,
+    record,
+    users,
 )
 
 if TYPE_CHECKING:
@@ -93,13 +102,13 @@ async def test_set_record_that_is_missing(store: Store) -> None:
 
 
 async def test_every_column_of_a_record(store: Store) -> None:
-    changes = {
+    changes: Columns = {
         "recv_msg_opt": 2, "is_pinned": True, "attached_info": "att", "is_private_chat": 1,
-        "group_at_type": 3, "ex": "ex", "burn_duration": 4, "min_seq": 5, "max_seq": 6, "notification_max_seq": 7,
-        "msg_destruct_time": 8, "latest_msg_destruct_time": 9, "is_msg_destruct": True,
+        "group_at_type": 3, "ex": "ex", "burn_duration": 4, "min_seq": 5, "max_seq": 6,
+        "notification_max_seq": 7, "msg_destruct_time": 8, "latest_msg_destruct_time": 9, "is_msg_destruct": True,
     }  # fmt: skip
     await commit(store, "conversation/a_b", record(A_B, ("a", "b")))
-    assert await commit(store, "conversation/a_b", SetRecord("a", A_B, dict(changes))) is None
+    assert await commit(store, "conversation/a_b", SetRecord("a", A_B, changes)) is None
     (one,) = await store.records("a")
     assert (one.recvMsgOpt, one.isPinned, one.attachedInfo, one.isPrivateChat) == (2, True, "att", True)
     assert (one.groupAtType, one.ex, one.burnDuration, one.minSeq, one.maxSeq) == (3, "ex", 4, 5, 6)

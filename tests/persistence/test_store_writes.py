@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from store_writes import commit, group, message, pair, record, user, users
 
 from greenroom.persistence.store import (
     AddRecords,
@@ -22,6 +21,7 @@ from greenroom.persistence.store import (
     Slice,
     StoredMessage,
 )
+from greenroom.tests.persistence.store_writes import commit, group, message, pair, record, user, users
 
 if TYPE_CHECKING:
     from collections.abc import Callable
