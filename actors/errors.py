@@ -1,0 +1,68 @@
+"""Everything that can be refused or go wrong, as data with a stable code.
+
+GreenroomError                 500  ServerInternalError
+├── ActorCrashed               500  ServerInternalError  retryable
+├── ActorAbsent                500  ServerInternalError  retryable
+├── AskTimeout                 500  ServerInternalError  retryable
+├── MailboxFull                500  ServerInternalError  retryable
+└── Quarantined                500  ServerInternalError  retryable
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+__all__ = [
+    "ActorAbsent",
+    "ActorCrashed",
+    "AskTimeout",
+    "GreenroomError",
+    "MailboxFull",
+    "Quarantined",
+]
+
+
+class GreenroomError(Exception):
+    """The root of the tree. Subclasses name a state and set the class attributes; instances add a detail."""
+
+    code: ClassVar[int] = 500
+    """OpenIM's numeric error code."""
+    name: ClassVar[str] = "ServerInternalError"
+    """OpenIM's errMsg."""
+    retryable: ClassVar[bool] = False
+    """Whether the same request may succeed when it is sent again, unchanged."""
+
+    def __init__(self, detail: str = "") -> None:
+        super().__init__(detail or self.name)
+        self.detail = detail
+        """OpenIM's errDlt: what a developer reads. Never holds message content."""
+
+
+class ActorCrashed(GreenroomError):
+    """The actor that handled the request failed with an exception, and its life has ended."""
+
+    retryable = True
+
+
+class ActorAbsent(GreenroomError):
+    """No actor lives at the address that was asked, and none wakes there."""
+
+    retryable = True
+
+
+class AskTimeout(GreenroomError):
+    """No answer came within the time of an `ask`. The request may still be carried out."""
+
+    retryable = True
+
+
+class MailboxFull(GreenroomError):
+    """The actor sets too many messages aside already; this one was not kept."""
+
+    retryable = True
+
+
+class Quarantined(GreenroomError):
+    """The entity crashed repeatedly; it is not woken until its back-off has passed."""
+
+    retryable = True
