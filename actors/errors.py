@@ -5,7 +5,14 @@ GreenroomError                 500  ServerInternalError
 ├── ActorAbsent                500  ServerInternalError  retryable
 ├── AskTimeout                 500  ServerInternalError  retryable
 ├── MailboxFull                500  ServerInternalError  retryable
-└── Quarantined                500  ServerInternalError  retryable
+├── Quarantined                500  ServerInternalError  retryable
+├── ArgsError                 1001  ArgsError
+├── NoPermission              1002  NoPermissionError
+├── RecordNotFound            1004  RecordNotFoundError
+├── UserIDNotFound            1101  UserIDNotFoundError
+├── GroupIDNotFound           1201  GroupIDNotFoundError
+├── GroupIDExisted            1202  GroupIDExisted
+└── DismissedAlready          1204  DismissedAlreadyError
 """
 
 from __future__ import annotations
@@ -15,10 +22,17 @@ from typing import ClassVar
 __all__ = [
     "ActorAbsent",
     "ActorCrashed",
+    "ArgsError",
     "AskTimeout",
+    "DismissedAlready",
     "GreenroomError",
+    "GroupIDExisted",
+    "GroupIDNotFound",
     "MailboxFull",
+    "NoPermission",
     "Quarantined",
+    "RecordNotFound",
+    "UserIDNotFound",
 ]
 
 
@@ -66,3 +80,52 @@ class Quarantined(GreenroomError):
     """The entity crashed repeatedly; it is not woken until its back-off has passed."""
 
     retryable = True
+
+
+class ArgsError(GreenroomError):
+    """The request itself is wrong, whoever sends it and whenever."""
+
+    code = 1001
+    name = "ArgsError"
+
+
+class NoPermission(GreenroomError):
+    """The caller may not do this."""
+
+    code = 1002
+    name = "NoPermissionError"
+
+
+class RecordNotFound(GreenroomError):
+    """Something named in the request does not exist."""
+
+    code = 1004
+    name = "RecordNotFoundError"
+
+
+class UserIDNotFound(GreenroomError):
+    """A user named in the request is not registered."""
+
+    code = 1101
+    name = "UserIDNotFoundError"
+
+
+class GroupIDNotFound(GreenroomError):
+    """A group named in the request does not exist."""
+
+    code = 1201
+    name = "GroupIDNotFoundError"
+
+
+class GroupIDExisted(GreenroomError):
+    """The id of a group to be created is taken."""
+
+    code = 1202
+    name = "GroupIDExisted"
+
+
+class DismissedAlready(GreenroomError):
+    """The group has been dismissed."""
+
+    code = 1204
+    name = "DismissedAlreadyError"
