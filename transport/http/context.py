@@ -1,0 +1,117 @@
+"""What a handler is given: its way to entities and store, and on whose behalf it runs."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from greenroom.actors.messages import Caller, Command
+from greenroom.actors.ports import Clock
+from greenroom.actors.runtime.address import Address
+from greenroom.actors.runtime.replies import Answer
+from greenroom.persistence.settings import Settings
+from greenroom.persistence.store import Store
+from greenroom.transport.wire import conversation_pb2, msg_pb2, sdkws_pb2
+
+__all__ = ["Authenticator", "Call", "Claims", "Context", "Queries", "SessionView", "Sessions", "System"]
+
+ASK_TIMEOUT_S = 8.0
+"""Below the SDK's 10 s, above the 5 s after which a store that hangs is given up."""
+
+
+class Claims(Protocol):
+    """What a parsed token says."""
+
+    @property
+    def user_id(self) -> str: ...
+    @property
+    def platform_id(self) -> int: ...
+    @property
+    def expire_at(self) -> int:
+        """Seconds since the epoch."""
+
+    @property
+    def digest(self) -> bytes: ...
+
+
+class Authenticator(Protocol):
+    def parse(self, token: str) -> Claims:
+        """Signature, times and shape. Raises the token errors (1501, 1503 to 1505)."""
+
+
+class System(Protocol):
+    def ask(self, target: Address, message: Any, *, timeout_s: float | None = None) -> Awaitable[Any]:
+        """The answer; raises the error of a `Failed`, and AskTimeout."""
+
+
+class SessionView(Protocol):
+    """One live connection, as admins see it."""
+
+    @property
+    def platform_id(self) -> int: ...
+    @property
+    def conn_id(self) -> str: ...
+    @property
+    def is_background(self) -> bool: ...
+    @property
+    def token(self) -> str: ...
+
+
+class Sessions(Protocol):
+    """The live connections by user; synchronous, never blocks."""
+
+    def sessions_of(self, user_id: str) -> Sequence[SessionView]: ...
+
+    def online_platforms(self, user_id: str) -> Sequence[int]:
+        """Each platform once; empty: offline."""
+
+
+class Queries(Protocol):
+    """Reads that HTTP shares with the WebSocket side. Each answers the serialized response, or raises."""
+
+    async def newest_seqs(self, caller: Caller, request: sdkws_pb2.GetMaxSeqReq) -> bytes: ...
+
+    async def pull_by_range(self, caller: Caller, request: sdkws_pb2.PullMessageBySeqsReq) -> bytes: ...
+
+    async def seq_states(
+        self, caller: Caller, request: msg_pb2.GetConversationsHasReadAndMaxSeqReq
+    ) -> bytes: ...
+
+
+@dataclass(slots=True, kw_only=True)
+class Context:
+    """One for a node. Holds nothing that a request may change."""
+
+    system: System
+    store: Store
+    sessions: Sessions
+    auth: Authenticator
+    queries: Queries
+    settings: Settings
+    clock: Clock
+    random: random.Random
+    is_secret: Callable[[str], bool] = field(repr=False)
+    """Is this the shared secret? Compares in constant time."""
+    address_of_conversation: Callable[[str, conversation_pb2.Conversation], Address]
+    """The entity that owns a conversation, by its id and the caller's record of it."""
+    address_of_message: Callable[[sdkws_pb2.MsgData], Address]
+    """The entity that owns a message's key."""
+
+    def is_admin(self, user_id: str) -> bool:
+        return user_id in self.settings.auth.admin_user_ids
+
+
+@dataclass(slots=True)
+class Call:
+    """One request under way."""
+
+    context: Context
+    caller: Caller
+    """On a route without a token: nobody (an empty user id)."""
+
+    async def ask(self, target: Address, command: Command) -> Any:
+        """The value of the entity's answer, or its error."""
+        answer = await self.context.system.ask(target, command, timeout_s=ASK_TIMEOUT_S)
+        return answer.value if isinstance(answer, Answer) else answer
