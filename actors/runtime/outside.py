@@ -177,7 +177,7 @@ class Outside:
         return None
 
     async def _shut_down(self, grace_s: float) -> None:
-        await self.base.shutdown(grace_s=grace_s)
+        await self.base.begin_shutdown(grace_s)
 
     def receive(self, sender: Address, message: Any) -> None:
         """A message to the system itself."""
