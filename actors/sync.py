@@ -12,7 +12,7 @@ import string
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple, TypeVar
 
-from greenroom.actors.errors import DismissedAlready, NoPermission, RecordNotFound
+from greenroom.actors.errors import GroupDismissed, NoPermission, RecordNotFound
 from greenroom.actors.messages import Caller
 from greenroom.persistence.store import LogKind, Store, VersionLog
 from greenroom.transport.wire import conversation_pb2, group_pb2, relation_pb2, sdkws_pb2
@@ -138,7 +138,7 @@ async def incremental_conversations(
 async def incremental_members(
     store: Store, caller: Caller, request: group_pb2.getIncrementalGroupMemberReq
 ) -> group_pb2.getIncrementalGroupMemberResp:
-    """For members and admins. Raises RecordNotFound, DismissedAlready, NoPermission."""
+    """For members and admins. Raises RecordNotFound, GroupDismissed, NoPermission."""
     group = await readable_group(store, caller, request.groupID)
     delta = await _delta(store, "members", request.groupID, request.versionID, request.version)
     wanted = delta.insert + delta.update
@@ -171,7 +171,7 @@ async def incremental_members_batch(
             continue
         try:
             answer = await incremental_members(store, caller, one)
-        except DismissedAlready:
+        except GroupDismissed:
             continue
         response.respList[one.groupID].CopyFrom(answer)
         changes += len(answer.insert) + len(answer.update) + len(answer.delete)
@@ -226,11 +226,11 @@ async def readable_group(store: Store, caller: Caller, group_id: str) -> sdkws_p
     """The group, if the caller may read its members.
 
     A dismissed group says so to everyone: its members are gone, and they are who asks.
-    Raises RecordNotFound (admins), DismissedAlready, NoPermission.
+    Raises RecordNotFound (admins), GroupDismissed, NoPermission.
     """
     groups = await store.groups([group_id])
     if groups and groups[0].status == _DISMISSED:
-        raise DismissedAlready(group_id)
+        raise GroupDismissed(group_id)
     if not caller.is_admin and not (groups and await store.members(group_id, [caller.user_id])):
         raise NoPermission("not a member of the group")
     if not groups:

@@ -9,36 +9,17 @@ from typing import Any, Protocol
 
 from greenroom.actors.messages import Caller, Command
 from greenroom.actors.ports import Clock
+from greenroom.actors.queries import Queries
+from greenroom.actors.rules.tokens import Authenticator
 from greenroom.actors.runtime.address import Address
 from greenroom.actors.runtime.replies import Answer
 from greenroom.persistence.settings import Settings
 from greenroom.persistence.store import Store
-from greenroom.transport.wire import conversation_pb2, msg_pb2, sdkws_pb2
 
-__all__ = ["Authenticator", "Call", "Claims", "Context", "Queries", "SessionView", "Sessions", "System"]
+__all__ = ["Call", "Context", "SessionView", "Sessions", "System"]
 
 ASK_TIMEOUT_S = 8.0
 """Below the SDK's 10 s, above the 5 s after which a store that hangs is given up."""
-
-
-class Claims(Protocol):
-    """What a parsed token says."""
-
-    @property
-    def user_id(self) -> str: ...
-    @property
-    def platform_id(self) -> int: ...
-    @property
-    def expire_at(self) -> int:
-        """Seconds since the epoch."""
-
-    @property
-    def digest(self) -> bytes: ...
-
-
-class Authenticator(Protocol):
-    def parse(self, token: str) -> Claims:
-        """Signature, times and shape. Raises the token errors (1501, 1503 to 1505)."""
 
 
 class System(Protocol):
@@ -68,18 +49,6 @@ class Sessions(Protocol):
         """Each platform once; empty: offline."""
 
 
-class Queries(Protocol):
-    """Reads that HTTP shares with the WebSocket side. Each answers the serialized response, or raises."""
-
-    async def newest_seqs(self, caller: Caller, request: sdkws_pb2.GetMaxSeqReq) -> bytes: ...
-
-    async def pull_by_range(self, caller: Caller, request: sdkws_pb2.PullMessageBySeqsReq) -> bytes: ...
-
-    async def seq_states(
-        self, caller: Caller, request: msg_pb2.GetConversationsHasReadAndMaxSeqReq
-    ) -> bytes: ...
-
-
 @dataclass(slots=True, kw_only=True)
 class Context:
     """One for a node. Holds nothing that a request may change."""
@@ -94,10 +63,6 @@ class Context:
     random: random.Random
     is_secret: Callable[[str], bool] = field(repr=False)
     """Is this the shared secret? Compares in constant time."""
-    address_of_conversation: Callable[[str, conversation_pb2.Conversation], Address]
-    """The entity that owns a conversation, by its id and the caller's record of it."""
-    address_of_message: Callable[[sdkws_pb2.MsgData], Address]
-    """The entity that owns a message's key."""
 
     def is_admin(self, user_id: str) -> bool:
         return user_id in self.settings.auth.admin_user_ids

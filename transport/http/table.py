@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, TypeGuard, TypeVar
 
+import msgspec
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 
@@ -16,26 +17,25 @@ from greenroom.actors.errors import ArgsError
 from greenroom.transport.http.access import Who, read
 from greenroom.transport.http.context import Call
 
-__all__ = ["MAX_IDS", "Handler", "Route", "absent", "post", "post_free"]
+__all__ = ["MAX_IDS", "Handler", "Route", "absent", "is_wire", "post", "post_free"]
 
 MAX_IDS = 1000
 """Most ids in the lists of rows with `capped`."""
 
 Handler = Callable[[Call, Any], Awaitable[Any]]
-"""Takes the request message. Answers the response message, None where the response has no fields, a list
-where the row says `many`, or a plain object where it has no response message."""
+"""Takes the request. Answers the response, None where it has no fields, or a list where the row says `many`."""
 
 _Request = TypeVar("_Request", bound=Message)
 _Response = TypeVar("_Response", bound=Message)
+_Body = TypeVar("_Body", bound=msgspec.Struct)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
     path: str
-    request: type[Message] | None
-    """None: a JSON object that is no message of the wire; the handler reads it."""
-    response: type[Message] | None
-    """None: a JSON object likewise."""
+    request: type[Message] | type[msgspec.Struct] | None
+    """A struct: a JSON object that is no message of the wire. None: no body is read."""
+    response: type[Message] | type[msgspec.Struct] | None
     who: Who
     handler: Handler | None
     """None: not there yet; the answer says so."""
@@ -49,14 +49,17 @@ class Route:
     """A body that does not bind is answered with HTTP 400 (and the envelope)."""
     many: bool = False
     """`data` is a list of response messages."""
+    protobuf: bool = False
+    """Also takes a protobuf body; `data` is then the base64 of the protobuf response."""
     paged: bool = False
     """Has `pagination`, which must be there with pageNumber >= 1."""
 
     @property
     def has_data(self) -> bool:
-        return self.response is None or bool(self.response.DESCRIPTOR.fields)
+        response = self.response
+        return response is not None and (not is_wire(response) or bool(response.DESCRIPTOR.fields))
 
-    def check(self, request: Message) -> None:
+    def check(self, request: Any) -> None:
         """The checks that need no more than the row. Raises ArgsError."""
         for path in self.required:
             if not _is_there(request, path):
@@ -86,6 +89,7 @@ def post(
     distinct: Sequence[str] = (),
     strict: bool = False,
     many: bool = False,
+    protobuf: bool = False,
 ) -> Route:
     """A row of wire messages."""
     for one in (*required, *capped, *distinct, *who.fields):
@@ -101,18 +105,31 @@ def post(
         distinct=tuple(distinct),
         strict=strict,
         many=many,
+        protobuf=protobuf,
         paged="pagination" in request.DESCRIPTOR.fields_by_name,
     )
 
 
-def post_free(path: str, who: Who, handler: Handler, *, strict: bool = False) -> Route:
+def post_free(
+    path: str,
+    request: type[_Body],
+    response: type[msgspec.Struct],
+    who: Who,
+    handler: Callable[[Call, _Body], Awaitable[Any]],
+    *,
+    strict: bool = False,
+) -> Route:
     """A row whose request and response are plain JSON objects."""
-    return Route(path=path, request=None, response=None, who=who, handler=handler, strict=strict)
+    return Route(path=path, request=request, response=response, who=who, handler=handler, strict=strict)
 
 
 def absent(path: str) -> Route:
     """A row of the protocol that this server does not answer yet."""
     return Route(path=path, request=None, response=None, who=Who("token"), handler=None)
+
+
+def is_wire(kind: type[Message] | type[msgspec.Struct]) -> TypeGuard[type[Message]]:
+    return issubclass(kind, Message)
 
 
 def _is_there(request: Message, path: str) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from greenroom.actors.errors import ArgsError, GroupIDExisted
+from greenroom.actors.errors import ArgsError, GroupExists
 from greenroom.actors.messages import (
     CancelMuteGroup,
     CancelMuteMember,
@@ -41,10 +41,10 @@ async def create_group(call: Call, request: wire.CreateGroupReq) -> wire.CreateG
         named.groupInfo.groupID = group_id
         try:
             group = await call.ask(Address("group", group_id), CreateGroup(caller=call.caller, request=named))
-        except GroupIDExisted:
+        except GroupExists:
             continue
         return wire.CreateGroupResp(groupInfo=group)
-    raise GroupIDExisted(request.groupInfo.groupID)
+    raise GroupExists(request.groupInfo.groupID)
 
 
 def _group_ids(call: Call, given: str) -> Iterator[str]:

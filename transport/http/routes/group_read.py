@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from greenroom.actors import sync
-from greenroom.actors.errors import GroupIDNotFound, NoPermission
+from greenroom.actors.errors import GroupNotFound, NoPermission
 from greenroom.transport.http.access import TOKEN, owner
 from greenroom.transport.http.context import Call
 from greenroom.transport.http.pages import page_of
@@ -59,7 +59,7 @@ async def get_group_abstract_info(
     response = wire.GetGroupAbstractInfoResp()
     for group_id in request.groupIDs:
         if group_id not in known:
-            raise GroupIDNotFound(group_id)
+            raise GroupNotFound(group_id)
         await _must_be_member(call, group_id)
         ids = [member.userID for member in await call.context.store.members(group_id)]
         response.groupAbstractInfos.add(

@@ -58,10 +58,10 @@ async def _messages(call: Call, listed: Sequence[Entry]) -> list[wire.Conversati
 ROUTES = (
     post(
         "/jssdk/get_conversations", wire.GetConversationsReq, wire.GetConversationsResp, TOKEN, get_conversations,
-        required=["conversationIDs"],
+        required=["conversationIDs"], protobuf=True,
     ),
     post(
         "/jssdk/get_active_conversations", wire.GetActiveConversationsReq, wire.GetActiveConversationsResp, TOKEN,
-        get_active_conversations,
+        get_active_conversations, protobuf=True,
     ),
 )  # fmt: skip

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from greenroom.actors.errors import ArgsError, RecordNotFound
 from greenroom.actors.messages import MarkConversationRead, MarkMessagesRead, SetReadSeq
+from greenroom.actors.rules.ids import address_of_chat
 from greenroom.actors.runtime.address import Address
 from greenroom.transport.http.access import TOKEN, owner
 from greenroom.transport.http.context import Call
@@ -82,7 +83,7 @@ async def _address(call: Call, user_id: str, conversation_id: str) -> Address:
     records = await call.context.store.records(user_id, [conversation_id])
     if not records:
         raise RecordNotFound("conversation not found")
-    return call.context.address_of_conversation(conversation_id, records[0])
+    return address_of_chat(conversation_id)
 
 
 def _check_read_seq(seq: int) -> None:
