@@ -22,6 +22,8 @@ GreenroomError                 500  ServerInternalError
 ├── TokenKicked                1506 TokenKickedError
 ├── TokenNotExist              1507 TokenNotExistError
 ├── StoreUnavailable           90002DatabaseError  retryable
+├── WatchedUsersFull          1001  ArgsError
+├── ConnectionsFull           1601  ConnOverMaxNumLimit  retryable
 ├── ActorCrashed               500  ServerInternalError  retryable
 ├── ActorAbsent                500  ServerInternalError  retryable
 ├── AskTimeout                 500  ServerInternalError  retryable
@@ -37,8 +39,10 @@ __all__ = [
     "ActorAbsent",
     "ActorCrashed",
     "ArgsError",
+    "ArgsMissing",
     "AskTimeout",
     "BlockedByPeer",
+    "ConnectionsFull",
     "GreenroomError",
     "GroupDismissed",
     "GroupExists",
@@ -61,6 +65,7 @@ __all__ = [
     "TokenUnknown",
     "UserNotFound",
     "UserRegistered",
+    "WatchedUsersFull",
 ]
 
 
@@ -256,3 +261,25 @@ class StoreUnavailable(GreenroomError):
     code = 90002
     name = "DatabaseError"
     retryable = True
+
+
+class ArgsMissing(GreenroomError):
+    """The parameters of a connect are missing or make no sense."""
+
+    code = 1602
+    name = "args err, need token, sendID, platformID"
+
+
+class ConnectionsFull(GreenroomError):
+    """The gateway holds as many connections as it may."""
+
+    code = 1601
+    name = "ConnOverMaxNumLimit"
+    retryable = True
+
+
+class WatchedUsersFull(GreenroomError):
+    """The connection watches as many users as it may."""
+
+    code = 1001
+    name = "ArgsError"
