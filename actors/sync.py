@@ -9,18 +9,21 @@ from __future__ import annotations
 import hashlib
 import json
 import string
-from collections.abc import Mapping, Sequence
-from typing import NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from greenroom.actors.errors import GroupDismissed, NoPermission, RecordNotFound
-from greenroom.actors.messages import Caller
-from greenroom.persistence.store import LogKind, Store, VersionLog
 from greenroom.transport.wire import conversation_pb2, group_pb2, relation_pb2, sdkws_pb2
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from greenroom.actors.messages import Caller
+    from greenroom.persistence.store import LogKind, Store, VersionLog
+
 __all__ = [
-    "Delta", "delta_of", "full_conversation_ids", "full_friend_ids", "full_joined_ids", "full_member_ids", "id_hash",
-    "incremental_conversations", "incremental_friends", "incremental_joined", "incremental_members",
-    "incremental_members_batch", "readable_group",
+    "Delta", "delta_of", "full_conversation_ids", "full_friend_ids", "full_joined_ids", "full_member_ids",
+    "id_hash", "incremental_conversations", "incremental_friends", "incremental_joined",
+    "incremental_members", "incremental_members_batch", "readable_group",
 ]  # fmt: skip
 
 SORT_ID = "____S_O_R_T_I_D____"
@@ -75,8 +78,8 @@ def delta_of(log: VersionLog, version_id: str, version: int) -> Delta:
             else:
                 by_state[state].append(entry_id)
     return Delta(
-        log.version, log.version_id, False, by_state[_INSERT], by_state[_UPDATE], by_state[_DELETE], sort_version,
-        group_changed,
+        log.version, log.version_id, False, by_state[_INSERT], by_state[_UPDATE], by_state[_DELETE],
+        sort_version, group_changed,
     )  # fmt: skip
 
 

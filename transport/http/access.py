@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
-
-from google.protobuf.message import Message
+from typing import TYPE_CHECKING, Any, Literal
 
 from greenroom.actors.errors import NoPermission
-from greenroom.actors.messages import Caller
+
+if TYPE_CHECKING:
+    from google.protobuf.message import Message
+
+    from greenroom.actors.messages import Caller
 
 __all__ = ["ADMIN", "ANYONE", "TOKEN", "Who", "owner", "owner_if_named"]
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from isal import igzip
-from starlette.types import Send
+
+if TYPE_CHECKING:
+    from starlette.types import Send
 
 __all__ = ["JSON", "TEXT", "Answer", "write"]
 

@@ -8,13 +8,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import traceback
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from google.protobuf.message import DecodeError
 from starlette.applications import Starlette
 from starlette.routing import Route as StarletteRoute
-from starlette.types import Receive, Scope, Send
 
 from greenroom.actors.errors import ArgsError, GreenroomError
 from greenroom.actors.messages import Caller, VerifyToken
@@ -29,6 +28,9 @@ from greenroom.transport.http.routes import TABLE
 from greenroom.transport.http.routes.absent import ABSENT_GETS
 from greenroom.transport.http.table import Route, is_wire
 from greenroom.transport.openim_json import JsonMismatch, from_json
+
+if TYPE_CHECKING:
+    from starlette.types import Receive, Scope, Send
 
 __all__ = ["HttpApi", "make_app"]
 

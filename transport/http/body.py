@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from typing import TYPE_CHECKING
 
-from starlette.types import Receive
+if TYPE_CHECKING:
+    from starlette.types import Receive
 
 __all__ = ["BodyLate", "ClientGone", "read_body"]
 

@@ -5,13 +5,15 @@ Only what the user may see: a last message is the newest one within his span.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from greenroom.actors.errors import RecordNotFound
 from greenroom.persistence.store import SeqState, Store
 from greenroom.transport.http.pages import page_of
 from greenroom.transport.wire import conversation_pb2, sdkws_pb2
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 __all__ = ["Entry", "entries", "sorted_list"]
 

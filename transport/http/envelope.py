@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import base64
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from google.protobuf.message import Message
 
-from greenroom.transport.http.table import Route
 from greenroom.transport.openim_json import to_json
+
+if TYPE_CHECKING:
+    from greenroom.transport.http.table import Route
 
 __all__ = ["EMPTY", "failure", "success"]
 

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
-from google.protobuf.descriptor import Descriptor, FieldDescriptor
+from google.protobuf.descriptor import FieldDescriptor
 
 from greenroom.transport.http.table import Route, is_wire
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 __all__ = ["describe"]
 
 _WRAPPERS = "openim.protobuf."
-_NUMBERS = {
+_NUMBERS: dict[int, dict[str, Any]] = {
     FieldDescriptor.TYPE_INT32: {"type": "integer", "format": "int32"},
     FieldDescriptor.TYPE_INT64: {"type": "integer", "format": "int64"},
     FieldDescriptor.TYPE_UINT32: {"type": "integer", "format": "int64", "minimum": 0},
@@ -31,7 +33,7 @@ _ERROR = {
 
 
 def describe(routes: Iterable[Route]) -> dict[str, Any]:
-    """Every row, those that are not there yet as well (marked deprecated: false, x-implemented: false)."""
+    """Every row; those that are not there yet say `x-implemented: false`."""
     schemas: dict[str, Any] = {}
     paths = {route.path: {"post": _operation(route, schemas)} for route in routes}
     return {
@@ -86,16 +88,16 @@ def _schema_of(kind: Any, schemas: dict[str, Any]) -> dict[str, Any]:
     return schema
 
 
-def _reference(message: Descriptor, schemas: dict[str, Any]) -> dict[str, Any]:
+def _reference(message: Any, schemas: dict[str, Any]) -> dict[str, Any]:
     name = message.full_name
     if name not in schemas:
-        schemas[name] = properties = {}
-        properties |= {field.name: _field(field, schemas) for field in message.fields}
+        schemas[name] = {}  # so that a message within itself ends here
+        properties = {field.name: _field(field, schemas) for field in message.fields}
         schemas[name] = {"type": "object", "properties": properties}
     return {"$ref": f"#/components/schemas/{name}"}
 
 
-def _field(field: FieldDescriptor, schemas: dict[str, Any]) -> dict[str, Any]:
+def _field(field: Any, schemas: dict[str, Any]) -> dict[str, Any]:
     message = field.message_type
     if message is not None and message.GetOptions().map_entry:
         return {
@@ -110,11 +112,12 @@ def _field(field: FieldDescriptor, schemas: dict[str, Any]) -> dict[str, Any]:
     return value
 
 
-def _value(field: FieldDescriptor, schemas: dict[str, Any]) -> dict[str, Any]:
+def _value(field: Any, schemas: dict[str, Any]) -> dict[str, Any]:
     message = field.message_type
     if message is None:
         return dict(_NUMBERS[field.type])
     if message.full_name.startswith(_WRAPPERS):
-        inner = _NUMBERS[message.fields_by_name["value"].type]
-        return inner | {"type": [inner["type"], "null"]}
+        inner: dict[str, Any] = _NUMBERS[message.fields_by_name["value"].type]
+        nullable: dict[str, Any] = inner | {"type": [inner["type"], "null"]}
+        return nullable
     return _reference(message, schemas)

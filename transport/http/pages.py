@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-from greenroom.transport.wire import sdkws_pb2
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from greenroom.transport.wire import sdkws_pb2
 
 __all__ = ["offset_of", "page_of"]
 

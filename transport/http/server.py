@@ -5,10 +5,18 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import uvicorn
-from starlette.types import ASGIApp
+
+from greenroom.transport.http.app import make_app
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from starlette.types import ASGIApp
+
+    from greenroom.transport.http.context import Context
 
 __all__ = ["HttpServer"]
 
@@ -18,23 +26,12 @@ _BACKLOG = 2048
 
 
 class HttpServer:
-    """`start`, then `drain` (no new connections, answers go out) or `stop` (at once). Once only."""
+    """`start`, then `drain` (no new connections, answers go out) or `stop` (at once); then perhaps again."""
 
-    def __init__(self, app: ASGIApp, *, host: str, port: int) -> None:
-        self._host, self._port = host, port
-        config = uvicorn.Config(
-            app,
-            http="httptools",
-            ws="none",
-            lifespan="off",
-            log_config=None,
-            access_log=False,
-            proxy_headers=False,
-            server_header=False,
-            timeout_keep_alive=_KEEP_ALIVE_S,
-            backlog=_BACKLOG,
-        )
-        self._server = _Server(config)
+    def __init__(self, context: Context) -> None:
+        self._node = context.settings.node
+        self._app = make_app(context)
+        self._server: _Server | None = None
         self._socket: socket.socket | None = None
         self._run: asyncio.Task[None] | None = None
 
@@ -42,17 +39,19 @@ class HttpServer:
     def port(self) -> int:
         """Where it listens: the given port, or the one that the system chose for port 0."""
         if self._socket is None:
-            return self._port
+            return self._node.api_port
         bound: int = self._socket.getsockname()[1]
         return bound
 
     async def start(self) -> None:
         """Listens when this returns. Raises OSError when the address is taken."""
-        family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
-        self._socket = socket.create_server((self._host, self._port), family=family, backlog=_BACKLOG)
+        host = self._node.host
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        self._socket = socket.create_server((host, self._node.api_port), family=family, backlog=_BACKLOG)
         self._socket.setblocking(False)
-        self._run = asyncio.create_task(self._server.serve(sockets=[self._socket]), name="http")
-        ready = asyncio.create_task(self._server.ready.wait())
+        self._server = server = _Server(_config(self._app))
+        self._run = asyncio.create_task(server.serve(sockets=[self._socket]), name="http")
+        ready = asyncio.create_task(server.ready.wait())
         await asyncio.wait({self._run, ready}, return_when=asyncio.FIRST_COMPLETED)
         ready.cancel()
         if self._run.done():
@@ -65,7 +64,7 @@ class HttpServer:
 
     async def drain(self, timeout_s: float) -> None:
         """Takes no more connections, answers what is under way for at most `timeout_s`, then ends."""
-        if self._run is None:
+        if self._run is None or self._server is None:
             return
         self._server.config.timeout_graceful_shutdown = max(1, round(timeout_s))
         self._server.should_exit = True
@@ -73,7 +72,7 @@ class HttpServer:
 
     async def stop(self) -> None:
         """Ends now; requests under way are cut off."""
-        if self._run is None:
+        if self._run is None or self._server is None:
             return
         self._server.force_exit = self._server.should_exit = True
         for connection in list(self._server.server_state.connections):
@@ -81,6 +80,21 @@ class HttpServer:
             if transport is not None:
                 transport.abort()
         await asyncio.wait({self._run})
+
+
+def _config(app: ASGIApp) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        http="httptools",
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        timeout_keep_alive=_KEEP_ALIVE_S,
+        backlog=_BACKLOG,
+    )
 
 
 class _Server(uvicorn.Server):
@@ -93,6 +107,6 @@ class _Server(uvicorn.Server):
         self.ready.set()
 
     @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:  # type: ignore[override]
+    def capture_signals(self) -> Iterator[None]:
         """Signals are the command line's."""
         yield

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import Any, TypeGuard, TypeVar
 
 import msgspec
-from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 
 from greenroom.actors.errors import ArgsError
@@ -23,7 +22,7 @@ MAX_IDS = 1000
 """Most ids in the lists of rows with `capped`."""
 
 Handler = Callable[[Call, Any], Awaitable[Any]]
-"""Takes the request. Answers the response, None where it has no fields, or a list where the row says `many`."""
+"""Takes the request. Answers the response, None where it has no fields, a list where the row says `many`."""
 
 _Request = TypeVar("_Request", bound=Message)
 _Response = TypeVar("_Response", bound=Message)
@@ -135,7 +134,7 @@ def is_wire(kind: type[Message] | type[msgspec.Struct]) -> TypeGuard[type[Messag
 def _is_there(request: Message, path: str) -> bool:
     parent_path, _, name = path.rpartition(".")
     parent: Message = read(request, parent_path) if parent_path else request
-    field: FieldDescriptor = parent.DESCRIPTOR.fields_by_name[name]
+    field = parent.DESCRIPTOR.fields_by_name[name]
     if field.message_type is not None and not field.is_repeated:
         return parent.HasField(name)
     return bool(getattr(parent, name))

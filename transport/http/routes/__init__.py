@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from greenroom.transport.http.routes import (
     absent,
     auth,
@@ -12,18 +14,20 @@ from greenroom.transport.http.routes import (
     group_read,
     jssdk,
     msg,
-    object,  # noqa: A004  # the service's own name
+    object,
     presence,
     send_msg,
     user,
 )
-from greenroom.transport.http.table import Route
+
+if TYPE_CHECKING:
+    from greenroom.transport.http.table import Route
 
 __all__ = ["TABLE"]
 
 _SERVICES = (
-    auth, user, presence, msg, send_msg, conversation, group, group_read, group_application, friend, object, jssdk,
-    absent,
+    auth, user, presence, msg, send_msg, conversation, group, group_read, group_application, friend, object,
+    jssdk, absent,
 )  # fmt: skip
 
 TABLE: dict[str, Route] = {route.path: route for service in _SERVICES for route in service.ROUTES}

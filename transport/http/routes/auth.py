@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from greenroom.actors.errors import ArgsError, NoPermission, RecordNotFound
 from greenroom.actors.messages import Caller, ForceLogout, IssuedToken, IssueToken, VerifyToken
 from greenroom.actors.runtime.address import Address
 from greenroom.transport.http.access import ADMIN, ANYONE
-from greenroom.transport.http.context import Call
 from greenroom.transport.http.table import post
 from greenroom.transport.wire import auth_pb2
+
+if TYPE_CHECKING:
+    from greenroom.transport.http.context import Call
 
 __all__ = ["ROUTES"]
 
@@ -69,8 +73,8 @@ async def force_logout(call: Call, request: auth_pb2.forceLogoutReq) -> None:
 
 ROUTES = (
     post(
-        "/auth/get_admin_token", auth_pb2.getAdminTokenReq, auth_pb2.getAdminTokenResp, ANYONE, get_admin_token,
-        required=["userID"],
+        "/auth/get_admin_token", auth_pb2.getAdminTokenReq, auth_pb2.getAdminTokenResp, ANYONE,
+        get_admin_token, required=["userID"],
     ),
     post(
         "/auth/get_user_token", auth_pb2.getUserTokenReq, auth_pb2.getUserTokenResp, ADMIN, get_user_token,

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from greenroom.actors import sync
 from greenroom.actors.errors import RecordNotFound
 from greenroom.transport.http.access import owner
-from greenroom.transport.http.context import Call
 from greenroom.transport.http.conversation_list import sorted_list
 from greenroom.transport.http.pages import page_of
 from greenroom.transport.http.table import post
 from greenroom.transport.wire import conversation_pb2 as wire
+
+if TYPE_CHECKING:
+    from greenroom.transport.http.context import Call
 
 __all__ = ["ROUTES"]
 
@@ -92,7 +96,8 @@ ROUTES = (
     ),
     post(
         "/conversation/get_sorted_conversation_list", wire.GetSortedConversationListReq,
-        wire.GetSortedConversationListResp, owner("userID"), get_sorted_conversation_list, required=["userID"],
+        wire.GetSortedConversationListResp, owner("userID"), get_sorted_conversation_list,
+        required=["userID"],
     ),
     post(
         "/conversation/get_full_conversation_ids", wire.GetFullOwnerConversationIDsReq,
@@ -100,7 +105,8 @@ ROUTES = (
     ),
     post(
         "/conversation/get_incremental_conversations", wire.GetIncrementalConversationReq,
-        wire.GetIncrementalConversationResp, owner("userID"), get_incremental_conversations, required=["userID"],
+        wire.GetIncrementalConversationResp, owner("userID"), get_incremental_conversations,
+        required=["userID"],
     ),
     post(
         "/conversation/get_owner_conversation", wire.GetOwnerConversationReq, wire.GetOwnerConversationResp,

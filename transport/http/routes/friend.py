@@ -5,11 +5,15 @@ A friendship or a block that the store holds all the same (a scenario's) shows w
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from greenroom.actors import sync
 from greenroom.transport.http.access import owner
-from greenroom.transport.http.context import Call
 from greenroom.transport.http.table import post
 from greenroom.transport.wire import relation_pb2 as wire
+
+if TYPE_CHECKING:
+    from greenroom.transport.http.context import Call
 
 __all__ = ["ROUTES"]
 
@@ -94,8 +98,8 @@ async def get_self_unhandled_apply_count(
 
 ROUTES = (
     post(
-        "/friend/get_friend_list", wire.getPaginationFriendsReq, wire.getPaginationFriendsResp, owner("userID"),
-        get_friend_list, required=["userID"],
+        "/friend/get_friend_list", wire.getPaginationFriendsReq, wire.getPaginationFriendsResp,
+        owner("userID"), get_friend_list, required=["userID"],
     ),
     post(
         "/friend/get_designated_friends", wire.getDesignatedFriendsReq, wire.getDesignatedFriendsResp,
@@ -107,7 +111,8 @@ ROUTES = (
         required=["userID"],
     ),
     post(
-        "/friend/get_specified_friends_info", wire.getSpecifiedFriendsInfoReq, wire.getSpecifiedFriendsInfoResp,
+        "/friend/get_specified_friends_info", wire.getSpecifiedFriendsInfoReq,
+        wire.getSpecifiedFriendsInfoResp,
         owner("ownerUserID"), get_specified_friends_info, required=["ownerUserID", "userIDList"],
         capped=["userIDList"], distinct=["userIDList"],
     ),
@@ -133,12 +138,13 @@ ROUTES = (
         distinct=["userIDList"],
     ),
     post(
-        "/friend/get_friend_apply_list", wire.getPaginationFriendsApplyToReq, wire.getPaginationFriendsApplyToResp,
-        owner("userID"), get_friend_apply_list, required=["userID"],
+        "/friend/get_friend_apply_list", wire.getPaginationFriendsApplyToReq,
+        wire.getPaginationFriendsApplyToResp, owner("userID"), get_friend_apply_list, required=["userID"],
     ),
     post(
         "/friend/get_self_friend_apply_list", wire.getPaginationFriendsApplyFromReq,
-        wire.getPaginationFriendsApplyFromResp, owner("userID"), get_self_friend_apply_list, required=["userID"],
+        wire.getPaginationFriendsApplyFromResp, owner("userID"), get_self_friend_apply_list,
+        required=["userID"],
     ),
     post(
         "/friend/get_designated_friend_apply", wire.getDesignatedFriendsApplyReq,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from greenroom.actors.errors import ArgsError, GroupExists
 from greenroom.actors.messages import (
@@ -18,9 +18,13 @@ from greenroom.actors.messages import (
 )
 from greenroom.actors.runtime.address import Address
 from greenroom.transport.http.access import TOKEN, owner, owner_if_named
-from greenroom.transport.http.context import Call
 from greenroom.transport.http.table import post
 from greenroom.transport.wire import group_pb2 as wire
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from greenroom.transport.http.context import Call
 
 __all__ = ["ROUTES"]
 
@@ -123,16 +127,16 @@ ROUTES = (
         required=["groupID"],
     ),
     post(
-        "/group/mute_group_member", wire.MuteGroupMemberReq, wire.MuteGroupMemberResp, TOKEN, mute_group_member,
-        required=["groupID", "userID", "mutedSeconds"],
+        "/group/mute_group_member", wire.MuteGroupMemberReq, wire.MuteGroupMemberResp, TOKEN,
+        mute_group_member, required=["groupID", "userID", "mutedSeconds"],
     ),
     post(
-        "/group/cancel_mute_group_member", wire.CancelMuteGroupMemberReq, wire.CancelMuteGroupMemberResp, TOKEN,
-        cancel_mute_group_member, required=["groupID", "userID"],
+        "/group/cancel_mute_group_member", wire.CancelMuteGroupMemberReq, wire.CancelMuteGroupMemberResp,
+        TOKEN, cancel_mute_group_member, required=["groupID", "userID"],
     ),
     post("/group/mute_group", wire.MuteGroupReq, wire.MuteGroupResp, TOKEN, mute_group, required=["groupID"]),
     post(
-        "/group/cancel_mute_group", wire.CancelMuteGroupReq, wire.CancelMuteGroupResp, TOKEN, cancel_mute_group,
-        required=["groupID"],
+        "/group/cancel_mute_group", wire.CancelMuteGroupReq, wire.CancelMuteGroupResp, TOKEN,
+        cancel_mute_group, required=["groupID"],
     ),
 )  # fmt: skip

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from greenroom.actors.errors import NoPermission
 from greenroom.transport.http.access import TOKEN, owner
-from greenroom.transport.http.context import Call
 from greenroom.transport.http.table import post
 from greenroom.transport.wire import group_pb2 as wire
+
+if TYPE_CHECKING:
+    from greenroom.transport.http.context import Call
 
 __all__ = ["ROUTES"]
 
@@ -58,7 +62,8 @@ async def _must_manage(call: Call, group_id: str) -> None:
 
 ROUTES = (
     post(
-        "/group/get_recv_group_applicationList", wire.GetGroupApplicationListReq, wire.GetGroupApplicationListResp,
+        "/group/get_recv_group_applicationList", wire.GetGroupApplicationListReq,
+        wire.GetGroupApplicationListResp,
         owner("fromUserID"), get_recv_group_application_list, required=["fromUserID"],
     ),
     post(

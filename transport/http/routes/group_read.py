@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from greenroom.actors import sync
 from greenroom.actors.errors import GroupNotFound, NoPermission
 from greenroom.transport.http.access import TOKEN, owner
-from greenroom.transport.http.context import Call
 from greenroom.transport.http.pages import page_of
 from greenroom.transport.http.table import post
 from greenroom.transport.wire import group_pb2 as wire
+
+if TYPE_CHECKING:
+    from greenroom.transport.http.context import Call
 
 __all__ = ["ROUTES"]
 
@@ -122,16 +126,16 @@ ROUTES = (
         owner("fromUserID"), get_joined_group_list, required=["fromUserID"],
     ),
     post(
-        "/group/get_group_member_user_id", wire.GetGroupMemberUserIDsReq, wire.GetGroupMemberUserIDsResp, TOKEN,
-        get_group_member_user_id, required=["groupID"],
+        "/group/get_group_member_user_id", wire.GetGroupMemberUserIDsReq, wire.GetGroupMemberUserIDsResp,
+        TOKEN, get_group_member_user_id, required=["groupID"],
     ),
     post(
         "/group/get_group_abstract_info", wire.GetGroupAbstractInfoReq, wire.GetGroupAbstractInfoResp, TOKEN,
         get_group_abstract_info, required=["groupIDs"], distinct=["groupIDs"],
     ),
     post(
-        "/group/get_incremental_join_groups", wire.getIncrementalJoinGroupReq, wire.getIncrementalJoinGroupResp,
-        owner("userID"), get_incremental_join_groups, required=["userID"],
+        "/group/get_incremental_join_groups", wire.getIncrementalJoinGroupReq,
+        wire.getIncrementalJoinGroupResp, owner("userID"), get_incremental_join_groups, required=["userID"],
     ),
     post(
         "/group/get_incremental_group_members", wire.getIncrementalGroupMemberReq,

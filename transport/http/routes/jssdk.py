@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from greenroom.transport.http.access import TOKEN
-from greenroom.transport.http.context import Call
 from greenroom.transport.http.conversation_list import Entry, entries
 from greenroom.transport.http.table import post
 from greenroom.transport.wire import jssdk_pb2 as wire
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from greenroom.transport.http.context import Call
 
 __all__ = ["ROUTES"]
 
@@ -57,11 +61,11 @@ async def _messages(call: Call, listed: Sequence[Entry]) -> list[wire.Conversati
 
 ROUTES = (
     post(
-        "/jssdk/get_conversations", wire.GetConversationsReq, wire.GetConversationsResp, TOKEN, get_conversations,
-        required=["conversationIDs"], protobuf=True,
+        "/jssdk/get_conversations", wire.GetConversationsReq, wire.GetConversationsResp, TOKEN,
+        get_conversations, required=["conversationIDs"], protobuf=True,
     ),
     post(
-        "/jssdk/get_active_conversations", wire.GetActiveConversationsReq, wire.GetActiveConversationsResp, TOKEN,
-        get_active_conversations, protobuf=True,
+        "/jssdk/get_active_conversations", wire.GetActiveConversationsReq, wire.GetActiveConversationsResp,
+        TOKEN, get_active_conversations, protobuf=True,
     ),
 )  # fmt: skip

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from greenroom.actors.errors import ArgsError, RecordNotFound
 from greenroom.actors.messages import MarkConversationRead, MarkMessagesRead, SetReadSeq
 from greenroom.actors.rules.ids import address_of_chat
-from greenroom.actors.runtime.address import Address
 from greenroom.transport.http.access import TOKEN, owner
-from greenroom.transport.http.context import Call
 from greenroom.transport.http.table import post
 from greenroom.transport.wire import msg_pb2 as wire
 from greenroom.transport.wire import sdkws_pb2
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from greenroom.actors.runtime.address import Address
+    from greenroom.transport.http.context import Call
 
 __all__ = ["ROUTES"]
 
@@ -102,8 +106,8 @@ ROUTES = (
         required=["userID"],
     ),
     post(
-        "/msg/pull_msg_by_seq", sdkws_pb2.PullMessageBySeqsReq, sdkws_pb2.PullMessageBySeqsResp, owner("userID"),
-        pull_msg_by_seq, required=["userID"],
+        "/msg/pull_msg_by_seq", sdkws_pb2.PullMessageBySeqsReq, sdkws_pb2.PullMessageBySeqsResp,
+        owner("userID"), pull_msg_by_seq, required=["userID"],
     ),
     post(
         "/msg/get_conversations_has_read_and_max_seq", wire.GetConversationsHasReadAndMaxSeqReq,

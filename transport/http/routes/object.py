@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from greenroom.transport.http.access import TOKEN
-from greenroom.transport.http.context import Call
 from greenroom.transport.http.table import post
 from greenroom.transport.wire import third_pb2 as wire
+
+if TYPE_CHECKING:
+    from greenroom.transport.http.context import Call
 
 __all__ = ["ROUTES"]
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from greenroom.actors.errors import ArgsError
 from greenroom.transport.http.access import ADMIN, TOKEN
-from greenroom.transport.http.context import Call
 from greenroom.transport.http.table import post
 from greenroom.transport.wire import msggateway_pb2, user_pb2
+
+if TYPE_CHECKING:
+    from greenroom.transport.http.context import Call
 
 __all__ = ["ROUTES"]
 
@@ -24,7 +28,7 @@ async def get_users_online_status(
             result.status = _ONLINE
             result.detailPlatformStatus.add(
                 platformID=session.platform_id,
-                connID=session.conn_id,
+                connID=session.connection_id,
                 isBackground=session.is_background,
                 token=session.token,
             )
@@ -85,8 +89,8 @@ ROUTES = (
         required=["userIDs"], strict=True, many=True,
     ),
     post(
-        "/user/get_users_status", user_pb2.getUserStatusReq, user_pb2.getUserStatusResp, TOKEN, get_users_status,
-        required=["userIDs"],
+        "/user/get_users_status", user_pb2.getUserStatusReq, user_pb2.getUserStatusResp, TOKEN,
+        get_users_status, required=["userIDs"],
     ),
     post(
         "/user/subscribe_users_status", user_pb2.subscribeOrCancelUsersStatusReq,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -10,11 +10,13 @@ from greenroom.actors.errors import NoPermission, UserNotFound
 from greenroom.actors.messages import SendMessage
 from greenroom.actors.rules.ids import GROUP, NOTIFICATION_CHAT, address_of
 from greenroom.transport.http.access import ADMIN
-from greenroom.transport.http.context import Call
 from greenroom.transport.http.free_json import BodyMismatch
 from greenroom.transport.http.rest_content import check_content
 from greenroom.transport.http.table import post_free
 from greenroom.transport.wire import msg_pb2, sdkws_pb2
+
+if TYPE_CHECKING:
+    from greenroom.transport.http.context import Call
 
 __all__ = ["ROUTES"]
 

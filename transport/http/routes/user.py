@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from greenroom.actors.errors import ArgsError, RecordNotFound
 from greenroom.actors.messages import RegisterUsers, SetUserInfo
 from greenroom.actors.runtime.address import Address
 from greenroom.persistence.store import UserRow
 from greenroom.transport.http.access import ADMIN, TOKEN, owner, owner_if_named
-from greenroom.transport.http.context import Call
 from greenroom.transport.http.pages import offset_of
 from greenroom.transport.http.table import post
 from greenroom.transport.wire import sdkws_pb2, user_pb2
+
+if TYPE_CHECKING:
+    from greenroom.transport.http.context import Call
 
 __all__ = ["ROUTES"]
 
@@ -160,14 +164,15 @@ ROUTES = (
         get_users_info, required=["userIDs"],
     ),
     post(
-        "/user/get_all_users_uid", user_pb2.getAllUserIDReq, user_pb2.getAllUserIDResp, TOKEN, get_all_users_uid,
+        "/user/get_all_users_uid", user_pb2.getAllUserIDReq, user_pb2.getAllUserIDResp, TOKEN,
+        get_all_users_uid,
     ),
     post(
         "/user/account_check", user_pb2.accountCheckReq, user_pb2.accountCheckResp, ADMIN, account_check,
         required=["checkUserIDs"], distinct=["checkUserIDs"],
     ),
-    post("/user/get_users", user_pb2.getPaginationUsersReq, user_pb2.getPaginationUsersResp, TOKEN, get_users),
-    post(
+    post("/user/get_users", user_pb2.getPaginationUsersReq, user_pb2.getPaginationUsersResp, TOKEN,
+    get_users), post(
         "/user/get_user_client_config", user_pb2.getUserClientConfigReq, user_pb2.getUserClientConfigResp,
         owner_if_named("userID"), get_user_client_config,
     ),
