@@ -16,8 +16,8 @@ import msgspec
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 
-from greenroom.transport.go_json import JsonMalformed, JsonObject, escape, parse
-from greenroom.transport.json_scalars import JsonMismatch, Scalar, scalar_of
+from greenroom.transport.wire.go_json import JsonMalformed, JsonObject, escape, parse
+from greenroom.transport.wire.json_scalars import JsonMismatch, Scalar, scalar_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
