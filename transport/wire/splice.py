@@ -1,0 +1,117 @@
+"""Pure functions that build protobuf messages out of parts that are already serialized.
+
+They rest on two rules of protobuf: fields may be concatenated, and of a scalar field the last one wins.
+So a message is serialized once, and every push and pull reuses those bytes. Nothing here parses: whoever
+hands in bytes that are no valid message gets bytes that are none.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+__all__ = ["pull_msgs", "pull_reply", "push_messages", "varint", "with_read", "with_seq"]
+
+_NOTIFICATION_PREFIX = "n_"
+_ONE_BYTE = tuple(bytes((n,)) for n in range(128))
+_TWO_BYTES_END = 1 << 14
+_WRAP = (1 << 64) - 1
+
+# Tags: field number << 3 | wire type (0 varint, 2 length-delimited).
+_DELIMITED_1 = b"\x0a"
+_DELIMITED_2 = b"\x12"
+_SEQ = b"\x70"
+_READ = b"\x90\x01\x01"
+_IS_END = b"\x10\x01"
+_END_SEQ = b"\x18"
+
+
+def varint(value: int) -> bytes:
+    """Encode an int64 or uint64; a negative number takes ten bytes, as protobuf has it."""
+    if 0 <= value < 128:
+        return _ONE_BYTE[value]
+    if 0 <= value < _TWO_BYTES_END:
+        return bytes((value & 127 | 128, value >> 7))
+    value &= _WRAP
+    encoded = bytearray()
+    while value > 127:
+        encoded.append(value & 127 | 128)
+        value >>= 7
+    encoded.append(value)
+    return bytes(encoded)
+
+
+def with_seq(body: bytes, seq: int) -> bytes:
+    """A serialized MsgData with its seq set, whatever seq it had before."""
+    return b"".join((body, _SEQ, varint(seq)))
+
+
+def with_read(body: bytes) -> bytes:
+    """A serialized MsgData that says isRead."""
+    return body + _READ
+
+
+def push_messages(conversation_id: str, message: bytes) -> bytes:
+    """A serialized PushMessages that holds exactly this one MsgData.
+
+    It stands in `notificationMsgs` when the id starts with `n_`, else in `msgs`.
+    """
+    key = conversation_id.encode()
+    key_size = varint(len(key))
+    message_size = varint(len(message))
+    pulled_length = 1 + len(message_size) + len(message)
+    pulled_size = varint(pulled_length)
+    entry_length = 2 + len(key_size) + len(key) + len(pulled_size) + pulled_length
+    return b"".join(
+        (
+            _DELIMITED_2 if conversation_id.startswith(_NOTIFICATION_PREFIX) else _DELIMITED_1,
+            varint(entry_length),
+            _DELIMITED_1,
+            key_size,
+            key,
+            _DELIMITED_2,
+            pulled_size,
+            _DELIMITED_1,
+            message_size,
+            message,
+        )
+    )
+
+
+def pull_msgs(messages: Iterable[bytes], is_end: bool, end_seq: int) -> bytes:
+    """A serialized PullMsgs of these MsgData, in the order given."""
+    parts: list[bytes] = []
+    for message in messages:
+        parts += (_DELIMITED_1, varint(len(message)), message)
+    if is_end:
+        parts.append(_IS_END)
+    if end_seq:
+        parts += (_END_SEQ, varint(end_seq))
+    return b"".join(parts)
+
+
+def pull_reply(msgs: Mapping[str, bytes], notifications: Mapping[str, bytes]) -> bytes:
+    """A serialized answer to a pull, from conversation id to serialized PullMsgs.
+
+    PullMessageBySeqsResp, GetSeqMessageResp and PushMessages share this layout.
+    """
+    parts: list[bytes] = []
+    for tag, pulls in ((_DELIMITED_1, msgs), (_DELIMITED_2, notifications)):
+        for conversation_id, pulled in pulls.items():
+            key = conversation_id.encode()
+            key_size = varint(len(key))
+            pulled_size = varint(len(pulled))
+            entry_length = 2 + len(key_size) + len(key) + len(pulled_size) + len(pulled)
+            parts += (
+                tag,
+                varint(entry_length),
+                _DELIMITED_1,
+                key_size,
+                key,
+                _DELIMITED_2,
+                pulled_size,
+                pulled,
+            )
+    return b"".join(parts)
