@@ -17,6 +17,7 @@ __all__ = ["pull_msgs", "pull_reply", "push_messages", "varint", "with_read", "w
 _NOTIFICATION_PREFIX = "n_"
 _ONE_BYTE = tuple(bytes((n,)) for n in range(128))
 _TWO_BYTES_END = 1 << 14
+_THREE_BYTES_END = 1 << 21
 _WRAP = (1 << 64) - 1
 
 # Tags: field number << 3 | wire type (0 varint, 2 length-delimited).
@@ -30,11 +31,14 @@ _END_SEQ = b"\x18"
 
 def varint(value: int) -> bytes:
     """Encode an int64 or uint64; a negative number takes ten bytes, as protobuf has it."""
-    if 0 <= value < 128:
+    if value < 0:
+        value &= _WRAP
+    if value < 128:
         return _ONE_BYTE[value]
-    if 0 <= value < _TWO_BYTES_END:
+    if value < _TWO_BYTES_END:
         return bytes((value & 127 | 128, value >> 7))
-    value &= _WRAP
+    if value < _THREE_BYTES_END:
+        return bytes((value & 127 | 128, value >> 7 & 127 | 128, value >> 14))
     encoded = bytearray()
     while value > 127:
         encoded.append(value & 127 | 128)

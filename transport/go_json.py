@@ -1,0 +1,61 @@
+"""JSON as Go's encoding/json reads and writes it, where that differs from what Python's readers do.
+
+Objects stay lists of pairs, because Go takes keys in any case and lets the later of two win; that can only be
+judged by who knows the keys. Text that is not UTF-8, and halves of surrogate pairs, become U+FFFD.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any, NoReturn
+
+__all__ = ["JsonMalformed", "JsonObject", "escape", "parse"]
+
+
+class JsonMalformed(ValueError):
+    """Bytes that are not JSON, or JSON nested deeper than we follow."""
+
+
+class JsonObject(list[tuple[str, Any]]):
+    """The pairs of an object in their order, duplicates included."""
+
+
+def _refuse(_: str) -> NoReturn:
+    raise JsonMalformed("not JSON")
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=JsonObject, parse_constant=_refuse)
+_HALF_PAIR = re.compile(
+    r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"  # a whole pair
+    r"|(?P<half>\\u[dD][89a-fA-F][0-9a-fA-F]{2})"
+    r"|\\."
+)
+
+
+def parse(data: bytes) -> Any:
+    """Read one JSON value; objects come as JsonObject. Raises JsonMalformed."""
+    text = data.decode("utf-8", "replace")
+    if "\\ud" in text or "\\uD" in text:
+        text = _HALF_PAIR.sub(lambda match: "\ufffd" if match["half"] else match[0], text)
+    try:
+        return _DECODER.decode(text)
+    except (ValueError, RecursionError):
+        raise JsonMalformed("not JSON") from None
+
+
+_ESCAPES = (
+    (b"<", b"\\u003c"),
+    (b">", b"\\u003e"),
+    (b"&", b"\\u0026"),
+    ("\u2028".encode(), b"\\u2028"),
+    ("\u2029".encode(), b"\\u2029"),
+)
+
+
+def escape(data: bytes) -> bytes:
+    """Escape in JSON what Go escapes so that JSON may stand inside HTML. These only occur in strings."""
+    for raw, escaped in _ESCAPES:
+        if raw in data:
+            data = data.replace(raw, escaped)
+    return data
