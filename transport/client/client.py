@@ -13,12 +13,15 @@ import secrets
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING, Literal, Self, TypeVar
+
+from google.protobuf.message import DecodeError, Message
 
 from greenroom.transport.client.errors import (
     ClientClosed,
     ClientError,
     ConnectionLost,
+    Garbled,
     KickedOffline,
     Refused,
     SendTimedOut,
@@ -40,6 +43,7 @@ __all__ = ["Client"]
 _LOG = logging.getLogger("greenroom.client")
 _LOG.addHandler(logging.NullHandler())
 _RANDOM = random.SystemRandom()
+_Answer = TypeVar("_Answer", bound=Message)
 
 NEWEST_SEQ, PULL_BY_RANGE, SEND_MESSAGE, READ_SEQS = 1001, 1002, 1003, 1006
 PUSH_MESSAGE, KICK_ONLINE = 2001, 2002
@@ -253,9 +257,8 @@ class Client:
             atUserIDList=at_user_ids,
         )
         deadline = asyncio.get_running_loop().time() + (self._send_timeout_s if timeout_s is None else timeout_s)
-        answer = msg_pb2.SendMsgResp.FromString(
-            await self._send_until(deadline, message.SerializeToString(), message.clientMsgID)
-        )
+        data = await self._send_until(deadline, message.SerializeToString(), message.clientMsgID)
+        answer = _parse(msg_pb2.SendMsgResp, data)
         return Sent(answer.serverMsgID, answer.clientMsgID, answer.sendTime)
 
     async def messages(self) -> AsyncIterator[Received]:
@@ -272,7 +275,7 @@ class Client:
         """Conversation -> its newest seq, as the server knows it."""
         request = sdkws_pb2.GetMaxSeqReq(userID=self.user_id)
         data = await self._request(NEWEST_SEQ, request.SerializeToString())
-        return dict(sdkws_pb2.GetMaxSeqResp.FromString(data).maxSeqs)
+        return dict(_parse(sdkws_pb2.GetMaxSeqResp, data).maxSeqs)
 
     async def read_seqs(self, conversation_ids: Iterable[str] = ()) -> dict[str, tuple[int, int]]:
         """Conversation -> (read up to, newest seq); all conversations if none is named."""
@@ -280,13 +283,13 @@ class Client:
             userID=self.user_id, conversationIDs=conversation_ids
         )
         data = await self._request(READ_SEQS, request.SerializeToString())
-        answer = msg_pb2.GetConversationsHasReadAndMaxSeqResp.FromString(data)
+        answer = _parse(msg_pb2.GetConversationsHasReadAndMaxSeqResp, data)
         return {name: (seqs.hasReadSeq, seqs.maxSeq) for name, seqs in answer.seqs.items()}
 
     async def pull_history(self, conversation_id: str, *, begin: int, end: int, limit: int = 100) -> list[Received]:
         """The newest `limit` messages of the seqs begin..end, ascending; deleted ones come with status 4."""
         request = self._pull_request([Span(conversation_id, begin, end)], limit)
-        answer = sdkws_pb2.PullMessageBySeqsResp.FromString(await self._request(PULL_BY_RANGE, request))
+        answer = _parse(sdkws_pb2.PullMessageBySeqsResp, await self._request(PULL_BY_RANGE, request))
         return [Received(conversation_id, raw) for raw in _pulled(answer, conversation_id)]
 
     async def mark_read(self, conversation_id: str, seq: int, *, seqs: Sequence[int] = ()) -> None:
@@ -327,6 +330,7 @@ class Client:
         try:
             request = sdkws_pb2.GetMaxSeqReq(userID=self.user_id)
             data = await link.request(NEWEST_SEQ, request.SerializeToString())
+            newest = _parse(sdkws_pb2.GetMaxSeqResp, data).maxSeqs
             if self._ended is not None:
                 raise self._ended
         except BaseException as problem:
@@ -337,7 +341,6 @@ class Client:
                 raise ConnectionLost("no answer to the first request") from None
             raise
         if self._receive:
-            newest = sdkws_pb2.GetMaxSeqResp.FromString(data).maxSeqs
             self._timelines.learn({name: seq for name, seq in newest.items() if self._wanted(name)})
             self._pull_soon()
         self._up.set()
@@ -435,7 +438,7 @@ class Client:
         if envelope.req_identifier == KICK_ONLINE:
             self._finish(KickedOffline("another login took this device's place"))
         elif envelope.req_identifier == PUSH_MESSAGE and self._receive and self._ended is None:
-            push = sdkws_pb2.PushMessages.FromString(envelope.data)
+            push = sdkws_pb2.PushMessages.FromString(envelope.data or b"")
             for conversation_id, pulled in push.msgs.items():
                 for raw in pulled.Msgs:
                     self._take_pushed(conversation_id, raw)
@@ -498,9 +501,10 @@ class Client:
             spans = list(self._timelines.missing(page=PULL_PAGE, conversations=PULL_CONVERSATIONS))
             try:
                 data = await self._request(PULL_BY_RANGE, self._pull_request(spans, PULL_PAGE))
+                answer = _parse(sdkws_pb2.PullMessageBySeqsResp, data)
             except ConnectionLost:
                 return
-            except (Refused, TimeoutError) as problem:
+            except (Refused, Garbled, TimeoutError) as problem:
                 _LOG.warning("a pull failed: %s", problem)
                 await asyncio.sleep(self._backoff_base_s * 2 ** min(failures, BACKOFF_STEPS - 1))
                 failures += 1
@@ -508,7 +512,6 @@ class Client:
             except ClientError:
                 return
             failures = 0
-            answer = sdkws_pb2.PullMessageBySeqsResp.FromString(data)
             for span in spans:
                 for raw in _pulled(answer, span.conversation_id):
                     if self._timelines.accept_fetched(span.conversation_id, raw.seq):
@@ -521,6 +524,13 @@ class Client:
             for span in spans
         ]
         return sdkws_pb2.PullMessageBySeqsReq(userID=self.user_id, seqRanges=ranges).SerializeToString()
+
+
+def _parse(kind: type[_Answer], data: bytes) -> _Answer:
+    try:
+        return kind.FromString(data)
+    except DecodeError:
+        raise Garbled(f"the server's answer is no {kind.__name__}") from None
 
 
 def _pulled(answer: sdkws_pb2.PullMessageBySeqsResp, conversation_id: str) -> list[sdkws_pb2.MsgData]:

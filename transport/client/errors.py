@@ -6,6 +6,7 @@ ClientError
 │       └── TokenRejected  1501..1507: this token will not be taken again
 ├── KickedOffline        another device took the place (request 2002); not reconnected
 ├── ConnectionLost       the connection failed, or could not be made
+├── Garbled              the server's answer cannot be read
 ├── SendTimedOut         no ack before the deadline; the message may be stored
 └── ClientClosed         `close()` was called
 """
@@ -18,6 +19,7 @@ __all__ = [
     "ClientClosed",
     "ClientError",
     "ConnectionLost",
+    "Garbled",
     "HandshakeRefused",
     "KickedOffline",
     "Refused",
@@ -68,6 +70,10 @@ class KickedOffline(ClientError):
 
 class ConnectionLost(ClientError):
     """No connection, or it ended before the answer came."""
+
+
+class Garbled(ClientError):
+    """The server answered with what is not the protocol's."""
 
 
 class SendTimedOut(ClientError):

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from typing import cast
 from urllib.parse import urlencode
 
+from google.protobuf.message import DecodeError
 from websockets.client import ClientProtocol
 from websockets.exceptions import InvalidStatus
 from websockets.frames import Frame, Opcode
@@ -270,11 +271,11 @@ class Link(asyncio.Protocol):
                 data = b"".join((*self._parts, data))
                 self._parts.clear()
             try:
-                envelope = self._codec.decode_response(data, unfolded_limit_bytes=self._max_frame_bytes)
-            except EnvelopeError:
+                self._take_envelope(
+                    self._codec.decode_response(data, unfolded_limit_bytes=self._max_frame_bytes)
+                )
+            except (EnvelopeError, DecodeError):
                 self.abort()
-                return
-            self._take_envelope(envelope)
 
     def _take_envelope(self, envelope: Response) -> None:
         pending = self._pending.get(envelope.msg_incr) if envelope.msg_incr else None
@@ -288,7 +289,7 @@ class Link(asyncio.Protocol):
         if envelope.err_code:
             answer.set_exception(Refused(envelope.err_code, envelope.err_msg))
         else:
-            answer.set_result(envelope.data)
+            answer.set_result(envelope.data or b"")
 
     def _fail_pending(self, error: Exception) -> None:
         for answer, _ in self._pending.values():
