@@ -1,4 +1,4 @@
-// One device: the official SDK, and a log of what it told us. Driven from Python (support/sdk_page.py).
+// One device: the official SDK, and a log of what it told us. Driven from Python (kit/sdk_page.py).
 import { CbEvents, getSDK } from '/sdk/lib/index.es.js';
 
 const sdk = getSDK({

@@ -1,0 +1,499 @@
+"""LoopBase: a Thespian system base that delivers mailboxes on a running asyncio or uvloop loop.
+
+It knows actors, addresses and turns; it knows no socket, no disk and no chat.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from typing import TYPE_CHECKING, Any, overload
+
+from thespian.actors import (
+    ActorAddress,
+    ActorExitRequest,
+    ChildActorExited,
+    DeadEnvelope,
+)
+
+from greenroom.actors.errors import ActorAbsent, AskTimeout
+from greenroom.actors.runtime.address import Address
+from greenroom.actors.runtime.cell import VacantCell
+from greenroom.actors.runtime.counters import ClassStats, Counters
+from greenroom.actors.runtime.directory import Directory
+from greenroom.actors.runtime.entity import Entity
+from greenroom.actors.runtime.entity_cell import EntityCell
+from greenroom.actors.runtime.outside import Outside
+from greenroom.actors.runtime.plain import PlainCell, ReplyCell, SinkCell
+from greenroom.actors.runtime.replies import Failed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Iterable
+
+    from thespian.actors import Actor
+
+    from greenroom.actors.runtime.cell import Cell, Mail
+    from greenroom.actors.runtime.entity_cell import Keeper
+
+__all__ = ["ChildCrashed", "LoopBase"]
+
+log = logging.getLogger("greenroom.actors.runtime")
+
+
+class ChildCrashed(ChildActorExited):  # type: ignore[misc]
+    """To a parent: the child's life ended with this exception."""
+
+    def __init__(self, child: Address, error: BaseException) -> None:
+        super().__init__(child)
+        self.error = error
+
+
+class LoopBase:
+    """The engine room. `ActorSystem(LoopBase(loop), transientUnique=True)` gives Thespian's face to it.
+
+    Everything here is for the loop's own thread, except what Thespian's `ActorSystem` calls (`tell`, a
+    blocking `ask`, `listen`, `createActor`), which may come from any thread.
+
+    Order is kept for each pair of sender and target. Nothing is delivered twice. A message is lost only when
+    nobody lives at its address and nobody wakes there (dead letters), or at shutdown. A mailbox alarms when
+    it grows, and never refuses.
+
+    An actor handles at most `turn_limit` messages before the next one gets its turn, and the loop gets its
+    turn after `tick_limit` messages, so neither an actor nor I/O starves.
+    """
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        logDefs: Any = None,
+        *,
+        turn_limit: int = 64,
+        tick_limit: int = 512,
+        mailbox_alarm: int = 10_000,
+        on_crash: Callable[[Address, Address | None, BaseException], None] | None = None,
+    ) -> None:
+        self.loop = loop
+        self.turn_limit = turn_limit
+        self.tick_limit = tick_limit
+        self.mailbox_alarm = mailbox_alarm
+        self.on_crash = on_crash
+        """Called after an entity crashed, with its address, who sent the message (if one did), the error."""
+        self.cells: dict[Address, Cell] = {}
+        self.ready: deque[Cell] = deque()
+        self.scheduled = False
+        self.closed = False
+        self.now = loop.time()
+        self._number = 0
+        self._counters: dict[type, Counters] = {}
+        self._directories: dict[str, Directory] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._dead_letters: Address | None = None
+        self._closing: asyncio.Future[None] | None = None
+        self._mourners: dict[Address, list[asyncio.Future[None]]] = {}
+        self.system_address = Address("system", "")
+        self.cells[self.system_address] = SinkCell(
+            self, self.system_address, self.counters_of(LoopBase), self._receive
+        )
+        self.outside = Outside(self, logDefs)
+
+    # Sending.
+
+    def send(self, sender: Address, target: Address, message: Any) -> None:
+        """Put `message` into the mailbox of `target`, waking it if its kind is registered. Never fails."""
+        try:
+            cell = self.cells[target]
+        except (KeyError, TypeError):
+            self.send_absent(sender, target, message)
+            return
+        mailbox = cell.mailbox
+        if mailbox is None:
+            cell.mailbox = deque(((sender, message),))
+        else:
+            mailbox.append((sender, message))
+        if not cell.queued:
+            cell.queued = True
+            self.ready.append(cell)
+            if not self.scheduled:
+                self.schedule()
+
+    def tell(self, target: Address, message: Any) -> None:
+        """Send in the system's name. From another thread: in the name of whoever listens outside."""
+        if self.outside.on_loop():
+            self.send(self.system_address, target, message)
+        else:
+            self.outside.tell(target, message)
+
+    def tell_awake(self, target: Address, message: Any) -> None:
+        """Send in the system's name to one that is awake; otherwise the message is dropped. Never wakes."""
+        if target in self.cells:
+            self.send(self.system_address, target, message)
+
+    def tell_all_awake(self, kind: str, message: Any) -> None:
+        """Send to all of a kind that are awake. O(number awake)."""
+        for cell in self._directories[kind].awake():
+            cell.put(self.system_address, message)
+
+    def send_absent(self, sender: Address, target: Address, message: Any) -> None:
+        """The slow road of `send`: nobody lives at the address. Wake it, or make a dead letter of it."""
+        if not isinstance(target, Address):
+            plain: Any = target
+            details = str(plain.addressDetails) if isinstance(plain, ActorAddress) else str(plain)
+            kind, _, id_ = details.partition(":")
+            target = Address(kind, id_)
+            if target in self.cells:
+                self.send(sender, target, message)
+                return
+        if self.closed:
+            return
+        kind = target.kind
+        directory = self._directories.get(kind)
+        if directory is not None:
+            directory.receive(sender, target, message)
+        elif kind != "ask":
+            self.send_dead(target, ((sender, message),))
+
+    def send_dead(self, target: Address, mail: Iterable[Mail] | None) -> None:
+        """Messages to a dead address: an asker is told at once, the dead-letter handler gets them."""
+        for sender, message in mail or ():
+            if isinstance(sender, Address) and sender.kind == "ask":
+                self.send(target, sender, Failed(getattr(message, "ref", None), ActorAbsent(str(target))))
+            if self._dead_letters is not None and not isinstance(message, DeadEnvelope):
+                self.send(sender, self._dead_letters, DeadEnvelope(target, message))
+
+    @overload
+    def ask(
+        self, target: Address, message: Any, *, timeout_s: float | None = None
+    ) -> asyncio.Future[Any]: ...
+    @overload
+    def ask(self, target: Address, message: Any, timeout: Any, /) -> Any: ...
+    def ask(self, target: Address, message: Any, *blocking: Any, timeout_s: float | None = None) -> Any:
+        """Send from a temporary address; the first message sent back to it is the future's result.
+
+        A `Failed` raises its error, no answer within `timeout_s` raises `AskTimeout`, nobody at the address
+        raises `ActorAbsent`. Late replies are dropped. With a third positional argument it is Thespian's
+        blocking ask, for other threads; on the loop's own thread that raises `RuntimeError` at once.
+        """
+        if blocking:
+            return self.outside.ask(target, message, blocking[0])
+        future: asyncio.Future[Any] = self.loop.create_future()
+        address = Address("ask", str(self.next_number()))
+        self.cells[address] = ReplyCell(self, address, self.counters_of(asyncio.Future), future)
+        timer = None
+        if timeout_s is not None:
+            timer = self.loop.call_later(timeout_s, self._ask_timed_out, future)
+
+        def end(_: asyncio.Future[Any]) -> None:
+            self.cells.pop(address, None)
+            if timer is not None:
+                timer.cancel()
+
+        future.add_done_callback(end)
+        self.send(address, target, message)
+        return future
+
+    @staticmethod
+    def _ask_timed_out(future: asyncio.Future[Any]) -> None:
+        if not future.done():
+            future.set_exception(AskTimeout())
+
+    # Birth and death.
+
+    def spawn(
+        self,
+        address: Address,
+        factory: Callable[[], Actor],
+        *,
+        parent: Address | None = None,
+        keeper: Keeper | None = None,
+    ) -> Address:
+        """A new actor at `address`, made now. Raises what the factory raises, ValueError when it is taken.
+
+        An `Entity` starts in its next turn; its crash is its end, its parent gets `ChildCrashed`, and its
+        `keeper`, if it has one, the mail that is left.
+        """
+        former = self.cells.get(address)
+        if former is not None and not isinstance(former, VacantCell):
+            raise ValueError(f"{address} is taken")
+        actor = factory()
+        counters = self.counters_of(type(actor))
+        if isinstance(actor, Entity):
+            cell: Cell = EntityCell(self, address, lambda: actor, counters, keeper, parent)
+            self.cells[address] = cell
+            cell.mailbox = former.mailbox if former is not None else None
+            cell.rouse()
+        else:
+            cell = actor._myRef = PlainCell(self, address, actor, counters, parent)
+            self.cells[address] = cell
+            for mail in (former.mailbox if former is not None else None) or ():
+                cell.put(*mail)
+        if parent is not None and (elder := self.cells.get(parent)) is not None:
+            if elder.children is None:
+                elder.children = {}
+            elder.children[address] = None
+        return address
+
+    def stop(self, address: Address) -> None:
+        """End the actor at `address` after the mail that is in its mailbox now. Wakes nobody."""
+        cell = self.cells.get(address)
+        if cell is not None:
+            cell.put(self.system_address, ActorExitRequest())
+
+    def kill(self, address: Address) -> None:
+        """End the actor at `address` at once, without its `on_stop`. Its mail becomes dead letters."""
+        cell = self.cells.get(address)
+        if cell is not None:
+            mail = list(cell.mailbox or ())
+            if isinstance(cell, EntityCell):
+                mail = [*(cell.stashed or ()), *mail]
+                cell.factory = cell.stashed = None
+                if cell.keeper is not None:
+                    cell.keeper.forget(cell)
+            if cell.mailbox is not None:
+                cell.mailbox.clear()
+            self.bury(cell)
+            self.send_dead(address, mail)
+
+    def gone(self, address: Address) -> asyncio.Future[None]:
+        """Done when the life that is at the address now has ended; at once when there is none."""
+        future: asyncio.Future[None] = self.loop.create_future()
+        cell = self.cells.get(address)
+        if cell is None or isinstance(cell, VacantCell):
+            future.set_result(None)
+        else:
+            self._mourners.setdefault(address, []).append(future)
+        return future
+
+    async def stop_all(self, kind: str, *, timeout_s: float | None = None) -> None:
+        """Stop all of a kind that are awake, and wait until they are gone. Messages still wake new ones."""
+        addresses = [cell.address for cell in self._directories[kind].awake()]
+        for address in addresses:
+            self.stop(address)
+        if addresses:
+            await asyncio.wait([self.gone(address) for address in addresses], timeout=timeout_s)
+
+    def vacate(self, address: Address) -> None:
+        """Give up an address that waits for its next life: its mail becomes dead letters."""
+        cell = self.cells.get(address)
+        if isinstance(cell, VacantCell):
+            del self.cells[address]
+            self.send_dead(address, cell.mailbox)
+
+    def bury(self, cell: Cell, *, error: BaseException | None = None, recursive: bool = True) -> None:
+        """Take a cell out of the base; its children are asked to exit, its parent is told. O(children)."""
+        address = cell.address
+        self.cells.pop(address, None)
+        cell.actor = None
+        cell.queued = True  # A dead cell takes no more turns.
+        cell.end_timers()
+        self.outside.forget(address)
+        if self._mourners:
+            for future in self._mourners.pop(address, ()):
+                if not future.done():
+                    future.set_result(None)
+        if self._dead_letters == address:
+            self._dead_letters = None
+        if cell.children and recursive:
+            for child in cell.children:
+                self.stop(child)
+        if cell.parent is not None and (parent := self.cells.get(cell.parent)) is not None:
+            if parent.children is not None:
+                parent.children.pop(address, None)
+            exited = ChildActorExited(address) if error is None else ChildCrashed(address, error)
+            self.send(self.system_address, cell.parent, exited)
+
+    # Directory.
+
+    def register_kind(
+        self,
+        kind: str,
+        factory: Callable[[str], Entity],
+        *,
+        idle_timeout_s: float | None,
+        crash_limit: int = 3,
+        crash_window_s: float = 10.0,
+        quarantine_s: float = 1.0,
+        quarantine_max_s: float = 60.0,
+    ) -> None:
+        """From now on a message to an `Address(kind, id)` that is not awake wakes `factory(id)`.
+
+        With `idle_timeout_s` an entity without mail, stash or pipe that `may_sleep` is put to sleep. One that
+        crashes `crash_limit` times within `crash_window_s` is in quarantine: its senders get
+        `Failed(Quarantined)`, for `quarantine_s` at first, doubling up to `quarantine_max_s`.
+        """
+        if ":" in kind or kind in self._directories:
+            raise ValueError(f"kind {kind!r} is not valid, or registered already")
+        self._directories[kind] = Directory(
+            self,
+            kind,
+            factory,
+            counters=self.counters_of(Entity),
+            idle_timeout_s=idle_timeout_s,
+            crash_limit=crash_limit,
+            crash_window_s=crash_window_s,
+            quarantine_s=quarantine_s,
+            quarantine_max_s=quarantine_max_s,
+        )
+
+    def awake(self, address: Address) -> bool:
+        """Whether somebody lives at the address now."""
+        return address in self.cells
+
+    def awake_count(self, kind: str) -> int:
+        """How many of a kind are awake now."""
+        return self._directories[kind].awake_count
+
+    def quarantined(self) -> list[Address]:
+        """All entities that are in quarantine now."""
+        return [address for each in self._directories.values() for address in each.quarantined()]
+
+    # Counters and small services of the cells.
+
+    def stats(self) -> dict[str, ClassStats]:
+        """The counters of each actor class, by its name."""
+        return {counters.name: counters.snapshot() for counters in self._counters.values()}
+
+    def counters_of(self, actor_class: type) -> Counters:
+        """The live counters of one actor class."""
+        counters = self._counters.get(actor_class)
+        if counters is None:
+            counters = self._counters[actor_class] = Counters(actor_class.__name__, self.mailbox_alarm)
+        return counters
+
+    def next_number(self) -> int:
+        """A number that this base has not given out before."""
+        self._number += 1
+        return self._number
+
+    def start_task(self, coroutine: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """A task that is kept until it is done, and cancelled at shutdown."""
+        task = self.loop.create_task(coroutine)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    # Turns.
+
+    def schedule(self) -> None:
+        """Have the ready queue served in the loop's next round."""
+        self.scheduled = True
+        self.loop.call_soon(self._run)
+
+    def _run(self) -> None:
+        self.now = self.loop.time()
+        ready = self.ready
+        limit = self.turn_limit
+        left = self.tick_limit
+        try:
+            while ready and left > 0:
+                cell = ready.popleft()
+                left -= cell.turn(limit)
+        except BaseException:
+            # Not a crash of an actor (those are caught) but the process being told to end, in a handler.
+            cell.rest()
+            raise
+        finally:
+            if ready:
+                self.loop.call_soon(self._run)
+            else:
+                self.scheduled = False
+
+    def _receive(self, sender: Address, message: Any) -> None:
+        """What actors send to the system's own address."""
+        self.outside.receive(sender, message)
+
+    # Shutdown.
+
+    def shutdown(self, *, grace_s: float = 5.0) -> asyncio.Future[None]:
+        """Stop every actor, then cancel what they left running. Nothing wakes from now on.
+
+        On the loop, await the future that it answers. From another thread it blocks until all is done.
+        Actors that do not end within `grace_s` are killed.
+        """
+        if not self.outside.on_loop():
+            done: Any = self.outside.shutdown(grace_s)
+            return done  # type: ignore[no-any-return]
+        return self.begin_shutdown(grace_s)
+
+    def begin_shutdown(self, grace_s: float) -> asyncio.Future[None]:
+        """The one shutdown of this base, begun now or before."""
+        if self._closing is None:
+            self._closing = self.loop.create_task(self._shut_down(grace_s))
+        return self._closing
+
+    async def _shut_down(self, grace_s: float) -> None:
+        self.close()
+        deadline = self.loop.time() + grace_s
+        while (left := self.living()) and (time_left := deadline - self.loop.time()) > 0:
+            await asyncio.wait([self.gone(address) for address in left], timeout=time_left)
+        self.end()
+        if self._tasks:
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def close(self) -> None:
+        """The first half of a shutdown: nobody wakes any more, everybody is asked to stop."""
+        self.closed = True
+        for directory in self._directories.values():
+            directory.close()
+        for address, cell in list(self.cells.items()):
+            # Children are stopped by the death of their parents, in the order that suits these.
+            if isinstance(cell, (PlainCell, EntityCell)) and cell.parent in (None, self.system_address):
+                self.stop(address)
+
+    def living(self) -> list[Address]:
+        """The addresses of all actors that are alive."""
+        return [a for a, cell in self.cells.items() if isinstance(cell, (PlainCell, EntityCell))]
+
+    def end(self) -> None:
+        """The second half of a shutdown: whoever is left is killed, whoever asks is told."""
+        for address, cell in list(self.cells.items()):
+            if isinstance(cell, ReplyCell):
+                if not cell.future.done():
+                    cell.future.set_exception(ActorAbsent("shut down"))
+            elif isinstance(cell, (PlainCell, EntityCell)):
+                log.warning("%s did not stop in time", address)
+                self.kill(address)
+        for task in self._tasks:
+            task.cancel()
+        self.outside.sources.close()
+
+    # Thespian's names for what a system base does.
+
+    @property
+    def actorRegistry(self) -> dict[Address, Cell]:
+        """Address (or its string) to cell."""
+        return self.cells
+
+    def newPrimaryActor(
+        self, actorClass: Any, targetActorRequirements: Any, globalName: str | None, sourceHash: str | None
+    ) -> Address:
+        """A top-level actor."""
+        return self.outside.create_primary(actorClass, targetActorRequirements, globalName, sourceHash)
+
+    def listen(self, timeout: Any = None) -> Any:
+        """Wait, on another thread, for a message that an actor sends to whoever is outside."""
+        return self.outside.listen(timeout)
+
+    def external_clone(self) -> Any:
+        """An outside address of its own, for one thread."""
+        return self.outside.clone()
+
+    def _handleDeadLetters(self, address: Address, enable: bool) -> None:
+        if enable:
+            self._dead_letters = address
+        elif self._dead_letters == address:
+            self._dead_letters = None
+
+    def updateCapability(self, capabilityName: str, capabilityValue: Any = None) -> None:
+        """Change one of the system's capabilities; None removes it."""
+        self.outside.update_capability(capabilityName, capabilityValue)
+
+    def loadActorSource(self, fname: Any) -> str:
+        """See `sources.Sources`."""
+        return self.outside.sources.load(fname)
+
+    def unloadActorSource(self, sourceHash: str) -> None:
+        """See `sources.Sources`."""
+        self.outside.sources.unload(sourceHash)
+
+

@@ -1,0 +1,197 @@
+"""The cell: what the base keeps for one actor's life. It is the actor's `_myRef` in Thespian's terms.
+
+One cell is one life. Whatever outlives it (a timer, a piped result) compares cells, so nothing of a former
+life reaches the next one.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+from thespian.actors import WakeupMessage
+from thespian.system.timing import timePeriodSeconds
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from greenroom.actors.runtime.address import Address
+    from greenroom.actors.runtime.base import LoopBase
+    from greenroom.actors.runtime.counters import Counters
+
+__all__ = ["Cell", "Mail", "VacantCell"]
+
+Mail = tuple["Address", Any]
+"""Sender and message: what a mailbox holds."""
+
+
+class Cell:
+    """An address that is alive, with its mailbox. Subclasses say what a turn does.
+
+    Order: first in, first out for each pair of sender and target. No duplicates. Mail is lost only when the
+    address dies for good (dead letters) or the base shuts down.
+    """
+
+    __slots__ = ("actor", "address", "base", "children", "counters", "mailbox", "parent", "queued", "timers")
+
+    def __init__(
+        self, base: LoopBase, address: Address, actor: Any, counters: Counters, parent: Address | None = None
+    ) -> None:
+        self.base = base
+        self.address = address
+        self.actor = actor
+        self.counters = counters
+        self.parent = parent
+        self.mailbox: deque[Mail] | None = None
+        # True while the cell stands in the base's ready queue, runs, or must not run at all.
+        self.queued = False
+        self.children: dict[Address, None] | None = None
+        self.timers: dict[int, asyncio.TimerHandle] | None = None
+
+    def turn(self, limit: int) -> int:
+        """Handle up to `limit` messages; answers how many. Only the base calls it."""
+        raise NotImplementedError
+
+    # The hottest lines of the engine: `Actor.send` lands here.
+    def actor_send(self, target: Address, message: Any) -> None:
+        """Put the message into the target's mailbox, in this actor's name."""
+        base = self.base
+        try:
+            cell = base.cells[target]
+        except (KeyError, TypeError):
+            base.send_absent(self.address, target, message)
+            return
+        mailbox = cell.mailbox
+        if mailbox is None:
+            cell.mailbox = deque(((self.address, message),))
+        else:
+            mailbox.append((self.address, message))
+        if not cell.queued:
+            cell.queued = True
+            base.ready.append(cell)
+            if not base.scheduled:
+                base.schedule()
+
+    def take(self) -> deque[Mail]:
+        """The mailbox, after noting how high it stands."""
+        mailbox = self.mailbox
+        if mailbox is None:
+            mailbox = self.mailbox = deque()
+        elif len(mailbox) > self.counters.high_water:
+            self.counters.rise(len(mailbox))
+        return mailbox
+
+    def put(self, sender: Address, message: Any) -> None:
+        """Put a message into this cell's own mailbox."""
+        mailbox = self.mailbox
+        if mailbox is None:
+            self.mailbox = deque(((sender, message),))
+        else:
+            mailbox.append((sender, message))
+        self.rouse()
+
+    def rouse(self) -> None:
+        """Stand in the ready queue, unless standing there already."""
+        if not self.queued:
+            self.queued = True
+            self.base.ready.append(self)
+            if not self.base.scheduled:
+                self.base.schedule()
+
+    def rest(self) -> None:
+        """End a turn: back to the end of the ready queue with mail, out of it without."""
+        if self.mailbox:
+            self.base.ready.append(self)
+        else:
+            self.queued = False
+
+    def ask_exit(self, sender: Address, message: Any) -> None:
+        """Deliver an exit request behind the mail that is here already."""
+        self.put(sender, message)
+
+    def wakeupAfter(self, timePeriod: Any, payload: Any = None) -> None:
+        """A `WakeupMessage` to this life of the actor, on a loop timer."""
+        if self.timers is None:
+            self.timers = {}
+        number = self.base.next_number()
+        self.timers[number] = self.base.loop.call_later(
+            max(0.0, timePeriodSeconds(timePeriod)), self._wake_up, number, timePeriod, payload
+        )
+
+    def _wake_up(self, number: int, period: Any, payload: Any) -> None:
+        if self.timers is not None:
+            self.timers.pop(number, None)
+        if self.base.cells.get(self.address) is self:
+            self.put(self.address, WakeupMessage(period, payload))
+
+    def end_timers(self) -> None:
+        """Timers die with the life that set them."""
+        if self.timers:
+            for handle in self.timers.values():
+                handle.cancel()
+        self.timers = None
+
+    # What Thespian's Actor asks of its `_myRef`, none of it hot.
+    @property
+    def instance(self) -> Any:
+        """The actor itself; Thespian's tests look for it."""
+        return self.actor
+
+    @property
+    def globalName(self) -> str | None:
+        """The global name this address was registered under."""
+        return self.base.outside.name_of(self.address)
+
+    def createActor(
+        self,
+        actorClass: Any,
+        targetActorRequirements: Any,
+        globalName: str | None,
+        sourceHash: str | None = None,
+    ) -> Address:
+        """A child of this actor; when it cannot be made, its `ChildActorExited` follows."""
+        return self.base.outside.create_child(
+            self, actorClass, targetActorRequirements, globalName, sourceHash
+        )
+
+    def handleDeadLetters(self, address: Address, enable: bool) -> None:
+        """Take, or give back, what is sent to addresses that are dead."""
+        self.base._handleDeadLetters(address, enable)
+
+    def updateCapability(self, capabilityName: str, capabilityValue: Any = None) -> None:
+        """Change one of the system's capabilities; None removes it."""
+        self.base.updateCapability(capabilityName, capabilityValue)
+
+    def notifyOnSystemRegistrationChanges(self, address: Address, enable: bool) -> None:
+        """Ignored: one process has no registrations."""
+
+    def registerSourceAuthority(self, address: Address) -> None:
+        """See `sources.Sources`."""
+        self.base.outside.sources.authority = address
+
+    def notifyOnSourceAvailability(self, address: Address, enable: bool) -> None:
+        """See `sources.Sources`."""
+        self.base.outside.sources.notify(address, enable)
+
+    def loadActorSource(self, fname: Any) -> str:
+        """See `sources.Sources`."""
+        return self.base.outside.sources.load(fname)
+
+    def unloadActorSource(self, sourceHash: str) -> None:
+        """See `sources.Sources`."""
+        self.base.outside.sources.unload(sourceHash)
+
+    def actorSystemShutdown(self) -> None:
+        """End the whole system."""
+        self.base.shutdown()
+
+
+class VacantCell(Cell):
+    """Nobody, for the moment: keeps the mail of a fixed child between its crash and its restart."""
+
+    __slots__ = ()
+
+    def __init__(self, base: LoopBase, address: Address, counters: Counters, mail: deque[Mail]) -> None:
+        super().__init__(base, address, None, counters)
+        self.mailbox = mail
+        self.queued = True  # Never takes a turn.

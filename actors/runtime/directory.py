@@ -1,0 +1,210 @@
+"""Directory: for one kind of entity, from id to the one that is awake. It wakes, puts to sleep, quarantines.
+
+Sleep is decided in one turn of the loop, with nothing in flight, so a message either reaches this life or
+wakes the next one.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+from greenroom.actors.errors import Quarantined
+from greenroom.actors.runtime.entity_cell import EntityCell
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Callable
+
+    from greenroom.actors.runtime.address import Address
+    from greenroom.actors.runtime.base import LoopBase
+    from greenroom.actors.runtime.cell import Mail
+    from greenroom.actors.runtime.counters import Counters
+    from greenroom.actors.runtime.entity import Entity
+
+__all__ = ["Directory"]
+
+log = logging.getLogger("greenroom.actors.runtime")
+
+SWEEP_BATCH = 1000
+"""Cells looked at in one go of the sweep: about 0.2 ms, so that it never holds the loop."""
+
+
+class CrashRecord:
+    """What is remembered of an entity that crashed, until it has been calm for long enough."""
+
+    __slots__ = ("crashes", "strikes", "until", "window_end")
+
+    def __init__(self) -> None:
+        self.crashes = 0
+        self.window_end = 0.0
+        self.strikes = 0
+        self.until = 0.0
+
+
+class Directory:
+    """All entities of one kind. Waking and dying are O(1); idleness is found by one shared sweep that looks
+    at a bounded number of entities at a time. An entity sleeps between one and one and a half idle timeouts
+    after its last message.
+    """
+
+    def __init__(
+        self,
+        base: LoopBase,
+        kind: str,
+        factory: Callable[[str], Entity],
+        *,
+        counters: Counters,
+        idle_timeout_s: float | None,
+        crash_limit: int,
+        crash_window_s: float,
+        quarantine_s: float,
+        quarantine_max_s: float,
+    ) -> None:
+        self.base = base
+        self.kind = kind
+        self.factory = factory
+        self.counters = counters
+        self.idle_timeout_s = idle_timeout_s
+        self.crash_limit = crash_limit
+        self.crash_window_s = crash_window_s
+        self.quarantine_s = quarantine_s
+        self.quarantine_max_s = quarantine_max_s
+        self.awake_count = 0
+        # In the order in which the sweep will look at them. The dead are left in, to be skipped.
+        self._round: deque[EntityCell] = deque()
+        self._records: dict[Address, CrashRecord] = {}
+        self._sweep_timer: asyncio.TimerHandle | None = None
+
+    def receive(self, sender: Address, address: Address, message: Any) -> None:
+        """A message for one that is not awake: wake it, or refuse when it is in quarantine."""
+        cell = self._wake(address)
+        if self._quarantined(address) is None:
+            cell.put(sender, message)
+            self._adopt(cell)
+        else:
+            cell.refuse((sender, message), Quarantined())
+
+    def resume(self, address: Address, mail: deque[Mail]) -> None:
+        """Hand the mail that a former life left to the next one; without mail nothing wakes."""
+        if not mail:
+            return
+        cell = self.base.cells.get(address)
+        if cell is None:
+            cell = self._wake(address)
+            cell.mailbox = mail
+            cell.rouse()
+            self._adopt(cell)
+            return
+        # One of the goodbyes has woken it already; what the former life left is older.
+        if cell.mailbox is None:
+            cell.mailbox = mail
+        else:
+            cell.mailbox.extendleft(reversed(mail))
+        cell.rouse()
+
+    def _wake(self, address: Address) -> EntityCell:
+        factory, id_ = self.factory, address.id
+        return EntityCell(self.base, address, lambda: factory(id_), self.counters, self)
+
+    def _adopt(self, cell: EntityCell) -> None:
+        self.base.cells[cell.address] = cell
+        self.awake_count += 1
+        self._round.append(cell)
+        if self._sweep_timer is None:
+            self._schedule_sweep()
+
+    def forget(self, cell: EntityCell) -> None:
+        """One life has ended. Its place in the round is cleared later, with many others."""
+        self.awake_count -= 1
+        if len(self._round) > 2 * self.awake_count + SWEEP_BATCH:
+            cells = self.base.cells
+            self._round = deque(c for c in self._round if c is not cell and cells.get(c.address) is c)
+
+    def awake(self) -> list[EntityCell]:
+        """The cells that are awake now. O(number awake)."""
+        cells = self.base.cells
+        return [cell for cell in self._round if cells.get(cell.address) is cell]
+
+    def note_crash(self, address: Address) -> Quarantined | None:
+        """Count a crash; answers the refusal to give when it was one too many.
+
+        After a quarantine has passed one crash is enough for the next one, twice as long, until the entity
+        has been calm for a window and for as long as the quarantine was.
+        """
+        now = self.base.loop.time()
+        record = self._records.setdefault(address, CrashRecord())
+        if now > record.window_end:
+            if record.strikes and now > record.until + max(self.crash_window_s, self._length(record.strikes)):
+                record.strikes = 0
+            record.crashes = 0
+            record.window_end = now + self.crash_window_s
+        record.crashes += 1
+        if self._sweep_timer is None:
+            self._schedule_sweep()
+        if record.crashes < self.crash_limit and not record.strikes:
+            return None
+        record.strikes += 1
+        record.until = now + self._length(record.strikes)
+        log.error("%s is in quarantine for %.1f s", address, record.until - now)
+        return Quarantined()
+
+    def _length(self, strikes: int) -> float:
+        return min(self.quarantine_max_s, self.quarantine_s * 2.0 ** min(strikes - 1, 30))
+
+    def _quarantined(self, address: Address) -> CrashRecord | None:
+        if not self._records:
+            return None
+        record = self._records.get(address)
+        if record is not None and record.until > self.base.loop.time():
+            return record
+        return None
+
+    def quarantined(self) -> list[Address]:
+        """Those that are not woken now because they crashed too often."""
+        return [address for address in self._records if self._quarantined(address) is not None]
+
+    def _schedule_sweep(self) -> None:
+        idle = self.idle_timeout_s if self.idle_timeout_s is not None else self.crash_window_s
+        # One round takes half a timeout, however many they are.
+        delay = max(0.01, idle / 2 / (1 + len(self._round) // SWEEP_BATCH))
+        self._sweep_timer = self.base.loop.call_later(delay, self._sweep)
+
+    def _sweep(self) -> None:
+        self._sweep_timer = None
+        base = self.base
+        now = base.loop.time()
+        if self.idle_timeout_s is not None:
+            horizon = now - self.idle_timeout_s
+            half = now - self.idle_timeout_s / 2
+            for _ in range(min(SWEEP_BATCH, len(self._round))):
+                cell = self._round.popleft()
+                if base.cells.get(cell.address) is not cell:
+                    continue
+                if cell.idle_since(horizon) and self._may_sleep(cell):
+                    cell.counters.sleeps += 1
+                    cell.stop()
+                    continue
+                if not cell.mailbox and not cell.queued and cell.touched < half:
+                    cell.mailbox = None
+                self._round.append(cell)
+        for address, record in list(self._records.items())[:SWEEP_BATCH]:
+            calm = record.until + self._length(record.strikes) if record.strikes else 0.0
+            if now > max(record.window_end, calm + self.crash_window_s):
+                del self._records[address]
+        if (self._round and self.idle_timeout_s is not None) or self._records:
+            self._schedule_sweep()
+
+    def _may_sleep(self, cell: EntityCell) -> bool:
+        try:
+            return bool(cell.actor.may_sleep())
+        except Exception as error:
+            cell.crash(error)
+            return False
+
+    def close(self) -> None:
+        """End the sweep."""
+        if self._sweep_timer is not None:
+            self._sweep_timer.cancel()
+            self._sweep_timer = None

@@ -1,0 +1,276 @@
+"""One life of an entity: its turns, its stash, its pipes, and how it ends."""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from thespian.actors import ActorExitRequest, ActorSystemMessage, ChildActorExited, WakeupMessage
+
+from greenroom.actors.errors import ActorCrashed, GreenroomError, MailboxFull, Quarantined
+from greenroom.actors.runtime.cell import Cell, Mail
+from greenroom.actors.runtime.pipe import drive
+from greenroom.actors.runtime.replies import Answer, Failed, Piped
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from greenroom.actors.runtime.address import Address
+    from greenroom.actors.runtime.base import LoopBase
+    from greenroom.actors.runtime.counters import Counters
+    from greenroom.actors.runtime.entity import Entity
+
+__all__ = ["RESULTS", "EntityCell", "Keeper", "end_life"]
+
+log = logging.getLogger("greenroom.actors.runtime")
+
+RESULTS: Final[frozenset[type]] = frozenset({Piped, Answer, Failed, ActorExitRequest, ChildActorExited})
+"""What a hold lets through: results are paid for, and exits are never refused."""
+
+OF_ONE_LIFE: Final = (Piped, WakeupMessage, ActorExitRequest, ChildActorExited)
+"""Mail that means nothing to the next life."""
+
+NEVER_ANSWERED: Final = (Answer, Failed, Piped, ActorSystemMessage)
+"""A failure on one of these is not answered, or two failing actors would answer each other for ever."""
+
+
+class Keeper(Protocol):
+    """Who looks after an address between two lives: Directory for a kind, Supervisor for fixed children."""
+
+    def forget(self, cell: EntityCell) -> None:
+        """One life is about to leave the base."""
+
+    def note_crash(self, address: Address) -> Quarantined | None:
+        """A life ended in a crash; answers the refusal to give when there is to be no next one for now."""
+
+    def resume(self, address: Address, mail: deque[Mail]) -> None:
+        """A life has left the base, with this mail unread."""
+
+
+class LifeEnded(BaseException):
+    """Leaves a turn whose entity was asked to exit. Never seen outside of this module."""
+
+
+def end_life(entity: Entity, message: Any, sender: Address) -> None:
+    """The handler of an exit request in every entity class."""
+    raise LifeEnded
+
+
+class EntityCell(Cell):
+    """One life of an entity. The instance is made in its first turn, so that a constructor that fails is a
+    crash of this entity and not of whoever sent to it.
+    """
+
+    __slots__ = ("current", "factory", "handlers", "held", "keeper", "pipes", "stashed", "touched")
+
+    def __init__(
+        self,
+        base: LoopBase,
+        address: Address,
+        factory: Callable[[], Entity],
+        counters: Counters,
+        keeper: Keeper | None = None,
+        parent: Address | None = None,
+    ) -> None:
+        super().__init__(base, address, None, counters, parent)
+        self.factory: Callable[[], Entity] | None = factory
+        self.keeper = keeper
+        self.handlers: dict[type, Callable[[Any, Any, Any], Any]] = {}
+        self.held: frozenset[type] | None = None
+        self.stashed: deque[Mail] | None = None
+        self.current: Mail | None = None
+        self.pipes = 0
+        self.touched = base.now
+
+    def turn(self, limit: int) -> int:
+        if self.actor is None and not self._start():
+            return 1
+        actor = self.actor
+        handlers = self.handlers
+        mailbox = self.take()
+        self.touched = self.base.now
+        handled = 0
+        try:
+            while mailbox and handled < limit:
+                self.current = mail = mailbox.popleft()
+                handled += 1
+                sender, message = mail
+                kind = message.__class__
+                if self.held is not None and kind not in self.held:
+                    self.stash_current()
+                    continue
+                try:
+                    handlers[kind](actor, message, sender)
+                except GreenroomError as refusal:
+                    self.refuse(mail, refusal)
+            actor.turn_over()
+        except Exception as error:
+            self.counters.messages += handled
+            self.crash(error)
+            return handled
+        except LifeEnded:
+            self.counters.messages += handled
+            self.stop()
+            return handled
+        self.current = None
+        self.counters.messages += handled
+        if mailbox:
+            self.base.ready.append(self)
+        else:
+            self.queued = False
+        return handled
+
+    def _start(self) -> bool:
+        if self.factory is None:  # Ended while it stood in the ready queue.
+            return False
+        try:
+            actor = self.factory()
+            self.handlers = actor._handlers
+            self.counters = self.base.counters_of(type(actor))
+            self.counters.wakes += 1
+            actor._myRef = self
+            self.actor = actor
+            actor.on_start()
+        except Exception as error:
+            # The message that woke it pays, or it would wake and crash for ever.
+            if self.mailbox:
+                self.current = self.mailbox.popleft()
+            self.crash(error)
+            return False
+        return True
+
+    def stash_current(self) -> None:
+        """Set the message that is being handled aside, or refuse it when too many are."""
+        mail = self.current
+        if mail is None:
+            return
+        self.current = None
+        if self.stashed is None:
+            self.stashed = deque()
+        if len(self.stashed) < self.actor.stash_limit:
+            self.stashed.append(mail)
+        else:
+            self.refuse(mail, MailboxFull())
+
+    def unstash(self) -> None:
+        """Put what was set aside back before the newer mail."""
+        if self.stashed:
+            stashed, self.stashed = self.stashed, None
+            if self.mailbox is None:
+                self.mailbox = stashed
+            else:
+                self.mailbox.extendleft(reversed(stashed))
+            self.rouse()
+
+    def pipe(self, awaitable: Awaitable[Any], tag: Any, *, eager: bool) -> None:
+        """Await beside the actor; the result is mail for this life only."""
+        self.pipes += 1
+
+        def settle(value: Any, error: BaseException | None) -> None:
+            self.pipes -= 1
+            if self.base.cells.get(self.address) is self:
+                self.put(self.address, Piped(tag, value, error))
+
+        drive(awaitable, settle, eager=eager, start_task=self.base.start_task)
+
+    def idle_since(self, horizon: float) -> bool:
+        """Whether nothing has happened here since `horizon` and nothing is in flight."""
+        return (
+            self.touched <= horizon
+            and not self.queued
+            and not self.mailbox
+            and not self.stashed
+            and not self.pipes
+            and self.held is None
+            and self.actor is not None
+        )
+
+    def stop(self) -> None:
+        """End this life in peace."""
+        self.queued = True  # No more turns.
+        self.current = None
+        closing: Awaitable[None] | None = None
+        if self.actor is not None:
+            try:
+                closing = self.actor.on_stop()
+            except Exception as error:
+                self._note_crash(error)
+        if closing is None:
+            self._ended()
+        else:
+            drive(closing, self._closed, eager=True, start_task=self.base.start_task)
+
+    def _closed(self, value: Any, error: BaseException | None) -> None:
+        if isinstance(error, Exception):
+            self._note_crash(error)
+        self._ended()
+
+    def _ended(self) -> None:
+        if self.base.cells.get(self.address) is not self:
+            return
+        mail = self._leave(None)
+        if self.keeper is not None and not self.base.closed:
+            self.keeper.resume(self.address, mail)
+        else:
+            self.base.send_dead(self.address, mail)
+
+    def crash(self, error: Exception) -> None:
+        """End this life after a failure: answer, count, hand the mail on. Escalates to nobody."""
+        self.queued = True
+        base = self.base
+        mail, self.current = self.current, None
+        self._note_crash(error)
+        if self.actor is not None:
+            try:
+                self.actor.on_crash(error)
+            except Exception as second:
+                log.warning("on_crash of %s failed with %s", self.counters.name, type(second).__name__)
+        left = self._leave(error)
+        refusal: GreenroomError = ActorCrashed()
+        if mail is not None:
+            self.refuse(mail, refusal)
+        if base.on_crash is not None:
+            try:
+                base.on_crash(self.address, mail[0] if mail is not None else None, error)
+            except Exception as second:
+                log.warning("the base's on_crash hook failed with %s", type(second).__name__)
+        if self.keeper is not None:
+            quarantined = self.keeper.note_crash(self.address)
+            if quarantined is None:
+                self.keeper.resume(self.address, left)
+                return
+            refusal = quarantined
+        for each in left:
+            self.refuse(each, refusal)
+
+    def refuse(self, mail: Mail, error: GreenroomError) -> None:
+        """Answer one message with an error, unless answering would be an answer to an answer."""
+        sender, message = mail
+        if not isinstance(message, NEVER_ANSWERED):
+            self.base.send(self.address, sender, Failed(getattr(message, "ref", None), error))
+
+    def _leave(self, error: Exception | None) -> deque[Mail]:
+        """Take this life out of the base; answers the mail that the next one inherits."""
+        mail: deque[Mail] = self.stashed or deque()
+        mail.extend(self.mailbox or ())
+        self.stashed = self.mailbox = None
+        if self.keeper is not None:
+            self.keeper.forget(self)
+        self.base.bury(self, error=error)
+        self.factory = None
+        return deque(each for each in mail if not isinstance(each[1], OF_ONE_LIFE))
+
+    def _note_crash(self, error: Exception) -> None:
+        self.counters.crashes += 1
+        trace = error.__traceback__
+        while trace is not None and trace.tb_next is not None:
+            trace = trace.tb_next
+        # Never the exception's text: it may quote the message.
+        log.error(
+            "%s crashed: %s at %s:%s",
+            self.address,
+            type(error).__name__,
+            trace.tb_frame.f_code.co_filename if trace is not None else "?",
+            trace.tb_lineno if trace is not None else 0,
+        )

@@ -1,0 +1,95 @@
+"""Run an awaitable beside an actor and hand its result back, without a Task when it does not suspend."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Coroutine, Generator
+
+__all__ = ["drive"]
+
+Settle = Callable[[Any, BaseException | None], None]
+
+
+def drive(
+    awaitable: Awaitable[Any],
+    settle: Settle,
+    *,
+    eager: bool,
+    start_task: Callable[[Coroutine[Any, Any, None]], object],
+) -> None:
+    """Await `awaitable` and call `settle(value, error)` exactly once, at once or later.
+
+    With `eager`, a coroutine runs up to its first suspension right here, where no current task is: code that
+    needs one before it first suspends (`asyncio.timeout`, httpx) must come with `eager=False`. A future costs
+    a callback; a coroutine that suspends goes on in a task.
+    """
+    if isinstance(awaitable, asyncio.Future):
+        if awaitable.done():
+            _settle_future(awaitable, settle)
+        else:
+            awaitable.add_done_callback(lambda future: _settle_future(future, settle))
+        return
+    if not eager or not asyncio.iscoroutine(awaitable):
+        start_task(_finish(awaitable, settle))
+        return
+    try:
+        yielded = awaitable.send(None)
+    except StopIteration as stop:
+        settle(stop.value, None)
+    except (Exception, asyncio.CancelledError) as error:
+        settle(None, error)
+    else:
+        start_task(_finish(_Suspended(awaitable, yielded), settle))
+
+
+async def _finish(awaitable: Awaitable[Any], settle: Settle) -> None:
+    try:
+        value = await awaitable
+    except asyncio.CancelledError as error:
+        settle(None, error)
+        raise
+    except Exception as error:
+        settle(None, error)
+    else:
+        settle(value, None)
+
+
+def _settle_future(future: asyncio.Future[Any], settle: Settle) -> None:
+    if future.cancelled():
+        settle(None, asyncio.CancelledError())
+    elif (error := future.exception()) is not None:
+        settle(None, error)
+    else:
+        settle(future.result(), None)
+
+
+class _Suspended:
+    """A coroutine that has run to its first suspension, awaitable from there on."""
+
+    __slots__ = ("coroutine", "yielded")
+
+    def __init__(self, coroutine: Coroutine[Any, Any, Any], yielded: Any) -> None:
+        self.coroutine = coroutine
+        self.yielded = yielded
+
+    def __await__(self) -> Generator[Any, Any, Any]:
+        yielded = self.yielded
+        while True:
+            try:
+                sent = yield yielded
+            except GeneratorExit:
+                self.coroutine.close()
+                raise
+            except BaseException as error:
+                resume: Callable[[Any], Any] = self.coroutine.throw
+                argument: Any = error
+            else:
+                resume, argument = self.coroutine.send, sent
+            try:
+                yielded = resume(argument)
+            except StopIteration as stop:
+                return stop.value

@@ -1,0 +1,174 @@
+"""The life of a plain Thespian actor, by Thespian's own rule, and the cells that are no actor at all."""
+
+from __future__ import annotations
+
+import logging
+import traceback
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from thespian.actors import (
+    ActorExitRequest,
+    ActorSystemMessage,
+    ChildActorExited,
+    PoisonMessage,
+    Thespian_ActorStatus,
+    Thespian_StatusReq,
+)
+from thespian.system.timing import ExpirationTimer
+
+from greenroom.actors.errors import ActorCrashed
+from greenroom.actors.runtime.cell import Cell
+from greenroom.actors.runtime.replies import Failed
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Callable
+
+    from greenroom.actors.runtime.address import Address
+    from greenroom.actors.runtime.base import LoopBase
+    from greenroom.actors.runtime.counters import Counters
+
+__all__ = ["PlainCell", "ReplyCell", "SinkCell"]
+
+log = logging.getLogger("greenroom.actors.runtime")
+
+
+class SecondTry(ActorSystemMessage):  # type: ignore[misc]
+    """A message that has failed once, at the end of the queue for its second and last try."""
+
+    __slots__ = ("message",)
+
+    def __init__(self, message: Any) -> None:
+        self.message = message
+
+
+class PlainCell(Cell):
+    """A plain actor: a message whose handling fails is tried once more at the end of the queue, and then its
+    sender gets it back as a `PoisonMessage`. The instance lives on. It ends with an `ActorExitRequest`; what
+    is left in its mailbox then is dead letters.
+    """
+
+    __slots__ = ()
+
+    def turn(self, limit: int) -> int:
+        actor = self.actor
+        if actor is None:
+            return 0
+        mailbox = self.take()
+        handled = 0
+        while mailbox and handled < limit:
+            sender, message = mailbox.popleft()
+            handled += 1
+            if isinstance(message, ActorSystemMessage):
+                self._system_message(sender, message)
+                if self.actor is None:
+                    self.counters.messages += handled
+                    return handled
+                continue
+            try:
+                actor.receiveMessage(message, sender)
+            except Exception as error:
+                self._failed(sender, message, error, second=False)
+        self.counters.messages += handled
+        if mailbox:
+            self.base.ready.append(self)
+        else:
+            self.queued = False
+        return handled
+
+    def _system_message(self, sender: Address, message: Any) -> None:
+        if isinstance(message, Thespian_StatusReq):
+            self._report(sender)
+            return
+        second = isinstance(message, SecondTry)
+        if second:
+            message = message.message
+        try:
+            self.actor.receiveMessage(message, sender)
+        except Exception as error:
+            # An actor that does not know the exit request exits all the same.
+            if not isinstance(message, ActorExitRequest):
+                self._failed(sender, message, error, second=second)
+        if isinstance(message, ActorExitRequest):
+            self.base.bury(self, recursive=message.isRecursive)
+            mail, self.mailbox = self.mailbox or (), None
+            self.base.send_dead(
+                self.address, [(s, m.message if isinstance(m, SecondTry) else m) for s, m in mail]
+            )
+
+    def _failed(self, sender: Address, message: Any, error: Exception, *, second: bool) -> None:
+        self.counters.crashes += 1
+        log.warning(
+            "%s at %s failed on %s with %s (try %d)",
+            self.counters.name,
+            self.address,
+            type(message).__name__,
+            type(error).__name__,
+            2 if second else 1,
+        )
+        if not second:
+            self.put(sender, SecondTry(message))
+        # A poison that poisons, or word of a death that cannot be borne, goes no further.
+        elif not isinstance(message, (PoisonMessage, ChildActorExited)):
+            details = "".join(traceback.format_exception(error))
+            self.base.send(self.address, sender, PoisonMessage(message, details))
+
+    def _report(self, sender: Address) -> None:
+        status = Thespian_ActorStatus(self.address, self.counters.name, self.base.system_address)
+        for child in self.children or ():
+            status.addChild(child)
+        now = self.base.loop.time()
+        timers = (self.timers or {}).values()
+        status.addWakeups(
+            [(self.address, ExpirationTimer(timedelta(seconds=timer.when() - now))) for timer in timers]
+        )
+        self.base.send(self.address, sender, status)
+
+
+class SinkCell(Cell):
+    """A mailbox that empties into a callable: the system's own address, and threads outside."""
+
+    __slots__ = ("accept",)
+
+    def __init__(
+        self, base: LoopBase, address: Address, counters: Counters, accept: Callable[[Address, Any], None]
+    ) -> None:
+        super().__init__(base, address, None, counters)
+        self.accept = accept
+
+    def turn(self, limit: int) -> int:
+        mailbox = self.take()
+        handled = 0
+        while mailbox and handled < limit:
+            sender, message = mailbox.popleft()
+            handled += 1
+            self.accept(sender, message)
+        self.rest()
+        return handled
+
+
+class ReplyCell(Cell):
+    """The temporary address of one `ask`: the first message settles the future, the rest is dropped."""
+
+    __slots__ = ("future",)
+
+    def __init__(
+        self, base: LoopBase, address: Address, counters: Counters, future: asyncio.Future[Any]
+    ) -> None:
+        super().__init__(base, address, None, counters)
+        self.future = future
+
+    def turn(self, limit: int) -> int:
+        mailbox = self.take()
+        if mailbox and not self.future.done():
+            _, message = mailbox.popleft()
+            if type(message) is Failed:
+                self.future.set_exception(message.error)
+            elif isinstance(message, PoisonMessage):
+                self.future.set_exception(ActorCrashed())
+            else:
+                self.future.set_result(message)
+        mailbox.clear()
+        self.queued = False
+        return 1

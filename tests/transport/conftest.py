@@ -1,0 +1,34 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from greenroom.persistence.settings import WebSocketSettings
+from greenroom.tests.transport.stage import Stage
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+
+@pytest.fixture
+def settings() -> WebSocketSettings:
+    return WebSocketSettings(
+        max_connections=100,
+        max_frame_bytes=51_200,
+        max_unfolded_bytes=1_048_576,
+        requests_in_flight=4,
+        outbox_limit_frames=256,
+        outbox_limit_bytes=1_048_576,
+        handshake_timeout_s=5.0,
+        read_timeout_s=30.0,
+        write_timeout_s=10.0,
+        ping_interval_s=27.0,
+        watched_users_limit=5,
+    )
+
+
+@pytest.fixture
+async def stage(settings: WebSocketSettings) -> AsyncIterator[Stage]:
+    async with Stage(settings) as stage:
+        yield stage

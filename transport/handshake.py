@@ -1,0 +1,180 @@
+"""The handshake's words: the parameters of a connect, in both forms, and what a refused one is answered.
+
+Pure functions. Nothing here is logged: a URL holds a token.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from typing import Protocol
+from urllib.parse import parse_qsl
+
+import msgspec
+
+from greenroom.actors.errors import ArgsMissing, GreenroomError
+
+__all__ = [
+    "ACCEPTED", "BAD_REQUEST", "Authenticator", "Claims", "ConnectParameters", "parse_parameters", "refusal",
+    "verdict",
+]  # fmt: skip
+
+PLATFORMS = range(1, 12)
+IOS = 1
+WEB = 5
+TRUE = frozenset(("1", "t", "T", "TRUE", "true", "True"))
+FALSE = frozenset(("0", "f", "F", "FALSE", "false", "False"))
+INTEGER = re.compile(r"[+-]?[0-9]{1,18}", re.ASCII)
+BASE64URL = re.compile(r"[A-Za-z0-9_-]*", re.ASCII)
+QUERY_FIELDS_LIMIT = 64
+
+
+class Claims(Protocol):
+    """What a good token says."""
+
+    @property
+    def user_id(self) -> str: ...
+    @property
+    def platform_id(self) -> int: ...
+    @property
+    def digest(self) -> bytes: ...
+
+
+class Authenticator(Protocol):
+    def parse(self, token: str) -> Claims:
+        """The token's claims, its signature and times checked; raises a GreenroomError, 1501 to 1505."""
+
+
+class ConnectParameters(msgspec.Struct, frozen=True):
+    """What a client says when it connects."""
+
+    user_id: str
+    token: str
+    platform_id: int
+    operation_id: str
+    is_background: bool
+    compression: str
+    """`gzip`, or anything else for none."""
+    sdk_type: str
+    """`go` or `js`."""
+    is_msg_resp: bool
+    """The client reads the outcome from a first TEXT frame."""
+
+    def __repr__(self) -> str:
+        return f"ConnectParameters(platform_id={self.platform_id}, sdk_type={self.sdk_type!r})"
+
+
+class _Packed(msgspec.Struct):
+    """The second form: JSON in the parameter `v`."""
+
+    token: str = ""
+    userID: str = ""
+    platformID: int = 0
+    operationID: str = ""
+    compression: str = ""
+    sdkType: str = ""
+    sendResponse: bool = False
+    background: bool = False
+
+
+def parse_parameters(target: str, compression_header: str = "") -> ConnectParameters:
+    """Read the parameters out of a request's target.
+
+    Raises the first failure in the protocol's order: ArgsMissing (1602), or GreenroomError (500) for an
+    `isBackground` that is no bool.
+    """
+    try:
+        pairs = parse_qsl(target.partition("?")[2], keep_blank_values=True, max_num_fields=QUERY_FIELDS_LIMIT)
+    except ValueError:
+        raise ArgsMissing("too many parameters") from None
+    # The first one of a name counts.
+    query = dict(reversed(pairs))
+    parameters = _unpack(packed) if (packed := query.get("v")) else _from_query(query, compression_header)
+    if not parameters.operation_id:
+        raise ArgsMissing("operationID is empty")
+    if not parameters.token:
+        raise ArgsMissing("token is empty")
+    if not parameters.user_id:
+        raise ArgsMissing("sendID is empty")
+    if parameters.platform_id not in PLATFORMS:
+        raise ArgsMissing("platformID is invalid")
+    if parameters.sdk_type not in ("go", "js"):
+        raise ArgsMissing("sdkType is invalid")
+    return parameters
+
+
+def _unpack(value: str) -> ConnectParameters:
+    if not BASE64URL.fullmatch(value):
+        raise ArgsMissing("v is not base64")
+    try:
+        data = base64.urlsafe_b64decode(value + "=" * (-len(value) % 4))
+    except binascii.Error:
+        raise ArgsMissing("v is not base64") from None
+    try:
+        packed = msgspec.json.decode(data, type=_Packed)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        raise ArgsMissing("v is not valid JSON") from None
+    return ConnectParameters(
+        user_id=packed.userID,
+        token=packed.token,
+        platform_id=packed.platformID,
+        operation_id=packed.operationID,
+        is_background=packed.background,
+        compression=packed.compression,
+        sdk_type=packed.sdkType or "go",
+        is_msg_resp=packed.sendResponse,
+    )
+
+
+def _from_query(query: dict[str, str], compression_header: str) -> ConnectParameters:
+    platform_id = query.get("platformID", "")
+    if not INTEGER.fullmatch(platform_id):
+        raise ArgsMissing("platformID is not int")
+    is_msg_resp = _parse_bool(query.get("isMsgResp") or "false")
+    if is_msg_resp is None:
+        raise ArgsMissing("isMsgResp is not bool")
+    # Upstream refuses a missing one; a client that leaves it out means the foreground.
+    is_background = _parse_bool(query.get("isBackground", "false"))
+    if is_background is None:
+        raise GreenroomError("isBackground is not bool")
+    return ConnectParameters(
+        user_id=query.get("sendID", ""),
+        token=query.get("token", ""),
+        platform_id=int(platform_id),
+        operation_id=query.get("operationID", ""),
+        is_background=is_background,
+        compression=query.get("compression") or compression_header,
+        sdk_type=query.get("sdkType") or "go",
+        is_msg_resp=is_msg_resp,
+    )
+
+
+def _parse_bool(text: str) -> bool | None:
+    """Go's strconv.ParseBool; None where that fails."""
+    return True if text in TRUE else False if text in FALSE else None
+
+
+def verdict(error: GreenroomError) -> bytes:
+    """The envelope of a refused connect, as JSON."""
+    return msgspec.json.encode({"errCode": error.code, "errMsg": error.name, "errDlt": error.detail})
+
+
+ACCEPTED = b'{"errCode":0,"errMsg":"","errDlt":""}'
+"""The envelope of a connect that went well."""
+
+
+def refusal(error: GreenroomError) -> bytes:
+    """The whole HTTP answer to a refused connect: status 200, as the clients expect it."""
+    body = verdict(error)
+    return (
+        b"HTTP/1.1 200 OK\r\nContent-Type: application/json; charset=utf-8\r\n"
+        b"Connection: close\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
+    )
+
+
+BAD_REQUEST = (
+    b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\n"
+    b"Sec-WebSocket-Version: 13\r\nConnection: close\r\nContent-Length: 12\r\n\r\nBad Request\n"
+)
+"""The answer to what is no WebSocket request."""

@@ -1,0 +1,374 @@
+"""The shell of a WebSocket connection: websockets' Sans-I/O protocol between a socket and three hooks.
+
+It knows HTTP's head, frames, deadlines and the outbox, and nothing of what the frames mean.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import enum
+import logging
+from typing import TYPE_CHECKING, cast
+
+from websockets.frames import CloseCode, Frame, Opcode
+from websockets.http11 import Request
+from websockets.protocol import Protocol, Side
+from websockets.server import ServerProtocol
+
+from greenroom.transport.outbox import Flusher, Outbox
+from greenroom.transport.ready_frame import PING
+from greenroom.transport.wheel import Wheel
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from greenroom.persistence.settings import WebSocketSettings
+
+__all__ = ["FrameProtocol", "Phase", "Shell"]
+
+log = logging.getLogger("greenroom.transport")
+
+# websockets logs tokens (in URLs) and bodies at DEBUG: it gets a logger that leads nowhere.
+MUTED = logging.Logger("greenroom.transport.muted", level=logging.CRITICAL + 1)
+MUTED.disabled = True
+
+HEAD_LIMIT_BYTES = 16 * 1024
+"""Of a handshake's request line and headers; websockets refuses lines over 8 KiB."""
+LINGER_S = 2.0
+"""How long a peer may take to close after us. To close both ways at once loses what it has not read yet."""
+
+
+class Phase(enum.Enum):
+    HEAD = "the request is being read"
+    OPENING = "the request waits for an answer; frames pushed meanwhile are held"
+    OPEN = "frames come and go"
+    LEAVING = "no more is read, what is under way is still answered"
+    CLOSING = "the outbox drains, nothing is added"
+    LINGERING = "our side is closed"
+    LOST = "the socket is gone"
+
+
+class Shell:
+    """What the connections of one gateway share."""
+
+    __slots__ = ("flusher", "loop", "settings", "wheel")
+
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, settings: WebSocketSettings, *, tick_s: float = 1.0
+    ) -> None:
+        self.loop = loop
+        self.settings = settings
+        self.wheel = Wheel(loop, tick_s=tick_s)
+        self.flusher = Flusher(loop)
+
+
+class FrameProtocol(asyncio.Protocol):
+    """One connection. No task and no timer of its own.
+
+    A subclass answers `on_request` with `open` or `refuse`, now or later; from `open` on it gets whole
+    messages. Order: messages as they came, frames as they were added. An exception in a hook ends this
+    connection only. `on_lost` is called once for each connection that was made.
+    """
+
+    __slots__ = (
+        "_fragments", "_fragments_are_text", "_head", "_marked_at", "_ping_at", "_protocol", "_reading",
+        "_transport", "outbox", "phase", "shell", "slot",
+    )  # fmt: skip
+
+    def __init__(self, shell: Shell) -> None:
+        self.shell = shell
+        self.phase = Phase.HEAD
+        self.slot = -1
+        self.outbox: Outbox = cast("Outbox", None)
+        self._transport: asyncio.Transport | None = None
+        self._protocol: Protocol | None = None
+        self._head: bytearray | None = bytearray()
+        self._fragments: bytearray | None = None
+        self._fragments_are_text = False
+        self._reading = True
+        # When the phase began; in OPEN, when the last frame was read.
+        self._marked_at = 0.0
+        self._ping_at: float | None = None
+
+    # The hooks.
+
+    def on_request(self, request: Request) -> None:
+        """A request's head was read."""
+        raise NotImplementedError
+
+    def on_text(self, text: str) -> None:
+        raise NotImplementedError
+
+    def on_binary(self, data: bytes) -> None:
+        raise NotImplementedError
+
+    def on_lost(self) -> None:
+        """The socket is gone."""
+
+    def is_busy(self) -> bool:
+        """Whether something is still under way that `leave` should wait for."""
+        return False
+
+    def wants_reading(self) -> bool:
+        """Whether another message may be read now. Asked again by `review_reading`."""
+        return True
+
+    # What a subclass does.
+
+    def upgrade(self, request: Request) -> bytes | None:
+        """The 101 for this request, or None when it is no WebSocket request that can be accepted."""
+        protocol = self._protocol
+        assert isinstance(protocol, ServerProtocol)
+        response = protocol.accept(request)
+        return response.serialize() if response.status_code == 101 else None
+
+    def open(self, head: bytes, *, ping: bool = False) -> None:
+        """Write `head` (the 101, and frames right behind it), then what was held, and begin to read frames.
+        With `ping`, the server pings this peer."""
+        if self.phase is not Phase.OPENING:
+            return
+        now = self.shell.loop.time()
+        settings = self.shell.settings
+        self.phase = Phase.OPEN
+        self._marked_at = now
+        if ping:
+            self._ping_at = now + settings.ping_interval_s
+        # Not the ServerProtocol: its parser holds on to the request, and so to the token.
+        self._protocol = Protocol(Side.SERVER, max_size=settings.max_frame_bytes, logger=MUTED)
+        early, self._head = self._head, None
+        self.outbox.release(head)
+        self._arm()
+        self.review_reading()
+        if early:
+            self.data_received(bytes(early))
+
+    def refuse(self, answer: bytes) -> None:
+        """Answer the request with these bytes and close."""
+        if self.phase is Phase.OPENING:
+            self.outbox.release(answer)
+            self.finish()
+
+    def leave(self) -> None:
+        """Read no more, answer what is under way, then close; within the write timeout."""
+        if self.phase is Phase.OPEN:
+            self.phase = Phase.LEAVING
+            self._marked_at = self.shell.loop.time()
+            self.review_reading()
+            self._arm()
+            self.try_leave()
+
+    def try_leave(self) -> None:
+        """Something that `leave` may wait for is done."""
+        if self.phase is Phase.LEAVING and not self.is_busy():
+            self.finish()
+
+    def finish(self) -> None:
+        """Let the outbox drain, then close our side."""
+        if self.phase in (Phase.CLOSING, Phase.LINGERING, Phase.LOST):
+            return
+        self.phase = Phase.CLOSING
+        self._head = self._fragments = None
+        self._marked_at = self.shell.loop.time()
+        self._arm()
+        self._try_close()
+
+    def abort(self) -> None:
+        """Drop the connection with whatever waits in it."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    def review_reading(self) -> None:
+        """Read on, or stop reading: a full outbox and `wants_reading` decide."""
+        transport = self._transport
+        if transport is None or transport.is_closing():
+            return
+        if self.phase is Phase.OPEN:
+            reading = not self.outbox.is_blocked and self.wants_reading()
+        else:
+            reading = self.phase not in (Phase.OPENING, Phase.LEAVING)
+        if reading != self._reading:
+            self._reading = reading
+            if reading:
+                self._marked_at = max(self._marked_at, self.shell.loop.time())
+                transport.resume_reading()
+            else:
+                transport.pause_reading()
+
+    # asyncio's side.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)
+        self.outbox = Outbox(self.shell.flusher, self._transport)
+        self._marked_at = self.shell.loop.time()
+        self._arm()
+
+    def data_received(self, data: bytes) -> None:
+        try:
+            if self.phase is Phase.OPEN:
+                self._read_frames(data)
+            elif self.phase is Phase.HEAD:
+                self._read_head(data)
+            elif self.phase is Phase.OPENING and self._head is not None:
+                self._head += data
+        except Exception as error:
+            # No traceback and no text: either may quote what the peer sent.
+            log.error("a connection failed with %s and was dropped", type(error).__name__)
+            self.abort()
+
+    def eof_received(self) -> bool:
+        return False
+
+    def pause_writing(self) -> None:
+        now = self.shell.loop.time()
+        self.outbox.block(now)
+        self.review_reading()
+        self._arm()
+
+    def resume_writing(self) -> None:
+        self.outbox.unblock()
+        if self.phase is Phase.CLOSING:
+            self._try_close()
+        elif not self.outbox.is_blocked:
+            self.review_reading()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.phase = Phase.LOST
+        self.shell.wheel.discard(self)
+        self.outbox.drop()
+        self._transport = self._protocol = self._head = self._fragments = None
+        self.on_lost()
+
+    # The wheel's side.
+
+    def check(self, now: float) -> float | None:
+        """See `wheel.Timed`."""
+        phase = self.phase
+        if phase is Phase.LOST:
+            return None
+        due = self._deadline()
+        if now >= due:
+            if phase is Phase.LEAVING or (phase is Phase.OPEN and not self.outbox.is_blocked):
+                self.finish()
+            else:
+                self.abort()
+                return None
+            due = self._deadline()
+        if self._ping_at is not None and self.phase is Phase.OPEN:
+            if now >= self._ping_at:
+                self.outbox.add(PING)
+                self._ping_at = now + self.shell.settings.ping_interval_s
+            due = min(due, self._ping_at)
+        return due
+
+    def _arm(self) -> None:
+        due = self._deadline()
+        self.shell.wheel.add(self, due if self._ping_at is None else min(due, self._ping_at))
+
+    def _deadline(self) -> float:
+        settings = self.shell.settings
+        phase = self.phase
+        if phase is Phase.HEAD or phase is Phase.OPENING:
+            return self._marked_at + settings.handshake_timeout_s
+        if phase is Phase.OPEN:
+            if self.outbox.blocked_at is not None:
+                return self.outbox.blocked_at + settings.write_timeout_s
+            if not self._reading:
+                # Waiting for our own answers is no silence of the peer.
+                return self.shell.loop.time() + settings.read_timeout_s
+            return self._marked_at + settings.read_timeout_s
+        if phase is Phase.LINGERING and self._transport and not self._transport.get_write_buffer_size():
+            return self._marked_at + min(LINGER_S, settings.write_timeout_s)
+        return self._marked_at + settings.write_timeout_s
+
+    # Reading.
+
+    def _read_head(self, data: bytes) -> None:
+        head = self._head
+        assert head is not None
+        searched = max(0, len(head) - 3)
+        head += data
+        end = head.find(b"\r\n\r\n", searched, HEAD_LIMIT_BYTES)
+        if end < 0 and len(head) < HEAD_LIMIT_BYTES:
+            return
+        self.phase = Phase.OPENING
+        self.outbox.hold()
+        self.review_reading()
+        protocol = self._protocol = ServerProtocol(max_size=self.shell.settings.max_frame_bytes, logger=MUTED)
+        if end >= 0:
+            protocol.receive_data(head[: end + 4])
+            del head[: end + 4]
+        events = protocol.events_received()
+        if events and isinstance(events[0], Request):
+            self.on_request(events[0])
+        else:
+            self.refuse(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
+
+    def _read_frames(self, data: bytes) -> None:
+        protocol = self._protocol
+        assert protocol is not None
+        protocol.receive_data(data)
+        events = protocol.events_received()
+        writes = iter(protocol.data_to_send())
+        if events:
+            self._marked_at = self.shell.loop.time()
+        for frame in events:
+            if frame.__class__ is Frame:
+                if frame.opcode is Opcode.PING:
+                    # The protocol has written one pong for each ping, in order.
+                    self.outbox.add(next(writes))
+                else:
+                    self._read_frame(frame)
+            if self.phase is not Phase.OPEN:
+                break
+        if self.phase is Phase.OPEN:
+            self._write_control(writes)
+
+    def _read_frame(self, frame: Frame) -> None:
+        opcode = frame.opcode
+        if opcode is Opcode.CONT:
+            fragments = self._fragments
+            assert fragments is not None
+            fragments += frame.data
+            if not frame.fin:
+                return
+            self._fragments = None
+            data, is_text = bytes(fragments), self._fragments_are_text
+        elif opcode is Opcode.TEXT or opcode is Opcode.BINARY:
+            is_text = opcode is Opcode.TEXT
+            if not frame.fin:
+                self._fragments, self._fragments_are_text = bytearray(frame.data), is_text
+                return
+            data = bytes(frame.data)
+        else:
+            return
+        if not is_text:
+            self.on_binary(data)
+            return
+        try:
+            text = data.decode()
+        except UnicodeDecodeError:
+            assert self._protocol is not None
+            self._protocol.fail(CloseCode.INVALID_DATA)
+            self._write_control(iter(self._protocol.data_to_send()))
+        else:
+            self.on_text(text)
+
+    def _write_control(self, writes: Iterator[bytes]) -> None:
+        for data in writes:
+            if data:
+                self.outbox.add(data)
+            else:
+                self.finish()
+
+    def _try_close(self) -> None:
+        self.outbox.flush()
+        transport = self._transport
+        if transport is None or not self.outbox.is_empty:
+            return
+        self.phase = Phase.LINGERING
+        self.review_reading()
+        self._arm()
+        if transport.can_write_eof():
+            transport.write_eof()
+        else:
+            transport.close()
