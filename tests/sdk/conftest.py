@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from node_kit import NodeProcess
 from sdk_files import PageServer, fetch_sdk, missing_tools
 from sdk_page import SdkPage
-from server_process import ServerProcess
 
 if TYPE_CHECKING:
     from playwright.async_api import Browser
@@ -62,8 +62,11 @@ async def device(browser: Browser, page_url: str) -> AsyncIterator[Callable[[], 
 
 
 @pytest.fixture
-async def server(tmp_path: Path) -> AsyncIterator[ServerProcess]:
-    process = ServerProcess(tmp_path / "data")
-    await process.start()
-    yield process
-    await process.stop()
+async def node(tmp_path: Path) -> AsyncIterator[NodeProcess]:
+    """A node that runs, in a process of its own."""
+    one = NodeProcess(tmp_path)
+    await one.start()
+    try:
+        yield one
+    finally:
+        one.close()

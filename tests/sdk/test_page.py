@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 
 import pytest
+from node_kit import free_port
 from sdk_page import SdkError, SdkPage
-from server_process import free_port
 
 pytestmark = [pytest.mark.ci, pytest.mark.browser, pytest.mark.timeout(120)]
 LOGGED_OUT, LOGGED_IN = 1, 3
