@@ -145,8 +145,8 @@ class _Link(asyncio.Protocol):
         self._transport: asyncio.Transport
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        # uvloop's transports are none of asyncio's classes, though they do what these do.
+        self._transport = cast("asyncio.Transport", transport)
 
     def commit(self, slices: Sequence[Slice]) -> asyncio.Future[list[Refusal | None]]:
         answer: asyncio.Future[list[Refusal | None]] = asyncio.get_running_loop().create_future()
