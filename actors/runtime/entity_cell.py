@@ -88,8 +88,14 @@ class EntityCell(Cell):
             return 1
         actor = self.actor
         handlers = self.handlers
-        mailbox = self.take()
-        self.touched = self.base.now
+        mailbox = self.mailbox
+        if mailbox is None:
+            mailbox = self.mailbox = deque()
+        counters = self.counters
+        if len(mailbox) > counters.high_water:
+            counters.rise(len(mailbox))
+        base = self.base
+        self.touched = base.now
         handled = 0
         try:
             while mailbox and handled < limit:
@@ -104,19 +110,26 @@ class EntityCell(Cell):
                     handlers[kind](actor, message, sender)
                 except GreenroomError as refusal:
                     self.refuse(mail, refusal)
-            actor.turn_over()
+            if actor._turns_over:
+                actor.turn_over()
         except Exception as error:
-            self.counters.messages += handled
+            counters.messages += handled
             self.crash(error)
             return handled
         except LifeEnded:
-            self.counters.messages += handled
-            self.stop()
+            counters.messages += handled
+            # What was decided before the exit request goes out before the end.
+            try:
+                actor.turn_over()
+            except Exception as error:
+                self.crash(error)
+            else:
+                self.stop()
             return handled
         self.current = None
-        self.counters.messages += handled
+        counters.messages += handled
         if mailbox:
-            self.base.ready.append(self)
+            base.ready.append(self)
         else:
             self.queued = False
         return handled
