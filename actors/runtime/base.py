@@ -145,10 +145,8 @@ class LoopBase(ThespianFace):
             if target in self.cells:
                 self.send(sender, target, message)
                 return
-        if self.closed:
-            return
         kind = target.kind
-        directory = self._directories.get(kind)
+        directory = self._directories.get(kind) if not self.closed else None
         if directory is not None:
             directory.receive(sender, target, message)
         elif kind != "ask":
@@ -219,7 +217,7 @@ class LoopBase(ThespianFace):
         actor = factory()
         counters = self.counters_of(type(actor))
         if isinstance(actor, Entity):
-            cell: Cell = EntityCell(self, address, lambda: actor, counters, keeper, parent)
+            cell: Cell = EntityCell(self, address, lambda _: actor, counters, keeper, parent)
             self.cells[address] = cell
             cell.mailbox = former.mailbox if former is not None else None
             cell.rouse()

@@ -68,13 +68,13 @@ class EntityCell(Cell):
         self,
         base: LoopBase,
         address: Address,
-        factory: Callable[[], Entity],
+        factory: Callable[[str], Entity],
         counters: Counters,
         keeper: Keeper | None = None,
         parent: Address | None = None,
     ) -> None:
         super().__init__(base, address, None, counters, parent)
-        self.factory: Callable[[], Entity] | None = factory
+        self.factory: Callable[[str], Entity] | None = factory
         self.keeper = keeper
         self.handlers: dict[type, Callable[[Any, Any, Any], Any]] = {}
         self.held: frozenset[type] | None = None
@@ -138,7 +138,7 @@ class EntityCell(Cell):
         if self.factory is None:  # Ended while it stood in the ready queue.
             return False
         try:
-            actor = self.factory()
+            actor = self.factory(self.address.id)
             self.handlers = actor._handlers
             self.counters = self.base.counters_of(type(actor))
             self.counters.wakes += 1
