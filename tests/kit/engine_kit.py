@@ -91,8 +91,13 @@ class Engine:
         self.base, self.world, self.sessions, self.clock = base, world, sessions, clock
         self._numbers = iter(range(10**9))
 
-    async def ask(self, address: Address, message: Any) -> Any:
-        return await self.base.ask(address, message, timeout_s=10)
+    def ask(self, address: Address, message: Any) -> asyncio.Task[Any]:
+        """Sent now; the task's result is the answer's value."""
+
+        async def value(answer: asyncio.Future[Any]) -> Any:
+            return (await answer).value
+
+        return asyncio.ensure_future(value(self.base.ask(address, message, timeout_s=10)))
 
     async def register(self, *user_ids: str, **columns: Any) -> None:
         fields = {"nickname": "", "face_url": "", "ex": "", "create_time": 1, "app_manger_level": 0, "global_recv_msg_opt": 0}
@@ -107,9 +112,9 @@ class Engine:
         fields.setdefault("sessionType", 3 if group_id else 1)
         return sdkws_pb2.MsgData(sendID=send_id, recvID=recv_id, groupID=group_id, **fields)
 
-    def send(self, message: sdkws_pb2.MsgData, *, by: str = "") -> asyncio.Future[msg_pb2.SendMsgResp]:
+    def send(self, message: sdkws_pb2.MsgData, *, by: str = "") -> asyncio.Task[msg_pb2.SendMsgResp]:
         command = SendMessage(caller=caller(by or message.sendID), message=message)
-        return self.base.ask(address_of(message), command, timeout_s=10)
+        return self.ask(address_of(message), command)
 
 
 def caller(user_id: str) -> Caller:
@@ -120,7 +125,7 @@ def caller(user_id: str) -> Caller:
 async def running_engine() -> AsyncIterator[Engine]:
     loop = asyncio.get_running_loop()
     base = LoopBase(loop)
-    settings = settings_module.load(environ={})
+    settings = _settings()
     clock, sessions, store = ManualClock(), RecordingSessions(), SqliteStore(":memory:", writer="inline")
     await store.open()
     world = World(
@@ -137,3 +142,8 @@ async def running_engine() -> AsyncIterator[Engine]:
     finally:
         await base.shutdown()
         await store.close()
+
+
+def _settings():
+    import msgspec
+    return msgspec.convert({"node":dict(host="127.0.0.1",ws_port=0,api_port=0,data_dir="",drain_timeout_s=1,log_level="info",log_format="json"),"auth":dict(secret="",admin_user_ids=("imAdmin",),token_expire_days=90,multi_login_policy=1,max_tokens_per_platform=30),"websocket":dict(max_connections=1,max_frame_bytes=1,max_unfolded_bytes=1,requests_in_flight=16,outbox_limit_frames=1,outbox_limit_bytes=1,handshake_timeout_s=1,read_timeout_s=1,write_timeout_s=1,ping_interval_s=1,watched_users_limit=1),"http":dict(max_body_bytes=1,requests_in_flight=1),"message":dict(friend_verify=False,history_for_new_members=True,sends_in_flight=1024,mark_seqs_limit=1000,facts_ttl_s=60,idle_timeout_s=60),"store":dict(writer="process",lanes=1,batch_slices=512,batch_interval_ms=0,write_timeout_s=5)}, settings_module.Settings)
