@@ -7,6 +7,7 @@ Thespian's blocking `ask`, `tell` and `listen` work as on any other base.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 from typing import Any
 
@@ -45,6 +46,7 @@ class ActorSystemBase(LoopBase):
             return closing
         if self._thread.is_alive():
             super().shutdown(grace_s=grace_s)
-            self.loop.call_soon_threadsafe(self.loop.stop)
+            with contextlib.suppress(RuntimeError):  # The loop may have ended by itself.
+                self.loop.call_soon_threadsafe(self.loop.stop)
             self._thread.join()
         return None

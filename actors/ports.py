@@ -2,18 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 from greenroom.actors.messages import Push
 from greenroom.actors.runtime.address import Address
 
-__all__ = ["Clock", "Sessions"]
+__all__ = ["Clock", "Session", "Sessions"]
 
 
 class Clock(Protocol):
     def now_ms(self) -> int:
         """Milliseconds since the epoch."""
+
+
+class Session(Protocol):
+    """One live connection of a user."""
+
+    @property
+    def address(self) -> Address: ...
+
+    @property
+    def platform_id(self) -> int: ...
+
+    @property
+    def digest(self) -> bytes:
+        """Of its token."""
 
 
 class Sessions(Protocol):
@@ -30,6 +44,9 @@ class Sessions(Protocol):
         """Undo `open`; a connection that is not open is passed over."""
 
     def is_online(self, user_id: str) -> bool: ...
+
+    def sessions_of(self, user_id: str) -> Sequence[Session]:
+        """The user's open connections, oldest first."""
 
     def push(self, push: Push, user_ids: Iterable[str]) -> list[str]:
         """Write one push to every connection of these users; returns those without any connection."""

@@ -124,7 +124,7 @@ class Connection(FrameProtocol):
     """
 
     __slots__ = (
-        "_alone", "_asks", "_backlog", "_next_ref", "_surroundings", "_upgrade", "address", "codec",
+        "_alone", "_asks", "_backlog", "_next_ref", "_surroundings", "_upgrade", "address", "codec", "digest",
         "is_background", "platform_id", "token", "user_id", "watched",
     )  # fmt: skip
 
@@ -145,6 +145,7 @@ class Connection(FrameProtocol):
         self._upgrade: tuple[bytes, bool] | None = None
         self.user_id = ""
         self.token = ""
+        self.digest = b""
         self.platform_id = 0
         self.is_background = False
         self.watched = None
@@ -188,6 +189,7 @@ class Connection(FrameProtocol):
         self.platform_id = parameters.platform_id
         self.is_background = parameters.is_background
         self.token = parameters.token
+        self.digest = claims.digest
         self.codec = codec("js" if parameters.sdk_type == "js" else "go", parameters.compression == "gzip")
         base = surroundings.base
         self.address = Address("connection", str(base.next_number()))

@@ -12,7 +12,7 @@ import msgspec
 from greenroom.transport import gob
 from greenroom.transport.folding import UNFOLDED_LIMIT_BYTES, fold, unfold
 from greenroom.transport.frames import EnvelopeError, FrameTooLarge, Request, Response
-from greenroom.transport.go_json import JsonMalformed, JsonObject, parse
+from greenroom.transport.wire.go_json import JsonMalformed, JsonObject, parse
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 import msgspec
 
 from greenroom.actors.errors import WatchedUsersFull
+from greenroom.actors.runtime.address import Address
 from greenroom.transport.envelope import Response
 from greenroom.transport.handshake import IOS
 from greenroom.transport.ready_frame import binary_frame
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from greenroom.actors.messages import Push
-    from greenroom.actors.runtime.address import Address
     from greenroom.transport.envelope import Codec
 
 __all__ = ["Session", "SessionTable", "SessionView"]
@@ -32,6 +32,7 @@ class Session(Protocol):
     platform_id: int
     is_background: bool
     token: str
+    digest: bytes
     codec: Codec
     watched: set[str] | None
     """Whose presence it watches; the table's own."""
@@ -41,12 +42,17 @@ class Session(Protocol):
 
 
 class SessionView(msgspec.Struct, frozen=True):
-    """One connection as the HTTP side shows it. Never logged: it holds a token."""
+    """One connection as its User and the HTTP side see it. Never logged: it holds a token."""
 
+    address: Address
     platform_id: int
-    connection_id: str
     is_background: bool
     token: str
+    digest: bytes
+
+    @property
+    def connection_id(self) -> str:
+        return self.address.id
 
     def __repr__(self) -> str:
         return f"SessionView(platform_id={self.platform_id}, connection_id={self.connection_id!r})"
@@ -151,7 +157,7 @@ class SessionTable:
     def sessions_of(self, user_id: str) -> list[SessionView]:
         """The user's open connections, oldest first."""
         return [
-            SessionView(each.platform_id, each.address.id, each.is_background, each.token)
+            SessionView(each.address, each.platform_id, each.is_background, each.token, each.digest)
             for each in self._open.get(user_id, ())
         ]
 

@@ -6,7 +6,6 @@ It knows actors, addresses and turns; it knows no socket, no disk and no chat.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from collections import deque
 from typing import TYPE_CHECKING, Any, overload
@@ -20,6 +19,7 @@ from thespian.actors import (
 
 from greenroom.actors.errors import ActorAbsent, AskTimeout
 from greenroom.actors.runtime.address import Address
+from greenroom.actors.runtime.cell import VacantCell
 from greenroom.actors.runtime.counters import ClassStats, Counters
 from greenroom.actors.runtime.directory import Directory
 from greenroom.actors.runtime.entity import Entity
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from thespian.actors import Actor
 
     from greenroom.actors.runtime.cell import Cell, Mail
+    from greenroom.actors.runtime.entity_cell import Keeper
 
 __all__ = ["ChildCrashed", "LoopBase"]
 
@@ -89,7 +90,7 @@ class LoopBase:
         self._tasks: set[asyncio.Task[None]] = set()
         self._dead_letters: Address | None = None
         self._closing: asyncio.Future[None] | None = None
-        self._someone_left: asyncio.Event | None = None
+        self._mourners: dict[Address, list[asyncio.Future[None]]] = {}
         self.system_address = Address("system", "")
         self.cells[self.system_address] = SinkCell(
             self, self.system_address, self.counters_of(LoopBase), self._receive
@@ -199,23 +200,33 @@ class LoopBase:
     # Birth and death.
 
     def spawn(
-        self, address: Address, factory: Callable[[], Actor], *, parent: Address | None = None
+        self,
+        address: Address,
+        factory: Callable[[], Actor],
+        *,
+        parent: Address | None = None,
+        keeper: Keeper | None = None,
     ) -> Address:
         """A new actor at `address`, made now. Raises what the factory raises, ValueError when it is taken.
 
-        An `Entity` starts in its next turn; its crash is its end, and its parent gets `ChildCrashed`.
+        An `Entity` starts in its next turn; its crash is its end, its parent gets `ChildCrashed`, and its
+        `keeper`, if it has one, the mail that is left.
         """
-        if address in self.cells:
+        former = self.cells.get(address)
+        if former is not None and not isinstance(former, VacantCell):
             raise ValueError(f"{address} is taken")
         actor = factory()
         counters = self.counters_of(type(actor))
         if isinstance(actor, Entity):
-            cell: Cell = EntityCell(self, address, lambda: actor, counters, parent=parent)
+            cell: Cell = EntityCell(self, address, lambda: actor, counters, keeper, parent)
             self.cells[address] = cell
+            cell.mailbox = former.mailbox if former is not None else None
             cell.rouse()
         else:
             cell = actor._myRef = PlainCell(self, address, actor, counters, parent)
             self.cells[address] = cell
+            for mail in (former.mailbox if former is not None else None) or ():
+                cell.put(*mail)
         if parent is not None and (elder := self.cells.get(parent)) is not None:
             if elder.children is None:
                 elder.children = {}
@@ -232,11 +243,41 @@ class LoopBase:
         """End the actor at `address` at once, without its `on_stop`. Its mail becomes dead letters."""
         cell = self.cells.get(address)
         if cell is not None:
-            if isinstance(cell, EntityCell) and cell.directory is not None:
-                cell.directory.forget(cell)
+            mail = list(cell.mailbox or ())
+            if isinstance(cell, EntityCell):
+                mail = [*(cell.stashed or ()), *mail]
+                cell.factory = cell.stashed = None
+                if cell.keeper is not None:
+                    cell.keeper.forget(cell)
+            if cell.mailbox is not None:
+                cell.mailbox.clear()
             self.bury(cell)
-            mail, cell.mailbox = cell.mailbox, None
             self.send_dead(address, mail)
+
+    def gone(self, address: Address) -> asyncio.Future[None]:
+        """Done when the life that is at the address now has ended; at once when there is none."""
+        future: asyncio.Future[None] = self.loop.create_future()
+        cell = self.cells.get(address)
+        if cell is None or isinstance(cell, VacantCell):
+            future.set_result(None)
+        else:
+            self._mourners.setdefault(address, []).append(future)
+        return future
+
+    async def stop_all(self, kind: str, *, timeout_s: float | None = None) -> None:
+        """Stop all of a kind that are awake, and wait until they are gone. Messages still wake new ones."""
+        addresses = [cell.address for cell in self._directories[kind].awake()]
+        for address in addresses:
+            self.stop(address)
+        if addresses:
+            await asyncio.wait([self.gone(address) for address in addresses], timeout=timeout_s)
+
+    def vacate(self, address: Address) -> None:
+        """Give up an address that waits for its next life: its mail becomes dead letters."""
+        cell = self.cells.get(address)
+        if isinstance(cell, VacantCell):
+            del self.cells[address]
+            self.send_dead(address, cell.mailbox)
 
     def bury(self, cell: Cell, *, error: BaseException | None = None, recursive: bool = True) -> None:
         """Take a cell out of the base; its children are asked to exit, its parent is told. O(children)."""
@@ -246,8 +287,10 @@ class LoopBase:
         cell.queued = True  # A dead cell takes no more turns.
         cell.end_timers()
         self.outside.forget(address)
-        if self._someone_left is not None:
-            self._someone_left.set()
+        if self._mourners:
+            for future in self._mourners.pop(address, ()):
+                if not future.done():
+                    future.set_result(None)
         if self._dead_letters == address:
             self._dead_letters = None
         if cell.children and recursive:
@@ -370,6 +413,10 @@ class LoopBase:
         if not self.outside.on_loop():
             done: Any = self.outside.shutdown(grace_s)
             return done  # type: ignore[no-any-return]
+        return self.begin_shutdown(grace_s)
+
+    def begin_shutdown(self, grace_s: float) -> asyncio.Future[None]:
+        """The one shutdown of this base, begun now or before."""
         if self._closing is None:
             self._closing = self.loop.create_task(self._shut_down(grace_s))
         return self._closing
@@ -377,10 +424,8 @@ class LoopBase:
     async def _shut_down(self, grace_s: float) -> None:
         self.close()
         deadline = self.loop.time() + grace_s
-        while self.living() and self.loop.time() < deadline:
-            self._someone_left = asyncio.Event()
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._someone_left.wait(), deadline - self.loop.time())
+        while (left := self.living()) and (time_left := deadline - self.loop.time()) > 0:
+            await asyncio.wait([self.gone(address) for address in left], timeout=time_left)
         self.end()
         if self._tasks:
             await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -395,9 +440,9 @@ class LoopBase:
             if isinstance(cell, (PlainCell, EntityCell)) and cell.parent in (None, self.system_address):
                 self.stop(address)
 
-    def living(self) -> bool:
-        """Whether any actor is alive."""
-        return any(isinstance(cell, (PlainCell, EntityCell)) for cell in self.cells.values())
+    def living(self) -> list[Address]:
+        """The addresses of all actors that are alive."""
+        return [a for a, cell in self.cells.items() if isinstance(cell, (PlainCell, EntityCell))]
 
     def end(self) -> None:
         """The second half of a shutdown: whoever is left is killed, whoever asks is told."""

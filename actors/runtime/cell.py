@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from greenroom.actors.runtime.base import LoopBase
     from greenroom.actors.runtime.counters import Counters
 
-__all__ = ["Cell", "Mail"]
+__all__ = ["Cell", "Mail", "VacantCell"]
 
 Mail = tuple["Address", Any]
 """Sender and message: what a mailbox holds."""
@@ -184,3 +184,14 @@ class Cell:
     def actorSystemShutdown(self) -> None:
         """End the whole system."""
         self.base.shutdown()
+
+
+class VacantCell(Cell):
+    """Nobody, for the moment: keeps the mail of a fixed child between its crash and its restart."""
+
+    __slots__ = ()
+
+    def __init__(self, base: LoopBase, address: Address, counters: Counters, mail: deque[Mail]) -> None:
+        super().__init__(base, address, None, counters)
+        self.mailbox = mail
+        self.queued = True  # Never takes a turn.

@@ -60,8 +60,9 @@ class Entity(Actor):  # type: ignore[misc]
     ```
 
     A handler is the method `receiveMsg_<ClassName>(self, message, sender)` of the first class in the
-    message's MRO that has one. Messages come in the order each sender sent them, once. When a handler raises,
-    the sender gets `Failed(message.ref, ActorCrashed)`, this instance is thrown away, and what waits in the
+    message's MRO that has one. Messages come in the order each sender sent them, once. When a handler raises
+    a GreenroomError, that is a refusal: the sender gets `Failed(message.ref, error)` and life goes on. When it
+    raises anything else, the sender gets `Failed(message.ref, ActorCrashed)`, this instance is thrown away, and what waits in the
     mailbox and in the stash goes to the next life, in order. A handler runs to its end before the next
     begins; it must not block.
     """
@@ -96,6 +97,10 @@ class Entity(Actor):  # type: ignore[misc]
     def may_sleep(self) -> bool:
         """Whether this entity may be put to sleep now. Asked only when it has no mail, stash or pipe."""
         return not self.busy
+
+    def turn_over(self) -> None:
+        """Called after each turn, which is one message or several that were waiting: what they decided may go
+        out together. Failing here is a crash, charged to the turn's last message."""
 
     def unhandled(self, message: Any, sender: Address) -> None:
         """A message for which this class has no handler: counted, and logged by its class name."""

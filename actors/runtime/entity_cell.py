@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from thespian.actors import ActorExitRequest, ActorSystemMessage, ChildActorExited, WakeupMessage
 
-from greenroom.actors.errors import ActorCrashed, GreenroomError, MailboxFull
+from greenroom.actors.errors import ActorCrashed, GreenroomError, MailboxFull, Quarantined
 from greenroom.actors.runtime.cell import Cell, Mail
 from greenroom.actors.runtime.pipe import drive
 from greenroom.actors.runtime.replies import Answer, Failed, Piped
@@ -19,10 +19,9 @@ if TYPE_CHECKING:
     from greenroom.actors.runtime.address import Address
     from greenroom.actors.runtime.base import LoopBase
     from greenroom.actors.runtime.counters import Counters
-    from greenroom.actors.runtime.directory import Directory
     from greenroom.actors.runtime.entity import Entity
 
-__all__ = ["RESULTS", "EntityCell", "end_life"]
+__all__ = ["RESULTS", "EntityCell", "Keeper", "end_life"]
 
 log = logging.getLogger("greenroom.actors.runtime")
 
@@ -34,6 +33,19 @@ OF_ONE_LIFE: Final = (Piped, WakeupMessage, ActorExitRequest, ChildActorExited)
 
 NEVER_ANSWERED: Final = (Answer, Failed, Piped, ActorSystemMessage)
 """A failure on one of these is not answered, or two failing actors would answer each other for ever."""
+
+
+class Keeper(Protocol):
+    """Who looks after an address between two lives: Directory for a kind, Supervisor for fixed children."""
+
+    def forget(self, cell: EntityCell) -> None:
+        """One life is about to leave the base."""
+
+    def note_crash(self, address: Address) -> Quarantined | None:
+        """A life ended in a crash; answers the refusal to give when there is to be no next one for now."""
+
+    def resume(self, address: Address, mail: deque[Mail]) -> None:
+        """A life has left the base, with this mail unread."""
 
 
 class LifeEnded(BaseException):
@@ -50,7 +62,7 @@ class EntityCell(Cell):
     crash of this entity and not of whoever sent to it.
     """
 
-    __slots__ = ("current", "directory", "factory", "handlers", "held", "pipes", "stashed", "touched")
+    __slots__ = ("current", "factory", "handlers", "held", "keeper", "pipes", "stashed", "touched")
 
     def __init__(
         self,
@@ -58,12 +70,12 @@ class EntityCell(Cell):
         address: Address,
         factory: Callable[[], Entity],
         counters: Counters,
-        directory: Directory | None = None,
+        keeper: Keeper | None = None,
         parent: Address | None = None,
     ) -> None:
         super().__init__(base, address, None, counters, parent)
         self.factory: Callable[[], Entity] | None = factory
-        self.directory = directory
+        self.keeper = keeper
         self.handlers: dict[type, Callable[[Any, Any, Any], Any]] = {}
         self.held: frozenset[type] | None = None
         self.stashed: deque[Mail] | None = None
@@ -87,8 +99,12 @@ class EntityCell(Cell):
                 kind = message.__class__
                 if self.held is not None and kind not in self.held:
                     self.stash_current()
-                else:
+                    continue
+                try:
                     handlers[kind](actor, message, sender)
+                except GreenroomError as refusal:
+                    self.refuse(mail, refusal)
+            actor.turn_over()
         except Exception as error:
             self.counters.messages += handled
             self.crash(error)
@@ -194,8 +210,8 @@ class EntityCell(Cell):
         if self.base.cells.get(self.address) is not self:
             return
         mail = self._leave(None)
-        if self.directory is not None and not self.base.closed:
-            self.directory.resume(self.address, mail)
+        if self.keeper is not None and not self.base.closed:
+            self.keeper.resume(self.address, mail)
         else:
             self.base.send_dead(self.address, mail)
 
@@ -219,10 +235,10 @@ class EntityCell(Cell):
                 base.on_crash(self.address, mail[0] if mail is not None else None, error)
             except Exception as second:
                 log.warning("the base's on_crash hook failed with %s", type(second).__name__)
-        if self.directory is not None:
-            quarantined = self.directory.note_crash(self.address)
+        if self.keeper is not None:
+            quarantined = self.keeper.note_crash(self.address)
             if quarantined is None:
-                self.directory.resume(self.address, left)
+                self.keeper.resume(self.address, left)
                 return
             refusal = quarantined
         for each in left:
@@ -239,8 +255,8 @@ class EntityCell(Cell):
         mail: deque[Mail] = self.stashed or deque()
         mail.extend(self.mailbox or ())
         self.stashed = self.mailbox = None
-        if self.directory is not None:
-            self.directory.forget(self)
+        if self.keeper is not None:
+            self.keeper.forget(self)
         self.base.bury(self, error=error)
         self.factory = None
         return deque(each for each in mail if not isinstance(each[1], OF_ONE_LIFE))

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import contextlib
 import functools
 import logging
 import logging.config
@@ -14,6 +15,7 @@ import sys
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from thespian.actors import (
+    ActorSystemFailure,
     ChildActorExited,
     Thespian_ActorStatus,
     Thespian_StatusReq,
@@ -142,6 +144,14 @@ class Outside:
                 result.set_exception(error)
 
         self.base.loop.call_soon_threadsafe(run)
+        return self._wait(result)
+
+    def _wait(self, result: concurrent.futures.Future[T]) -> T:
+        """Wait for the loop's answer, unless the loop has ended without giving one."""
+        while not result.done():
+            concurrent.futures.wait([result], timeout=0.2)
+            if self.base.loop.is_closed() and not result.done():
+                raise ActorSystemFailure("the actor system has shut down")
         return result.result()
 
     def post(self, sender: Address, target: Address, message: Any) -> None:
@@ -170,14 +180,15 @@ class Outside:
         """Shut the base down from another thread, or after its loop has stopped."""
         base = self.base
         if base.loop.is_running():
-            asyncio.run_coroutine_threadsafe(self._shut_down(grace_s), base.loop).result()
+            with contextlib.suppress(ActorSystemFailure):  # An actor's own request came first.
+                self._wait(asyncio.run_coroutine_threadsafe(self._shut_down(grace_s), base.loop))
             return None
         if not base.loop.is_closed() and not base.closed:
             base.loop.run_until_complete(base._shut_down(grace_s))
         return None
 
     async def _shut_down(self, grace_s: float) -> None:
-        await self.base.shutdown(grace_s=grace_s)
+        await self.base.begin_shutdown(grace_s)
 
     def receive(self, sender: Address, message: Any) -> None:
         """A message to the system itself."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import traceback
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from thespian.actors import (
@@ -14,6 +15,7 @@ from thespian.actors import (
     Thespian_ActorStatus,
     Thespian_StatusReq,
 )
+from thespian.system.timing import ExpirationTimer
 
 from greenroom.actors.errors import ActorCrashed
 from greenroom.actors.runtime.cell import Cell
@@ -116,6 +118,11 @@ class PlainCell(Cell):
         status = Thespian_ActorStatus(self.address, self.counters.name, self.base.system_address)
         for child in self.children or ():
             status.addChild(child)
+        now = self.base.loop.time()
+        timers = (self.timers or {}).values()
+        status.addWakeups(
+            [(self.address, ExpirationTimer(timedelta(seconds=timer.when() - now))) for timer in timers]
+        )
         self.base.send(self.address, sender, status)
 
 

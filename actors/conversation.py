@@ -1,0 +1,358 @@
+"""Conversation: the actor of a key of two users (or of one with himself).
+
+Ordering rule: messages take their seqs in the order in which this actor took them; a seq is given when the
+slice is made, so a refused one leaves no gap. Acked and pushed after the commit, in seq order.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from greenroom.actors.errors import (
+    ArgsError,
+    BlockedByPeer,
+    GreenroomError,
+    MailboxFull,
+    NoPermission,
+    NotPeersFriend,
+    RecordNotFound,
+)
+from greenroom.actors.messages import Caller, MarkConversationRead, MarkMessagesRead, Push, SendMessage, SetReadSeq
+from greenroom.actors.reading import mark_conversation, mark_messages, set_read_seq
+from greenroom.actors.rules import message as rules
+from greenroom.actors.rules.ids import NOTIFICATION_CHAT, SINGLE, chat_id
+from greenroom.actors.runtime.address import Address
+from greenroom.actors.stored_entity import Asker, Change, Deliver, Effect, Item, Reply, Sealing, StoredEntity
+from greenroom.actors.world import World
+from greenroom.persistence.store import (
+    AddMessage,
+    AddRecords,
+    Block,
+    ClaimKey,
+    ConversationState,
+    KeyKind,
+    KeyState,
+    PairFact,
+    RaiseReadSeq,
+    Reason,
+    RecordOwner,
+    Refusal,
+)
+from greenroom.transport.wire import msg_pb2, sdkws_pb2
+from greenroom.transport.wire.splice import with_seq
+
+__all__ = ["Conversation", "Send"]
+
+_RECEIVE, _DO_NOT_RECEIVE, _NO_OFFLINE_PUSH = 0, 1, 2
+_TRUSTED_LEVEL = 2
+"""From this appMangerLevel on, black lists and friendship are not asked."""
+
+
+class Send(Item):
+    """One message taken: stored in one or two conversations of the key, answered, pushed."""
+
+    __slots__ = ("also", "conversation", "message", "operation_id", "parts", "user_ids")
+
+    def __init__(
+        self,
+        conversation: Conversation,
+        message: sdkws_pb2.MsgData,
+        *,
+        operation_id: str,
+        user_ids: tuple[str, ...] | None,
+        also: tuple[str, ...] = (),
+        askers: list[Asker] | None = None,
+    ) -> None:
+        super().__init__(askers or ())
+        self.conversation = conversation
+        self.message = message
+        self.operation_id = operation_id
+        self.user_ids = user_ids
+        """Who hears of it; None: the entity's audience, as it is when the push leaves."""
+        self.also = also
+        self.parts = [(part, rules.render(part.message)) for part in rules.split(message)]
+
+    @property
+    def stored(self) -> bool:
+        return any(part.stored for part, _ in self.parts)
+
+    def answer(self) -> msg_pb2.SendMsgResp:
+        message = self.message
+        return msg_pb2.SendMsgResp(
+            serverMsgID=message.serverMsgID, clientMsgID=message.clientMsgID, sendTime=message.sendTime
+        )
+
+    def seal(self, sealing: Sealing) -> None:
+        conversation, message = self.conversation, self.message
+        effects: list[Effect] = []
+        for part, body in self.parts:
+            seq = 0
+            if part.stored:
+                seq = conversation.next_seq(part.conversation_id)
+                if seq == 1:
+                    sealing.write(self, *conversation.first_writes(part.conversation_id, message, part.is_chat))
+                sealing.write(
+                    self,
+                    AddMessage(
+                        conversation_id=part.conversation_id,
+                        seq=seq,
+                        send_id=message.sendID,
+                        client_msg_id=message.clientMsgID,
+                        server_msg_id=message.serverMsgID,
+                        send_time=message.sendTime,
+                        content_type=message.contentType,
+                        body=body,
+                    ),
+                )
+                if part.is_chat:
+                    conversation.read_ahead[part.conversation_id, message.sendID] = seq
+                    sealing.write(self, RaiseReadSeq(part.conversation_id, message.sendID, seq))
+            push = Push(part.conversation_id, with_seq(body, seq) if seq else body, self.operation_id)
+            effects.append(Deliver(push, self.user_ids, self.also))
+        sealing.effects.append(Reply(self.askers, self.answer()))
+        sealing.effects.extend(effects)
+
+
+class Conversation(StoredEntity):
+    """Answers SendMessage, MarkConversationRead, MarkMessagesRead, SetReadSeq.
+
+    Order and loss: as the module says. Duplication: a repeat of (sender, clientMsgID) gets the first answer.
+    """
+
+    KIND: KeyKind = "pair"
+
+    def __init__(self, world: World, key: str) -> None:
+        super().__init__(world, key, f"conversation/{key}")
+        self.claimed = False
+        """The key's kind and members are stored."""
+        self.foreign = False
+        """The key is stored as another kind's: nothing may happen here."""
+        self.pair: tuple[str, ...] = ()
+        """The two users: stored, or about to be by the first message taken."""
+        self.states: dict[str, ConversationState] = {}
+        """Of the key's conversations, as committed."""
+        self.read_ahead: dict[tuple[str, str], int] = {}
+        """Read seqs by (conversation, user) that this life has written or is writing."""
+        self._seqs: dict[str, int] = {}
+        """Seqs given in the slice in the making, by conversation."""
+        self._last_time = 0
+        self._taken: dict[tuple[str, str], Send] = {}
+        """Sends not yet answered, by (sender, clientMsgID)."""
+        self._unanswered = 0
+        self._facts: dict[str, PairFact] = {}
+        self._facts_stamp = -1
+        self._facts_until = 0
+
+    async def load(self) -> KeyState | None:
+        return await self.world.store.key(self.id)
+
+    def loaded(self, state: KeyState | None) -> None:
+        if state is None:
+            return
+        self.claimed = True
+        self.foreign = state.kind != self.KIND
+        self.pair = state.members
+        self.states = dict(state.conversations)
+        self._last_time = max((one.max_seq_time for one in self.states.values()), default=0)
+
+    def max_seq(self, conversation_id: str) -> int:
+        """The newest committed seq."""
+        state = self.states.get(conversation_id)
+        return state.max_seq if state else 0
+
+    def last_seq(self, conversation_id: str) -> int:
+        """The newest seq, those of the slice in the making included."""
+        return self._seqs.get(conversation_id) or self.max_seq(conversation_id)
+
+    def next_seq(self, conversation_id: str) -> int:
+        """The next seq of the slice in the making."""
+        seq = self._seqs[conversation_id] = self.last_seq(conversation_id) + 1
+        return seq
+
+    def first_writes(self, conversation_id: str, message: sdkws_pb2.MsgData, is_chat: bool) -> list[Block]:
+        """What goes before the first message of a conversation: the key's claim, its members' records."""
+        writes: list[Block] = []
+        if not self.claimed:
+            writes.append(ClaimKey(self.KIND, self.claim_members(message)))
+        if is_chat:
+            writes.append(self.records(conversation_id, message))
+        return writes
+
+    def claim_members(self, message: sdkws_pb2.MsgData) -> tuple[str, ...]:
+        return _pair_of(message)
+
+    def records(self, conversation_id: str, message: sdkws_pb2.MsgData) -> AddRecords:
+        """The records that the first message of a chat makes (PROTOCOL 3.7)."""
+        owners = [RecordOwner(message.recvID, message.sendID)]
+        if message.sessionType == SINGLE and message.sendID != message.recvID:
+            owners.insert(0, RecordOwner(message.sendID, message.recvID))
+        return AddRecords(conversation_id, message.sessionType, "", owners)
+
+    def receiveMsg_SendMessage(self, command: SendMessage, sender: Address) -> None:
+        message, caller = command.message, command.caller
+        rules.check(message, caller)
+        if self._answered_before(message, (sender, command.ref)):
+            return
+        self.admit(command, sender)
+
+    def admit(self, command: SendMessage, sender: Address) -> None:
+        """Check who may say what to whom, then `take` it; may wait for facts first."""
+        pair = _pair_of(command.message)
+        self._check_pair(pair)
+        if self._facts_fresh(pair):
+            self._admit_pair(command, sender)
+            return
+        slots = [self.world.facts.slot(user_id) for user_id in pair]
+        stamp = self.world.facts.stamp(slots)
+
+        def then(facts: dict[str, PairFact]) -> None:
+            self._facts, self._facts_stamp = facts, stamp
+            self._facts_until = self.world.clock.now_ms() + int(self.world.settings.message.facts_ttl_s * 1000)
+            self._check_pair(pair)
+            self._admit_pair(command, sender)
+
+        self.read(self.world.store.pair_facts(*pair), then, command, sender)
+
+    def _check_pair(self, pair: tuple[str, ...]) -> None:
+        if self.foreign or (self.pair and pair != self.pair):
+            raise ArgsError("the conversation id belongs to others")
+
+    def _facts_fresh(self, pair: tuple[str, ...]) -> bool:
+        facts = self.world.facts
+        return (
+            all(user_id in self._facts for user_id in pair)
+            and self._facts_stamp == facts.stamp([facts.slot(user_id) for user_id in pair])
+            and self.world.clock.now_ms() < self._facts_until
+        )
+
+    def _admit_pair(self, command: SendMessage, sender: Address) -> None:
+        message, caller = command.message, command.caller
+        mine, theirs = self._facts[message.sendID], self._facts[message.recvID]
+        if theirs.user is None or mine.user is None:
+            raise RecordNotFound("sender or receiver is not registered")
+        if message.sessionType == NOTIFICATION_CHAT:
+            if mine.user.appMangerLevel < _TRUSTED_LEVEL and not caller.is_admin:
+                raise NoPermission("not a notification account")
+        else:
+            self._check_single(message, caller, mine, theirs)
+        rules.force_options(message)
+        if not rules.is_notification_type(message.contentType):
+            _apply_receive_options(message, theirs)
+        silent = message.options.get("senderSync") is False or message.sendID == message.recvID
+        user_ids = (message.recvID,) if silent else (message.recvID, message.sendID)
+        self.take(command, sender, user_ids)
+
+    def _check_single(self, message: sdkws_pb2.MsgData, caller: Caller, mine: PairFact, theirs: PairFact) -> None:
+        if self.world.is_admin(message.sendID):
+            return
+        if caller.is_admin and rules.is_notification_type(message.contentType):
+            return
+        assert mine.user is not None
+        if mine.user.appMangerLevel >= _TRUSTED_LEVEL:
+            return
+        if theirs.blocks_peer:
+            raise BlockedByPeer
+        if self.world.settings.message.friend_verify and not theirs.has_peer_as_friend:
+            raise NotPeersFriend
+
+    def take(self, command: SendMessage, sender: Address, user_ids: tuple[str, ...] | None) -> None:
+        """The message passed its checks: give it its id and time; store it, or push it at once."""
+        message = command.message
+        self.stamp(message, command.caller)
+        send = Send(
+            self, message, operation_id=command.caller.operation_id, user_ids=user_ids, askers=[(sender, command.ref)]
+        )
+        if not send.stored:
+            sealing = Sealing()
+            send.seal(sealing)
+            for effect in sealing.effects:
+                effect.run(self)
+            return
+        if self._unanswered >= self.world.settings.message.sends_in_flight:
+            raise MailboxFull("too many sends of this conversation wait for the store")
+        self.pair = self.pair or self.claim_members(message)
+        if message.clientMsgID:
+            self._taken[message.sendID, message.clientMsgID] = send
+        self.decide(send)
+
+    def decide(self, *items: Item) -> None:
+        self._unanswered += sum(isinstance(item, Send) for item in items)
+        super().decide(*items)
+
+    def stamp(self, message: sdkws_pb2.MsgData, caller: Caller) -> None:
+        """serverMsgID, and a sendTime that never goes back: clients sort by it."""
+        now = self.world.clock.now_ms()
+        asked = message.sendTime if caller.is_admin and message.sendTime else now
+        self._last_time = max(self._last_time, min(asked, now))
+        message.sendTime = self._last_time
+        message.serverMsgID = self.world.new_id()
+
+    def _answered_before(self, message: sdkws_pb2.MsgData, asker: Asker) -> bool:
+        """A repeat of a send that waits for the store waits with it."""
+        send = self._taken.get((message.sendID, message.clientMsgID))
+        if send is None:
+            return False
+        send.askers.append(asker)
+        return True
+
+    def repeated(self, item: Item, refusal: Refusal) -> None:
+        if not isinstance(item, Send) or refusal.first is None:
+            super().repeated(item, refusal)
+            return
+        self._forget(item)
+        first = refusal.first
+        Reply(
+            item.askers,
+            msg_pb2.SendMsgResp(
+                serverMsgID=first.server_msg_id, clientMsgID=item.message.clientMsgID, sendTime=first.send_time
+            ),
+        ).run(self)
+        self._seqs.clear()
+
+    def committed(self, sealing: Sealing) -> None:
+        self.claimed = True
+        for write in sealing.writes:
+            if isinstance(write, AddMessage):
+                state = self.states.get(write.conversation_id)
+                self.states[write.conversation_id] = ConversationState(
+                    write.seq, state.min_seq if state else 0, write.send_time
+                )
+        for item in dict.fromkeys(sealing.items):
+            if isinstance(item, Send):
+                self._forget(item)
+        self._seqs.clear()
+
+    def _forget(self, send: Send) -> None:
+        self._unanswered -= 1
+        self._taken.pop((send.message.sendID, send.message.clientMsgID), None)
+
+    def refused(self, refusal: Refusal) -> GreenroomError:
+        if refusal.reason == Reason.KEY_TAKEN:
+            return ArgsError("the conversation id belongs to others")
+        return super().refused(refusal)
+
+    def receiveMsg_MarkConversationRead(self, command: MarkConversationRead, sender: Address) -> None:
+        mark_conversation(self, command, sender)
+
+    def receiveMsg_MarkMessagesRead(self, command: MarkMessagesRead, sender: Address) -> None:
+        mark_messages(self, command, sender)
+
+    def receiveMsg_SetReadSeq(self, command: SetReadSeq, sender: Address) -> None:
+        set_read_seq(self, command, sender)
+
+
+def _pair_of(message: sdkws_pb2.MsgData) -> tuple[str, ...]:
+    first, second = sorted((message.sendID, message.recvID), key=str.encode)
+    return first, second
+
+
+def _apply_receive_options(message: sdkws_pb2.MsgData, theirs: PairFact) -> None:
+    """PROTOCOL 3.5 g."""
+    assert theirs.user is not None
+    option = theirs.user.globalRecvMsgOpt
+    if option == _RECEIVE:
+        option = theirs.recv_msg_opt
+    if option == _DO_NOT_RECEIVE:
+        raise ArgsError("message is not sent")
+    if option == _NO_OFFLINE_PUSH:
+        message.options["offlinePush"] = False

@@ -1,0 +1,139 @@
+"""Newest seqs, pulls and read states (PROTOCOL 5.1 to 5.5): answered from what is committed, waking nobody."""
+
+from __future__ import annotations
+
+from collections.abc import Sized
+
+from greenroom.actors.errors import ArgsError, NoPermission
+from greenroom.actors.messages import Caller
+from greenroom.persistence.store import Span, Store, StoredMessage
+from greenroom.transport.wire import msg_pb2, sdkws_pb2
+from greenroom.transport.wire.splice import pull_msgs, pull_reply, with_read, with_seq
+
+__all__ = ["Queries"]
+
+_ASCENDING = 0
+_RANGES_LIMIT = 1000
+"""Ranges or conversations in one request; the SDK asks for about 100."""
+_SEQS_LIMIT = 1000
+_NUM_LIMIT = 1000
+_REPLY_LIMIT_BYTES = 768 * 1024
+"""The SDK takes frames of 1 MiB at most; what does not fit is not answered, and the client asks again."""
+
+
+class Queries:
+    """Each answers the serialized response. Raises NoPermission (neither the user nor an admin), ArgsError."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def newest_seqs(self, caller: Caller, request: sdkws_pb2.GetMaxSeqReq) -> bytes:
+        """1001."""
+        _check(caller, request.userID)
+        seqs = await self._store.newest_seqs(request.userID)
+        return sdkws_pb2.GetMaxSeqResp(maxSeqs=seqs).SerializeToString()
+
+    async def pull_by_range(self, caller: Caller, request: sdkws_pb2.PullMessageBySeqsReq) -> bytes:
+        """1002: of each range the newest `num`, ascending. A range that gives nothing is left out."""
+        _check(caller, request.userID)
+        _bound(request.seqRanges, _RANGES_LIMIT)
+        ids = [one.conversationID for one in request.seqRanges]
+        spans = await self._store.spans(request.userID, ids)
+        chats: dict[str, bytes] = {}
+        twins: dict[str, bytes] = {}
+        room = _REPLY_LIMIT_BYTES
+        for asked in request.seqRanges:
+            span = spans.get(asked.conversationID)
+            if span is None:
+                continue
+            is_twin = asked.conversationID.startswith("n_")
+            begin, end = max(asked.begin, span.begin, 1), min(asked.end, span.end)
+            newest = _NUM_LIMIT if is_twin else min(asked.num, _NUM_LIMIT)
+            if begin > end or newest <= 0 or room <= 0:
+                continue
+            found = await self._store.messages(asked.conversationID, begin, end, newest=newest)
+            found, room = _fit(found, room)
+            if not found:
+                continue
+            is_end = span.end <= end if request.order == _ASCENDING else begin <= max(span.begin, 1)
+            whole = twins if is_twin else chats
+            whole[asked.conversationID] = pull_msgs(map(_shape, found), is_end, 0)
+        return pull_reply(chats, twins)
+
+    async def pull_by_seqs(self, caller: Caller, request: msg_pb2.GetSeqMessageReq) -> bytes:
+        """1005: just these seqs, in the order asked for."""
+        _check(caller, request.userID)
+        _bound(request.conversations, _RANGES_LIMIT)
+        spans = await self._store.spans(request.userID, [one.conversationID for one in request.conversations])
+        chats: dict[str, bytes] = {}
+        twins: dict[str, bytes] = {}
+        room = _REPLY_LIMIT_BYTES
+        for asked in request.conversations:
+            span = spans.get(asked.conversationID, Span(1, 0, 0))
+            _bound(asked.seqs, _SEQS_LIMIT)
+            begin = max(span.begin, 1)
+            seqs = [seq for seq in asked.seqs if begin <= seq <= span.end]
+            found = await self._store.messages_at(asked.conversationID, seqs) if seqs else []
+            found, room = _fit(found, room)
+            is_end, end_seq = False, 0
+            if request.order == _ASCENDING:
+                if any(seq > span.end for seq in asked.seqs):
+                    is_end, end_seq = True, span.end
+            elif any(seq < begin for seq in asked.seqs):
+                is_end, end_seq = True, begin
+            whole = twins if asked.conversationID.startswith("n_") else chats
+            whole[asked.conversationID] = pull_msgs(map(_shape, found), is_end, end_seq)
+        return pull_reply(chats, twins)
+
+    async def seq_states(self, caller: Caller, request: msg_pb2.GetConversationsHasReadAndMaxSeqReq) -> bytes:
+        """1006."""
+        _check(caller, request.userID)
+        ids = list(request.conversationIDs) or None
+        states = await self._store.seq_states(request.userID, ids)
+        reply = msg_pb2.GetConversationsHasReadAndMaxSeqResp()
+        for conversation_id, state in states.items():
+            entry = reply.seqs[conversation_id]
+            entry.maxSeq, entry.hasReadSeq, entry.maxSeqTime = state
+        if request.returnPinned:
+            records = await self._store.records(request.userID)
+            reply.pinnedConversationIDs.extend(one.conversationID for one in records if one.isPinned)
+        return reply.SerializeToString()
+
+    async def last_messages(self, caller: Caller, request: msg_pb2.GetLastMessageReq) -> bytes:
+        """1007: the newest message that the user may see of each conversation."""
+        _check(caller, request.userID)
+        _bound(request.conversationIDs, _RANGES_LIMIT)
+        spans = await self._store.spans(request.userID, list(request.conversationIDs))
+        tops = {conversation_id: span.end for conversation_id, span in spans.items() if span.begin <= span.end}
+        reply = msg_pb2.GetLastMessageResp()
+        for conversation_id, message in (await self._store.last_messages(tops)).items():
+            if message.seq >= spans[conversation_id].begin:
+                reply.msgs[conversation_id].ParseFromString(_shape(message))
+        return reply.SerializeToString()
+
+
+def _check(caller: Caller, user_id: str) -> None:
+    if caller.user_id != user_id and not caller.is_admin:
+        raise NoPermission("only for oneself")
+
+
+def _bound(items: Sized, limit: int) -> None:
+    if len(items) > limit:
+        raise ArgsError(f"more than {limit} at once")
+
+
+def _shape(message: StoredMessage) -> bytes:
+    """A message as it is pulled (PROTOCOL 5.2)."""
+    body = with_seq(message.body, message.seq)
+    return with_read(body) if message.is_read else body
+
+
+def _fit(messages: list[StoredMessage], room: int) -> tuple[list[StoredMessage], int]:
+    """The newest of them that fit into `room` bytes, and what is left of it."""
+    taken = 0
+    for message in reversed(messages):
+        room -= len(message.body) + 16
+        if room < 0:
+            break
+        taken += 1
+    return messages[len(messages) - taken :], room

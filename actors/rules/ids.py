@@ -1,0 +1,67 @@
+"""Conversation ids, keys and addresses (PROTOCOL 3.1): computed from a message, as every client does."""
+
+from __future__ import annotations
+
+from greenroom.actors.runtime.address import Address
+from greenroom.transport.wire import sdkws_pb2
+
+__all__ = [
+    "GROUP", "NOTIFICATION_CHAT", "SINGLE", "address_of", "address_of_chat", "chat_id", "group_address", "key_of",
+    "notification_id", "own_notification_id", "pair_key", "user_address",
+]  # fmt: skip
+
+SINGLE = 1
+GROUP = 3
+NOTIFICATION_CHAT = 4
+"""Session types (PROTOCOL 3.1)."""
+
+_CHAT_PREFIX = {SINGLE: "si_", GROUP: "sg_", NOTIFICATION_CHAT: "sn_"}
+
+
+def pair_key(first: str, second: str) -> str:
+    """The key of two users: both ids, sorted bytewise, joined by `_`."""
+    return f"{first}_{second}" if first.encode() <= second.encode() else f"{second}_{first}"
+
+
+def key_of(message: sdkws_pb2.MsgData) -> str:
+    """What follows the prefix in both conversation ids of a message."""
+    return message.groupID if message.sessionType == GROUP else pair_key(message.sendID, message.recvID)
+
+
+def chat_id(session_type: int, key: str) -> str:
+    return _CHAT_PREFIX[session_type] + key
+
+
+def notification_id(key: str) -> str:
+    return "n_" + key
+
+
+def own_notification_id(user_id: str) -> str:
+    """Where a user's own notifications go (sender and receiver are he)."""
+    return f"n_{user_id}_{user_id}"
+
+
+def user_address(user_id: str) -> Address:
+    return Address("user", user_id)
+
+
+def group_address(group_id: str) -> Address:
+    return Address("group", group_id)
+
+
+def address_of(message: sdkws_pb2.MsgData) -> Address:
+    """The entity that owns the message's key."""
+    return Address("group" if message.sessionType == GROUP else "conversation", key_of(message))
+
+
+def address_of_chat(conversation_id: str) -> Address:
+    """The entity that owns a chat, by its id.
+
+    Raises ValueError for what is no chat's id (an `n_` one does not tell its kind).
+    """
+    prefix, key = conversation_id[:3], conversation_id[3:]
+    if prefix == "sg_":
+        return Address("group", key)
+    if prefix in ("si_", "sn_"):
+        return Address("conversation", key)
+    raise ValueError(f"no chat: {conversation_id}")

@@ -1,0 +1,87 @@
+"""What a message must be before an entity takes it, and how it is split and rendered (PROTOCOL 3.4 to 3.6)."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from greenroom.actors.errors import ArgsError, NoPermission
+from greenroom.actors.messages import Caller
+from greenroom.actors.rules.ids import GROUP, NOTIFICATION_CHAT, SINGLE, chat_id, key_of, notification_id
+from greenroom.transport.wire import sdkws_pb2
+
+__all__ = ["Part", "check", "force_options", "is_notification_type", "render", "split"]
+
+REVOKE, TYPING, OA, AT_TEXT, HAS_READ = 111, 113, 1400, 106, 2200
+_SENT = 2
+"""Message status: success."""
+
+_FORCED_OFF = {
+    REVOKE: ("unreadCount", "offlinePush"),
+    HAS_READ: ("conversationUpdate", "senderConversationUpdate", "unreadCount", "offlinePush"),
+    TYPING: (
+        "history", "persistent", "senderSync", "conversationUpdate", "senderConversationUpdate", "unreadCount",
+        "offlinePush",
+    ),
+}  # fmt: skip
+
+
+def check(message: sdkws_pb2.MsgData, caller: Caller) -> None:
+    """Checks 1, 2 and 4 of the send path. Raises ArgsError, NoPermission."""
+    if not message.sendID or not message.content:
+        raise ArgsError("sendID and content are needed")
+    if (message.contentType == OA) != (message.sessionType == NOTIFICATION_CHAT):
+        raise ArgsError("contentType 1400 goes with sessionType 4")
+    if message.sendID != caller.user_id and not caller.is_admin:
+        raise NoPermission("sendID is not the caller")
+    if message.sessionType not in (SINGLE, GROUP, NOTIFICATION_CHAT):
+        raise ArgsError("unknown sessionType")
+    if not (message.groupID if message.sessionType == GROUP else message.recvID):
+        raise ArgsError("recvID or groupID is needed")
+
+
+def force_options(message: sdkws_pb2.MsgData) -> None:
+    """Some content types have fixed options, whatever was sent."""
+    for name in _FORCED_OFF.get(message.contentType, ()):
+        message.options[name] = False
+
+
+def is_notification_type(content_type: int) -> bool:
+    return 1000 <= content_type <= 5000
+
+
+class Part(NamedTuple):
+    """One message on its way into one conversation."""
+
+    conversation_id: str
+    message: sdkws_pb2.MsgData
+    stored: bool
+    """Gets a seq; otherwise it is only pushed."""
+    is_chat: bool
+    """Goes into the visible chat: counts for records and read seqs."""
+
+
+def split(message: sdkws_pb2.MsgData) -> list[Part]:
+    """A message goes into its chat; a notification into the twin, and a copy of it into the chat if it says so."""
+    options = message.options
+    key, stored = key_of(message), options.get("history", True)
+    if options.get("isNotNotification", True):
+        return [Part(chat_id(message.sessionType, key), message, stored, True)]
+    parts = []
+    if options.get("isSendMsg", True):
+        copy = sdkws_pb2.MsgData()
+        copy.CopyFrom(message)
+        copy.options.clear()
+        for name in ("offlinePush", "unreadCount"):
+            copy.options[name] = options.get(name, True)
+            message.options[name] = False
+        parts.append(Part(chat_id(message.sessionType, key), copy, True, True))
+    parts.append(Part(notification_id(key), message, stored, False))
+    return parts
+
+
+def render(message: sdkws_pb2.MsgData) -> bytes:
+    """The bytes that are stored, pushed and pulled; seq and isRead are spliced in where they are sent."""
+    message.status = _SENT
+    message.ClearField("seq")
+    message.ClearField("isRead")
+    return message.SerializeToString()

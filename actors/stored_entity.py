@@ -1,0 +1,283 @@
+"""An entity that keeps its state in the store: loaded through its lane, changed by slices, one under way at a time.
+
+Ordering rule: what a turn decides goes into the draft; the draft becomes the next slice when none is under way;
+its effects (answers, pushes) leave after the commit, in the order of the draft. So nothing can be acked early.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Iterable
+from typing import Any
+
+from greenroom.actors.errors import GreenroomError, StoreUnavailable
+from greenroom.actors.messages import (
+    AwaitWrites,
+    CommitSlice,
+    Push,
+    SliceLate,
+    SliceRefused,
+    SliceStored,
+    WritesSettled,
+)
+from greenroom.actors.runtime.address import Address
+from greenroom.actors.runtime.entity import Entity
+from greenroom.actors.runtime.replies import Answer, Failed, Piped
+from greenroom.actors.world import World
+from greenroom.persistence.store import Block, Reason, Refusal, Slice
+
+__all__ = ["Change", "Deliver", "Effect", "Item", "Reply", "Sealing", "SliceLost", "StoredEntity"]
+
+_OF_THE_LANE = (WritesSettled, SliceStored, SliceLate, SliceRefused)
+"""What a hold lets through."""
+
+Asker = tuple[Address, Any]
+"""Who waits for an answer, and his own mark."""
+
+
+class SliceLost(Exception):
+    """A slice was refused: this life's picture of its state is wrong, and the next one loads it anew."""
+
+
+class Effect:
+    """Something that leaves the entity after the commit."""
+
+    __slots__ = ()
+
+    def run(self, entity: StoredEntity) -> None:
+        raise NotImplementedError
+
+
+class Reply(Effect):
+    """Answer whoever waits. The list is emptied when they were told of a failure before."""
+
+    __slots__ = ("askers", "value")
+
+    def __init__(self, askers: list[Asker], value: Any) -> None:
+        self.askers = askers
+        self.value = value
+
+    def run(self, entity: StoredEntity) -> None:
+        for address, ref in self.askers:
+            entity.send(address, Answer(ref, self.value))
+        self.askers.clear()
+
+    def fail(self, entity: StoredEntity, error: GreenroomError) -> None:
+        for address, ref in self.askers:
+            entity.send(address, Failed(ref, error))
+        self.askers.clear()
+
+
+class Deliver(Effect):
+    """Push one message to users; `user_ids` None: to the entity's audience."""
+
+    __slots__ = ("also", "push", "user_ids")
+
+    def __init__(self, push: Push, user_ids: tuple[str, ...] | None, also: tuple[str, ...] = ()) -> None:
+        self.push = push
+        self.user_ids = user_ids
+        self.also = also
+
+    def run(self, entity: StoredEntity) -> None:
+        entity.deliver(self.push, self.user_ids, self.also)
+
+
+class Sealing:
+    """A slice in the making."""
+
+    __slots__ = ("effects", "items", "writes")
+
+    def __init__(self) -> None:
+        self.writes: list[Block] = []
+        self.effects: list[Effect] = []
+        self.items: list[Item] = []
+        """Which item each write came from."""
+
+    def write(self, item: Item, *writes: Block) -> None:
+        self.writes.extend(writes)
+        self.items.extend([item] * len(writes))
+
+
+class Item:
+    """One decision of the draft. `askers` hear of it after the commit."""
+
+    __slots__ = ("askers",)
+
+    def __init__(self, askers: Iterable[Asker] = ()) -> None:
+        self.askers = list(askers)
+
+    def seal(self, sealing: Sealing) -> None:
+        """Add writes and effects; called anew each time the item becomes part of a slice."""
+        raise NotImplementedError
+
+
+class Change(Item):
+    """Writes and effects that are known at once."""
+
+    __slots__ = ("effects", "value", "writes")
+
+    def __init__(
+        self, *writes: Block, effects: Iterable[Effect] = (), askers: Iterable[Asker] = (), value: Any = None
+    ) -> None:
+        super().__init__(askers)
+        self.writes = writes
+        self.effects = tuple(effects)
+        self.value = value
+
+    def seal(self, sealing: Sealing) -> None:
+        sealing.write(self, *self.writes)
+        sealing.effects.append(Reply(self.askers, self.value))
+        sealing.effects.extend(self.effects)
+
+
+class StoredEntity(Entity):
+    """Subclasses load with `load`/`loaded`, add items with `decide`, and may change what a refusal means.
+
+    A GreenroomError raised by a handler is the sender's answer; any other exception ends this life, and a
+    slice that is under way then finds its effects run by the next one.
+    """
+
+    def __init__(self, world: World, entity_id: str, key: str) -> None:
+        super().__init__()
+        self.world = world
+        self.id = entity_id
+        self.key = key
+        """The slices' key: kind and id."""
+        self._lane = world.lane_of(key)
+        self._draft: list[Item] = []
+        self._sealed: Sealing | None = None
+        self._reading: Asker | None = None
+        """Whose command waits for a read."""
+        self._inherited: list[Iterable[Effect]] | None = []
+        """Effects of a former life's slice that came before this life was loaded; None once it is."""
+
+    def on_start(self) -> None:
+        self.hold(*_OF_THE_LANE)
+        self.send(self._lane, AwaitWrites(self.myAddress))
+
+    async def load(self) -> Any:
+        """Read the state; its result is given to `loaded`."""
+
+    def loaded(self, state: Any) -> None:
+        """Take the state over. Messages come from now on."""
+
+    def deliver(self, push: Push, user_ids: tuple[str, ...] | None, also: tuple[str, ...]) -> None:
+        """Push to these users; None: to this entity's audience."""
+        self.world.sessions.push(push, (*(user_ids or ()), *also))
+
+    def refused(self, refusal: Refusal) -> GreenroomError:
+        """What the senders of a refused slice are told."""
+        return StoreUnavailable(refusal.reason)
+
+    def repeated(self, item: Item, refusal: Refusal) -> None:
+        """An item of the slice is stored already. Called before the slice is made anew without it."""
+        raise SliceLost(refusal.reason)
+
+    def decide(self, *items: Item) -> None:
+        """Add to the draft. It leaves as a slice when this turn is over, or when the one under way is done."""
+        self._draft.extend(items)
+
+    def read(self, reading: Coroutine[Any, Any, Any], then: Callable[[Any], None], command: Any, sender: Address) -> None:
+        """Await a read while other messages wait, then go on with `then(result)`; errors go to the sender."""
+        self.hold(*_OF_THE_LANE)
+        self._reading = (sender, command.ref)
+        self.pipe(reading, tag=(then, command, sender))
+
+    def may_sleep(self) -> bool:
+        return self._sealed is None and not self._draft
+
+    def turn_over(self) -> None:
+        if self._draft and self._sealed is None:
+            self._commit()
+
+    def receiveMsg_WritesSettled(self, message: WritesSettled, sender: Address) -> None:
+        self.pipe(self.load(), tag=None)
+
+    def receiveMsg_Piped(self, message: Piped, sender: Address) -> None:
+        if message.tag is None:
+            if message.error is not None:
+                raise message.error
+            self.loaded(message.value)
+            for effects in self._inherited or ():
+                self._run(effects)
+            self._inherited = None
+            self.release()
+            return
+        then, command, asker = message.tag
+        self._reading = None
+        self.release()
+        try:
+            if message.error is not None:
+                raise message.error
+            then(message.value)
+        except GreenroomError as error:
+            self.send(asker, Failed(command.ref, error))
+
+    def receiveMsg_SliceStored(self, message: SliceStored, sender: Address) -> None:
+        if self._inherited is not None:
+            self._inherited.append(message.effects)
+            return
+        if self._sealed is not None and self._sealed.effects is message.effects:
+            self.committed(self._sealed)
+            self._sealed = None
+        self._run(message.effects)
+
+    def committed(self, sealing: Sealing) -> None:
+        """The slice of this life is stored; its effects run next."""
+
+    def receiveMsg_SliceLate(self, message: SliceLate, sender: Address) -> None:
+        self._fail(message.effects, StoreUnavailable("the store is slow"))
+
+    def receiveMsg_SliceRefused(self, message: SliceRefused, sender: Address) -> None:
+        sealed = self._sealed
+        if sealed is None or sealed.effects is not message.effects:
+            self._fail(message.effects, StoreUnavailable(message.refusal.reason))
+            return
+        self._sealed = None
+        if message.refusal.reason == Reason.REPEATED:
+            item = sealed.items[message.refusal.index]
+            self.repeated(item, message.refusal)
+            again = [other for other in dict.fromkeys(sealed.items) if other is not item]
+            self._draft[:0] = again
+            return
+        error = self.refused(message.refusal)
+        self._fail(sealed.effects, error)
+        self._fail_unsealed(error)
+        raise SliceLost(message.refusal.reason)
+
+    def on_crash(self, error: BaseException) -> None:
+        self._fail_unsealed(StoreUnavailable("the entity failed"))
+
+    def on_stop(self) -> None:
+        self._fail_unsealed(StoreUnavailable("the node stops"))
+
+    def _run(self, effects: Iterable[Effect]) -> None:
+        for effect in effects:
+            effect.run(self)
+
+    def _commit(self) -> None:
+        sealing = Sealing()
+        draft, self._draft = self._draft, []
+        for item in draft:
+            item.seal(sealing)
+        if not sealing.writes:
+            self._run(sealing.effects)
+            return
+        self._sealed = sealing
+        self.send(
+            self._lane,
+            CommitSlice(self.myAddress, Slice(self.key, self.world.store.epoch, sealing.writes), sealing.effects),
+        )
+
+    def _fail(self, effects: Iterable[Effect], error: GreenroomError) -> None:
+        for effect in effects:
+            if isinstance(effect, Reply):
+                effect.fail(self, error)
+
+    def _fail_unsealed(self, error: GreenroomError) -> None:
+        """Answer whoever waits and is in no slice: those in a slice hear of it when the lane answers."""
+        if self._reading is not None:
+            (asker, ref), self._reading = self._reading, None
+            self.send(asker, Failed(ref, error))
+        draft, self._draft = self._draft, []
+        for item in draft:
+            Reply(item.askers, None).fail(self, error)

@@ -1,0 +1,235 @@
+"""User: owns a user's profile, tokens and sessions, and decides who is kicked. No message waits for it.
+
+Ordering rule: a token leaves after the commit of its state, and of those it kicks; a connection is in `Sessions` and in the
+audiences of its groups before its first frame is read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from greenroom.actors.errors import (
+    GreenroomError,
+    RecordNotFound,
+    TokenKicked,
+    TokenNotExist,
+    TokenUnknown,
+    UserRegistered,
+)
+from greenroom.actors.messages import (
+    CloseSession,
+    ForceLogout,
+    IssuedToken,
+    IssueToken,
+    KickSession,
+    MemberOnline,
+    OpenSession,
+    Push,
+    RegisterUsers,
+    SetUserInfo,
+    VerifyToken,
+)
+from greenroom.actors.rules import message as rules
+from greenroom.actors.rules.ids import group_address, own_notification_id
+from greenroom.actors.rules.notifications import USER_INFO_UPDATED, build
+from greenroom.actors.rules.platforms import ADMIN, kicked_by_login, kicked_by_token
+from greenroom.actors.runtime.address import Address
+from greenroom.actors.runtime.replies import Answer
+from greenroom.actors.stored_entity import Change, Deliver, Effect, StoredEntity
+from greenroom.actors.world import World
+from greenroom.persistence.store import AddUsers, DropTokens, Reason, Refusal, SetTokens, SetUser, TokenRow
+from greenroom.transport.wire import sdkws_pb2
+
+__all__ = ["User"]
+
+_NORMAL, _KICKED = 0, 2
+_ADMIN_TOKENS_KEPT = 30
+"""Admin tokens are outside the login policy; the oldest past this many are kicked."""
+
+
+class Kick(Effect):
+    """Tell connections to go."""
+
+    __slots__ = ("connections",)
+
+    def __init__(self, connections: list[Address]) -> None:
+        self.connections = connections
+
+    def run(self, entity: StoredEntity) -> None:
+        for connection in self.connections:
+            entity.send(connection, KickSession())
+
+
+class Changed(Effect):
+    """Facts of these users have changed."""
+
+    __slots__ = ("user_ids",)
+
+    def __init__(self, user_ids: list[str]) -> None:
+        self.user_ids = user_ids
+
+    def run(self, entity: StoredEntity) -> None:
+        for user_id in self.user_ids:
+            entity.world.facts.changed(user_id)
+
+
+class User(StoredEntity):
+    """Answers RegisterUsers, SetUserInfo, IssueToken, VerifyToken, ForceLogout, OpenSession; hears CloseSession."""
+
+    def __init__(self, world: World, user_id: str) -> None:
+        super().__init__(world, user_id, f"user/{user_id}")
+        self._registered = False
+        self._tokens: dict[bytes, TokenRow] = {}
+        """By digest, oldest first."""
+
+    async def load(self) -> tuple[list[sdkws_pb2.UserInfo], list[TokenRow]]:
+        store = self.world.store
+        return await store.users([self.id]), await store.tokens(self.id)
+
+    def loaded(self, state: tuple[list[sdkws_pb2.UserInfo], list[TokenRow]]) -> None:
+        users, tokens = state
+        self._registered = bool(users)
+        self._tokens = {token.digest: token for token in tokens}
+
+    def may_sleep(self) -> bool:
+        return super().may_sleep() and not self.world.sessions.is_online(self.id)
+
+    def receiveMsg_RegisterUsers(self, command: RegisterUsers, sender: Address) -> None:
+        ids = [user.user_id for user in command.users]
+        if len(set(ids)) < len(ids) or (self._registered and self.id in ids):
+            raise UserRegistered
+        changed = Changed(ids)
+        self.decide(Change(AddUsers(command.users), effects=[changed], askers=[(sender, command.ref)]))
+
+    def refused(self, refusal: Refusal) -> GreenroomError:
+        return UserRegistered() if refusal.reason == Reason.USER_EXISTS else super().refused(refusal)
+
+    def receiveMsg_SetUserInfo(self, command: SetUserInfo, sender: Address) -> None:
+        self._when_registered(lambda: self._set_info(command, sender), command, sender)
+
+    def _set_info(self, command: SetUserInfo, sender: Address) -> None:
+        tips = sdkws_pb2.UserInfoUpdatedTips(userID=self.id)
+        notice = build(self.world, USER_INFO_UPDATED, tips, send_id=command.caller.user_id, recv_id=self.id)
+        push = Push(own_notification_id(self.id), rules.render(notice), command.caller.operation_id)
+        self.decide(
+            Change(
+                SetUser(self.id, command.changes),
+                effects=[Changed([self.id]), Deliver(push, (self.id,))],
+                askers=[(sender, command.ref)],
+            )
+        )
+
+    def receiveMsg_IssueToken(self, command: IssueToken, sender: Address) -> None:
+        self._when_registered(lambda: self._issue_token(command, sender), command, sender)
+
+    def _issue_token(self, command: IssueToken, sender: Address) -> None:
+        settings, auth = self.world.settings.auth, self.world.auth
+        now = self.world.clock.now_ms() // 1000
+        dead = [one.digest for one in self._tokens.values() if one.expire_at <= now or one.state != _NORMAL]
+        for digest in dead:
+            del self._tokens[digest]
+        text, claims = auth.make(self.id, command.platform_id)
+        self._tokens.pop(claims.digest, None)
+        normal = [(one.platform_id, one.digest) for one in self._tokens.values()]
+        if command.platform_id == ADMIN:
+            own = [digest for platform, digest in normal if platform == ADMIN]
+            kicked = own[: max(0, len(own) - _ADMIN_TOKENS_KEPT + 1)]
+        else:
+            kicked = kicked_by_token(
+                settings.multi_login_policy, command.platform_id, normal, limit=settings.max_tokens_per_platform
+            )
+        new = TokenRow(command.platform_id, claims.digest, _NORMAL, claims.expire_at)
+        rows = [*self._kick_tokens(kicked), new]
+        self._tokens[new.digest] = new
+        self.decide(
+            Change(
+                DropTokens(self.id, dead),
+                SetTokens(self.id, rows),
+                askers=[(sender, command.ref)],
+                value=IssuedToken(text, auth.expire_seconds),
+            )
+        )
+
+    def receiveMsg_VerifyToken(self, command: VerifyToken, sender: Address) -> None:
+        self._verify(command.platform_id, command.digest)
+        self.send(sender, Answer(command.ref))
+
+    def receiveMsg_ForceLogout(self, command: ForceLogout, sender: Address) -> None:
+        platform_id = command.platform_id
+        tokens = [one.digest for one in self._tokens.values() if one.platform_id == platform_id]
+        sessions = [one.address for one in self.world.sessions.sessions_of(self.id) if one.platform_id == platform_id]
+        self.decide(
+            Change(
+                SetTokens(self.id, self._kick_tokens(tokens)),
+                effects=[Kick(sessions)],
+                askers=[(sender, command.ref)],
+            )
+        )
+
+    def receiveMsg_OpenSession(self, command: OpenSession, sender: Address) -> None:
+        platform_id = command.caller.platform_id
+        self._verify(platform_id, command.digest)
+        self._apply_policy(platform_id, command.digest)
+        first = not self.world.sessions.is_online(self.id)
+        self.world.sessions.open(self.id, command.connection)
+        if not first:
+            self.send(sender, Answer(command.ref))
+            return
+
+        def then(group_ids: list[str]) -> None:
+            for group_id in group_ids:
+                self.runtime.tell_awake(group_address(group_id), MemberOnline(self.id))
+            self.send(sender, Answer(command.ref))
+
+        self.read(self.world.store.joined_groups(self.id), then, command, sender)
+
+    def _apply_policy(self, platform_id: int, digest: bytes) -> None:
+        """PROTOCOL 1.8: who is kicked by a new connection, and whose tokens with them."""
+        policy = self.world.settings.auth.multi_login_policy
+        sessions = self.world.sessions.sessions_of(self.id)
+        others = [(one.platform_id, one) for one in sessions if one.digest != digest]
+        kicked = kicked_by_login(policy, platform_id, others)
+        digests = {one.digest for one in kicked}
+        if (policy == 1 and any(one.platform_id == platform_id for one in sessions)) or (policy == 5 and kicked):
+            digests |= {one.digest for one in self._tokens.values() if one.platform_id == platform_id}
+        rows = self._kick_tokens(one for one in digests if one != digest)
+        if rows or kicked:
+            writes = [SetTokens(self.id, rows)] if rows else []
+            self.decide(Change(*writes, effects=[Kick([one.address for one in kicked])]))
+
+    def receiveMsg_CloseSession(self, message: CloseSession, sender: Address) -> None:
+        self.world.sessions.close(self.id, message.connection)
+
+    def _when_registered(self, go_on: Callable[[], None], command: Any, sender: Address) -> None:
+        """Raises RecordNotFound unless the user is registered, perhaps since this life began."""
+        if self._registered:
+            go_on()
+            return
+
+        def then(users: list[sdkws_pb2.UserInfo]) -> None:
+            if not users:
+                raise RecordNotFound("no such user")
+            self._registered = True
+            go_on()
+
+        self.read(self.world.store.users([self.id]), then, command, sender)
+
+    def _verify(self, platform_id: int, digest: bytes) -> None:
+        token = self._tokens.get(digest)
+        if token is None or token.platform_id != platform_id:
+            raise TokenNotExist
+        if token.state == _KICKED:
+            raise TokenKicked
+        if token.state != _NORMAL:
+            raise TokenUnknown
+
+    def _kick_tokens(self, digests: Iterable[bytes]) -> list[TokenRow]:
+        """Kicked from now on in this life; the rows to store."""
+        rows = []
+        for digest in digests:
+            token = self._tokens.get(digest)
+            if token is not None and token.state == _NORMAL:
+                row = self._tokens[digest] = TokenRow(token.platform_id, digest, _KICKED, token.expire_at)
+                rows.append(row)
+        return rows

@@ -1,0 +1,42 @@
+"""What an entity is given at its birth: its whole way to the world outside."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+
+from greenroom.actors.facts import FactStamps
+from greenroom.actors.ports import Clock, Sessions
+from greenroom.actors.rules.tokens import Authenticator
+from greenroom.actors.runtime.address import Address
+from greenroom.actors.runtime.base import LoopBase
+from greenroom.persistence.settings import Settings
+from greenroom.persistence.store import Store
+
+__all__ = ["World"]
+
+
+@dataclass(slots=True, kw_only=True)
+class World:
+    system: LoopBase
+    clock: Clock
+    random: random.Random
+    store: Store
+    sessions: Sessions
+    auth: Authenticator
+    settings: Settings
+    lanes: tuple[Address, ...]
+    facts: FactStamps
+
+    def lane_of(self, key: str) -> Address:
+        """The lane of a key: the same one for as long as the node lives."""
+        if len(self.lanes) == 1:
+            return self.lanes[0]
+        return self.lanes[self.facts.slot(key) % len(self.lanes)]
+
+    def is_admin(self, user_id: str) -> bool:
+        return user_id in self.settings.auth.admin_user_ids
+
+    def new_id(self) -> str:
+        """32 hex digits, as OpenIM's server and client message ids have."""
+        return f"{self.random.getrandbits(128):032x}"

@@ -1,0 +1,224 @@
+"""The tree: which children a node has, in the order in which they start, and what happens when one dies."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import signal
+import time
+from collections.abc import Awaitable, Callable
+
+from thespian.actors import ActorSystem
+
+from greenroom.actors.conversation import Conversation
+from greenroom.actors.errors import UserRegistered
+from greenroom.actors.facts import FactStamps
+from greenroom.actors.group import Group
+from greenroom.actors.messages import Caller, RegisterUsers
+from greenroom.actors.persistence import Lane, Persistence
+from greenroom.actors.queries import Queries
+from greenroom.actors.rules.ids import address_of, user_address
+from greenroom.actors.rules.tokens import Authenticator
+from greenroom.actors.runtime.base import LoopBase
+from greenroom.actors.runtime.entity import Entity
+from greenroom.actors.runtime.replies import Piped
+from greenroom.actors.runtime.supervision import ChildSpec, Supervisor
+from greenroom.actors.runtime.address import Address
+from greenroom.actors.user import User
+from greenroom.actors.world import World
+from greenroom.persistence.data_directory import DataDirectory
+from greenroom.persistence.secret import secret_of
+from greenroom.persistence.settings import Settings
+from greenroom.persistence.store import UserRow
+from greenroom.persistence.store_sqlite import SqliteStore
+from greenroom.transport.gateway import Gateway
+from greenroom.transport.http.context import Context
+from greenroom.transport.http.server import HttpServer
+from greenroom.transport.sessions import SessionTable
+
+__all__ = ["Node", "Service", "SystemClock", "run"]
+
+log = logging.getLogger("greenroom.supervisor")
+
+_ADMIN_LEVEL = 2
+_ROOT = Address("fixed", "root")
+
+
+class SystemClock:
+    """The machine's clock."""
+
+    def now_ms(self) -> int:
+        return time.time_ns() // 1_000_000
+
+
+class Service(Entity):
+    """A fixed child that runs something with a start and a stop. A start that fails is a crash of this child."""
+
+    def __init__(self, start: Callable[[], Awaitable[None]], stop: Callable[[], Awaitable[None]]) -> None:
+        super().__init__()
+        self._start = start
+        self._stop = stop
+
+    def on_start(self) -> None:
+        self.hold()
+        self.pipe(self._start(), eager=False)
+
+    def receiveMsg_Piped(self, message: Piped, sender: Address) -> None:
+        if message.error is not None:
+            raise message.error
+        self.release()
+
+    def on_stop(self) -> Awaitable[None]:
+        return self._stop()
+
+
+class Node:
+    """One node: everything between its sockets and its data directory.
+
+    Life: `start`, then `drain` and `stop`; `fallen` is set with a reason when the tree could not be kept up.
+    Nothing is process-wide: two nodes may live in one process.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.fallen: asyncio.Future[str] | None = None
+        self.ws_port = self.api_port = 0
+        self._directory = DataDirectory(settings.node.data_dir)
+
+    async def start(self) -> None:
+        """Returns when both ports answer. Raises DataDirectoryInUse, WeakSecret, OSError (a port is taken)."""
+        loop = asyncio.get_running_loop()
+        settings, host = self.settings, self.settings.node.host
+        self.fallen = loop.create_future()
+        self._directory.open()
+        try:
+            secret = secret_of(settings, self._directory.path)
+            clock = SystemClock()
+            self.base = LoopBase(loop)
+            self.system = ActorSystem(self.base, transientUnique=True)
+            self.sessions = SessionTable(watched_users_limit=settings.websocket.watched_users_limit)
+            self.store = SqliteStore(self._directory.database, writer=settings.store.writer)
+            lanes = [Lane() for _ in range(settings.store.lanes)]
+            self.world = World(
+                system=self.base,
+                clock=clock,
+                random=random.SystemRandom(),
+                store=self.store,
+                sessions=self.sessions,
+                auth=Authenticator(secret=secret, expire_days=settings.auth.token_expire_days, clock=clock),
+                settings=settings,
+                lanes=tuple(Address("fixed", f"lane-{number}") for number in range(len(lanes))),
+                facts=FactStamps(),
+            )
+            queries = Queries(self.store)
+            self.gateway = Gateway(
+                self.base,
+                settings=settings.websocket,
+                authenticator=self.world.auth,
+                address_of=address_of,
+                queries=queries,
+                sessions=self.sessions,
+                admin_user_ids=frozenset(settings.auth.admin_user_ids),
+            )
+            self.http = HttpServer(
+                Context(
+                    system=self.base,
+                    store=self.store,
+                    sessions=self.sessions,
+                    auth=self.world.auth,
+                    queries=queries,
+                    settings=settings,
+                    clock=clock,
+                    random=self.world.random,
+                    secret=secret,
+                )
+            )
+            for kind, factory in (("user", User), ("conversation", Conversation), ("group", Group)):
+                self.base.register_kind(
+                    kind,
+                    lambda entity_id, factory=factory: factory(self.world, entity_id),
+                    idle_timeout_s=settings.message.idle_timeout_s,
+                )
+            ready = loop.create_future()
+            root = Supervisor(
+                [
+                    ChildSpec("store", lambda: Service(self.store.open, self.store.close), shutdown_s=10.0),
+                    *(
+                        ChildSpec(f"lane-{number}", lambda lane=lane: Persistence(self.world, lane))
+                        for number, lane in enumerate(lanes)
+                    ),
+                    ChildSpec("admins", lambda: Service(self._register_admins, _nothing)),
+                    ChildSpec("gateway", lambda: Service(lambda: self.gateway.start(host, settings.node.ws_port), self.gateway.stop)),
+                    ChildSpec("http", lambda: Service(self.http.start, self.http.stop)),
+                ],
+                on_ready=lambda: ready.done() or ready.set_result(None),
+                on_fall=self._fell,
+            )
+            self.base.spawn(_ROOT, lambda: root)
+            await asyncio.wait([ready, self.fallen], return_when=asyncio.FIRST_COMPLETED)
+            if self.fallen.done():
+                raise RuntimeError(self.fallen.result())
+        except BaseException:
+            self._directory.close()
+            raise
+        self.ws_port, self.api_port = self.gateway.port, self.http.port
+
+    async def drain(self) -> None:
+        """No new connections and requests; those under way are answered, within drain_timeout_s."""
+        limit = self.settings.node.drain_timeout_s
+        await asyncio.gather(self.gateway.drain(limit), self.http.drain(limit))
+
+    async def stop(self) -> None:
+        """Stop the children in reverse order, then everybody else; let go of the data directory."""
+        self.base.stop(_ROOT)
+        await self.base.gone(_ROOT)
+        await self.base.shutdown()
+        self.system.shutdown()
+        self._directory.close()
+
+    def _fell(self, reason: str) -> None:
+        if self.fallen is not None and not self.fallen.done():
+            self.fallen.set_result(reason)
+
+    async def _register_admins(self) -> None:
+        """The configured admins exist from the first start on, with level 2."""
+        now = self.world.clock.now_ms()
+        for user_id in self.settings.auth.admin_user_ids:
+            row = UserRow(user_id, "superAdmin", "", "", now, _ADMIN_LEVEL, 0)
+            command = RegisterUsers(caller=Caller(user_id, 10, "start", True), users=[row])
+            try:
+                await self.base.ask(user_address(user_id), command, timeout_s=30)
+            except UserRegistered:
+                continue
+
+
+async def _nothing() -> None:
+    pass
+
+
+async def serve(settings: Settings, *, on_start: Callable[[Node], None] | None = None) -> int:
+    """Run a node until SIGTERM or SIGINT; then drain and stop. Returns the exit code."""
+    node = Node(settings)
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopped.set)
+    await node.start()
+    assert node.fallen is not None
+    if on_start is not None:
+        on_start(node)
+    waiting = loop.create_task(stopped.wait())
+    await asyncio.wait([waiting, node.fallen], return_when=asyncio.FIRST_COMPLETED)
+    if node.fallen.done():
+        log.critical("the node falls: %s", node.fallen.result())
+        waiting.cancel()
+        return 1
+    await node.drain()
+    await node.stop()
+    return 0
+
+
+def run(settings: Settings, *, on_start: Callable[[Node], None] | None = None) -> int:
+    """`serve` on a loop of its own, for the command line."""
+    return asyncio.run(serve(settings, on_start=on_start))

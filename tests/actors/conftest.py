@@ -1,0 +1,13 @@
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+from engine_kit import Engine, running_engine
+
+
+@pytest.fixture
+async def engine() -> AsyncIterator[Engine]:
+    """Entities on a loop, with a store in memory and sessions that write down pushes."""
+    async with running_engine() as one:
+        yield one

@@ -1,0 +1,134 @@
+"""Tokens, sessions and kicks of one user."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from engine_kit import FakeSession, caller
+
+from greenroom.actors import messages as m
+from greenroom.actors.errors import RecordNotFound, TokenKicked, TokenNotExist, UserRegistered
+from greenroom.actors.rules.ids import user_address
+from greenroom.actors.rules.platforms import kicked_by_login, kicked_by_token
+from greenroom.actors.rules.tokens import digest_of
+from greenroom.actors.runtime.address import Address
+from greenroom.actors.runtime.entity import Entity
+
+
+class Device(Entity):
+    """Stands for a connection: writes down whether it was kicked."""
+
+    kicked = False
+
+    def receiveMsg_KickSession(self, message: m.KickSession, sender: Address) -> None:
+        self.kicked = True
+
+
+async def _token(engine: Any, user_id: str, platform_id: int = 5) -> bytes:
+    issued = await engine.ask(user_address(user_id), m.IssueToken(caller=caller("imAdmin"), platform_id=platform_id))
+    engine.clock.now += 1000  # Tokens of one second are the same string.
+    return digest_of(issued.token)
+
+
+async def _verify(engine: Any, user_id: str, digest: bytes, platform_id: int = 5) -> None:
+    command = m.VerifyToken(caller=caller(user_id), platform_id=platform_id, digest=digest)
+    await engine.ask(user_address(user_id), command)
+
+
+async def _open(engine: Any, user_id: str, digest: bytes, platform_id: int = 5, *, name: str) -> Device:
+    address = Address("connection", name)
+    device = Device()
+    engine.base.spawn(address, lambda: device)
+    engine.sessions.known[address] = FakeSession(address, platform_id, digest)
+    who = m.Caller(user_id, platform_id, "op", False)
+    await engine.ask(user_address(user_id), m.OpenSession(caller=who, digest=digest, connection=address))
+    return device
+
+
+async def test_register_twice_is_refused_as_a_whole(engine: Any) -> None:
+    await engine.register("a")
+    with pytest.raises(UserRegistered):
+        await engine.register("b", "a")
+    assert await engine.world.store.users(["b"]) == []
+
+
+async def test_token_of_an_unknown_user(engine: Any) -> None:
+    with pytest.raises(RecordNotFound):
+        await _token(engine, "nobody")
+    await engine.register("x", "nobody")
+    await _token(engine, "nobody")
+
+
+async def test_new_token_of_a_platform_kicks_the_old_one(engine: Any) -> None:
+    await engine.register("a")
+    first = await _token(engine, "a")
+    other = await _token(engine, "a", 2)
+    second = await _token(engine, "a")
+    await _verify(engine, "a", second)
+    await _verify(engine, "a", other, 2)
+    with pytest.raises(TokenKicked):
+        await _verify(engine, "a", first)
+    with pytest.raises(TokenNotExist):
+        await _verify(engine, "a", b"x" * 16)
+
+
+async def test_tokens_outlive_the_actor(engine: Any) -> None:
+    await engine.register("a")
+    first = await _token(engine, "a")
+    second = await _token(engine, "a")
+    engine.base.stop(user_address("a"))
+    await _verify(engine, "a", second)
+    with pytest.raises(TokenKicked):
+        await _verify(engine, "a", first)
+
+
+async def test_new_connection_kicks_the_one_with_another_token(engine: Any) -> None:
+    await engine.register("a")
+    first = await _token(engine, "a")
+    old = await _open(engine, "a", first, name="1")
+    same = await _open(engine, "a", first, name="2")
+    second = await _token(engine, "a")
+    new = await _open(engine, "a", second, name="3")
+    await _verify(engine, "a", second)
+    assert (old.kicked, same.kicked, new.kicked) == (True, True, False)
+
+
+async def test_force_logout_kicks_one_platform(engine: Any) -> None:
+    await engine.register("a")
+    web, phone = await _token(engine, "a", 5), await _token(engine, "a", 2)
+    on_web = await _open(engine, "a", web, 5, name="1")
+    on_phone = await _open(engine, "a", phone, 2, name="2")
+    await engine.ask(user_address("a"), m.ForceLogout(caller=caller("imAdmin"), platform_id=5))
+    with pytest.raises(TokenKicked):
+        await _verify(engine, "a", web)
+    await _verify(engine, "a", phone, 2)
+    assert (on_web.kicked, on_phone.kicked) == (True, False)
+
+
+async def test_profile_change_is_told_to_ones_own_devices(engine: Any) -> None:
+    await engine.register("a")
+    await engine.ask(user_address("a"), m.SetUserInfo(caller=caller("a"), changes={"nickname": "Ann"}))
+    notice = engine.sessions.received["a"][-1]
+    assert (notice.conversation_id, notice.message.contentType, notice.message.seq) == ("n_a_a", 1303, 0)
+    assert (await engine.world.store.users(["a"]))[0].nickname == "Ann"
+
+
+@pytest.mark.parametrize(
+    ("policy", "platform", "kicked"),
+    [(0, 5, []), (1, 5, ["web"]), (4, 1, ["ios", "android"]), (4, 3, ["pc"]), (5, 3, []),
+     (5, 1, ["ios", "android", "web"]), (9, 5, [])],
+)  # fmt: skip
+def test_login_policies(policy: int, platform: int, kicked: list[str]) -> None:
+    others = [(1, "ios"), (2, "android"), (3, "pc"), (5, "web")]
+    assert kicked_by_login(policy, platform, others) == kicked
+
+
+@pytest.mark.parametrize(
+    ("policy", "platform", "kicked"),
+    [(0, 5, ["w1"]), (1, 5, ["i1", "w1", "w2"]), (1, 2, ["i1", "w1", "an"]), (4, 2, ["w1", "i1", "i2", "an"]),
+     (5, 1, ["w1", "i1", "an", "i2", "w2"]), (5, 3, ["w1", "i1", "i2", "w2"])],
+)  # fmt: skip
+def test_token_policies(policy: int, platform: int, kicked: list[str]) -> None:
+    tokens = [(10, "admin"), (5, "w1"), (1, "i1"), (2, "an"), (3, "pc"), (1, "i2"), (5, "w2")]
+    assert sorted(kicked_by_token(policy, platform, tokens, limit=2)) == sorted(kicked)

@@ -1,0 +1,149 @@
+"""An engine without sockets: entities on a running loop, a store in memory, sessions that write down pushes."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import defaultdict
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, NamedTuple
+
+from greenroom.actors.conversation import Conversation
+from greenroom.actors.facts import FactStamps
+from greenroom.actors.group import Group
+from greenroom.actors.messages import Caller, KickSession, Push, RegisterUsers, SendMessage
+from greenroom.actors.persistence import Lane, Persistence
+from greenroom.actors.rules.ids import address_of, user_address
+from greenroom.actors.rules.tokens import Authenticator
+from greenroom.actors.runtime.address import Address
+from greenroom.actors.runtime.base import LoopBase
+from greenroom.actors.user import User
+from greenroom.actors.world import World
+from greenroom.persistence import settings as settings_module
+from greenroom.persistence.store import UserRow
+from greenroom.persistence.store_sqlite import SqliteStore
+from greenroom.transport.wire import msg_pb2, sdkws_pb2
+
+
+__all__ = ["Engine", "ManualClock", "RecordingSessions", "caller", "running_engine"]
+
+
+class ManualClock:
+    def __init__(self) -> None:
+        self.now = 1_700_000_000_000
+
+    def now_ms(self) -> int:
+        return self.now
+
+
+class FakeSession(NamedTuple):
+    address: Address
+    platform_id: int
+    digest: bytes
+
+
+class Received(NamedTuple):
+    conversation_id: str
+    message: sdkws_pb2.MsgData
+
+
+class RecordingSessions:
+    """Every user is online with one device unless `offline` says otherwise; pushes are kept by user."""
+
+    def __init__(self) -> None:
+        self.offline: set[str] = set()
+        self.received: dict[str, list[Received]] = defaultdict(list)
+        self.open_sessions: dict[str, list[FakeSession]] = defaultdict(list)
+        self.known: dict[Address, FakeSession] = {}
+
+    def open(self, user_id: str, connection: Address) -> None:
+        self.open_sessions[user_id].append(self.known[connection])
+
+    def close(self, user_id: str, connection: Address) -> None:
+        self.open_sessions[user_id] = [one for one in self.open_sessions[user_id] if one.address != connection]
+
+    def is_online(self, user_id: str) -> bool:
+        return bool(self.open_sessions[user_id]) if user_id in self.open_sessions else user_id not in self.offline
+
+    def sessions_of(self, user_id: str) -> Sequence[FakeSession]:
+        return self.open_sessions[user_id] if user_id in self.open_sessions else []
+
+    def push(self, push: Push, user_ids: Iterable[str]) -> list[str]:
+        absent = []
+        for user_id in user_ids:
+            if user_id in self.offline:
+                absent.append(user_id)
+            else:
+                message = sdkws_pb2.MsgData.FromString(push.message)
+                self.received[user_id].append(Received(push.conversation_id, message))
+        return absent
+
+    def seqs(self, user_id: str, conversation_id: str) -> list[int]:
+        """What the user was pushed of a conversation, stored messages only."""
+        return [
+            one.message.seq for one in self.received[user_id] if one.conversation_id == conversation_id and one.message.seq
+        ]
+
+
+class Engine:
+    def __init__(self, base: LoopBase, world: World, sessions: RecordingSessions, clock: ManualClock) -> None:
+        self.base, self.world, self.sessions, self.clock = base, world, sessions, clock
+        self._numbers = iter(range(10**9))
+
+    def ask(self, address: Address, message: Any) -> asyncio.Task[Any]:
+        """Sent now; the task's result is the answer's value."""
+
+        async def value(answer: asyncio.Future[Any]) -> Any:
+            return (await answer).value
+
+        return asyncio.ensure_future(value(self.base.ask(address, message, timeout_s=10)))
+
+    async def register(self, *user_ids: str, **columns: Any) -> None:
+        fields = {"nickname": "", "face_url": "", "ex": "", "create_time": 1, "app_manger_level": 0, "global_recv_msg_opt": 0}
+        fields.update(columns)
+        rows = [UserRow(user_id=user_id, **{**fields, "nickname": fields["nickname"] or user_id}) for user_id in user_ids]
+        await self.ask(user_address(user_ids[0]), RegisterUsers(caller=caller("imAdmin"), users=rows))
+
+    def message(self, send_id: str, recv_id: str = "", *, group_id: str = "", **fields: Any) -> sdkws_pb2.MsgData:
+        fields.setdefault("clientMsgID", f"{next(self._numbers):032x}")
+        fields.setdefault("contentType", 101)
+        fields.setdefault("content", b'{"content":"hello"}')
+        fields.setdefault("sessionType", 3 if group_id else 1)
+        return sdkws_pb2.MsgData(sendID=send_id, recvID=recv_id, groupID=group_id, **fields)
+
+    def send(self, message: sdkws_pb2.MsgData, *, by: str = "") -> asyncio.Task[msg_pb2.SendMsgResp]:
+        command = SendMessage(caller=caller(by or message.sendID), message=message)
+        return self.ask(address_of(message), command)
+
+
+def caller(user_id: str) -> Caller:
+    return Caller(user_id, 5, "op", user_id == "imAdmin")
+
+
+@asynccontextmanager
+async def running_engine() -> AsyncIterator[Engine]:
+    loop = asyncio.get_running_loop()
+    base = LoopBase(loop)
+    settings = _settings()
+    clock, sessions, store = ManualClock(), RecordingSessions(), SqliteStore(":memory:", writer="inline")
+    await store.open()
+    world = World(
+        system=base, clock=clock, random=random.Random(1), store=store, sessions=sessions,
+        auth=Authenticator(secret="a secret for the tests, 32 bytes", expire_days=90, clock=clock),
+        settings=settings, lanes=(Address("fixed", "lane-0"),), facts=FactStamps(),
+    )  # fmt: skip
+    lane = Lane()
+    base.spawn(Address("fixed", "lane-0"), lambda: Persistence(world, lane))
+    for kind, factory in (("user", User), ("conversation", Conversation), ("group", Group)):
+        base.register_kind(kind, lambda i, factory=factory: factory(world, i), idle_timeout_s=60)
+    try:
+        yield Engine(base, world, sessions, clock)
+    finally:
+        await base.shutdown()
+        await store.close()
+
+
+def _settings():
+    import msgspec
+    return msgspec.convert({"node":dict(host="127.0.0.1",ws_port=0,api_port=0,data_dir="",drain_timeout_s=1,log_level="info",log_format="json"),"auth":dict(secret="",admin_user_ids=("imAdmin",),token_expire_days=90,multi_login_policy=1,max_tokens_per_platform=30),"websocket":dict(max_connections=1,max_frame_bytes=1,max_unfolded_bytes=1,requests_in_flight=16,outbox_limit_frames=1,outbox_limit_bytes=1,handshake_timeout_s=1,read_timeout_s=1,write_timeout_s=1,ping_interval_s=1,watched_users_limit=1),"http":dict(max_body_bytes=1,requests_in_flight=1),"message":dict(friend_verify=False,history_for_new_members=True,sends_in_flight=1024,mark_seqs_limit=1000,facts_ttl_s=60,idle_timeout_s=60),"store":dict(writer="process",lanes=1,batch_slices=512,batch_interval_ms=0,write_timeout_s=5)}, settings_module.Settings)

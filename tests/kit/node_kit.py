@@ -1,0 +1,108 @@
+"""A node as a user runs it: `greenroom serve` in a process of its own, on free ports and a folder of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from greenroom.transport.client.api import Api
+
+__all__ = ["SECRET", "NodeProcess", "free_port"]
+
+SECRET = "a secret for the tests of a node"
+_START_LIMIT_S = 15.0
+
+
+def free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        port: int = one.getsockname()[1]
+        return port
+
+
+class NodeProcess:
+    """Start, kill and start again; the ports and the folder stay the same."""
+
+    def __init__(self, folder: Path, *, prefix: tuple[str, ...] = (), env: dict[str, str] | None = None) -> None:
+        self.folder = folder
+        self.ws_port, self.api_port = free_port(), free_port()
+        self.prefix = prefix
+        """What runs the node, such as strace with its options."""
+        self.env = env or {}
+        self.process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def ws_url(self) -> str:
+        return f"ws://127.0.0.1:{self.ws_port}"
+
+    @property
+    def api_url(self) -> str:
+        return f"http://127.0.0.1:{self.api_port}"
+
+    @property
+    def data_dir(self) -> Path:
+        return self.folder / "data"
+
+    @property
+    def log(self) -> str:
+        return (self.folder / "node.log").read_text(errors="replace")
+
+    async def start(self) -> None:
+        command = [
+            *self.prefix, sys.executable, "-m", "greenroom", "serve", "--data-dir", str(self.data_dir),
+            "--ws-port", str(self.ws_port), "--api-port", str(self.api_port),
+        ]  # fmt: skip
+        with (self.folder / "node.log").open("ab") as log:
+            self.process = subprocess.Popen(
+                command,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                stdin=subprocess.DEVNULL,
+                env={**os.environ, "GREENROOM_SECRET": SECRET, **self.env},
+                cwd=self.folder,
+            )
+        deadline = time.monotonic() + _START_LIMIT_S
+        while not all([await _answers(port) for port in (self.ws_port, self.api_port)]):
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError(f"the node did not start:\n{self.log}")
+            await asyncio.sleep(0.02)  # noqa: ASYNC110 (another process: there is no event to await)
+
+    def kill(self) -> None:
+        """SIGKILL, and wait for the end."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+
+    async def terminate(self) -> int:
+        """SIGTERM; the exit code."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGTERM)
+        return await asyncio.to_thread(self.process.wait, 30)
+
+    def close(self) -> None:
+        if self.process is not None and self.process.poll() is None:
+            self.kill()
+
+    async def tokens(self, *user_ids: str, platform_id: int = 5) -> dict[str, str]:
+        """Register those that are missing, and make a token for each."""
+        async with Api(self.api_url) as api:
+            admin = await api.admin_token(SECRET)
+            await api.register(*user_ids, admin_token=admin, missing_only=True)
+            return {
+                user: await api.user_token(user, platform_id=platform_id, admin_token=admin) for user in user_ids
+            }
+
+
+async def _answers(port: int) -> bool:
+    try:
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+    except OSError:
+        return False
+    writer.close()
+    return True

@@ -1,0 +1,191 @@
+"""The HTTP API: one catch-all route over the table, in the protocol's order of checks (PROTOCOL 2.1).
+
+Holds no chat rule. Logs no token, no body and no message of an unforeseen exception, which may quote them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import traceback
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from google.protobuf.message import DecodeError
+from starlette.applications import Starlette
+from starlette.routing import Route as StarletteRoute
+
+from greenroom.actors.errors import ArgsError, GreenroomError
+from greenroom.actors.messages import Caller, VerifyToken
+from greenroom.actors.rules.ids import user_address
+from greenroom.transport.http.answer import TEXT, Answer, write
+from greenroom.transport.http.body import BodyLate, ClientGone, read_body
+from greenroom.transport.http.context import Call, Context
+from greenroom.transport.http.envelope import failure, success
+from greenroom.transport.http.free_json import BodyMismatch, bind
+from greenroom.transport.http.openapi import describe
+from greenroom.transport.http.routes import TABLE
+from greenroom.transport.http.routes.absent import ABSENT_GETS
+from greenroom.transport.http.table import Route, is_wire
+from greenroom.transport.wire.openim_json import JsonMismatch, from_json
+
+if TYPE_CHECKING:
+    from starlette.types import Receive, Scope, Send
+
+__all__ = ["HttpApi", "make_app"]
+
+logger = logging.getLogger("greenroom.http")
+
+_NO_TOKEN_NEEDED = ("/auth/get_admin_token", "/auth/parse_token")
+"""Paths that start so are open, unknown ones too: the check comes before routing."""
+
+_OPERATION_ID_LIMIT = 256
+"""An operation id travels with every push it causes; no client's is longer."""
+
+
+class NotImplementedYet(GreenroomError):
+    """OpenIM has this route; this server does not, and does not pretend to."""
+
+
+class NotFound(Exception):
+    """No such route: the one error outside the envelope."""
+
+
+class _Asked(msgspec.Struct):
+    """The headers that matter."""
+
+    operation_id: str = ""
+    token: str = ""
+    takes_gzip: bool = False
+    is_protobuf: bool = False
+
+
+class HttpApi:
+    """An ASGI application. At most `http.requests_in_flight` POSTs are under way; more of them wait."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._places = asyncio.Semaphore(context.settings.http.requests_in_flight)
+        self._openapi = b""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        method, path = scope["method"], scope["path"]
+        asked = _read_headers(scope["headers"])
+        try:
+            if method == "POST":
+                async with self._places:
+                    answer = await self._post(path, asked, receive)
+            elif method == "OPTIONS":
+                answer = Answer(b'"Options Request!"')
+            elif method in ("GET", "HEAD"):
+                answer = self._get(path)
+            else:
+                answer = _not_found()
+        except ClientGone:
+            return
+        http_id = f"{self._context.random.getrandbits(128):032x}"
+        http_id = f"{http_id[:8]}-{http_id[8:12]}-4{http_id[13:16]}-a{http_id[17:20]}-{http_id[20:]}"
+        await write(send, answer, http_id=http_id, takes_gzip=asked.takes_gzip)
+
+    async def _post(self, path: str, asked: _Asked, receive: Receive) -> Answer:
+        try:
+            caller = await self._identify(path, asked)
+            route = TABLE.get(path)
+            if route is None:
+                return _not_found()
+            return await self._run(route, caller, asked, receive)
+        except GreenroomError as error:
+            logger.debug("refused: %s", type(error).__name__)
+            return _refusal(error)
+        except ClientGone:
+            raise
+        except Exception as error:
+            _log_unforeseen(path if path in TABLE else "(unknown path)", error)
+            return _refusal(GreenroomError())
+
+    async def _identify(self, path: str, asked: _Asked) -> Caller:
+        """Raises ArgsError for missing headers, and the token's errors."""
+        if not asked.operation_id:
+            raise ArgsError("header must have operationID")
+        if path.startswith(_NO_TOKEN_NEEDED):
+            return Caller("", 0, asked.operation_id)
+        if not asked.token:
+            raise ArgsError("header must have token")
+        context = self._context
+        claims = context.auth.parse(asked.token)
+        caller = Caller(
+            claims.user_id, claims.platform_id, asked.operation_id, is_admin=context.is_admin(claims.user_id)
+        )
+        verify = VerifyToken(caller=caller, platform_id=claims.platform_id, digest=claims.digest)
+        await Call(context, caller).ask(user_address(claims.user_id), verify)
+        return caller
+
+    async def _run(self, route: Route, caller: Caller, asked: _Asked, receive: Receive) -> Answer:
+        try:
+            body, whole = await read_body(receive, self._context.settings.http.max_body_bytes)
+        except BodyLate:
+            return _refusal(ArgsError("body did not come in time"))._replace(closes=True)
+        if route.handler is None or route.request is None:
+            raise NotImplementedYet(f"not implemented yet: {route.path}")
+        as_protobuf = asked.is_protobuf and route.protobuf
+        try:
+            request = _bind(route, body, as_protobuf)
+            route.check(request)
+            route.who.check(caller, request)
+            answer = await route.handler(Call(self._context, caller), request)
+        except (JsonMismatch, BodyMismatch, DecodeError) as error:
+            detail = "body does not parse" if isinstance(error, DecodeError) else str(error)
+            refusal = _refusal(ArgsError(detail))
+            return refusal._replace(status=400 if route.strict else 200, closes=not whole)
+        return Answer(success(route, answer, as_protobuf=as_protobuf))
+
+    def _get(self, path: str) -> Answer:
+        if path == "/healthz":
+            return Answer(b'{"status":"ok"}')
+        if path == "/openapi.json":
+            self._openapi = self._openapi or msgspec.json.encode(describe(TABLE.values()))
+            return Answer(self._openapi)
+        if any(path == one or (one[-1] == "/" and path.startswith(one)) for one in ABSENT_GETS):
+            return _refusal(NotImplementedYet("not implemented yet"))
+        return _not_found()
+
+
+def make_app(context: Context) -> Starlette:
+    return Starlette(routes=[StarletteRoute("/{path:path}", HttpApi(context))])
+
+
+def _read_headers(headers: list[tuple[bytes, bytes]]) -> _Asked:
+    asked = _Asked()
+    for name, value in headers:
+        if name == b"operationid":
+            asked.operation_id = value.decode("latin-1")[:_OPERATION_ID_LIMIT]
+        elif name == b"token":
+            asked.token = value.decode("latin-1")
+        elif name == b"accept-encoding":
+            asked.takes_gzip = b"gzip" in value
+        elif name == b"content-type":
+            asked.is_protobuf = b"protobuf" in value
+    return asked
+
+
+def _bind(route: Route, body: bytes, as_protobuf: bool) -> Any:
+    """Raises JsonMismatch, BodyMismatch, DecodeError."""
+    kind = route.request
+    assert kind is not None
+    if not is_wire(kind):
+        return bind(body, kind)  # type: ignore[type-var]
+    return kind.FromString(body) if as_protobuf else from_json(body, kind)
+
+
+def _refusal(error: GreenroomError) -> Answer:
+    return Answer(failure(error.code, error.name, error.detail))
+
+
+def _not_found() -> Answer:
+    return Answer(b"404 page not found", status=404, content_type=TEXT)
+
+
+def _log_unforeseen(path: str, error: Exception) -> None:
+    """Where it happened, not what it says."""
+    frames = "".join(traceback.format_tb(error.__traceback__))
+    logger.error("%s in %s\n%s", type(error).__name__, path, frames)

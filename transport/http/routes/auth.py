@@ -1,0 +1,91 @@
+"""/auth/: tokens are made, read and taken back here; their state is the User actor's."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from greenroom.actors.errors import ArgsError, NoPermission, RecordNotFound
+from greenroom.actors.messages import Caller, ForceLogout, IssuedToken, IssueToken, VerifyToken
+from greenroom.actors.runtime.address import Address
+from greenroom.transport.http.access import ADMIN, ANYONE
+from greenroom.transport.http.table import post
+from greenroom.transport.wire import auth_pb2
+
+if TYPE_CHECKING:
+    from greenroom.transport.http.context import Call
+
+__all__ = ["ROUTES"]
+
+_ADMIN_PLATFORM, _LAST_PLATFORM = 10, 11
+_ACCOUNT_LEVEL = 3
+"""From this appMangerLevel on a user is an account of the server's: no token for it."""
+
+
+async def get_admin_token(call: Call, request: auth_pb2.getAdminTokenReq) -> auth_pb2.getAdminTokenResp:
+    if not call.context.is_secret(request.secret):
+        raise NoPermission("secret invalid")
+    if not call.context.is_admin(request.userID):
+        raise ArgsError("userID is not an admin's")
+    caller = Caller(request.userID, _ADMIN_PLATFORM, call.caller.operation_id, is_admin=True)
+    issued: IssuedToken = await call.ask(
+        Address("user", request.userID), IssueToken(caller=caller, platform_id=_ADMIN_PLATFORM)
+    )
+    return auth_pb2.getAdminTokenResp(token=issued.token, expireTimeSeconds=issued.expire_time_seconds)
+
+
+async def get_user_token(call: Call, request: auth_pb2.getUserTokenReq) -> auth_pb2.getUserTokenResp:
+    if request.platformID == _ADMIN_PLATFORM:
+        raise NoPermission("platformID is the admins'")
+    if not 0 <= request.platformID <= _LAST_PLATFORM:
+        raise ArgsError("platformID is invalid")
+    if call.context.is_admin(request.userID):
+        raise NoPermission("userID is an admin's")
+    users = await call.context.store.users([request.userID])
+    if not users:
+        raise RecordNotFound("user not found")
+    if users[0].appMangerLevel >= _ACCOUNT_LEVEL:
+        raise ArgsError("no token for an account of this appMangerLevel")
+    issued: IssuedToken = await call.ask(
+        Address("user", request.userID), IssueToken(caller=call.caller, platform_id=request.platformID)
+    )
+    return auth_pb2.getUserTokenResp(token=issued.token, expireTimeSeconds=issued.expire_time_seconds)
+
+
+async def parse_token(call: Call, request: auth_pb2.parseTokenReq) -> auth_pb2.parseTokenResp:
+    claims = call.context.auth.parse(request.token)
+    caller = Caller(claims.user_id, claims.platform_id, call.caller.operation_id)
+    await call.ask(
+        Address("user", claims.user_id),
+        VerifyToken(caller=caller, platform_id=claims.platform_id, digest=claims.digest),
+    )
+    return auth_pb2.parseTokenResp(
+        userID=claims.user_id, platformID=claims.platform_id, expireTimeSeconds=claims.expire_at
+    )
+
+
+async def force_logout(call: Call, request: auth_pb2.forceLogoutReq) -> None:
+    if not 1 <= request.platformID <= _LAST_PLATFORM:
+        raise ArgsError("platformID is invalid")
+    await call.ask(
+        Address("user", request.userID), ForceLogout(caller=call.caller, platform_id=request.platformID)
+    )
+
+
+ROUTES = (
+    post(
+        "/auth/get_admin_token", auth_pb2.getAdminTokenReq, auth_pb2.getAdminTokenResp, ANYONE,
+        get_admin_token, required=["userID"],
+    ),
+    post(
+        "/auth/get_user_token", auth_pb2.getUserTokenReq, auth_pb2.getUserTokenResp, ADMIN, get_user_token,
+        required=["userID"],
+    ),
+    post(
+        "/auth/parse_token", auth_pb2.parseTokenReq, auth_pb2.parseTokenResp, ANYONE, parse_token,
+        required=["token"],
+    ),
+    post(
+        "/auth/force_logout", auth_pb2.forceLogoutReq, auth_pb2.forceLogoutResp, ADMIN, force_logout,
+        required=["userID"],
+    ),
+)  # fmt: skip

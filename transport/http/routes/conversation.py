@@ -1,0 +1,124 @@
+"""/conversation/: a user's conversation records."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from greenroom.actors import sync
+from greenroom.actors.errors import RecordNotFound
+from greenroom.transport.http.access import owner
+from greenroom.transport.http.conversation_list import sorted_list
+from greenroom.transport.http.pages import page_of
+from greenroom.transport.http.table import post
+from greenroom.transport.wire import conversation_pb2 as wire
+
+if TYPE_CHECKING:
+    from greenroom.transport.http.context import Call
+
+__all__ = ["ROUTES"]
+
+_NO_PUSH = 2
+"""recvMsgOpt: receive, but wake no device."""
+
+
+async def get_all_conversations(
+    call: Call, request: wire.GetAllConversationsReq
+) -> wire.GetAllConversationsResp:
+    return wire.GetAllConversationsResp(conversations=await call.context.store.records(request.ownerUserID))
+
+
+async def get_conversation(call: Call, request: wire.GetConversationReq) -> wire.GetConversationResp:
+    records = await call.context.store.records(request.ownerUserID, [request.conversationID])
+    if not records:
+        raise RecordNotFound("conversation not found")
+    return wire.GetConversationResp(conversation=records[0])
+
+
+async def get_conversations(call: Call, request: wire.GetConversationsReq) -> wire.GetConversationsResp:
+    records = await call.context.store.records(request.ownerUserID, request.conversationIDs)
+    return wire.GetConversationsResp(conversations=records)
+
+
+async def get_sorted_conversation_list(
+    call: Call, request: wire.GetSortedConversationListReq
+) -> wire.GetSortedConversationListResp:
+    return await sorted_list(call.context.store, request)
+
+
+async def get_full_conversation_ids(
+    call: Call, request: wire.GetFullOwnerConversationIDsReq
+) -> wire.GetFullOwnerConversationIDsResp:
+    return await sync.full_conversation_ids(call.context.store, request)
+
+
+async def get_incremental_conversations(
+    call: Call, request: wire.GetIncrementalConversationReq
+) -> wire.GetIncrementalConversationResp:
+    return await sync.incremental_conversations(call.context.store, request)
+
+
+async def get_owner_conversation(
+    call: Call, request: wire.GetOwnerConversationReq
+) -> wire.GetOwnerConversationResp:
+    records = await call.context.store.records(request.userID)
+    page = page_of(request.pagination, records)
+    return wire.GetOwnerConversationResp(total=len(records), conversations=page)
+
+
+async def get_not_notify_conversation_ids(
+    call: Call, request: wire.GetNotNotifyConversationIDsReq
+) -> wire.GetNotNotifyConversationIDsResp:
+    records = await call.context.store.records(request.userID)
+    ids = [record.conversationID for record in records if record.recvMsgOpt == _NO_PUSH]
+    return wire.GetNotNotifyConversationIDsResp(conversationIDs=ids)
+
+
+async def get_pinned_conversation_ids(
+    call: Call, request: wire.GetPinnedConversationIDsReq
+) -> wire.GetPinnedConversationIDsResp:
+    records = await call.context.store.records(request.userID)
+    ids = [record.conversationID for record in records if record.isPinned]
+    return wire.GetPinnedConversationIDsResp(conversationIDs=ids)
+
+
+ROUTES = (
+    post(
+        "/conversation/get_all_conversations", wire.GetAllConversationsReq, wire.GetAllConversationsResp,
+        owner("ownerUserID"), get_all_conversations, required=["ownerUserID"],
+    ),
+    post(
+        "/conversation/get_conversation", wire.GetConversationReq, wire.GetConversationResp,
+        owner("ownerUserID"), get_conversation, required=["ownerUserID", "conversationID"],
+    ),
+    post(
+        "/conversation/get_conversations", wire.GetConversationsReq, wire.GetConversationsResp,
+        owner("ownerUserID"), get_conversations, required=["ownerUserID", "conversationIDs"],
+    ),
+    post(
+        "/conversation/get_sorted_conversation_list", wire.GetSortedConversationListReq,
+        wire.GetSortedConversationListResp, owner("userID"), get_sorted_conversation_list,
+        required=["userID"],
+    ),
+    post(
+        "/conversation/get_full_conversation_ids", wire.GetFullOwnerConversationIDsReq,
+        wire.GetFullOwnerConversationIDsResp, owner("userID"), get_full_conversation_ids, required=["userID"],
+    ),
+    post(
+        "/conversation/get_incremental_conversations", wire.GetIncrementalConversationReq,
+        wire.GetIncrementalConversationResp, owner("userID"), get_incremental_conversations,
+        required=["userID"],
+    ),
+    post(
+        "/conversation/get_owner_conversation", wire.GetOwnerConversationReq, wire.GetOwnerConversationResp,
+        owner("userID"), get_owner_conversation, required=["userID"],
+    ),
+    post(
+        "/conversation/get_not_notify_conversation_ids", wire.GetNotNotifyConversationIDsReq,
+        wire.GetNotNotifyConversationIDsResp, owner("userID"), get_not_notify_conversation_ids,
+        required=["userID"],
+    ),
+    post(
+        "/conversation/get_pinned_conversation_ids", wire.GetPinnedConversationIDsReq,
+        wire.GetPinnedConversationIDsResp, owner("userID"), get_pinned_conversation_ids, required=["userID"],
+    ),
+)  # fmt: skip

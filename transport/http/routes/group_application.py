@@ -1,0 +1,89 @@
+"""/group/, applications: nobody can apply to a group yet, so their lists are truthfully empty."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from greenroom.actors.errors import NoPermission
+from greenroom.transport.http.access import TOKEN, owner
+from greenroom.transport.http.table import post
+from greenroom.transport.wire import group_pb2 as wire
+
+if TYPE_CHECKING:
+    from greenroom.transport.http.context import Call
+
+__all__ = ["ROUTES"]
+
+_GROUP_ADMIN = 60
+
+
+async def get_recv_group_application_list(
+    call: Call, request: wire.GetGroupApplicationListReq
+) -> wire.GetGroupApplicationListResp:
+    for group_id in request.groupIDs:
+        await _must_manage(call, group_id)
+    return wire.GetGroupApplicationListResp()
+
+
+async def get_user_req_group_application_list(
+    call: Call, request: wire.GetUserReqApplicationListReq
+) -> wire.GetGroupApplicationListResp:
+    return wire.GetGroupApplicationListResp()
+
+
+async def get_group_users_req_application_list(
+    call: Call, request: wire.getGroupUsersReqApplicationListReq
+) -> wire.getGroupUsersReqApplicationListResp:
+    await _must_manage(call, request.groupID)
+    return wire.getGroupUsersReqApplicationListResp()
+
+
+async def get_specified_user_group_request_info(
+    call: Call, request: wire.GetSpecifiedUserGroupRequestInfoReq
+) -> wire.GetSpecifiedUserGroupRequestInfoResp:
+    if request.userID != call.caller.user_id:
+        await _must_manage(call, request.groupID)
+    return wire.GetSpecifiedUserGroupRequestInfoResp()
+
+
+async def get_group_application_unhandled_count(
+    call: Call, request: wire.GetGroupApplicationUnhandledCountReq
+) -> wire.GetGroupApplicationUnhandledCountResp:
+    return wire.GetGroupApplicationUnhandledCountResp()
+
+
+async def _must_manage(call: Call, group_id: str) -> None:
+    if call.caller.is_admin:
+        return
+    members = await call.context.store.members(group_id, [call.caller.user_id])
+    if not members or members[0].roleLevel < _GROUP_ADMIN:
+        raise NoPermission("neither owner nor admin of the group")
+
+
+ROUTES = (
+    post(
+        "/group/get_recv_group_applicationList", wire.GetGroupApplicationListReq,
+        wire.GetGroupApplicationListResp,
+        owner("fromUserID"), get_recv_group_application_list, required=["fromUserID"],
+    ),
+    post(
+        "/group/get_user_req_group_applicationList", wire.GetUserReqApplicationListReq,
+        wire.GetGroupApplicationListResp, owner("userID"), get_user_req_group_application_list,
+        required=["userID"],
+    ),
+    post(
+        "/group/get_group_users_req_application_list", wire.getGroupUsersReqApplicationListReq,
+        wire.getGroupUsersReqApplicationListResp, TOKEN, get_group_users_req_application_list,
+        required=["groupID", "userIDs"],
+    ),
+    post(
+        "/group/get_specified_user_group_request_info", wire.GetSpecifiedUserGroupRequestInfoReq,
+        wire.GetSpecifiedUserGroupRequestInfoResp, TOKEN, get_specified_user_group_request_info,
+        required=["groupID", "userID"],
+    ),
+    post(
+        "/group/get_group_application_unhandled_count", wire.GetGroupApplicationUnhandledCountReq,
+        wire.GetGroupApplicationUnhandledCountResp, owner("userID"), get_group_application_unhandled_count,
+        required=["userID"],
+    ),
+)  # fmt: skip

@@ -1,0 +1,156 @@
+"""/group/, what only reads: groups, members, and their incremental sync."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from greenroom.actors import sync
+from greenroom.actors.errors import GroupNotFound, NoPermission
+from greenroom.transport.http.access import TOKEN, owner
+from greenroom.transport.http.pages import page_of
+from greenroom.transport.http.table import post
+from greenroom.transport.wire import group_pb2 as wire
+
+if TYPE_CHECKING:
+    from greenroom.transport.http.context import Call
+
+__all__ = ["ROUTES"]
+
+
+async def get_groups_info(call: Call, request: wire.GetGroupsInfoReq) -> wire.GetGroupsInfoResp:
+    return wire.GetGroupsInfoResp(groupInfos=await call.context.store.groups(request.groupIDs))
+
+
+async def get_group_members_info(
+    call: Call, request: wire.GetGroupMembersInfoReq
+) -> wire.GetGroupMembersInfoResp:
+    await _must_be_member(call, request.groupID)
+    members = await call.context.store.members(request.groupID, request.userIDs)
+    return wire.GetGroupMembersInfoResp(members=members)
+
+
+async def get_group_member_list(
+    call: Call, request: wire.GetGroupMemberListReq
+) -> wire.GetGroupMemberListResp:
+    await _must_be_member(call, request.groupID)
+    members = await call.context.store.members(request.groupID)
+    if request.keyword:
+        members = [one for one in members if request.keyword in (one.userID, one.nickname)]
+    return wire.GetGroupMemberListResp(total=len(members), members=page_of(request.pagination, members))
+
+
+async def get_joined_group_list(
+    call: Call, request: wire.GetJoinedGroupListReq
+) -> wire.GetJoinedGroupListResp:
+    ids = await call.context.store.joined_groups(request.fromUserID)
+    page = page_of(request.pagination, ids)
+    groups = await call.context.store.groups(page) if page else []
+    return wire.GetJoinedGroupListResp(total=len(ids), groups=groups)
+
+
+async def get_group_member_user_id(
+    call: Call, request: wire.GetGroupMemberUserIDsReq
+) -> wire.GetGroupMemberUserIDsResp:
+    await _must_be_member(call, request.groupID)
+    members = await call.context.store.members(request.groupID)
+    return wire.GetGroupMemberUserIDsResp(userIDs=[one.userID for one in members])
+
+
+async def get_group_abstract_info(
+    call: Call, request: wire.GetGroupAbstractInfoReq
+) -> wire.GetGroupAbstractInfoResp:
+    known = {group.groupID for group in await call.context.store.groups(request.groupIDs)}
+    response = wire.GetGroupAbstractInfoResp()
+    for group_id in request.groupIDs:
+        if group_id not in known:
+            raise GroupNotFound(group_id)
+        await _must_be_member(call, group_id)
+        ids = [member.userID for member in await call.context.store.members(group_id)]
+        response.groupAbstractInfos.add(
+            groupID=group_id, groupMemberNumber=len(ids), groupMemberListHash=sync.id_hash(ids)
+        )
+    return response
+
+
+async def get_incremental_join_groups(
+    call: Call, request: wire.getIncrementalJoinGroupReq
+) -> wire.getIncrementalJoinGroupResp:
+    return await sync.incremental_joined(call.context.store, request)
+
+
+async def get_incremental_group_members(
+    call: Call, request: wire.getIncrementalGroupMemberReq
+) -> wire.getIncrementalGroupMemberResp:
+    return await sync.incremental_members(call.context.store, call.caller, request)
+
+
+async def get_incremental_group_members_batch(
+    call: Call, request: wire.BatchGetIncrementalGroupMemberReq
+) -> wire.BatchGetIncrementalGroupMemberResp:
+    return await sync.incremental_members_batch(call.context.store, call.caller, request)
+
+
+async def get_full_group_member_user_ids(
+    call: Call, request: wire.GetFullGroupMemberUserIDsReq
+) -> wire.GetFullGroupMemberUserIDsResp:
+    await _must_be_member(call, request.groupID)
+    return await sync.full_member_ids(call.context.store, request)
+
+
+async def get_full_join_group_ids(
+    call: Call, request: wire.GetFullJoinGroupIDsReq
+) -> wire.GetFullJoinGroupIDsResp:
+    return await sync.full_joined_ids(call.context.store, request)
+
+
+async def _must_be_member(call: Call, group_id: str) -> None:
+    if not call.caller.is_admin and not await call.context.store.members(group_id, [call.caller.user_id]):
+        raise NoPermission("not a member of the group")
+
+
+ROUTES = (
+    post(
+        "/group/get_groups_info", wire.GetGroupsInfoReq, wire.GetGroupsInfoResp, TOKEN, get_groups_info,
+        required=["groupIDs"],
+    ),
+    post(
+        "/group/get_group_members_info", wire.GetGroupMembersInfoReq, wire.GetGroupMembersInfoResp, TOKEN,
+        get_group_members_info, required=["groupID", "userIDs"],
+    ),
+    post(
+        "/group/get_group_member_list", wire.GetGroupMemberListReq, wire.GetGroupMemberListResp, TOKEN,
+        get_group_member_list, required=["groupID"],
+    ),
+    post(
+        "/group/get_joined_group_list", wire.GetJoinedGroupListReq, wire.GetJoinedGroupListResp,
+        owner("fromUserID"), get_joined_group_list, required=["fromUserID"],
+    ),
+    post(
+        "/group/get_group_member_user_id", wire.GetGroupMemberUserIDsReq, wire.GetGroupMemberUserIDsResp,
+        TOKEN, get_group_member_user_id, required=["groupID"],
+    ),
+    post(
+        "/group/get_group_abstract_info", wire.GetGroupAbstractInfoReq, wire.GetGroupAbstractInfoResp, TOKEN,
+        get_group_abstract_info, required=["groupIDs"], distinct=["groupIDs"],
+    ),
+    post(
+        "/group/get_incremental_join_groups", wire.getIncrementalJoinGroupReq,
+        wire.getIncrementalJoinGroupResp, owner("userID"), get_incremental_join_groups, required=["userID"],
+    ),
+    post(
+        "/group/get_incremental_group_members", wire.getIncrementalGroupMemberReq,
+        wire.getIncrementalGroupMemberResp, TOKEN, get_incremental_group_members, required=["groupID"],
+    ),
+    post(
+        "/group/get_incremental_group_members_batch", wire.BatchGetIncrementalGroupMemberReq,
+        wire.BatchGetIncrementalGroupMemberResp, TOKEN, get_incremental_group_members_batch,
+    ),
+    post(
+        "/group/get_full_group_member_user_ids", wire.GetFullGroupMemberUserIDsReq,
+        wire.GetFullGroupMemberUserIDsResp, TOKEN, get_full_group_member_user_ids, required=["groupID"],
+    ),
+    post(
+        "/group/get_full_join_group_ids", wire.GetFullJoinGroupIDsReq, wire.GetFullJoinGroupIDsResp,
+        owner("userID"), get_full_join_group_ids, required=["userID"],
+    ),
+)  # fmt: skip

@@ -1,0 +1,71 @@
+"""/jssdk/: the conversation list in one request, for web clients without a database."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from greenroom.transport.http.access import TOKEN
+from greenroom.transport.http.conversation_list import Entry, entries
+from greenroom.transport.http.table import post
+from greenroom.transport.wire import jssdk_pb2 as wire
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from greenroom.transport.http.context import Call
+
+__all__ = ["ROUTES"]
+
+_DEFAULT_COUNT, _MAX_COUNT = 100, 500
+_GROUP = 3
+
+
+async def get_conversations(call: Call, request: wire.GetConversationsReq) -> wire.GetConversationsResp:
+    listed = await entries(call.context.store, call.caller.user_id, request.conversationIDs)
+    response = wire.GetConversationsResp(unreadCount=sum(entry.unread for entry in listed))
+    response.conversations.extend(await _messages(call, listed))
+    return response
+
+
+async def get_active_conversations(
+    call: Call, request: wire.GetActiveConversationsReq
+) -> wire.GetActiveConversationsResp:
+    count = request.count if 0 < request.count <= _MAX_COUNT else _DEFAULT_COUNT
+    listed = await entries(call.context.store, call.caller.user_id, None)
+    active = [entry for entry in listed if entry.state.max_seq > 0]
+    response = wire.GetActiveConversationsResp(unreadCount=sum(entry.unread for entry in active))
+    response.conversations.extend(await _messages(call, active[:count]))
+    return response
+
+
+async def _messages(call: Call, listed: Sequence[Entry]) -> list[wire.ConversationMsg]:
+    """Conversations without a message that can be pulled are left out."""
+    store = call.context.store
+    shown = [entry for entry in listed if entry.last is not None]
+    group_ids = [entry.record.groupID for entry in shown if entry.record.conversationType == _GROUP]
+    user_ids = [entry.record.userID for entry in shown if entry.record.conversationType != _GROUP]
+    groups = {group.groupID: group for group in await store.groups(group_ids)} if group_ids else {}
+    users = {user.userID: user for user in await store.users(user_ids)} if user_ids else {}
+    return [
+        wire.ConversationMsg(
+            conversation=entry.record,
+            lastMsg=entry.last,
+            user=users.get(entry.record.userID),
+            group=groups.get(entry.record.groupID),
+            maxSeq=entry.state.max_seq,
+            readSeq=entry.state.read_seq,
+        )
+        for entry in shown
+    ]
+
+
+ROUTES = (
+    post(
+        "/jssdk/get_conversations", wire.GetConversationsReq, wire.GetConversationsResp, TOKEN,
+        get_conversations, required=["conversationIDs"], protobuf=True,
+    ),
+    post(
+        "/jssdk/get_active_conversations", wire.GetActiveConversationsReq, wire.GetActiveConversationsResp,
+        TOKEN, get_active_conversations, protobuf=True,
+    ),
+)  # fmt: skip

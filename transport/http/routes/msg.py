@@ -1,0 +1,131 @@
+"""/msg/, what users do: seqs, pulls, reading. Sending by admins is next door (send_msg)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from greenroom.actors.errors import ArgsError, RecordNotFound
+from greenroom.actors.messages import MarkConversationRead, MarkMessagesRead, SetReadSeq
+from greenroom.actors.rules.ids import address_of_chat
+from greenroom.transport.http.access import TOKEN, owner
+from greenroom.transport.http.table import post
+from greenroom.transport.wire import msg_pb2 as wire
+from greenroom.transport.wire import sdkws_pb2
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from greenroom.actors.runtime.address import Address
+    from greenroom.transport.http.context import Call
+
+__all__ = ["ROUTES"]
+
+
+async def newest_seq(call: Call, request: sdkws_pb2.GetMaxSeqReq) -> sdkws_pb2.GetMaxSeqResp:
+    answer = await call.context.queries.newest_seqs(call.caller, request)
+    return sdkws_pb2.GetMaxSeqResp.FromString(answer)
+
+
+async def pull_msg_by_seq(
+    call: Call, request: sdkws_pb2.PullMessageBySeqsReq
+) -> sdkws_pb2.PullMessageBySeqsResp:
+    answer = await call.context.queries.pull_by_range(call.caller, request)
+    return sdkws_pb2.PullMessageBySeqsResp.FromString(answer)
+
+
+async def get_conversations_has_read_and_max_seq(
+    call: Call, request: wire.GetConversationsHasReadAndMaxSeqReq
+) -> wire.GetConversationsHasReadAndMaxSeqResp:
+    answer = await call.context.queries.seq_states(call.caller, request)
+    return wire.GetConversationsHasReadAndMaxSeqResp.FromString(answer)
+
+
+async def mark_msgs_as_read(call: Call, request: wire.MarkMsgsAsReadReq) -> None:
+    _check_seqs(request.seqs)
+    address = await _address(call, request.userID, request.conversationID)
+    command = MarkMessagesRead(
+        caller=call.caller,
+        conversation_id=request.conversationID,
+        user_id=request.userID,
+        seqs=list(request.seqs),
+    )
+    await call.ask(address, command)
+
+
+async def mark_conversation_as_read(call: Call, request: wire.MarkConversationAsReadReq) -> None:
+    _check_read_seq(request.hasReadSeq)
+    _check_seqs(request.seqs)
+    address = await _address(call, request.userID, request.conversationID)
+    command = MarkConversationRead(
+        caller=call.caller,
+        conversation_id=request.conversationID,
+        user_id=request.userID,
+        has_read_seq=request.hasReadSeq,
+        seqs=list(request.seqs),
+    )
+    await call.ask(address, command)
+
+
+async def set_conversation_has_read_seq(call: Call, request: wire.SetConversationHasReadSeqReq) -> None:
+    _check_read_seq(request.hasReadSeq)
+    address = await _address(call, request.userID, request.conversationID)
+    command = SetReadSeq(
+        caller=call.caller,
+        conversation_id=request.conversationID,
+        user_id=request.userID,
+        has_read_seq=request.hasReadSeq,
+    )
+    await call.ask(address, command)
+
+
+async def get_server_time(call: Call, request: wire.GetServerTimeReq) -> wire.GetServerTimeResp:
+    return wire.GetServerTimeResp(serverTime=call.context.clock.now_ms())
+
+
+async def _address(call: Call, user_id: str, conversation_id: str) -> Address:
+    """Whoever owns the conversation; the user's own record is his right to it. Raises RecordNotFound."""
+    records = await call.context.store.records(user_id, [conversation_id])
+    if not records:
+        raise RecordNotFound("conversation not found")
+    return address_of_chat(conversation_id)
+
+
+def _check_read_seq(seq: int) -> None:
+    if seq < 1:
+        raise ArgsError("hasReadSeq is invalid")
+
+
+def _check_seqs(seqs: Iterable[int]) -> None:
+    if any(seq <= 0 for seq in seqs):
+        raise ArgsError("seqs holds a seq below 1")
+
+
+ROUTES = (
+    post(
+        "/msg/newest_seq", sdkws_pb2.GetMaxSeqReq, sdkws_pb2.GetMaxSeqResp, owner("userID"), newest_seq,
+        required=["userID"],
+    ),
+    post(
+        "/msg/pull_msg_by_seq", sdkws_pb2.PullMessageBySeqsReq, sdkws_pb2.PullMessageBySeqsResp,
+        owner("userID"), pull_msg_by_seq, required=["userID"],
+    ),
+    post(
+        "/msg/get_conversations_has_read_and_max_seq", wire.GetConversationsHasReadAndMaxSeqReq,
+        wire.GetConversationsHasReadAndMaxSeqResp, owner("userID"), get_conversations_has_read_and_max_seq,
+        required=["userID"],
+    ),
+    post(
+        "/msg/mark_msgs_as_read", wire.MarkMsgsAsReadReq, wire.MarkMsgsAsReadResp, owner("userID"),
+        mark_msgs_as_read, required=["userID", "conversationID", "seqs"],
+    ),
+    post(
+        "/msg/mark_conversation_as_read", wire.MarkConversationAsReadReq, wire.MarkConversationAsReadResp,
+        owner("userID"), mark_conversation_as_read, required=["userID", "conversationID"],
+    ),
+    post(
+        "/msg/set_conversation_has_read_seq", wire.SetConversationHasReadSeqReq,
+        wire.SetConversationHasReadSeqResp, owner("userID"), set_conversation_has_read_seq,
+        required=["userID", "conversationID"],
+    ),
+    post("/msg/get_server_time", wire.GetServerTimeReq, wire.GetServerTimeResp, TOKEN, get_server_time),
+)  # fmt: skip

@@ -1,0 +1,26 @@
+"""/object/: only what a client asks before it uploads; there is no object store behind it yet."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from greenroom.transport.http.access import TOKEN
+from greenroom.transport.http.table import post
+from greenroom.transport.wire import third_pb2 as wire
+
+if TYPE_CHECKING:
+    from greenroom.transport.http.context import Call
+
+__all__ = ["ROUTES"]
+
+_MIN_PART_BYTES, _MAX_PART_BYTES, _MAX_PARTS = 5 * 2**20, 5 * 2**30, 10_000
+"""S3's limits."""
+
+
+async def part_limit(call: Call, request: wire.PartLimitReq) -> wire.PartLimitResp:
+    return wire.PartLimitResp(
+        minPartSize=_MIN_PART_BYTES, maxPartSize=_MAX_PART_BYTES, maxNumSize=_MAX_PARTS
+    )
+
+
+ROUTES = (post("/object/part_limit", wire.PartLimitReq, wire.PartLimitResp, TOKEN, part_limit),)

@@ -1,0 +1,127 @@
+"""/msg/send_msg: an admin sends in anybody's name (PROTOCOL 3.9)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from greenroom.actors.errors import NoPermission, UserNotFound
+from greenroom.actors.messages import SendMessage
+from greenroom.actors.rules.ids import GROUP, NOTIFICATION_CHAT, address_of
+from greenroom.transport.http.access import ADMIN
+from greenroom.transport.http.free_json import BodyMismatch
+from greenroom.transport.http.rest_content import check_content
+from greenroom.transport.http.table import post_free
+from greenroom.transport.wire import msg_pb2, sdkws_pb2
+
+if TYPE_CHECKING:
+    from greenroom.transport.http.context import Call
+
+__all__ = ["ROUTES"]
+
+_OA = 1400
+_TRUSTED_LEVEL = 2
+"""From this appMangerLevel on a user may send notification messages."""
+_BY_SYSTEM = 200
+_SENDING = 1
+_ONLINE_ONLY = ("history", "persistent", "senderSync", "conversationUpdate")
+
+
+class OfflinePush(msgspec.Struct, frozen=True, rename=None):
+    title: str = ""
+    desc: str = ""
+    ex: str = ""
+    iOSPushSound: str = ""
+    iOSBadgeCount: bool = False
+    signalInfo: str = ""
+
+
+class SendBody(msgspec.Struct, frozen=True):
+    """The body, under its names on the wire."""
+
+    sendID: str
+    content: dict[str, Any]
+    contentType: int
+    sessionType: int
+    recvID: str = ""
+    groupID: str = ""
+    senderNickname: str = ""
+    senderFaceURL: str = ""
+    senderPlatformID: int = 0
+    isOnlineOnly: bool = False
+    notOfflinePush: bool = False
+    sendTime: int = 0
+    offlinePushInfo: OfflinePush | None = None
+    ex: str = ""
+
+
+class Sent(msgspec.Struct, frozen=True):
+    serverMsgID: str
+    clientMsgID: str
+    sendTime: int
+
+
+async def send_msg(call: Call, body: SendBody) -> Sent:
+    if not (body.sendID and body.contentType and body.sessionType):
+        raise BodyMismatch("sendID, contentType and sessionType are needed")
+    check_content(body.contentType, body.content)
+    if body.contentType == _OA:
+        await _must_be_trusted(call, body.sendID)
+    message = _message(call, body)
+    sent: msg_pb2.SendMsgResp = await call.ask(
+        address_of(message), SendMessage(caller=call.caller, message=message)
+    )
+    return Sent(sent.serverMsgID, sent.clientMsgID, sent.sendTime)
+
+
+async def _must_be_trusted(call: Call, user_id: str) -> None:
+    users = await call.context.store.users([user_id])
+    if not users:
+        raise UserNotFound(user_id)
+    if users[0].appMangerLevel < _TRUSTED_LEVEL:
+        raise NoPermission("sendID is no notification account")
+
+
+def _message(call: Call, body: SendBody) -> sdkws_pb2.MsgData:
+    content = msgspec.json.encode(body.content)
+    session_type = body.sessionType
+    if body.contentType == _OA:
+        session_type = NOTIFICATION_CHAT
+        content = msgspec.json.encode({"detail": content.decode()})
+    message = sdkws_pb2.MsgData(
+        sendID=body.sendID,
+        recvID=body.recvID,
+        groupID=body.groupID if session_type == GROUP else "",
+        clientMsgID=f"{call.context.random.getrandbits(128):032x}",
+        senderPlatformID=body.senderPlatformID,
+        senderNickname=body.senderNickname,
+        senderFaceURL=body.senderFaceURL,
+        sessionType=session_type,
+        msgFrom=_BY_SYSTEM,
+        contentType=body.contentType,
+        content=content,
+        sendTime=body.sendTime,
+        createTime=call.context.clock.now_ms(),
+        status=_SENDING,
+        ex=body.ex,
+    )
+    if body.offlinePushInfo is not None:
+        message.offlinePushInfo.CopyFrom(
+            sdkws_pb2.OfflinePushInfo(**msgspec.structs.asdict(body.offlinePushInfo))
+        )
+    if body.contentType == 106:
+        message.atUserIDList.extend(_at_users(body.content))
+    if body.isOnlineOnly:
+        for name in _ONLINE_ONLY:
+            message.options[name] = False
+    if body.notOfflinePush:
+        message.options["offlinePush"] = False
+    return message
+
+
+def _at_users(content: dict[str, Any]) -> list[str]:
+    return next(value for key, value in content.items() if key.lower() == "atuserlist")
+
+
+ROUTES = (post_free("/msg/send_msg", SendBody, Sent, ADMIN, send_msg, strict=True),)

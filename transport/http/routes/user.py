@@ -1,0 +1,179 @@
+"""/user/: registration and profiles. A profile's writes go through its User actor."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from greenroom.actors.errors import ArgsError, RecordNotFound
+from greenroom.actors.messages import RegisterUsers, SetUserInfo
+from greenroom.actors.runtime.address import Address
+from greenroom.persistence.store import UserRow
+from greenroom.transport.http.access import ADMIN, TOKEN, owner, owner_if_named
+from greenroom.transport.http.pages import offset_of
+from greenroom.transport.http.table import post
+from greenroom.transport.wire import sdkws_pb2, user_pb2
+
+if TYPE_CHECKING:
+    from greenroom.transport.http.context import Call
+
+__all__ = ["ROUTES"]
+
+_RECEIVE_OPTIONS = range(3)
+_SCAN_ROWS = 1000
+"""Rows of one read while users are searched: short enough for the loop."""
+_SEARCHABLE_LEVELS = range(2)
+
+
+async def user_register(call: Call, request: user_pb2.userRegisterReq) -> None:
+    ids = [user.userID for user in request.users]
+    if not all(_is_legal_id(one) for one in ids):
+        raise ArgsError("userID may hold letters, digits and _ only")
+    if len(set(ids)) != len(ids):
+        raise ArgsError("userID repeated")
+    if not all(user.nickname for user in request.users):
+        raise ArgsError("nickname is empty")
+    now = call.context.clock.now_ms()
+    rows = [
+        UserRow(
+            user.userID, user.nickname, user.faceURL, user.ex, now, user.appMangerLevel, user.globalRecvMsgOpt
+        )
+        for user in request.users
+    ]
+    await call.ask(Address("user", ids[0]), RegisterUsers(caller=call.caller, users=rows))
+
+
+async def update_user_info(call: Call, request: user_pb2.updateUserInfoReq) -> None:
+    info = request.userInfo
+    changes: dict[str, str | int] = {
+        "nickname": info.nickname,
+        "face_url": info.faceURL,
+        "ex": info.ex,
+        "global_recv_msg_opt": info.globalRecvMsgOpt,
+    }
+    if call.caller.is_admin:
+        # A level lets its holder pass checks, so it is never the user's own to raise.
+        changes["app_manger_level"] = info.appMangerLevel
+    await _set_user(call, info.userID, {name: value for name, value in changes.items() if value})
+
+
+async def update_user_info_ex(call: Call, request: user_pb2.updateUserInfoExReq) -> None:
+    info = request.userInfo
+    changes: dict[str, str | int] = {}
+    if info.HasField("nickname"):
+        changes["nickname"] = info.nickname.value
+    if info.HasField("faceURL"):
+        changes["face_url"] = info.faceURL.value
+    if info.HasField("ex"):
+        changes["ex"] = info.ex.value
+    if info.HasField("globalRecvMsgOpt"):
+        changes["global_recv_msg_opt"] = info.globalRecvMsgOpt.value
+    await _set_user(call, info.userID, changes)
+
+
+async def set_global_msg_recv_opt(call: Call, request: user_pb2.setGlobalRecvMessageOptReq) -> None:
+    await _set_user(call, request.userID, {"global_recv_msg_opt": request.globalRecvMsgOpt})
+
+
+async def get_users_info(
+    call: Call, request: user_pb2.getDesignateUsersReq
+) -> user_pb2.getDesignateUsersResp:
+    return user_pb2.getDesignateUsersResp(usersInfo=await call.context.store.users(request.userIDs))
+
+
+async def get_all_users_uid(call: Call, request: user_pb2.getAllUserIDReq) -> user_pb2.getAllUserIDResp:
+    total, users = await call.context.store.users_page(*offset_of(request.pagination))
+    return user_pb2.getAllUserIDResp(total=total, userIDs=[user.userID for user in users])
+
+
+async def account_check(call: Call, request: user_pb2.accountCheckReq) -> user_pb2.accountCheckResp:
+    registered = {user.userID for user in await call.context.store.users(request.checkUserIDs)}
+    response = user_pb2.accountCheckResp()
+    for user_id in request.checkUserIDs:
+        response.results.add(userID=user_id, accountStatus=int(user_id in registered))
+    return response
+
+
+async def get_users(call: Call, request: user_pb2.getPaginationUsersReq) -> user_pb2.getPaginationUsersResp:
+    """Users whose id or nickname holds what is asked for.
+
+    Upstream takes regular expressions; a part of the text is what its console sends, and an expression of a
+    caller's could hold the loop for as long as he likes. Reads every user: the Store has no search yet.
+    """
+    in_id, in_name = request.userID.casefold(), request.nickName.casefold()
+    offset, limit = offset_of(request.pagination)
+    found: list[sdkws_pb2.UserInfo] = []
+    count = row = 0
+    total = 1
+    while row < total:
+        total, users = await call.context.store.users_page(row, _SCAN_ROWS)
+        row += _SCAN_ROWS
+        for user in users:
+            if user.appMangerLevel not in _SEARCHABLE_LEVELS or not _matches(user, in_id, in_name):
+                continue
+            if offset <= count < offset + limit:
+                found.append(user)
+            count += 1
+    return user_pb2.getPaginationUsersResp(total=count, users=found)
+
+
+async def get_user_client_config(
+    call: Call, request: user_pb2.getUserClientConfigReq
+) -> user_pb2.getUserClientConfigResp:
+    """Nothing sets a client config yet, so every user's is empty."""
+    if request.userID and not await call.context.store.users([request.userID]):
+        raise RecordNotFound("user not found")
+    return user_pb2.getUserClientConfigResp()
+
+
+async def _set_user(call: Call, user_id: str, changes: dict[str, str | int]) -> None:
+    if changes.get("global_recv_msg_opt", 0) not in _RECEIVE_OPTIONS:
+        raise ArgsError("globalRecvMsgOpt is invalid")
+    await call.ask(Address("user", user_id), SetUserInfo(caller=call.caller, changes=changes))
+
+
+def _is_legal_id(user_id: str) -> bool:
+    return bool(user_id) and all(one == "_" or one.isalpha() or one.isdecimal() for one in user_id)
+
+
+def _matches(user: sdkws_pb2.UserInfo, in_id: str, in_name: str) -> bool:
+    if not in_id and not in_name:
+        return True
+    by_id = bool(in_id) and in_id in user.userID.casefold()
+    return by_id or (bool(in_name) and in_name in user.nickname.casefold())
+
+
+ROUTES = (
+    post(
+        "/user/user_register", user_pb2.userRegisterReq, user_pb2.userRegisterResp, ADMIN, user_register,
+        required=["users"],
+    ),
+    post(
+        "/user/update_user_info", user_pb2.updateUserInfoReq, user_pb2.updateUserInfoResp,
+        owner("userInfo.userID"), update_user_info, required=["userInfo", "userInfo.userID"],
+    ),
+    post(
+        "/user/update_user_info_ex", user_pb2.updateUserInfoExReq, user_pb2.updateUserInfoExResp,
+        owner("userInfo.userID"), update_user_info_ex, required=["userInfo", "userInfo.userID"],
+    ),
+    post(
+        "/user/set_global_msg_recv_opt", user_pb2.setGlobalRecvMessageOptReq,
+        user_pb2.setGlobalRecvMessageOptResp, owner("userID"), set_global_msg_recv_opt, required=["userID"],
+    ),
+    post(
+        "/user/get_users_info", user_pb2.getDesignateUsersReq, user_pb2.getDesignateUsersResp, TOKEN,
+        get_users_info, required=["userIDs"],
+    ),
+    post(
+        "/user/get_all_users_uid", user_pb2.getAllUserIDReq, user_pb2.getAllUserIDResp, TOKEN,
+        get_all_users_uid,
+    ),
+    post(
+        "/user/account_check", user_pb2.accountCheckReq, user_pb2.accountCheckResp, ADMIN, account_check,
+        required=["checkUserIDs"], distinct=["checkUserIDs"],
+    ),
+    post("/user/get_users", user_pb2.getPaginationUsersReq, user_pb2.getPaginationUsersResp, TOKEN,
+    get_users), post(
+        "/user/get_user_client_config", user_pb2.getUserClientConfigReq, user_pb2.getUserClientConfigResp,
+        owner_if_named("userID"), get_user_client_config,
+    ),
+)  # fmt: skip

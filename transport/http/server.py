@@ -1,0 +1,112 @@
+"""The HTTP server: uvicorn on the loop that runs already, without its signal handlers and its logs."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from typing import TYPE_CHECKING
+
+import uvicorn
+
+from greenroom.transport.http.app import make_app
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from starlette.types import ASGIApp
+
+    from greenroom.transport.http.context import Context
+
+__all__ = ["HttpServer"]
+
+_KEEP_ALIVE_S = 75
+"""Longer than the pauses of a client that syncs; shorter than a day's forgotten sockets."""
+_BACKLOG = 2048
+
+
+class HttpServer:
+    """`start`, then `drain` (no new connections, answers go out) or `stop` (at once); then perhaps again."""
+
+    def __init__(self, context: Context) -> None:
+        self._node = context.settings.node
+        self._app = make_app(context)
+        self._server: _Server | None = None
+        self._socket: socket.socket | None = None
+        self._run: asyncio.Task[None] | None = None
+
+    @property
+    def port(self) -> int:
+        """Where it listens: the given port, or the one that the system chose for port 0."""
+        if self._socket is None:
+            return self._node.api_port
+        bound: int = self._socket.getsockname()[1]
+        return bound
+
+    async def start(self) -> None:
+        """Listens when this returns. Raises OSError when the address is taken."""
+        host = self._node.host
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        self._socket = socket.create_server((host, self._node.api_port), family=family, backlog=_BACKLOG)
+        self._socket.setblocking(False)
+        self._server = server = _Server(_config(self._app))
+        self._run = asyncio.create_task(server.serve(sockets=[self._socket]), name="http")
+        ready = asyncio.create_task(server.ready.wait())
+        await asyncio.wait({self._run, ready}, return_when=asyncio.FIRST_COMPLETED)
+        ready.cancel()
+        if self._run.done():
+            self._run.result()
+
+    async def run(self) -> None:
+        """Returns when the server has ended, or raises what ended it."""
+        assert self._run is not None
+        await asyncio.shield(self._run)
+
+    async def drain(self, timeout_s: float) -> None:
+        """Takes no more connections, answers what is under way for at most `timeout_s`, then ends."""
+        if self._run is None or self._server is None:
+            return
+        self._server.config.timeout_graceful_shutdown = max(1, round(timeout_s))
+        self._server.should_exit = True
+        await asyncio.wait({self._run})
+
+    async def stop(self) -> None:
+        """Ends now; requests under way are cut off."""
+        if self._run is None or self._server is None:
+            return
+        self._server.force_exit = self._server.should_exit = True
+        for connection in list(self._server.server_state.connections):
+            transport = getattr(connection, "transport", None)
+            if transport is not None:
+                transport.abort()
+        await asyncio.wait({self._run})
+
+
+def _config(app: ASGIApp) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        http="httptools",
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        timeout_keep_alive=_KEEP_ALIVE_S,
+        backlog=_BACKLOG,
+    )
+
+
+class _Server(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.ready = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.ready.set()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Signals are the command line's."""
+        yield

@@ -1,0 +1,140 @@
+"""The shape of a row: what is read, who may call, what must be there, who answers.
+
+The rows stand in `routes/`, one file a service; `routes/__init__.py` puts them together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeGuard, TypeVar
+
+import msgspec
+from google.protobuf.message import Message
+
+from greenroom.actors.errors import ArgsError
+from greenroom.transport.http.access import Who, read
+from greenroom.transport.http.context import Call
+
+__all__ = ["MAX_IDS", "Handler", "Route", "absent", "is_wire", "post", "post_free"]
+
+MAX_IDS = 1000
+"""Most ids in the lists of rows with `capped`."""
+
+Handler = Callable[[Call, Any], Awaitable[Any]]
+"""Takes the request. Answers the response, None where it has no fields, a list where the row says `many`."""
+
+_Request = TypeVar("_Request", bound=Message)
+_Response = TypeVar("_Response", bound=Message)
+_Body = TypeVar("_Body", bound=msgspec.Struct)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    path: str
+    request: type[Message] | type[msgspec.Struct] | None
+    """A struct: a JSON object that is no message of the wire. None: no body is read."""
+    response: type[Message] | type[msgspec.Struct] | None
+    who: Who
+    handler: Handler | None
+    """None: not there yet; the answer says so."""
+    required: tuple[str, ...] = ()
+    """Fields that must not be empty, dotted where nested."""
+    capped: tuple[str, ...] = ()
+    """Lists of at most MAX_IDS ids."""
+    distinct: tuple[str, ...] = ()
+    """Lists without repeated ids."""
+    strict: bool = False
+    """A body that does not bind is answered with HTTP 400 (and the envelope)."""
+    many: bool = False
+    """`data` is a list of response messages."""
+    protobuf: bool = False
+    """Also takes a protobuf body; `data` is then the base64 of the protobuf response."""
+    paged: bool = False
+    """Has `pagination`, which must be there with pageNumber >= 1."""
+
+    @property
+    def has_data(self) -> bool:
+        response = self.response
+        return response is not None and (not is_wire(response) or bool(response.DESCRIPTOR.fields))
+
+    def check(self, request: Any) -> None:
+        """The checks that need no more than the row. Raises ArgsError."""
+        for path in self.required:
+            if not _is_there(request, path):
+                raise ArgsError(f"{path} is empty")
+        if self.paged:
+            pagination = read(request, "pagination")
+            if not request.HasField("pagination") or pagination.pageNumber < 1:
+                raise ArgsError("pagination is empty or pageNumber is invalid")
+        for path in self.capped:
+            if len(read(request, path)) > MAX_IDS:
+                raise ArgsError(f"{path} holds more than {MAX_IDS} ids")
+        for path in self.distinct:
+            ids: Sequence[str] = read(request, path)
+            if len(set(ids)) != len(ids):
+                raise ArgsError(f"{path} holds an id twice")
+
+
+def post(
+    path: str,
+    request: type[_Request],
+    response: type[_Response],
+    who: Who,
+    handler: Callable[[Call, _Request], Awaitable[_Response | list[_Response] | None]],
+    *,
+    required: Sequence[str] = (),
+    capped: Sequence[str] = (),
+    distinct: Sequence[str] = (),
+    strict: bool = False,
+    many: bool = False,
+    protobuf: bool = False,
+) -> Route:
+    """A row of wire messages."""
+    for one in (*required, *capped, *distinct, *who.fields):
+        read(request(), one)
+    return Route(
+        path=path,
+        request=request,
+        response=response,
+        who=who,
+        handler=handler,
+        required=tuple(required),
+        capped=tuple(capped),
+        distinct=tuple(distinct),
+        strict=strict,
+        many=many,
+        protobuf=protobuf,
+        paged="pagination" in request.DESCRIPTOR.fields_by_name,
+    )
+
+
+def post_free(
+    path: str,
+    request: type[_Body],
+    response: type[msgspec.Struct],
+    who: Who,
+    handler: Callable[[Call, _Body], Awaitable[Any]],
+    *,
+    strict: bool = False,
+) -> Route:
+    """A row whose request and response are plain JSON objects."""
+    return Route(path=path, request=request, response=response, who=who, handler=handler, strict=strict)
+
+
+def absent(path: str) -> Route:
+    """A row of the protocol that this server does not answer yet."""
+    return Route(path=path, request=None, response=None, who=Who("token"), handler=None)
+
+
+def is_wire(kind: type[Message] | type[msgspec.Struct]) -> TypeGuard[type[Message]]:
+    return issubclass(kind, Message)
+
+
+def _is_there(request: Message, path: str) -> bool:
+    parent_path, _, name = path.rpartition(".")
+    parent: Message = read(request, parent_path) if parent_path else request
+    field = parent.DESCRIPTOR.fields_by_name[name]
+    if field.message_type is not None and not field.is_repeated:
+        return parent.HasField(name)
+    return bool(getattr(parent, name))
