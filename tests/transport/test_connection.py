@@ -93,7 +93,7 @@ async def test_undecodable_protobuf(client: Client, bystander: Client, req_ident
 @pytest.mark.parametrize("field", ["operation_id", "msg_incr"])
 @pytest.mark.parametrize("req_identifier", [1001, 1002, 1003, 1005, 1006, 1007, 2004, 2005])
 async def test_empty_envelope_fields(client: Client, req_identifier: int, field: str) -> None:
-    await client.ask(req_identifier, **{field: ""})
+    await client.ask(req_identifier, b"", **{field: ""})
     strict = req_identifier in (1002, 1005, 1006, 2004)
     assert (await client.receive()).err_code == (500 if strict else 0)
 

@@ -108,10 +108,12 @@ async def test_frames_of_one_tick_leave_in_one_write(stage: Stage) -> None:
         transport = connection.outbox._transport
         assert transport is not None
 
+        write = transport.write
+
         class Spy:
             def write(self, data: bytes) -> None:
                 writes.append(data)
-                transport.write(data)
+                write(data)
 
         connection.outbox._transport = Spy()  # type: ignore[assignment]
         for number in range(100):

@@ -8,7 +8,7 @@ from greenroom.actors.errors import WatchedUsersFull
 from greenroom.actors.messages import Push
 from greenroom.actors.runtime.address import Address
 from greenroom.transport import sessions as sessions_module
-from greenroom.transport.envelope import CODECS, Codec
+from greenroom.transport.envelope import CODECS, Codec, Response
 from greenroom.transport.sessions import SessionTable
 from greenroom.transport.wire import sdkws_pb2
 
@@ -22,6 +22,7 @@ class StubSession:
         self.platform_id = platform_id
         self.is_background = False
         self.token = "secret"
+        self.digest = b"digest"
         self.codec: Codec = CODECS[variant]
         self.watched: set[str] | None = None
         self.frames: list[bytes] = []
@@ -60,7 +61,7 @@ def test_push_is_encoded_once_a_variant(table: SessionTable, monkeypatch: pytest
     encoded: list[int] = []
     encode = Codec.encode_response
 
-    def counting(self: Codec, response: sessions_module.Response) -> bytes:
+    def counting(self: Codec, response: Response) -> bytes:
         encoded.append(self.variant)
         return encode(self, response)
 
