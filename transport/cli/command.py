@@ -11,6 +11,7 @@ from typing import Annotated, Protocol, TypeVar
 
 from cyclopts import App, CycloptsError, Parameter
 
+from greenroom.persistence.errors import StoreError
 from greenroom.persistence.secret import WeakSecret
 from greenroom.persistence.settings import Settings, SettingsError
 from greenroom.transport.cli.options import CommandFailed, NodeOptions, api_url, ws_url
@@ -41,7 +42,7 @@ def main(arguments: Sequence[str], *, run_node: RunNode) -> int:
         code = _app(run_node)(arguments, exit_on_error=False, print_error=False, result_action="return_value")
     except (CycloptsError, SettingsError) as problem:
         return _complain(problem, MISUSED)
-    except (CommandFailed, ClientError, WeakSecret) as problem:
+    except (CommandFailed, ClientError, StoreError, WeakSecret) as problem:
         return _complain(problem, FAILED)
     except OSError as problem:
         return _complain(f"{problem.filename or ''} {problem.strerror or problem}".strip(), FAILED)
