@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 from collections import deque
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 from greenroom.persistence.errors import StoreUnavailable
 from greenroom.persistence.frames import HELLO, OUTCOMES, FrameReader, encode_frame
