@@ -128,7 +128,7 @@ async def test_killed_at_random_moments(tmp_path: Path, kills: int) -> None:
         ids = [client_id for _, client_id in shown]
         assert len(set(ids)) == len(ids), f"{reader} was shown a message twice"
         assert set(journal.acked[conversation_id]) <= set(ids), f"{reader} misses what was acked"
-    assert list(check(node.data_dir)) == []
+    assert check(node.data_dir) == []
 
 
 async def _until(condition: Callable[[], bool], limit_s: float = 20.0) -> None:
@@ -170,4 +170,4 @@ async def test_terminated_with_a_thousand_sends_under_way(tmp_path: Path) -> Non
     await asyncio.gather(*(client.close() for client in clients))
     node.close()
     assert answered > 0
-    assert list(check(node.data_dir)) == []
+    assert check(node.data_dir) == []
