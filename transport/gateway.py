@@ -26,6 +26,10 @@ __all__ = ["Gateway"]
 
 log = logging.getLogger("greenroom.transport")
 
+LAST_CALL_S = 1.0
+"""For clients that never fall silent."""
+QUIET_S = 0.02
+
 HANDSHAKES_LIMIT = 1024
 """Sockets past max_connections that may be about to be told so; more are dropped unheard."""
 
@@ -87,12 +91,22 @@ class Gateway:
         Returns once all are gone, or after `timeout_s`; then some may be left to `stop`.
         """
         self._stop_listening()
+        await self._hear_out(timeout_s / 2)
         for connection in tuple(self._surroundings.connections):
             if connection.phase is Phase.OPEN:
                 connection.leave()
             elif connection.phase is Phase.HEAD or connection.phase is Phase.OPENING:
                 connection.abort()
         await self._gone(timeout_s)
+
+    async def _hear_out(self, timeout_s: float) -> None:
+        """Go on until nothing was under way at two looks in a row: what clients had sent before is read, too."""
+        deadline = self._base.loop.time() + min(timeout_s, LAST_CALL_S)
+        quiet = 0
+        while quiet < 2 and self._base.loop.time() < deadline:
+            busy = any(connection.is_busy() for connection in self._surroundings.connections)
+            quiet = 0 if busy else quiet + 1
+            await asyncio.sleep(QUIET_S)
 
     async def stop(self) -> None:
         """Drop whatever is left, at once."""
