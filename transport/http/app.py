@@ -27,7 +27,7 @@ from greenroom.transport.http.openapi import describe
 from greenroom.transport.http.routes import TABLE
 from greenroom.transport.http.routes.absent import ABSENT_GETS
 from greenroom.transport.http.table import Route, is_wire
-from greenroom.transport.openim_json import JsonMismatch, from_json
+from greenroom.transport.wire.openim_json import JsonMismatch, from_json
 
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
