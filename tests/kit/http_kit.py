@@ -169,6 +169,7 @@ class FakeSystem:
 @dataclass
 class HttpStage:
     context: Context
+    server: HttpServer
     client: httpx.AsyncClient
     store: FakeStore
     system: FakeSystem
@@ -236,6 +237,6 @@ async def http_stage(*, requests_in_flight: int = 100) -> AsyncIterator[HttpStag
     await server.start()
     try:
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{server.port}", trust_env=False) as client:
-            yield HttpStage(context, client, store, system, sessions)
+            yield HttpStage(context, server, client, store, system, sessions)
     finally:
         await server.stop()

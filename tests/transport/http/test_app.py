@@ -190,7 +190,7 @@ async def test_requests_past_the_bound_wait() -> None:
             under_way -= 1
             return await plain(target, message, timeout_s=timeout_s)
 
-        http.system.ask = slow  # type: ignore[method-assign]
+        http.system.ask = slow
         calls = [asyncio.create_task(http.post(TIME)) for _ in range(6)]
         await full.wait()
         go.set()

@@ -298,7 +298,8 @@ async def test_group_reads(http: HttpStage) -> None:
     assert (await http.data("/group/get_full_join_group_ids", body))["groupIDs"] == ["g"]
     assert (await http.data("/group/get_incremental_join_groups", body))["full"] is True
     for path in (
-        "get_group_members_info", "get_group_member_list", "get_group_member_user_id", "get_group_abstract_info",
+        "get_group_members_info", "get_group_member_list", "get_group_member_user_id",
+        "get_group_abstract_info",
         "get_incremental_group_members", "get_full_group_member_user_ids",
     ):  # fmt: skip
         assert (await http.error(f"/group/{path}", body, user="u2"))[0] == 1002
@@ -343,12 +344,13 @@ def _send(content_type: int, content: Any, **more: Any) -> dict[str, Any]:
 
 
 _PICTURE = {"type": "png", "width": 1, "height": 1, "url": "u"}
-_CONTENTS = {
+_CONTENTS: dict[int, dict[str, Any]] = {
     101: {"content": "hi"},
     102: {"sourcePicture": _PICTURE, "bigPicture": _PICTURE, "snapshotPicture": _PICTURE},
     103: {"sourceUrl": "u", "duration": 1},
     104: {
-        "videoUrl": "u", "videoType": "mp4", "videoSize": 1, "duration": 1, "snapshotUrl": "u", "snapshotWidth": 1,
+        "videoUrl": "u", "videoType": "mp4", "videoSize": 1, "duration": 1, "snapshotUrl": "u",
+        "snapshotWidth": 1,
         "snapshotHeight": 1,
     },
     105: {"sourceUrl": "u", "fileName": "f", "fileSize": 1},
