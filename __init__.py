@@ -1,0 +1,33 @@
+"""Greenroom: an actor-model chat engine that speaks OpenIM v3.8's wire protocol.
+
+The public face for embedders. Names are loaded when first asked for: the import itself loads no driver.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from greenroom.transport.client import Client, ClientError, Received, Sent
+
+__all__ = ["Client", "ClientError", "Received", "Sent"]
+
+_HOMES = {
+    "Client": "greenroom.transport.client",
+    "ClientError": "greenroom.transport.client",
+    "Received": "greenroom.transport.client",
+    "Sent": "greenroom.transport.client",
+}
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = globals()[name] = getattr(import_module(home), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

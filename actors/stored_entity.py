@@ -145,6 +145,8 @@ class StoredEntity(Entity):
         self._lane = world.lane_of(key)
         self._draft: list[Item] = []
         self._sealed: Sealing | None = None
+        self._reading: Asker | None = None
+        """Whose command waits for a read."""
         self._inherited: list[Iterable[Effect]] | None = []
         """Effects of a former life's slice that came before this life was loaded; None once it is."""
 
@@ -177,6 +179,7 @@ class StoredEntity(Entity):
     def read(self, reading: Coroutine[Any, Any, Any], then: Callable[[Any], None], command: Any, sender: Address) -> None:
         """Await a read while other messages wait, then go on with `then(result)`; errors go to the sender."""
         self.hold(*_OF_THE_LANE)
+        self._reading = (sender, command.ref)
         self.pipe(reading, tag=(then, command, sender))
 
     def may_sleep(self) -> bool:
@@ -200,6 +203,7 @@ class StoredEntity(Entity):
             self.release()
             return
         then, command, asker = message.tag
+        self._reading = None
         self.release()
         try:
             if message.error is not None:
@@ -237,11 +241,14 @@ class StoredEntity(Entity):
             return
         error = self.refused(message.refusal)
         self._fail(sealed.effects, error)
-        self._fail_draft(error)
+        self._fail_unsealed(error)
         raise SliceLost(message.refusal.reason)
 
     def on_crash(self, error: BaseException) -> None:
-        self._fail_draft(StoreUnavailable("the entity failed"))
+        self._fail_unsealed(StoreUnavailable("the entity failed"))
+
+    def on_stop(self) -> None:
+        self._fail_unsealed(StoreUnavailable("the node stops"))
 
     def _run(self, effects: Iterable[Effect]) -> None:
         for effect in effects:
@@ -266,7 +273,11 @@ class StoredEntity(Entity):
             if isinstance(effect, Reply):
                 effect.fail(self, error)
 
-    def _fail_draft(self, error: GreenroomError) -> None:
+    def _fail_unsealed(self, error: GreenroomError) -> None:
+        """Answer whoever waits and is in no slice: those in a slice hear of it when the lane answers."""
+        if self._reading is not None:
+            (asker, ref), self._reading = self._reading, None
+            self.send(asker, Failed(ref, error))
         draft, self._draft = self._draft, []
         for item in draft:
             Reply(item.askers, None).fail(self, error)

@@ -1,13 +1,32 @@
 """Settings: a TOML file over the packaged `settings.toml`, then environment variables over both.
 
-Every key, with its unit, default and reason, stands in `settings.toml`; here are only its types.
+Every key, with its unit, default and reason, stands in `settings.toml`; here are its type and its bounds.
 """
 
 from __future__ import annotations
 
+import difflib
+import os
+import tomllib
+from collections.abc import Mapping
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, get_type_hints
+
 import msgspec
 
-__all__ = ["AuthSettings", "HttpSettings", "MessageSettings", "NodeSettings", "Settings", "StoreSettings", "WebSocketSettings"]
+__all__ = [
+    "AuthSettings",
+    "HttpSettings",
+    "MessageSettings",
+    "NodeSettings",
+    "Settings",
+    "SettingsError",
+    "StoreSettings",
+    "WebSocketSettings",
+    "load",
+    "packaged",
+]
 
 
 class _Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -31,6 +50,9 @@ class AuthSettings(_Section):
     token_expire_days: int
     multi_login_policy: int
     max_tokens_per_platform: int
+
+    def __repr__(self) -> str:
+        return "AuthSettings(...)"
 
 
 class WebSocketSettings(_Section):
@@ -77,3 +99,166 @@ class Settings(_Section):
     http: HttpSettings
     message: MessageSettings
     store: StoreSettings
+
+
+_PREFIX = "GREENROOM_"
+_SHORT = {"GREENROOM_SECRET": ("auth", "secret")}
+"""Variables that are not named by their section."""
+
+_Tables = dict[str, dict[str, Any]]
+_SECTIONS: dict[str, dict[str, Any]] = {
+    name: get_type_hints(section) for name, section in get_type_hints(Settings).items()
+}
+"""Section -> key -> its type."""
+
+
+class SettingsError(ValueError):
+    """A setting that cannot be used. One line that says where it stands and what is wrong; never a secret."""
+
+
+def packaged() -> str:
+    """The text of the packaged `settings.toml`: every key, explained."""
+    return files("greenroom").joinpath("settings.toml").read_text(encoding="utf-8")
+
+
+def load(
+    path: str | os.PathLike[str] | None = None,
+    *,
+    environ: Mapping[str, str] | None = None,
+    overrides: Mapping[str, Mapping[str, Any]] | None = None,
+) -> Settings:
+    """The settings in force. `environ` is the process's own by default; `overrides` ({section: {key: value}})
+    go over everything, None in them means not given. Raises SettingsError."""
+    tables: _Tables = tomllib.loads(packaged())
+    homes = {(section, key): "settings.toml" for section, keys in tables.items() for key in keys}
+
+    def lay_over(source: str, given: Mapping[str, Mapping[str, Any]]) -> None:
+        for section, keys in given.items():
+            for key, value in keys.items():
+                tables[section][key] = value
+                homes[section, key] = source
+
+    if path is not None:
+        lay_over(os.fspath(path), _read(Path(path)))
+    for name, (section, key, value) in _from_environment(os.environ if environ is None else environ).items():
+        lay_over(name, {section: {key: value}})
+    if overrides is not None:
+        chosen = {
+            section: {key: value for key, value in keys.items() if value is not None}
+            for section, keys in overrides.items()
+        }
+        _check_names("the overrides", chosen)
+        lay_over("the overrides", chosen)
+    return _convert(tables, homes)
+
+
+def _read(path: Path) -> _Tables:
+    try:
+        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as problem:
+        raise SettingsError(f"{path}: {problem.strerror}") from None
+    except ValueError as problem:
+        raise SettingsError(f"{path}: {problem}") from None
+    _check_names(os.fspath(path), tables)
+    return tables
+
+
+def _check_names(source: str, tables: Mapping[str, Any]) -> None:
+    for section, keys in tables.items():
+        if section not in _SECTIONS:
+            raise SettingsError(f"{source}: there is no section [{section}]{_nearest(section, _SECTIONS)}")
+        if not isinstance(keys, Mapping):
+            raise SettingsError(f"{source}: {section} is a section, not a value")
+        for key in keys:
+            if key not in _SECTIONS[section]:
+                raise SettingsError(
+                    f"{source}: [{section}] has no key {key!r}{_nearest(key, _SECTIONS[section], section)}"
+                )
+
+
+def _nearest(name: str, valid: Mapping[str, Any], section: str = "") -> str:
+    close = difflib.get_close_matches(name, valid, n=1, cutoff=0.5)
+    if close:
+        return f"; did you mean {close[0]!r}?"
+    elsewhere = [other for other, keys in _SECTIONS.items() if section and name in keys]
+    return f"; it belongs to [{elsewhere[0]}]" if elsewhere else f"; it has {', '.join(valid)}"
+
+
+def _from_environment(environ: Mapping[str, str]) -> dict[str, tuple[str, str, Any]]:
+    """Variable -> (section, key, value), of the variables that name a section; others are not ours."""
+    found = {}
+    for name in sorted(environ):
+        if name in _SHORT:
+            found[name] = (*_SHORT[name], environ[name])
+            continue
+        section, _, key = name.removeprefix(_PREFIX).lower().partition("_")
+        if not name.startswith(_PREFIX) or section not in _SECTIONS:
+            continue
+        if key not in _SECTIONS[section]:
+            raise SettingsError(f"{name}: [{section}] has no key {key!r}{_nearest(key, _SECTIONS[section], section)}")
+        found[name] = (section, key, _typed(name, environ[name], _SECTIONS[section][key]))
+    return found
+
+
+def _typed(name: str, text: str, kind: Any) -> Any:
+    if kind is str:
+        return text
+    if kind == tuple[str, ...]:
+        return [item.strip() for item in text.split(",") if item.strip()]
+    try:
+        return msgspec.convert(text.strip().lower(), kind, strict=False)
+    except msgspec.ValidationError:
+        raise SettingsError(f"{name}: not {_A[kind]}") from None
+
+
+_A = {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}
+
+
+def _convert(tables: _Tables, homes: Mapping[tuple[str, str], str]) -> Settings:
+    for section, keys in tables.items():
+        for key, value in keys.items():
+            problem = _wrong(f"{section}.{key}", value, _SECTIONS[section][key])
+            if problem:
+                raise SettingsError(f"{homes[section, key]}: [{section}] {key}: {problem}")
+    return msgspec.convert(tables, Settings)
+
+
+def _wrong(name: str, value: Any, kind: Any) -> str:
+    """What is wrong with a value, or nothing. Never shows the value of a text: it may be a secret."""
+    if kind == tuple[str, ...]:
+        good = isinstance(value, list | tuple) and all(isinstance(item, str) and item for item in value)
+        return "" if good else "a list of texts is wanted"
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        value = float(value)
+    if type(value) is not kind:
+        return f"{_A[kind]} is wanted"
+    if name in _CHOICES:
+        return "" if value in _CHOICES[name] else f"one of {', '.join(map(str, _CHOICES[name]))} is wanted"
+    if name in _MAY_BE_EMPTY or kind is bool:
+        return ""
+    if kind is str:
+        return "" if value else "must not be empty"
+    low, high = _RANGES.get(name, (_LEAST[kind], _MOST))
+    return "" if low <= value <= high else f"{value} is out of range ({low:g} to {high:g})"
+
+
+_MOST = 1e12
+_LEAST = {int: 1, float: 0.001}
+_MAY_BE_EMPTY = frozenset({"auth.secret"})
+_CHOICES: dict[str, tuple[str | int, ...]] = {
+    "node.log_level": ("debug", "info", "warning", "error"),
+    "node.log_format": ("auto", "console", "json"),
+    "auth.multi_login_policy": (0, 1, 4, 5),
+    "store.writer": ("process", "thread"),
+}
+_RANGES: dict[str, tuple[float, float]] = {
+    "node.ws_port": (0, 65535),
+    "node.api_port": (0, 65535),
+    "node.drain_timeout_s": (0, 3600),
+    "auth.token_expire_days": (1, 36500),
+    "websocket.max_frame_bytes": (1024, 2**31),
+    "websocket.max_unfolded_bytes": (1024, 2**31),
+    "http.max_body_bytes": (1024, 2**31),
+    "store.lanes": (1, 64),
+    "store.batch_interval_ms": (0, 10_000),
+}

@@ -1,4 +1,4 @@
-"""What a store must do: commit slices of writes, each all or nothing, and answer reads from what is committed.
+"""What a store must do: commit slices of writes, each all or nothing, and read what is committed.
 
 Writes are data: they cross to the writer process as msgpack. A store refuses what breaks one of its
 rules (a stale epoch, a key of another kind, a repeated message); it holds no chat rule beyond them.
@@ -6,16 +6,19 @@ rules (a stale epoch, a key of another kind, a repeated message); it holds no ch
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
 import msgspec
 
-from greenroom.transport.wire import conversation_pb2, sdkws_pb2
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from greenroom.transport.wire import conversation_pb2, sdkws_pb2
 
 __all__ = [
     "AddBlack", "AddFriend", "AddGroup", "AddMembers", "AddMessage", "AddRecords", "AddUsers", "Block",
-    "BumpVersion", "ClaimKey", "ConversationState", "DropMembers", "DropTokens", "FirstAnswer", "GroupRow",
+    "BumpVersion", "ClaimKey", "Columns", "ConversationState", "DropMembers", "DropTokens", "FirstAnswer",
+    "GroupRow",
     "KeyKind", "KeyState", "LogKind", "MarkMessagesRead", "MemberRow", "PairFact", "RaiseReadSeq", "Reason",
     "RecordOwner", "Refusal", "SeqState", "SetGroup", "SetMember", "SetRecord", "SetTokens", "SetUser",
     "Slice", "Span", "Store", "StoredMessage", "TokenRow", "UserRow", "VersionLog", "Write",
@@ -26,6 +29,10 @@ KeyKind = Literal["pair", "group"]
 
 LogKind = Literal["friends", "members", "joined", "conversations"]
 """The four version logs of OpenIM's incremental sync (PROTOCOL 5.9)."""
+
+
+Columns = dict[str, str | int | bool]
+"""New values by column; a name that the row does not have is refused (FAILED)."""
 
 
 class UserRow(msgspec.Struct, frozen=True, array_like=True):
@@ -94,7 +101,7 @@ class Write(msgspec.Struct, frozen=True, array_like=True, tag=True):
     """One change. A slice's writes are applied in order."""
 
 
-class ClaimKey(Write):
+class ClaimKey(Write, frozen=True):
     """Store what the slice's key names. Refused (KEY_TAKEN) if it is stored with another kind or members.
 
     `members` of a pair are its two user ids, sorted; of a group, empty.
@@ -104,34 +111,35 @@ class ClaimKey(Write):
     members: tuple[str, ...]
 
 
-class AddUsers(Write):
+class AddUsers(Write, frozen=True):
     """Register users. Refused (USER_EXISTS) if any id is registered."""
 
     users: list[UserRow]
 
 
-class SetUser(Write):
-    """Change some of a user's columns (names of `UserRow`)."""
+class SetUser(Write, frozen=True):
+    """Change some of a user's columns (names of `UserRow`). An unknown user is left unknown."""
 
     user_id: str
-    changes: dict[str, str | int]
+    changes: Columns
 
 
-class SetTokens(Write):
+class SetTokens(Write, frozen=True):
     """Add tokens of a user, or overwrite the state of those with the same digest."""
 
     user_id: str
     tokens: list[TokenRow]
 
 
-class DropTokens(Write):
+class DropTokens(Write, frozen=True):
     user_id: str
     digests: list[bytes]
 
 
-class AddMessage(Write):
+class AddMessage(Write, frozen=True):
     """Store one message under its seq and raise the conversation's max seq and time to it.
 
+    Refused (FAILED) if seq is not the conversation's max seq + 1.
     Refused (REPEATED, with the first answer) if (conversation, sender, client_msg_id) is stored and
     client_msg_id is not empty. The conversation comes into being with its first message.
     """
@@ -148,7 +156,7 @@ class AddMessage(Write):
     """sdkws.MsgData, serialized without seq and isRead."""
 
 
-class AddRecords(Write):
+class AddRecords(Write, frozen=True):
     """Make the conversation records that are missing, each with an insert in its owner's log."""
 
     conversation_id: str
@@ -157,24 +165,27 @@ class AddRecords(Write):
     owners: list[RecordOwner]
 
 
-class SetRecord(Write):
+class SetRecord(Write, frozen=True):
     """Change columns of one record (`min_seq`, `max_seq`, `notification_max_seq`, `recv_msg_opt`, ...), with
     an update in the owner's log. A missing record is left missing."""
 
     owner_id: str
     conversation_id: str
-    changes: dict[str, str | int]
+    changes: Columns
 
 
-class RaiseReadSeq(Write):
-    """Read seq of a user in a conversation := the greater of the stored one and `seq`."""
+class RaiseReadSeq(Write, frozen=True):
+    """Read seq of a user in a conversation := the greater of the stored one and `seq`.
+
+    His own messages raise it without this write (see `Store.read_seq`).
+    """
 
     conversation_id: str
     user_id: str
     seq: int
 
 
-class MarkMessagesRead(Write):
+class MarkMessagesRead(Write, frozen=True):
     """Set isRead on messages not sent by `reader_id`: those in begin..end (both inclusive) and in `seqs`."""
 
     conversation_id: str
@@ -184,41 +195,44 @@ class MarkMessagesRead(Write):
     seqs: list[int]
 
 
-class AddGroup(Write):
+class AddGroup(Write, frozen=True):
     group: GroupRow
 
 
-class SetGroup(Write):
-    """Change some of a group's columns (names of `GroupRow`)."""
+class SetGroup(Write, frozen=True):
+    """Change some of a group's columns (names of `GroupRow`). An unknown group is passed over."""
 
     group_id: str
-    changes: dict[str, str | int]
+    changes: Columns
 
 
-class AddMembers(Write):
+class AddMembers(Write, frozen=True):
+    """Refused (FAILED) if the group is unknown or one of them is a member."""
+
     group_id: str
     members: list[MemberRow]
 
 
-class SetMember(Write):
-    """Change some of a member's columns (names of `MemberRow`)."""
+class SetMember(Write, frozen=True):
+    """Change some of a member's columns (names of `MemberRow`). Who is no member is passed over."""
 
     group_id: str
     user_id: str
-    changes: dict[str, str | int]
+    changes: Columns
 
 
-class DropMembers(Write):
+class DropMembers(Write, frozen=True):
     """Remove members; ids that are no members are passed over."""
 
     group_id: str
     user_ids: list[str]
 
 
-class BumpVersion(Write):
+class BumpVersion(Write, frozen=True):
     """One change of a version log: version + 1, and each entry is rewritten with it.
 
     An entry is (id, state): 1 insert, 2 delete, 3 update. A log's version is 1 before its first change.
+    The owner is a group for `members` (refused (FAILED) if unknown), a user for the other logs.
     """
 
     log: LogKind
@@ -226,14 +240,14 @@ class BumpVersion(Write):
     entries: list[tuple[str, int]]
 
 
-class AddFriend(Write):
+class AddFriend(Write, frozen=True):
     """`friend_id` is in `owner_id`'s friend list from now on (one direction)."""
 
     owner_id: str
     friend_id: str
 
 
-class AddBlack(Write):
+class AddBlack(Write, frozen=True):
     """`owner_id` refuses single messages from `blocked_id` from now on."""
 
     owner_id: str
@@ -241,9 +255,9 @@ class AddBlack(Write):
 
 
 Block = (
-    ClaimKey | AddUsers | SetUser | SetTokens | DropTokens | AddMessage | AddRecords | SetRecord | RaiseReadSeq
-    | MarkMessagesRead | AddGroup | SetGroup | AddMembers | SetMember | DropMembers | BumpVersion | AddFriend
-    | AddBlack
+    ClaimKey | AddUsers | SetUser | SetTokens | DropTokens | AddMessage | AddRecords | SetRecord
+    | RaiseReadSeq | MarkMessagesRead | AddGroup | SetGroup | AddMembers | SetMember | DropMembers
+    | BumpVersion | AddFriend | AddBlack
 )  # fmt: skip
 """Every kind of write, as the union that msgspec decodes."""
 
@@ -321,6 +335,7 @@ class SeqState(NamedTuple):
     max_seq: int
     """The record's own max seq if it has one (he left), else the conversation's."""
     read_seq: int
+    """As `Store.read_seq`."""
     max_seq_time: int
 
 
@@ -340,7 +355,7 @@ class VersionLog(NamedTuple):
     version_id: str
     """24 hex digits; fixed for a log's life in one database."""
     changed: list[tuple[str, int, int]] | None
-    """(id, state, version) of entries newer than asked for, oldest first; None if there are more than the limit."""
+    """(id, state, version) of entries newer than asked for, oldest first; None if more than the limit."""
 
 
 class Store(Protocol):
@@ -356,7 +371,8 @@ class Store(Protocol):
     def epoch(self) -> int:
         """The epoch that this opening of the store owns: greater than that of every earlier opening."""
 
-    async def open(self) -> None: ...
+    async def open(self) -> None:
+        """Make the store ready, or raise StoreUnavailable (or what says why: see `errors`)."""
 
     async def close(self) -> None:
         """Finish the commits under way, then let go of files and processes."""
@@ -370,15 +386,18 @@ class Store(Protocol):
     async def users_page(self, offset: int, limit: int) -> tuple[int, list[sdkws_pb2.UserInfo]]:
         """(total, page), in order of registration."""
 
-    async def tokens(self, user_id: str) -> list[TokenRow]: ...
+    async def tokens(self, user_id: str) -> list[TokenRow]:
+        """In the order in which they were added."""
 
     async def key(self, key: str) -> KeyState | None:
-        """What a pair's or group's key (without its kind) holds."""
+        """What a pair's or group's key (without its kind) holds; only conversations with messages."""
 
     async def pair_facts(self, first: str, second: str) -> dict[str, PairFact]:
         """Facts of both sides by user id (one entry for a chat with oneself)."""
 
-    async def first_answer(self, conversation_id: str, send_id: str, client_msg_id: str) -> FirstAnswer | None: ...
+    async def first_answer(
+        self, conversation_id: str, send_id: str, client_msg_id: str
+    ) -> FirstAnswer | None: ...
 
     async def messages(
         self, conversation_id: str, begin: int, end: int, *, newest: int | None = None
@@ -403,7 +422,7 @@ class Store(Protocol):
         """For the user's records (all with None), by conversation id (PROTOCOL 5.5)."""
 
     async def read_seq(self, conversation_id: str, user_id: str) -> int:
-        """0 if none."""
+        """The greater of the read seq stored and the seq of the user's own last message; 0 if none."""
 
     async def records(
         self, owner_id: str, conversation_ids: Sequence[str] | None = None
@@ -416,11 +435,10 @@ class Store(Protocol):
     async def members(
         self, group_id: str, user_ids: Sequence[str] | None = None
     ) -> list[sdkws_pb2.GroupMemberFullInfo]:
-        """By role, highest first, then in order of joining; with ids, those in the order asked for. nickname and
-        faceURL fall back to the profile's, appMangerLevel comes from it."""
+        """By role, highest first, then in order of joining; with ids, those in the order asked for.
+        nickname and faceURL fall back to the profile's, appMangerLevel comes from it."""
 
     async def joined_groups(self, user_id: str) -> list[str]:
         """Group ids, by role, highest first, then in order of joining."""
 
     async def changes(self, log: LogKind, owner_id: str, since: int, *, limit: int = 200) -> VersionLog: ...
-

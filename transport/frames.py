@@ -29,14 +29,14 @@ _JSON_KEYS = {
     "err_code": "errCode",
     "err_msg": "errMsg",
 }
-Int32 = Annotated[int, msgspec.Meta(ge=-(2**31), le=2**31 - 1)]
-Int64 = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
+_Int32 = Annotated[int, msgspec.Meta(ge=-(2**31), le=2**31 - 1)]
+_Int64 = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 
 
 class Request(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True, rename=_JSON_KEYS):
     """What a client asks. `data` is protobuf, of the class that `req_identifier` names."""
 
-    req_identifier: Int32 = 0
+    req_identifier: _Int32 = 0
     token: str = ""
     send_id: str = ""
     operation_id: str = ""
@@ -50,9 +50,9 @@ class Response(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True
     `data` None and b"" differ in JSON only (`null` and `""`); gob carries neither, and gives back None.
     """
 
-    req_identifier: Int64 = 0
+    req_identifier: _Int64 = 0
     msg_incr: str = ""
     operation_id: str = ""
-    err_code: Int64 = 0
+    err_code: _Int64 = 0
     err_msg: str = ""
     data: bytes | None = None

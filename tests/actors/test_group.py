@@ -236,10 +236,10 @@ async def _run_steps(steps: list[str], salt: int) -> None:
                 pending.append(engine.send(engine.message(who, group_id="g1")))
             elif verb == "kick":
                 command = m.KickMembers(caller=caller("a"), user_ids=[who])
-                pending.append(engine.base.ask(group_address("g1"), command, timeout_s=10))
+                pending.append(engine.ask(group_address("g1"), command))
             elif verb == "invite":
                 invite = m.InviteMembers(caller=caller("a"), user_ids=[who])
-                pending.append(engine.base.ask(group_address("g1"), invite, timeout_s=10))
+                pending.append(engine.ask(group_address("g1"), invite))
             elif verb == "sleep":
                 engine.base.stop(group_address("g1"))
             else:

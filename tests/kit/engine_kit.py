@@ -91,8 +91,13 @@ class Engine:
         self.base, self.world, self.sessions, self.clock = base, world, sessions, clock
         self._numbers = iter(range(10**9))
 
-    async def ask(self, address: Address, message: Any) -> Any:
-        return await self.base.ask(address, message, timeout_s=10)
+    def ask(self, address: Address, message: Any) -> asyncio.Task[Any]:
+        """Sent now; the task's result is the answer's value."""
+
+        async def value(answer: asyncio.Future[Any]) -> Any:
+            return (await answer).value
+
+        return asyncio.ensure_future(value(self.base.ask(address, message, timeout_s=10)))
 
     async def register(self, *user_ids: str, **columns: Any) -> None:
         fields = {"nickname": "", "face_url": "", "ex": "", "create_time": 1, "app_manger_level": 0, "global_recv_msg_opt": 0}
@@ -107,9 +112,9 @@ class Engine:
         fields.setdefault("sessionType", 3 if group_id else 1)
         return sdkws_pb2.MsgData(sendID=send_id, recvID=recv_id, groupID=group_id, **fields)
 
-    def send(self, message: sdkws_pb2.MsgData, *, by: str = "") -> asyncio.Future[msg_pb2.SendMsgResp]:
+    def send(self, message: sdkws_pb2.MsgData, *, by: str = "") -> asyncio.Task[msg_pb2.SendMsgResp]:
         command = SendMessage(caller=caller(by or message.sendID), message=message)
-        return self.base.ask(address_of(message), command, timeout_s=10)
+        return self.ask(address_of(message), command)
 
 
 def caller(user_id: str) -> Caller:
@@ -137,3 +142,4 @@ async def running_engine() -> AsyncIterator[Engine]:
     finally:
         await base.shutdown()
         await store.close()
+

@@ -98,15 +98,7 @@ class _Plan:
 
     __slots__ = ("_fields", "_folded", "_get", "_names", "_writers")
 
-    def __init__(self) -> None:
-        self._names: tuple[str, ...] = ()
-        self._get: Callable[[Message], tuple[Any, ...]] = _get_nothing
-        self._writers: tuple[tuple[str, Callable[[Message, Any], Any]], ...] = ()
-        self._fields: dict[str, _Field] = {}
-        self._folded: dict[str, _Field] = {}
-
-    def set_fields(self, fields: list[_Field]) -> None:
-        """Complete the plan; apart from __init__, so that a message may hold its own kind."""
+    def __init__(self, fields: list[_Field]) -> None:
         self._names = tuple(field.name for field in fields)
         self._get = _getter(self._names)
         self._writers = tuple((field.name, field.write) for field in fields if field.write is not None)
@@ -149,12 +141,8 @@ _plans: dict[object, _Plan] = {}
 def _plan_of(descriptor: Any) -> _Plan:
     plan = _plans.get(descriptor)
     if plan is None:
-        plan = _plans[descriptor] = _Plan()
-        try:
-            plan.set_fields([_field_of(field) for field in descriptor.fields])
-        except BaseException:
-            del _plans[descriptor]
-            raise
+        # Stored when complete, so threads never see half a plan. No message of the wire holds its own kind.
+        plan = _plans[descriptor] = _Plan([_field_of(field) for field in descriptor.fields])
     return plan
 
 

@@ -1,0 +1,64 @@
+"""The folder that a node owns: its lock, and where its database lies."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from greenroom.persistence.errors import DataDirectoryInUse
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+__all__ = ["DataDirectory"]
+
+
+class DataDirectory:
+    """Held by one process at a time, from `acquire` to `release` (or the end of the process, whatever it is).
+
+    The lock is the kernel's (flock), so nothing is left to clean up after a crash; the file's text, the
+    owner's process id, is only for the error message.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path)
+        self._lock_fd: int | None = None
+
+    @property
+    def database(self) -> Path:
+        return self.path / "greenroom.db"
+
+    def acquire(self) -> None:
+        """Make the folder if it is missing and lock it, or raise DataDirectoryInUse."""
+        if self._lock_fd is not None:
+            return
+        self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        fd = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            owner = os.pread(fd, 32, 0).decode("ascii", "replace").strip() or "unknown"
+            os.close(fd)
+            raise DataDirectoryInUse(f"{self.path} is in use by process {owner}") from None
+        except BaseException:
+            os.close(fd)
+            raise
+        os.ftruncate(fd, 0)
+        os.pwrite(fd, f"{os.getpid()}\n".encode("ascii"), 0)
+        self._lock_fd = fd
+
+    def release(self) -> None:
+        fd, self._lock_fd = self._lock_fd, None
+        if fd is not None:
+            os.close(fd)
+
+    def __enter__(self) -> Self:
+        self.acquire()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.release()

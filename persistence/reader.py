@@ -1,0 +1,281 @@
+"""Reads of users, pairs, messages and seqs from one SQLite connection: one query each."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from greenroom.persistence.schema import LOG_NUMBERS, client_key, server_id_text, version_id
+from greenroom.persistence.store import (
+    ConversationState,
+    FirstAnswer,
+    KeyState,
+    PairFact,
+    SeqState,
+    Span,
+    StoredMessage,
+    TokenRow,
+    VersionLog,
+)
+from greenroom.transport.wire import sdkws_pb2
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Mapping, Sequence
+
+    from greenroom.persistence.store import LogKind
+
+__all__ = ["Reader", "json_list"]
+
+UNREAD_WALKED: Final = 64
+"""To find a user's last message, his unread ones are walked back if there are no more than these; past it
+the index of his own messages is read instead, which grows with all he ever sent there."""
+
+USER_COLUMNS: Final = (
+    "u.user_id, u.nickname, u.face_url, u.ex, u.create_time, u.app_manger_level, u.global_recv_msg_opt"
+)
+
+OWN_LAST_SEQ: Final = f"""CASE
+    WHEN c.max_seq <= coalesce(d.seq, 0) THEN 0
+    WHEN c.max_seq - coalesce(d.seq, 0) <= {UNREAD_WALKED} THEN (
+        SELECT m.seq FROM message m WHERE m.conversation = c.id AND m.seq > coalesce(d.seq, 0)
+        AND +m.sender = :user ORDER BY m.seq DESC LIMIT 1)
+    ELSE (SELECT m.seq FROM message m WHERE m.id = (
+        SELECT max(o.id) FROM message o WHERE o.conversation = c.id AND o.sender = :user))
+    END"""
+"""Seq of the last message of :user in conversation c, if it may be above his stored read seq d."""
+
+
+class Reader:
+    """Synchronous; each answer is of one moment. Raises sqlite3.Error."""
+
+    def __init__(self, connection: sqlite3.Connection, instance: bytes) -> None:
+        self._connection = connection
+        self._instance = instance
+
+    def users(self, user_ids: Sequence[str]) -> list[sdkws_pb2.UserInfo]:
+        rows = self._connection.execute(
+            f"SELECT {USER_COLUMNS} FROM json_each(?) j CROSS JOIN user u ON u.user_id = j.value"
+            " WHERE u.registered IS NOT NULL ORDER BY j.key",
+            (json_list(user_ids),),
+        )
+        return [user_info(row) for row in rows.fetchall()]
+
+    def users_page(self, offset: int, limit: int) -> tuple[int, list[sdkws_pb2.UserInfo]]:
+        # Users are never removed, so `registered` has no gaps.
+        rows = self._connection.execute(
+            f"SELECT (SELECT max(registered) FROM user), {USER_COLUMNS} FROM (SELECT 1)"
+            " LEFT JOIN user u ON u.registered > ? AND u.registered <= ? ORDER BY u.registered",
+            (max(offset, 0), max(offset, 0) + max(limit, 0)),
+        ).fetchall()
+        return rows[0][0] or 0, [user_info(row[1:]) for row in rows if row[1] is not None]
+
+    def tokens(self, user_id: str) -> list[TokenRow]:
+        rows = self._connection.execute(
+            "SELECT platform_id, digest, state, expire_at FROM token"
+            " WHERE user = (SELECT id FROM user WHERE user_id = ?) ORDER BY id",
+            (user_id,),
+        )
+        return [TokenRow(*row) for row in rows.fetchall()]
+
+    def key(self, key: str) -> KeyState | None:
+        rows = self._connection.execute(
+            "SELECT k.kind, k.first, k.second, c.conversation_id, c.max_seq, c.min_seq, c.max_seq_time"
+            " FROM key k LEFT JOIN conversation c ON c.max_seq > 0 AND c.conversation_id IN"
+            " ('si_' || ?1, 'sg_' || ?1, 'sn_' || ?1, 'n_' || ?1) WHERE k.name = ?1",
+            (key,),
+        ).fetchall()
+        if not rows:
+            return None
+        kind, first, second = rows[0][:3]
+        members = (first, second) if kind == "pair" else ()
+        return KeyState(
+            kind, members, {row[3]: ConversationState(*row[4:]) for row in rows if row[3] is not None}
+        )
+
+    def pair_facts(self, first: str, second: str) -> dict[str, PairFact]:
+        facts = {user_id: PairFact(None, 0, False, False) for user_id in (first, second)}
+        conversation_id = "si_" + "_".join(sorted((first, second)))
+        rows = self._connection.execute(
+            f"SELECT {USER_COLUMNS}, r.recv_msg_opt,"
+            " EXISTS (SELECT 1 FROM black b WHERE b.owner = u.id AND b.blocked = p.id),"
+            " EXISTS (SELECT 1 FROM friend f WHERE f.owner = u.id AND f.friend = p.id)"
+            " FROM user u LEFT JOIN user p ON p.user_id = iif(u.user_id = ?1, ?2, ?1)"
+            " LEFT JOIN record r ON r.owner = u.id AND r.peer = p.id AND r.conversation ="
+            " (SELECT id FROM conversation WHERE conversation_id = ?3)"
+            " WHERE u.user_id IN (?1, ?2) AND u.registered IS NOT NULL",
+            (first, second, conversation_id),
+        )
+        for row in rows.fetchall():
+            facts[row[0]] = PairFact(user_info(row), row[7] or 0, bool(row[8]), bool(row[9]))
+        return facts
+
+    def first_answer(self, conversation_id: str, send_id: str, client_msg_id: str) -> FirstAnswer | None:
+        key = client_key(client_msg_id)
+        if key is None:
+            return None
+        row = self._connection.execute(
+            "SELECT seq, server, send_time FROM message WHERE client = ?"
+            " AND conversation = (SELECT id FROM conversation WHERE conversation_id = ?)"
+            " AND sender = (SELECT id FROM user WHERE user_id = ?)",
+            (key, conversation_id, send_id),
+        ).fetchone()
+        return None if row is None else FirstAnswer(row[0], server_id_text(row[1]), row[2])
+
+    def messages(
+        self, conversation_id: str, begin: int, end: int, *, newest: int | None = None
+    ) -> list[StoredMessage]:
+        rows = self._connection.execute(
+            "SELECT seq, body, is_read FROM message WHERE seq BETWEEN ? AND ?"
+            " AND conversation = (SELECT id FROM conversation WHERE conversation_id = ?)"
+            " ORDER BY seq DESC LIMIT ?",
+            (begin, end, conversation_id, -1 if newest is None else max(newest, 0)),
+        ).fetchall()
+        return [StoredMessage(seq, body, bool(is_read)) for seq, body, is_read in reversed(rows)]
+
+    def messages_at(self, conversation_id: str, seqs: Sequence[int]) -> list[StoredMessage]:
+        rows = self._connection.execute(
+            "SELECT m.seq, m.body, m.is_read FROM json_each(?) j CROSS JOIN message m ON m.seq = j.value AND"
+            " m.conversation = (SELECT id FROM conversation WHERE conversation_id = ?) ORDER BY j.key",
+            (json_list(seqs), conversation_id),
+        )
+        return [StoredMessage(seq, body, bool(is_read)) for seq, body, is_read in rows.fetchall()]
+
+    def last_messages(self, spans: Mapping[str, int]) -> dict[str, StoredMessage]:
+        rows = self._connection.execute(
+            "SELECT c.conversation_id, m.seq, m.body, m.is_read FROM json_each(?) j CROSS JOIN conversation c"
+            " ON c.conversation_id = json_extract(j.value, '$[0]') CROSS JOIN message m ON m.conversation ="
+            " c.id AND m.seq = (SELECT max(seq) FROM message WHERE conversation = c.id"
+            " AND seq <= json_extract(j.value, '$[1]'))",
+            (json_list(list(spans.items())),),
+        )
+        return {row[0]: StoredMessage(row[1], row[2], bool(row[3])) for row in rows.fetchall()}
+
+    def spans(self, user_id: str, conversation_ids: Sequence[str]) -> dict[str, Span]:
+        wanted = dict.fromkeys(conversation_ids)
+        for conversation_id in conversation_ids:
+            if conversation_id.startswith("n_"):
+                wanted.update(dict.fromkeys(_chats_of(conversation_id[2:])))
+        own = f"n_{user_id}_{user_id}"
+        rows = self._connection.execute(
+            "SELECT c.conversation_id, c.max_seq, max(c.min_seq, 1), r.min_seq, r.max_seq,"
+            " r.notification_max_seq, (SELECT k.first <> ?2 OR k.second <> ?2 OR k.kind <> 'pair'"
+            "   FROM key k WHERE c.conversation_id = ?3 AND k.name = substr(?3, 3))"
+            " FROM json_each(?1) j CROSS JOIN conversation c ON c.conversation_id = j.value"
+            " LEFT JOIN record r ON r.conversation = c.id"
+            " AND r.owner = (SELECT id FROM user WHERE user_id = ?2)",
+            (json_list(list(wanted)), user_id, own),
+        )
+        stored = {row[0]: row[1:] for row in rows.fetchall()}
+        found: dict[str, Span] = {}
+        for conversation_id in conversation_ids:
+            row = stored.get(conversation_id, (0, 1, None, None, None, None))
+            max_seq, begin, record_min, record_max, _, others = row
+            if not conversation_id.startswith("n_"):
+                if record_max is not None:
+                    end = min(max_seq, record_max) if record_max else max_seq
+                    found[conversation_id] = Span(max(begin, record_min), end, max_seq)
+                continue
+            if conversation_id == own and not others:
+                found[conversation_id] = Span(begin, max_seq, max_seq)
+                continue
+            cuts = [
+                chat[4]
+                for name in _chats_of(conversation_id[2:])
+                if (chat := stored.get(name)) is not None and chat[4] is not None
+            ]
+            if cuts:
+                end = max_seq if 0 in cuts else min(max_seq, max(cuts))
+                found[conversation_id] = Span(begin, end, max_seq)
+        return found
+
+    def newest_seqs(self, user_id: str) -> dict[str, int]:
+        rows = self._connection.execute(
+            "SELECT c.conversation_id, c.max_seq, t.conversation_id, t.max_seq FROM record r"
+            " CROSS JOIN conversation c ON c.id = r.conversation LEFT JOIN conversation t"
+            " ON t.conversation_id = 'n' || substr(c.conversation_id, instr(c.conversation_id, '_'))"
+            " WHERE r.owner = (SELECT id FROM user WHERE user_id = ?1)"
+            " UNION ALL SELECT o.conversation_id, o.max_seq, NULL, NULL FROM conversation o"
+            " WHERE o.conversation_id = 'n_' || ?1 || '_' || ?1 AND NOT EXISTS (SELECT 1 FROM key k"
+            "   WHERE k.name = ?1 || '_' || ?1"
+            "   AND (k.kind <> 'pair' OR k.first <> ?1 OR k.second <> ?1))",
+            (user_id,),
+        )
+        seqs: dict[str, int] = {}
+        for chat, max_seq, twin, twin_max_seq in rows.fetchall():
+            if max_seq:
+                seqs[chat] = max_seq
+            if twin_max_seq:
+                seqs[twin] = twin_max_seq
+        return seqs
+
+    def seq_states(self, user_id: str, conversation_ids: Sequence[str] | None) -> dict[str, SeqState]:
+        source = (
+            "record r CROSS JOIN conversation c ON c.id = r.conversation"
+            if conversation_ids is None
+            else "json_each(:ids) j CROSS JOIN conversation c ON c.conversation_id = j.value"
+            " CROSS JOIN record r ON r.conversation = c.id"
+        )
+        rows = self._with_number(
+            user_id,
+            "SELECT c.conversation_id, iif(r.max_seq, r.max_seq, c.max_seq),"
+            f" max(coalesce(d.seq, 0), coalesce({OWN_LAST_SEQ}, 0)), c.max_seq_time FROM {source}"
+            " LEFT JOIN read d ON d.user = :user AND d.conversation = c.id WHERE r.owner = :user",
+            ids=json_list(conversation_ids or ()),
+        )
+        return {row[0]: SeqState(*row[1:]) for row in rows}
+
+    def read_seq(self, conversation_id: str, user_id: str) -> int:
+        rows = self._with_number(
+            user_id,
+            f"SELECT max(coalesce(d.seq, 0), coalesce({OWN_LAST_SEQ}, 0)) FROM conversation c"
+            " LEFT JOIN read d ON d.user = :user AND d.conversation = c.id WHERE c.conversation_id = :ids",
+            ids=conversation_id,
+        )
+        return int(rows[0][0]) if rows else 0
+
+    def changes(self, log: LogKind, owner_id: str, since: int, *, limit: int) -> VersionLog:
+        table, name = ("chat_group", "group_id") if log == "members" else ("user", "user_id")
+        rows = self._connection.execute(
+            "SELECT l.version, e.entry, e.state, e.version FROM version_log l LEFT JOIN (SELECT * FROM"
+            f" version_entry WHERE log = ?1 AND owner = (SELECT id FROM {table} WHERE {name} = ?2)"
+            " AND version > ?3 ORDER BY version LIMIT ?4) e ON true"
+            f" WHERE l.log = ?1 AND l.owner = (SELECT id FROM {table} WHERE {name} = ?2)",
+            (LOG_NUMBERS[log], owner_id, since, limit + 1),
+        ).fetchall()
+        identity = version_id(self._instance, log, owner_id)
+        if not rows:
+            return VersionLog(1, identity, [])
+        changed = [row[1:] for row in rows if row[1] is not None]
+        changed.sort(key=lambda row: row[2])
+        return VersionLog(rows[0][0], identity, changed if len(changed) <= limit else None)
+
+    def _with_number(self, user_id: str, statement: str, **values: Any) -> list[Any]:
+        """Rows of a statement that names the user's number :user many times."""
+        found = self._connection.execute("SELECT id FROM user WHERE user_id = ?", (user_id,)).fetchone()
+        if found is None:
+            found = (0,)
+        # A number once given stays, so two queries are as good as one.
+        return self._connection.execute(statement, {"user": found[0], **values}).fetchall()
+
+
+def json_list(values: Sequence[object]) -> str:
+    """A parameter for json_each."""
+    return msgspec.json.encode(values).decode()
+
+
+def user_info(row: Sequence[Any]) -> sdkws_pb2.UserInfo:
+    return sdkws_pb2.UserInfo(
+        userID=row[0],
+        nickname=row[1],
+        faceURL=row[2],
+        ex=row[3],
+        createTime=row[4],
+        appMangerLevel=row[5],
+        globalRecvMsgOpt=row[6],
+    )
+
+
+def _chats_of(key: str) -> tuple[str, ...]:
+    return "si_" + key, "sg_" + key, "sn_" + key

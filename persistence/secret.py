@@ -1,0 +1,87 @@
+"""The secret that signs tokens: given in the settings, or made at the first start and kept in the data directory.
+
+Never logged, never in an error; the texts here name its place only.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+import os
+import secrets
+from pathlib import Path
+
+from greenroom.persistence.settings import Settings
+
+__all__ = ["WeakSecret", "find_secret", "secret_of"]
+
+log = logging.getLogger("greenroom.secret")
+
+_SHORTEST = 16
+_WELL_KNOWN = frozenset({"openim123", "openim", "secret", "changeme", "change_me", "password", "greenroom"})
+
+
+class WeakSecret(ValueError):
+    """A secret that others know or can guess, on an address that others reach."""
+
+
+def secret_of(settings: Settings, data_dir: Path) -> str:
+    """The secret in force; made and kept in `<data_dir>/secret` if there is none. Raises WeakSecret, OSError."""
+    secret = settings.auth.secret
+    if not secret:
+        return _kept(data_dir / "secret") or _made(data_dir / "secret")
+    if _is_weak(secret) and not _is_loopback(settings.node.host):
+        raise WeakSecret(
+            f"auth.secret is well known or shorter than {_SHORTEST} characters, and {settings.node.host} is open "
+            "to the network: set a strong one, or leave it empty to have one made"
+        )
+    return secret
+
+
+def find_secret(settings: Settings) -> str:
+    """The secret of a node that has been started before, for tools beside it; empty if there is none yet."""
+    return settings.auth.secret or _kept(Path(settings.node.data_dir) / "secret")
+
+
+def _kept(path: Path) -> str:
+    try:
+        return path.read_text(encoding="ascii").strip()
+    except FileNotFoundError:
+        return ""
+
+
+def _made(path: Path) -> str:
+    """Written whole under another name first: a crash leaves no half of a secret."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    secret = secrets.token_urlsafe(32)
+    draft = path.with_name(f"secret.{os.getpid()}.new")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    try:
+        os.write(descriptor, f"{secret}\n".encode("ascii"))
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    try:
+        os.link(draft, path)  # Unlike a rename, never over one that another process made just now.
+    except FileExistsError:
+        return _kept(path)
+    finally:
+        draft.unlink()
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+    log.info("made a secret; it is kept in %s", path)
+    return secret
+
+
+def _is_weak(secret: str) -> bool:
+    return len(secret) < _SHORTEST or secret.lower() in _WELL_KNOWN or len(set(secret)) < 4
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -1,0 +1,233 @@
+"""The embedded store: one SQLite database, written by one process, thread or hand, read on the loop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import sqlite3
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, Protocol
+
+from greenroom.persistence.errors import StoreUnavailable
+from greenroom.persistence.reader import Reader
+from greenroom.persistence.reader_lists import ListReader
+from greenroom.persistence.schema import instance_of, migrate, raise_epoch
+from greenroom.persistence.statements import MEMORY, connect
+from greenroom.persistence.store import Reason, Refusal
+from greenroom.persistence.writer import Writer
+from greenroom.persistence.writer_client import ProcessWriter
+from greenroom.persistence.writer_thread import InlineWriter, ThreadWriter
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from greenroom.persistence.store import (
+        FirstAnswer,
+        KeyState,
+        LogKind,
+        PairFact,
+        SeqState,
+        Slice,
+        Span,
+        StoredMessage,
+        TokenRow,
+        VersionLog,
+    )
+    from greenroom.transport.wire import conversation_pb2, sdkws_pb2
+
+__all__ = ["SqliteStore", "WriterKind"]
+
+WriterKind = Literal["process", "thread", "inline"]
+"""Where commits run. A process is not slowed by a busy loop; a thread needs no child; inline blocks."""
+
+
+class _Committer(Protocol):
+    async def start(self) -> None: ...
+
+    def commit(self, slices: Sequence[Slice]) -> asyncio.Future[list[Refusal | None]]: ...
+
+    async def stop(self) -> None: ...
+
+
+class SqliteStore:
+    """`Store` on a SQLite file, or in memory (path ":memory:", which is always written inline).
+
+    Who opens it owns the data directory (`DataDirectory`): the store itself holds no lock, and a later
+    opening ends this one's writing (STALE_EPOCH). Used from one event loop.
+    """
+
+    def __init__(
+        self,
+        path: Path | str,
+        *,
+        writer: WriterKind = "process",
+        entropy: Callable[[int], bytes] = os.urandom,
+    ) -> None:
+        """`entropy` gives a new database its id."""
+        self._path = path if path == MEMORY else Path(path)
+        self._kind: WriterKind = "inline" if path == MEMORY else writer
+        self._entropy = entropy
+        self._epoch = 0
+        self._connection: sqlite3.Connection | None = None
+        self._committer: _Committer | None = None
+        self._reader: Reader | None = None
+        self._lists: ListReader | None = None
+
+    @property
+    def epoch(self) -> int:
+        return self._epoch
+
+    @property
+    def writer_pid(self) -> int | None:
+        """Of the writer process, if there is one."""
+        return self._committer.pid if isinstance(self._committer, ProcessWriter) else None
+
+    async def open(self) -> None:
+        if self._connection is not None:
+            raise RuntimeError("the store is open")
+        try:
+            # Recovering a long log or migrating may take seconds.
+            connection, self._epoch, instance = await asyncio.to_thread(self._prepare)
+        except sqlite3.Error as error:
+            raise StoreUnavailable(f"{self._path}: {error}") from error
+        self._connection = connection
+        self._reader = Reader(connection, instance)
+        self._lists = ListReader(connection)
+        shared = connection if self._path == MEMORY else None
+        if isinstance(self._path, Path) and self._kind == "process":
+            self._committer = ProcessWriter(self._path, epoch=self._epoch)
+        else:
+            writer = Writer(self._path, epoch=self._epoch, connection=shared)
+            self._committer = ThreadWriter(writer) if self._kind == "thread" else InlineWriter(writer)
+        try:
+            await self._committer.start()
+        except BaseException as error:
+            await self.close()
+            if isinstance(error, sqlite3.Error):
+                raise StoreUnavailable(f"{self._path}: {error}") from error
+            raise
+
+    async def close(self) -> None:
+        # The reader first: whoever closes last empties the log into the database, and a reader may not.
+        connection, self._connection = self._connection, None
+        self._reader = self._lists = None
+        if connection is not None and self._path != MEMORY:
+            connection.close()
+        committer, self._committer = self._committer, None
+        if committer is not None:
+            await committer.stop()
+        if connection is not None:
+            connection.close()
+
+    async def commit(self, slices: Sequence[Slice]) -> list[Refusal | None]:
+        if self._committer is None:
+            return [Refusal(Reason.FAILED, "the store is closed")] * len(slices)
+        return await self._committer.commit(slices)
+
+    def _prepare(self) -> tuple[sqlite3.Connection, int, bytes]:
+        """Migrate and raise the epoch; gives the connection to read on."""
+        connection = connect(self._path)
+        try:
+            migrate(connection, instance=self._entropy(16))
+            epoch = raise_epoch(connection)
+            instance = instance_of(connection)
+            if self._path == MEMORY:
+                return connection, epoch, instance
+            reader = connect(self._path, read_only=True)
+        except BaseException:
+            connection.close()
+            raise
+        # Its first read keeps the log's files in being when the other one closes.
+        instance_of(reader)
+        connection.close()
+        return reader, epoch, instance
+
+    @contextlib.contextmanager
+    def _reading(self) -> Iterator[tuple[Reader, ListReader]]:
+        if self._reader is None or self._lists is None:
+            raise StoreUnavailable("the store is closed")
+        try:
+            yield self._reader, self._lists
+        except sqlite3.Error as error:
+            raise StoreUnavailable(f"{self._path}: {error}") from error
+
+    async def users(self, user_ids: Sequence[str]) -> list[sdkws_pb2.UserInfo]:
+        with self._reading() as (reader, _):
+            return reader.users(user_ids)
+
+    async def users_page(self, offset: int, limit: int) -> tuple[int, list[sdkws_pb2.UserInfo]]:
+        with self._reading() as (reader, _):
+            return reader.users_page(offset, limit)
+
+    async def tokens(self, user_id: str) -> list[TokenRow]:
+        with self._reading() as (reader, _):
+            return reader.tokens(user_id)
+
+    async def key(self, key: str) -> KeyState | None:
+        with self._reading() as (reader, _):
+            return reader.key(key)
+
+    async def pair_facts(self, first: str, second: str) -> dict[str, PairFact]:
+        with self._reading() as (reader, _):
+            return reader.pair_facts(first, second)
+
+    async def first_answer(
+        self, conversation_id: str, send_id: str, client_msg_id: str
+    ) -> FirstAnswer | None:
+        with self._reading() as (reader, _):
+            return reader.first_answer(conversation_id, send_id, client_msg_id)
+
+    async def messages(
+        self, conversation_id: str, begin: int, end: int, *, newest: int | None = None
+    ) -> list[StoredMessage]:
+        with self._reading() as (reader, _):
+            return reader.messages(conversation_id, begin, end, newest=newest)
+
+    async def messages_at(self, conversation_id: str, seqs: Sequence[int]) -> list[StoredMessage]:
+        with self._reading() as (reader, _):
+            return reader.messages_at(conversation_id, seqs)
+
+    async def last_messages(self, spans: Mapping[str, int]) -> dict[str, StoredMessage]:
+        with self._reading() as (reader, _):
+            return reader.last_messages(spans)
+
+    async def spans(self, user_id: str, conversation_ids: Sequence[str]) -> dict[str, Span]:
+        with self._reading() as (reader, _):
+            return reader.spans(user_id, conversation_ids)
+
+    async def newest_seqs(self, user_id: str) -> dict[str, int]:
+        with self._reading() as (reader, _):
+            return reader.newest_seqs(user_id)
+
+    async def seq_states(self, user_id: str, conversation_ids: Sequence[str] | None) -> dict[str, SeqState]:
+        with self._reading() as (reader, _):
+            return reader.seq_states(user_id, conversation_ids)
+
+    async def read_seq(self, conversation_id: str, user_id: str) -> int:
+        with self._reading() as (reader, _):
+            return reader.read_seq(conversation_id, user_id)
+
+    async def records(
+        self, owner_id: str, conversation_ids: Sequence[str] | None = None
+    ) -> list[conversation_pb2.Conversation]:
+        with self._reading() as (_, lists):
+            return lists.records(owner_id, conversation_ids)
+
+    async def groups(self, group_ids: Sequence[str]) -> list[sdkws_pb2.GroupInfo]:
+        with self._reading() as (_, lists):
+            return lists.groups(group_ids)
+
+    async def members(
+        self, group_id: str, user_ids: Sequence[str] | None = None
+    ) -> list[sdkws_pb2.GroupMemberFullInfo]:
+        with self._reading() as (_, lists):
+            return lists.members(group_id, user_ids)
+
+    async def joined_groups(self, user_id: str) -> list[str]:
+        with self._reading() as (_, lists):
+            return lists.joined_groups(user_id)
+
+    async def changes(self, log: LogKind, owner_id: str, since: int, *, limit: int = 200) -> VersionLog:
+        with self._reading() as (reader, _):
+            return reader.changes(log, owner_id, since, limit=limit)

@@ -1,0 +1,221 @@
+"""The node's side of the writer process: frames out, outcomes back in order, a new process for a dead one."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import socket
+import subprocess
+import sys
+from collections import deque
+from typing import TYPE_CHECKING, Final, cast
+
+from greenroom.persistence.errors import StoreUnavailable
+from greenroom.persistence.frames import HELLO, OUTCOMES, FrameReader, encode_frame
+from greenroom.persistence.store import Reason, Refusal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from greenroom.persistence.store import Slice
+
+__all__ = ["ProcessWriter"]
+
+START_LIMIT_S: Final = 30.0
+"""For a process to say that it is ready; recovering a long log takes seconds."""
+STOP_LIMIT_S: Final = 10.0
+"""For it to finish and end; then it is killed."""
+BACKOFF_S: Final = 0.05
+BACKOFF_MAX_S: Final = 5.0
+"""Wait before a new process, doubled at each start that fails."""
+OUTSTANDING_BYTES_MAX: Final = 64 << 20
+"""Frames not yet answered; past it commits are refused, since the disk does not follow."""
+
+
+class ProcessWriter:
+    """Commits through one child process. When it dies, what was not answered is FAILED (it may be stored or
+    not), and so is every commit until the next process is ready."""
+
+    def __init__(self, path: Path, *, epoch: int) -> None:
+        self._path = path
+        self._epoch = epoch
+        self._link: _Link | None = None
+        self._restarting: asyncio.Task[None] | None = None
+        self._stopping = False
+        self.restarts = 0
+        """Processes that died and were replaced."""
+
+    @property
+    def pid(self) -> int | None:
+        """Of the process at work, if one is."""
+        return None if self._link is None else self._link.process.pid
+
+    async def start(self) -> None:
+        self._link = await self._spawn()
+
+    def commit(self, slices: Sequence[Slice]) -> asyncio.Future[list[Refusal | None]]:
+        link = self._link
+        if link is not None:
+            return link.commit(slices)
+        answer: asyncio.Future[list[Refusal | None]] = asyncio.get_running_loop().create_future()
+        answer.set_result(_failed(slices, "no writer process"))
+        return answer
+
+    async def stop(self) -> None:
+        """Let the process finish what it has, and wait for its end."""
+        self._stopping = True
+        if self._restarting is not None:
+            self._restarting.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._restarting
+        link, self._link = self._link, None
+        if link is not None:
+            await link.end()
+
+    async def _spawn(self) -> _Link:
+        ours, theirs = socket.socketpair()
+        ours.setblocking(False)
+        try:
+            # Starting a process blocks for some milliseconds, so not on the loop.
+            process = await asyncio.to_thread(self._popen, theirs)
+        except OSError as error:
+            ours.close()
+            raise StoreUnavailable(f"no writer process: {error}") from error
+        finally:
+            theirs.close()
+        loop = asyncio.get_running_loop()
+        _, link = await loop.create_unix_connection(lambda: _Link(process, self._lost), sock=ours)
+        try:
+            async with asyncio.timeout(START_LIMIT_S):
+                trouble = await asyncio.shield(link.hello)
+        except TimeoutError:
+            trouble = "it does not start"
+        except asyncio.CancelledError:
+            await link.end(kill=True)
+            raise
+        if trouble:
+            await link.end(kill=True)
+            raise StoreUnavailable(f"writer process: {trouble}")
+        return link
+
+    def _popen(self, stream: socket.socket) -> subprocess.Popen[bytes]:
+        # -P and the path: the child finds the same packages as we do, and none in the working directory.
+        command = [sys.executable, "-P", "-m", "greenroom.persistence.writer_process"]
+        return subprocess.Popen(
+            [*command, str(self._path), str(self._epoch)],
+            stdin=stream.fileno(),
+            stdout=subprocess.DEVNULL,
+            env=os.environ | {"PYTHONPATH": os.pathsep.join(entry for entry in sys.path if entry)},
+        )
+
+    def _lost(self, link: _Link) -> None:
+        if self._link is link and not self._stopping:
+            self._link = None
+            self._restarting = asyncio.get_running_loop().create_task(self._restart(link))
+
+    async def _restart(self, dead: _Link) -> None:
+        await dead.end(kill=True)
+        backoff = BACKOFF_S
+        while True:
+            await asyncio.sleep(backoff)
+            try:
+                self._link = await self._spawn()
+            except StoreUnavailable:
+                backoff = min(2 * backoff, BACKOFF_MAX_S)
+            else:
+                self.restarts += 1
+                return
+
+
+class _Link(asyncio.Protocol):
+    """The connection to one process."""
+
+    def __init__(self, process: subprocess.Popen[bytes], lost: Callable[[_Link], None]) -> None:
+        loop = asyncio.get_running_loop()
+        self.process = process
+        self.hello: asyncio.Future[str] = loop.create_future()
+        """Empty when it is ready, else why it is not."""
+        self._lost = lost
+        self._closed: asyncio.Future[None] = loop.create_future()
+        self._frames = FrameReader()
+        self._waiting: deque[tuple[asyncio.Future[list[Refusal | None]], Sequence[Slice], int]] = deque()
+        self._bytes = 0
+        self._transport: asyncio.Transport
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        # uvloop's transports are none of asyncio's classes, though they do what these do.
+        self._transport = cast("asyncio.Transport", transport)
+
+    def commit(self, slices: Sequence[Slice]) -> asyncio.Future[list[Refusal | None]]:
+        answer: asyncio.Future[list[Refusal | None]] = asyncio.get_running_loop().create_future()
+        if self._transport.is_closing():
+            answer.set_result(_failed(slices, "the writer process is gone"))
+            return answer
+        try:
+            frame = encode_frame(slices)
+        except (ValueError, TypeError, OverflowError, NotImplementedError) as error:
+            answer.set_result(_failed(slices, f"not encodable: {error}"))
+            return answer
+        size = len(frame)
+        if self._waiting and self._bytes + size > OUTSTANDING_BYTES_MAX:
+            answer.set_result(_failed(slices, "the writer process is behind"))
+            return answer
+        self._bytes += size
+        self._waiting.append((answer, slices, size))
+        self._transport.write(frame)
+        return answer
+
+    def data_received(self, data: bytes) -> None:
+        try:
+            for frame in self._frames.feed(data):
+                self._take(frame)
+        except ValueError:
+            self._transport.abort()
+
+    def _take(self, frame: bytes) -> None:
+        if not self.hello.done():
+            self.hello.set_result(HELLO.decode(frame))
+            return
+        outcomes = OUTCOMES.decode(frame)
+        answer, slices, size = self._waiting.popleft()
+        self._bytes -= size
+        if len(outcomes) != len(slices):
+            outcomes = outcomes * len(slices)
+        if not answer.done():
+            answer.set_result(outcomes)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        if not self.hello.done():
+            self.hello.set_result("it ended before it was ready")
+        while self._waiting:
+            answer, slices, _ = self._waiting.popleft()
+            if not answer.done():
+                answer.set_result(_failed(slices, "the writer process is gone"))
+        self._closed.set_result(None)
+        self._lost(self)
+
+    async def end(self, *, kill: bool = False) -> None:
+        """Wait for the process to finish and end; or kill it."""
+        if kill:
+            self.process.kill()
+        elif not self._transport.is_closing():
+            self._transport.write_eof()
+        try:
+            async with asyncio.timeout(STOP_LIMIT_S):
+                await asyncio.shield(self._closed)
+        except TimeoutError:
+            self.process.kill()
+            self._transport.abort()
+            await self._closed
+        # Its last act is a checkpoint, after it has closed our connection.
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            await asyncio.to_thread(self.process.wait, STOP_LIMIT_S)
+        if self.process.poll() is None:
+            self.process.kill()
+            await asyncio.to_thread(self.process.wait)
+
+
+def _failed(slices: Sequence[Slice], detail: str) -> list[Refusal | None]:
+    return [Refusal(Reason.FAILED, detail)] * len(slices)

@@ -1,0 +1,89 @@
+"""The writer as a process of its own: a busy loop in the node cannot keep it from the disk, nor it the loop.
+
+Run by `ProcessWriter` as `python -m greenroom.persistence.writer_process <database> <epoch>`, with a socket
+as standard input. It ends when that socket does, after the batches at hand.
+"""
+
+from __future__ import annotations
+
+import select
+import signal
+import socket
+import sqlite3
+import sys
+from typing import Final
+
+from greenroom.persistence.frames import BATCH, FrameReader, encode_frame
+from greenroom.persistence.store import Reason, Refusal
+from greenroom.persistence.writer import Writer
+
+__all__ = ["main", "serve"]
+
+READ_BYTES: Final = 1 << 20
+"""One read. Batches that came in it together are one transaction."""
+REST_S: Final = 0.05
+"""Silence after which the log may be moved into the database."""
+
+
+def serve(stream: socket.socket, writer: Writer) -> None:
+    """Commit batches until the stream ends. The writer is open."""
+    frames = FrameReader()
+    chunk = bytearray(READ_BYTES)
+    view = memoryview(chunk)
+    rested = False
+    while True:
+        if not rested and not select.select([stream], [], [], REST_S)[0]:
+            writer.rest()
+            rested = True
+            continue
+        count = stream.recv_into(chunk)
+        if not count:
+            return
+        rested = False
+        answers = _commit(writer, list(frames.feed(view[:count])))
+        if answers:
+            stream.sendall(answers)
+
+
+def _commit(writer: Writer, batches: list[bytes]) -> bytes:
+    """Answers to batches that came together."""
+    try:
+        decoded = [BATCH.decode(batch) for batch in batches]
+    except (ValueError, RecursionError) as error:
+        if len(batches) > 1:
+            return b"".join(_commit(writer, [batch]) for batch in batches)
+        # Without its slices only the node knows how many outcomes it waits for: one stands for all.
+        return bytes(encode_frame([Refusal(Reason.FAILED, f"undecodable: {error}")]))
+    outcomes = writer.commit([one for slices in decoded for one in slices])
+    answers = b""
+    start = 0
+    for slices in decoded:
+        answers += encode_frame(outcomes[start : start + len(slices)])
+        start += len(slices)
+    return answers
+
+
+def main(arguments: list[str]) -> int:
+    # A terminal's ^C and a service manager's stop go to the whole group: the node finishes first, then we.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    path, epoch = arguments
+    stream = socket.socket(fileno=0)
+    writer = Writer(path, epoch=int(epoch))
+    try:
+        writer.open()
+    except sqlite3.Error as error:
+        stream.sendall(encode_frame(f"{type(error).__name__}: {error}"))
+        return 1
+    try:
+        stream.sendall(encode_frame(""))
+        serve(stream, writer)
+    except (BrokenPipeError, ConnectionResetError):
+        pass  # The node is gone; what was committed is committed.
+    finally:
+        writer.close()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

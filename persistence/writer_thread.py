@@ -1,0 +1,111 @@
+"""The writer in a thread (for hosts that want no child process), or right where it is called."""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import threading
+from typing import TYPE_CHECKING, Final
+
+from greenroom.persistence.store import Reason, Refusal
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from greenroom.persistence.store import Slice
+    from greenroom.persistence.writer import Writer
+
+__all__ = ["InlineWriter", "ThreadWriter"]
+
+REST_S: Final = 0.05
+"""Silence after which the log may be moved into the database."""
+OUTSTANDING_MAX: Final = 10_000
+"""Slices not yet answered; past it commits are refused, since the disk does not follow."""
+
+_Answer = asyncio.Future[list[Refusal | None]]
+_Batch = tuple[_Answer, "Sequence[Slice]"]
+
+
+class ThreadWriter:
+    """Commits in a thread. Batches that wait together are one transaction."""
+
+    def __init__(self, writer: Writer) -> None:
+        self._writer = writer
+        self._queue: queue.SimpleQueue[_Batch | None] = queue.SimpleQueue()
+        self._loop: asyncio.AbstractEventLoop
+        self._thread: threading.Thread | None = None
+        self._outstanding = 0
+
+    async def start(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        await asyncio.to_thread(self._writer.open)
+        self._thread = threading.Thread(target=self._run, name="greenroom-writer", daemon=True)
+        self._thread.start()
+
+    def commit(self, slices: Sequence[Slice]) -> _Answer:
+        answer: _Answer = self._loop.create_future()
+        if self._thread is None or self._outstanding + len(slices) > max(OUTSTANDING_MAX, len(slices)):
+            answer.set_result([Refusal(Reason.FAILED, "the writer is behind or stopped")] * len(slices))
+            return answer
+        self._outstanding += len(slices)
+        self._queue.put((answer, slices))
+        return answer
+
+    async def stop(self) -> None:
+        thread, self._thread = self._thread, None
+        if thread is not None:
+            self._queue.put(None)
+            await asyncio.to_thread(thread.join)
+            # The answers that the thread sent last are on the loop by now.
+            await asyncio.sleep(0)
+
+    def _run(self) -> None:
+        rested = False
+        ended = False
+        while not ended:
+            try:
+                first = self._queue.get(timeout=None if rested else REST_S)
+            except queue.Empty:
+                self._writer.rest()
+                rested = True
+                continue
+            rested = False
+            batches: list[_Batch] = []
+            while first is not None:
+                batches.append(first)
+                try:
+                    first = self._queue.get_nowait()
+                except queue.Empty:
+                    break
+            else:
+                ended = True
+            outcomes = self._writer.commit([one for _, slices in batches for one in slices])
+            self._loop.call_soon_threadsafe(self._answer, batches, outcomes)
+        self._writer.close()
+
+    def _answer(self, batches: list[_Batch], outcomes: list[Refusal | None]) -> None:
+        start = 0
+        for answer, slices in batches:
+            end = start + len(slices)
+            if not answer.done():
+                answer.set_result(outcomes[start:end])
+            start = end
+        self._outstanding -= start
+
+
+class InlineWriter:
+    """Commits at once, on the loop: for stores in memory and for tools."""
+
+    def __init__(self, writer: Writer) -> None:
+        self._writer = writer
+
+    async def start(self) -> None:
+        self._writer.open()
+
+    def commit(self, slices: Sequence[Slice]) -> _Answer:
+        answer: _Answer = asyncio.get_running_loop().create_future()
+        answer.set_result(self._writer.commit(slices))
+        return answer
+
+    async def stop(self) -> None:
+        self._writer.close()

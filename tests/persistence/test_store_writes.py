@@ -1,0 +1,312 @@
+"""Conformance: slices, refusals, epochs and messages, over every backend."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from greenroom.persistence.store import (
+    AddRecords,
+    AddUsers,
+    ClaimKey,
+    FirstAnswer,
+    MarkMessagesRead,
+    RaiseReadSeq,
+    Reason,
+    RecordOwner,
+    SetGroup,
+    SetRecord,
+    SetUser,
+    Slice,
+    StoredMessage,
+)
+from greenroom.tests.persistence.store_writes import commit, group, message, pair, record, user, users
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from greenroom.persistence.store import Store
+
+A_B = "si_a_b"
+
+
+async def test_commit_of_nothing(store: Store) -> None:
+    assert await store.commit([]) == []
+    assert await store.commit([Slice("user/a", store.epoch, [])]) == [None]
+
+
+async def test_slice_is_all_or_nothing(store: Store) -> None:
+    refused = await commit(store, "conversation/a_b", pair(), message(A_B, 1), message(A_B, 3))
+    assert refused is not None
+    assert (refused.reason, refused.index) == (Reason.FAILED, 2)
+    assert await store.key("a_b") is None
+    assert await store.messages(A_B, 1, 9) == []
+    assert await commit(store, "conversation/a_b", pair(), message(A_B, 1)) is None
+
+
+async def test_refused_slice_amid_fifty(store: Store) -> None:
+    assert await commit(store, "conversation/a_b", message(A_B, 1, client="again")) is None
+    slices = [Slice(f"conversation/a_u{i}", store.epoch, [message(f"si_a_u{i}", 1)]) for i in range(50)]
+    slices[20] = Slice("conversation/a_b", store.epoch, [message(A_B, 2, client="again")])
+    slices[30] = Slice("conversation/a_u29", store.epoch, [message("si_a_u29", 2)])
+    outcomes = await store.commit(slices)
+    assert [i for i, outcome in enumerate(outcomes) if outcome is not None] == [20]
+    assert outcomes[20] is not None
+    assert outcomes[20].reason == Reason.REPEATED
+    for i in set(range(50)) - {20, 30}:
+        assert [m.seq for m in await store.messages(f"si_a_u{i}", 1, 9)] == ([1, 2] if i == 29 else [1])
+    assert [m.seq for m in await store.messages(A_B, 1, 9)] == [1]
+    assert await commit(store, "conversation/a_b", message(A_B, 2)) is None
+
+
+async def test_commits_in_the_order_of_their_calls(store: Store) -> None:
+    waiting = [
+        store.commit([Slice("conversation/a_b", store.epoch, [message(A_B, seq)])]) for seq in range(1, 40)
+    ]
+    for one in waiting:
+        assert await one == [None]
+    assert [m.seq for m in await store.messages(A_B, 1, 99)] == list(range(1, 40))
+
+
+async def test_seq_that_does_not_follow(store: Store) -> None:
+    for seq in (0, 2, -1):
+        refused = await commit(store, "conversation/a_b", message(A_B, seq))
+        assert refused is not None
+        assert refused.reason == Reason.FAILED
+    assert await commit(store, "conversation/a_b", message(A_B, 1)) is None
+    refused = await commit(store, "conversation/a_b", message(A_B, 1, client="other"))
+    assert refused is not None
+    assert refused.reason == Reason.FAILED
+
+
+@pytest.mark.parametrize("client", ["c1", "0" * 32, "A" * 32, "é" * 40])
+async def test_repeat(store: Store, client: str) -> None:
+    first = message(A_B, 1, client=client)
+    assert await commit(store, "conversation/a_b", first) is None
+    refused = await commit(store, "conversation/a_b", message(A_B, 2), message(A_B, 3, client=client))
+    answer = FirstAnswer(1, first.server_msg_id, first.send_time)
+    assert refused is not None
+    assert (refused.reason, refused.index, refused.first) == (Reason.REPEATED, 1, answer)
+    assert await store.first_answer(A_B, "a", client) == answer
+    assert await store.first_answer(A_B, "b", client) is None
+    assert await store.first_answer("si_a_c", "a", client) is None
+    # Another sender's, or in another conversation, is no repeat.
+    assert await commit(store, "conversation/a_b", message(A_B, 2, "b", client)) is None
+    assert await commit(store, "conversation/a_c", message("si_a_c", 1, "a", client)) is None
+
+
+async def test_repeat_within_one_slice_and_within_one_batch(store: Store) -> None:
+    again = message(A_B, 1, client="c"), message(A_B, 2, client="c")
+    refused = await commit(store, "conversation/a_b", *again)
+    assert refused is not None
+    assert (refused.reason, refused.index) == (Reason.REPEATED, 1)
+    first, second = await store.commit([Slice("conversation/a_b", store.epoch, [one]) for one in again])
+    assert first is None
+    assert second is not None
+    assert second.first == FirstAnswer(1, again[0].server_msg_id, again[0].send_time)
+
+
+async def test_ids_that_look_alike_are_no_repeats(store: Store) -> None:
+    ids = ["ab" * 16, "AB" * 16, "ab" * 16 + " ", "ab " * 10 + "ab", " " * 32, "0"]
+    writes = [message(A_B, seq, client=client) for seq, client in enumerate(ids, 1)]
+    assert await commit(store, "conversation/a_b", *writes) is None
+
+
+async def test_empty_client_ids_are_no_repeats(store: Store) -> None:
+    assert await commit(store, "group/g", *[message("sg_g", seq, client="") for seq in (1, 2, 3)]) is None
+    assert await store.first_answer("sg_g", "a", "") is None
+
+
+async def test_server_ids_come_back_as_they_were(store: Store) -> None:
+    for seq, server in enumerate(["ab" * 16, "AB" * 16, "", "x", "7" * 32], 1):
+        one = message(A_B, seq, client=f"c{seq}")
+        one = type(one)(A_B, seq, "a", f"c{seq}", server, one.send_time, one.content_type, one.body)
+        assert await commit(store, "conversation/a_b", one) is None
+        answer = await store.first_answer(A_B, "a", f"c{seq}")
+        assert answer is not None
+        assert answer.server_msg_id == server
+
+
+async def test_key_taken(store: Store) -> None:
+    assert await commit(store, "conversation/a_b_c", pair("a", "b_c")) is None
+    assert await commit(store, "conversation/a_b_c", pair("a", "b_c")) is None
+    for claim in (pair("a_b", "c"), ClaimKey("group", ())):
+        refused = await commit(store, "group/a_b_c", claim)
+        assert refused is not None
+        assert refused.reason == Reason.KEY_TAKEN
+    assert await commit(store, "group/g", ClaimKey("group", ())) is None
+    state = await store.key("a_b_c")
+    assert state is not None
+    assert (state.kind, state.members, state.conversations) == ("pair", ("a", "b_c"), {})
+    state = await store.key("g")
+    assert state is not None
+    assert (state.kind, state.members) == ("group", ())
+
+
+async def test_key_with_conversations(store: Store) -> None:
+    writes = message(A_B, 1, time=50), message("n_a_b", 1, "b", time=60), message("n_a_b", 2, "b", time=70)
+    assert await commit(store, "conversation/a_b", pair(), *writes) is None
+    state = await store.key("a_b")
+    assert state is not None
+    assert {k: tuple(v) for k, v in state.conversations.items()} == {A_B: (1, 0, 50), "n_a_b": (2, 0, 70)}
+
+
+async def test_stale_epoch_of_a_slice(store: Store) -> None:
+    stale, fresh = await store.commit(
+        [
+            Slice("conversation/a_b", store.epoch - 1, [message(A_B, 1)]),
+            Slice("conversation/a_b", store.epoch, [message(A_B, 1)]),
+        ]
+    )
+    assert stale is not None
+    assert stale.reason == Reason.STALE_EPOCH
+    assert fresh is None
+
+
+async def test_stale_epoch_after_a_second_opening(opening: Callable[[], Store]) -> None:
+    first, second = opening(), opening()
+    await first.open()
+    assert await commit(first, "conversation/a_b", message(A_B, 1)) is None
+    await second.open()
+    assert second.epoch > first.epoch
+    refused = await commit(first, "conversation/a_b", message(A_B, 2))
+    assert refused is not None
+    assert refused.reason == Reason.STALE_EPOCH
+    assert await commit(second, "conversation/a_b", message(A_B, 2)) is None
+    assert [m.seq for m in await first.messages(A_B, 1, 9)] == [1, 2]
+    await first.close()
+    await second.close()
+
+
+async def test_what_was_committed_outlives_the_opening(opening: Callable[[], Store]) -> None:
+    first = opening()
+    await first.open()
+    assert await commit(first, "conversation/a_b", pair(), message(A_B, 1), record(A_B, ("a", "b"))) is None
+    before = await first.changes("conversations", "a", 0)
+    await first.close()
+    second = opening()
+    await second.open()
+    assert await second.messages(A_B, 1, 9) == [StoredMessage(1, b"body 1", False)]
+    assert await second.changes("conversations", "a", 0) == before
+    assert await commit(second, "conversation/a_b", message(A_B, 2)) is None
+    await second.close()
+
+
+async def test_close_finishes_the_commits_under_way(opening: Callable[[], Store]) -> None:
+    import asyncio
+
+    store = opening()
+    await store.open()
+    commits = [
+        asyncio.ensure_future(store.commit([Slice("conversation/a_b", store.epoch, [message(A_B, seq)])]))
+        for seq in range(1, 20)
+    ]
+    await asyncio.sleep(0)
+    await store.close()
+    assert await asyncio.gather(*commits) == [[None]] * 19
+
+
+async def test_commit_to_a_closed_store(opening: Callable[[], Store]) -> None:
+    refused = await commit(opening(), "user/a", users("a"))
+    assert refused is not None
+    assert refused.reason == Reason.FAILED
+
+
+async def test_column_that_is_not_there(store: Store) -> None:
+    await commit(store, "user/a", users("a"), group(), record(A_B, ("a", "b")))
+    for write in (
+        SetUser("a", {"user_id": "b"}),
+        SetGroup("g", {"member_count": 1}),
+        SetRecord("a", A_B, {"nickname = '' --": 1}),
+    ):
+        refused = await commit(store, "user/a", write)
+        assert refused is not None
+        assert refused.reason == Reason.FAILED
+
+
+async def test_number_out_of_bounds_fails_its_slice_alone(store: Store) -> None:
+    bad = Slice("conversation/a_c", store.epoch, [message("si_a_c", 1, time=1 << 63)])
+    good = Slice("conversation/a_b", store.epoch, [message(A_B, 1)])
+    refused, fine = await store.commit([bad, good])
+    assert refused is not None
+    assert refused.reason == Reason.FAILED
+    assert fine is None
+
+
+async def test_messages_by_range_and_by_seq(store: Store) -> None:
+    assert await commit(store, "conversation/a_b", *[message(A_B, seq) for seq in range(1, 11)]) is None
+    assert [m.seq for m in await store.messages(A_B, 3, 5)] == [3, 4, 5]
+    assert [m.seq for m in await store.messages(A_B, 0, 99, newest=3)] == [8, 9, 10]
+    assert await store.messages(A_B, 0, 99, newest=0) == []
+    assert await store.messages(A_B, 5, 3) == []
+    assert await store.messages("si_x_y", 1, 9) == []
+    assert [m.seq for m in await store.messages_at(A_B, [7, 99, 2, -1])] == [7, 2]
+    assert (await store.messages_at(A_B, [4]))[0].body == b"body 4"
+    last = await store.last_messages({A_B: 6, "si_x_y": 3})
+    assert {k: v.seq for k, v in last.items()} == {A_B: 6}
+    assert (await store.last_messages({A_B: 99}))[A_B].seq == 10
+    assert await store.last_messages({A_B: 0}) == {}
+
+
+async def test_mark_messages_read(store: Store) -> None:
+    sent = [message(A_B, seq, "a" if seq % 2 else "b") for seq in range(1, 11)]
+    # In one slice with the messages: writes are applied in order.
+    mark = MarkMessagesRead(A_B, "b", 1, 4, [9, 10, 99])
+    assert await commit(store, "conversation/a_b", *sent, mark, message(A_B, 11)) is None
+    assert [m.seq for m in await store.messages(A_B, 1, 99) if m.is_read] == [1, 3, 9]
+    assert await commit(store, "conversation/a_b", MarkMessagesRead(A_B, "a", 1, 0, [2])) is None
+    assert [m.seq for m in await store.messages(A_B, 1, 99) if m.is_read] == [1, 2, 3, 9]
+
+
+async def test_read_seq_only_rises(store: Store) -> None:
+    assert await store.read_seq(A_B, "b") == 0
+    await commit(store, "conversation/a_b", *[message(A_B, seq) for seq in range(1, 6)])
+    raises = [Slice("conversation/a_b", store.epoch, [RaiseReadSeq(A_B, "b", seq)]) for seq in (2, 4, 3)]
+    assert await store.commit(raises) == [None] * 3
+    assert await store.read_seq(A_B, "b") == 4
+    await commit(store, "conversation/a_b", RaiseReadSeq(A_B, "b", 1))
+    assert await store.read_seq(A_B, "b") == 4
+
+
+@pytest.mark.parametrize("unread", [3, 200])
+async def test_own_messages_raise_the_read_seq(store: Store, unread: int) -> None:
+    own = [message(A_B, 1, "b"), message(A_B, 2, "b", client="")]
+    others = [message(A_B, seq) for seq in range(3, 3 + unread)]
+    await commit(store, "conversation/a_b", *own, *others, record(A_B, ("a", "b"), ("b", "a")))
+    assert await store.read_seq(A_B, "b") == 2
+    assert await store.read_seq(A_B, "a") == 2 + unread
+    assert (await store.seq_states("b", None))[A_B].read_seq == 2
+    await commit(store, "conversation/a_b", RaiseReadSeq(A_B, "b", 3))
+    assert await store.read_seq(A_B, "b") == 3
+
+
+async def test_register_users(store: Store) -> None:
+    # Named before he registers.
+    await commit(store, "conversation/a_b", message(A_B, 1, "late"))
+    assert await store.users(["late"]) == []
+    assert await commit(store, "user/x", users(*[f"u{i}" for i in range(300)]), users("late")) is None
+    for rows in ([user("new"), user("u7")], [user("new"), user("new")]):
+        refused = await commit(store, "user/x", AddUsers(rows))
+        assert refused is not None
+        assert (refused.reason, refused.index) == (Reason.USER_EXISTS, 0)
+    assert [u.userID for u in await store.users(["u9", "no", "late", "u1"])] == ["u9", "late", "u1"]
+    total, page = await store.users_page(298, 10)
+    assert (total, [u.userID for u in page]) == (301, ["u298", "u299", "late"])
+    assert await store.users_page(400, 10) == (301, [])
+
+
+async def test_set_user(store: Store) -> None:
+    await commit(store, "user/a", users("a"))
+    assert await commit(store, "user/a", SetUser("a", {"nickname": "Ann", "global_recv_msg_opt": 2})) is None
+    assert await commit(store, "user/x", SetUser("x", {"nickname": "Xen"}), SetUser("a", {})) is None
+    (info,) = await store.users(["a", "x"])
+    assert (info.nickname, info.globalRecvMsgOpt, info.createTime) == ("Ann", 2, 1_000)
+    assert (info.faceURL, info.appMangerLevel) == ("http://a", 1)
+
+
+async def test_records_of_ten_thousand_members(store: Store) -> None:
+    owners = [RecordOwner(f"u{i}", "") for i in range(10_000)]
+    assert await commit(store, "group/g", AddRecords("sg_g", 3, "g", owners)) is None
+    assert len(await store.records("u9999")) == 1
+    assert (await store.changes("conversations", "u5000", 1)).changed == [("sg_g", 1, 2)]

@@ -1,0 +1,143 @@
+"""The commands and their options; what they do is in the files beside. `main` returns an exit code."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Awaitable, Callable, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated, Protocol, TypeVar
+
+from cyclopts import App, CycloptsError, Parameter
+
+from greenroom.persistence.errors import StoreError
+from greenroom.persistence.secret import WeakSecret
+from greenroom.persistence.settings import Settings, SettingsError
+from greenroom.transport.cli.options import CommandFailed, NodeOptions, api_url, ws_url
+from greenroom.transport.client.errors import ClientError
+
+__all__ = ["Listening", "RunNode", "main"]
+
+FAILED, MISUSED, INTERRUPTED = 1, 2, 130
+_Answer = TypeVar("_Answer")
+_DEFAULTS = NodeOptions()
+
+
+class Listening(Protocol):
+    """A node that has started."""
+
+    ws_port: int
+    api_port: int
+
+
+class RunNode(Protocol):
+    def __call__(self, settings: Settings, *, on_start: Callable[[Listening], None]) -> int:
+        """Run a node until it is told to end; returns the exit code. Given by `__main__`: it knows the supervisor."""
+
+
+def main(arguments: Sequence[str], *, run_node: RunNode) -> int:
+    """Run one command line. Exit codes: 0 done, 1 failed, 2 misused; then one line on stderr says why."""
+    try:
+        code = _app(run_node)(arguments, exit_on_error=False, print_error=False, result_action="return_value")
+    except (CycloptsError, SettingsError) as problem:
+        return _complain(problem, MISUSED)
+    except (CommandFailed, ClientError, StoreError, WeakSecret) as problem:
+        return _complain(problem, FAILED)
+    except OSError as problem:
+        return _complain(f"{problem.filename or ''} {problem.strerror or problem}".strip(), FAILED)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    return code if isinstance(code, int) else 0
+
+
+def _complain(problem: object, code: int) -> int:
+    print(f"greenroom: {' '.join(str(problem).split())}", file=sys.stderr)
+    return code
+
+
+def _app(run_node: RunNode) -> App:
+    app = App(
+        name="greenroom",
+        help="A chat server that speaks OpenIM v3.8's protocol.",
+        version=version("greenroom"),
+        help_format="plaintext",
+    )
+
+    @app.command
+    def serve(*, node: NodeOptions = _DEFAULTS) -> int:
+        """Run a node until SIGTERM or Ctrl-C."""
+        from greenroom.transport.logs import configure
+
+        settings = node.settings()
+        configure(level=settings.node.log_level, style=settings.node.log_format)
+        return run_node(settings, on_start=lambda started: _greet(settings, node, started))
+
+    @app.command
+    def token(
+        *,
+        user: Annotated[str, Parameter(help="The user's id.")],
+        platform: Annotated[int, Parameter(help="1 iOS, 2 Android, 3 Windows, 4 macOS, 5 web, 7 Linux, ...")] = 5,
+        register: Annotated[bool, Parameter(negative="", help="Register the user if missing.")] = False,
+        node: NodeOptions = _DEFAULTS,
+    ) -> int:
+        """Print a new token for a user. It may end the user's older ones on that platform."""
+        from greenroom.transport.cli.token import make_token
+
+        print(_wait(make_token(node.settings(), user, platform_id=platform, register=register)))
+        return 0
+
+    @app.command
+    def chat(
+        *,
+        as_: Annotated[str, Parameter(name="--as", help="Who you are.")],
+        to: Annotated[str, Parameter(help="The user you talk to.")] = "",
+        group: Annotated[str, Parameter(help="The group you talk in, instead.")] = "",
+        follow: Annotated[bool, Parameter(negative="", help="Stay after the end of a piped input.")] = False,
+        node: NodeOptions = _DEFAULTS,
+    ) -> int:
+        """Chat in the terminal: a line you type is a message you send. Registers both users if missing."""
+        from greenroom.transport.cli.chat import Chat
+
+        if bool(to) == bool(group):
+            raise SettingsError("chat: give --to USER or --group ID")
+        return _wait(Chat(node.settings(), user_id=as_, peer_id=to, group_id=group, follow=follow).run())
+
+    @app.command
+    def check(*, data_dir: Annotated[Path | None, Parameter(help="The node's folder.")] = None) -> int:
+        """Look through a node's data for what must not be: gaps, repeats, strays. Exit code 1 if there is any."""
+        from greenroom.persistence.check import check as findings_in
+
+        folder = data_dir or Path(_DEFAULTS.settings().node.data_dir)
+        if not folder.is_dir():
+            raise CommandFailed(f"{folder} is not a folder")
+        findings = list(findings_in(folder))
+        for finding in findings:
+            print(finding)
+        print(f"{folder}: {len(findings) or 'no'} finding{'' if len(findings) == 1 else 's'}", file=sys.stderr)
+        return FAILED if findings else 0
+
+    return app
+
+
+def _wait(work: Awaitable[_Answer]) -> _Answer:
+    async def waiting() -> _Answer:
+        return await work
+
+    return asyncio.run(waiting())
+
+
+def _greet(settings: Settings, node: NodeOptions, started: Listening) -> None:
+    typed = node.as_typed()
+    print(
+        f"greenroom listens: {_with_port(ws_url(settings), started.ws_port)} (WebSocket), "
+        f"{_with_port(api_url(settings), started.api_port)} (HTTP API)\n"
+        "Chat from two more terminals:\n"
+        f"  greenroom chat --as alice --to bob{typed}\n"
+        f"  greenroom chat --as bob --to alice{typed}",
+        flush=True,
+    )
+
+
+def _with_port(url: str, port: int) -> str:
+    return f"{url.rpartition(':')[0]}:{port}"

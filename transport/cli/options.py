@@ -1,0 +1,82 @@
+"""Options that the commands share: which node is meant, and how its secret is found."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+
+from greenroom.persistence.secret import find_secret
+from greenroom.persistence.settings import Settings, load
+
+__all__ = ["CommandFailed", "NodeOptions", "api_url", "secret_for", "ws_url"]
+
+_EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}
+
+
+class CommandFailed(Exception):
+    """One line for the user; exit code 1."""
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class NodeOptions:
+    """Which node is meant."""
+
+    config: Annotated[Path | None, Parameter(help="A settings file over the packaged one.")] = None
+    data_dir: Annotated[Path | None, Parameter(help="The node's folder: database, secret.")] = None
+    host: Annotated[str | None, Parameter(help="The address that it listens on.")] = None
+    ws_port: Annotated[int | None, Parameter(help="Port of the WebSocket gateway.")] = None
+    api_port: Annotated[int | None, Parameter(help="Port of the HTTP API.")] = None
+
+    def settings(self) -> Settings:
+        """The settings in force with these options. Raises SettingsError."""
+        node: dict[str, Any] = {
+            "data_dir": None if self.data_dir is None else str(self.data_dir),
+            "host": self.host,
+            "ws_port": self.ws_port,
+            "api_port": self.api_port,
+        }
+        return load(self.config, overrides={"node": node})
+
+    def as_typed(self) -> str:
+        """The options as they would be typed, to show another command for the same node."""
+        given = {
+            "--config": self.config,
+            "--data-dir": self.data_dir,
+            "--host": self.host,
+            "--ws-port": self.ws_port,
+            "--api-port": self.api_port,
+        }
+        return "".join(f" {name} {value}" for name, value in given.items() if value is not None)
+
+
+def ws_url(settings: Settings) -> str:
+    """Where a client beside the node finds its gateway."""
+    return f"ws://{_reachable(settings.node.host)}:{settings.node.ws_port}"
+
+
+def api_url(settings: Settings) -> str:
+    """Where a client beside the node finds its HTTP API."""
+    return f"http://{_reachable(settings.node.host)}:{settings.node.api_port}"
+
+
+def secret_for(settings: Settings) -> str:
+    """The node's secret. Raises CommandFailed if there is none yet."""
+    try:
+        secret = find_secret(settings)
+    except OSError as problem:
+        raise CommandFailed(f"the secret cannot be read: {problem.filename}: {problem.strerror}") from None
+    if not secret:
+        raise CommandFailed(
+            f"there is no secret in {settings.node.data_dir}: start the node first (greenroom serve), "
+            "say where its folder is (--data-dir), or set GREENROOM_SECRET"
+        )
+    return secret
+
+
+def _reachable(host: str) -> str:
+    host = _EVERYWHERE.get(host, host)
+    return f"[{host}]" if ":" in host else host

@@ -1,0 +1,24 @@
+"""Tokens from the command line, made with the node's own secret over its HTTP API."""
+
+from __future__ import annotations
+
+from greenroom.persistence.settings import Settings
+from greenroom.transport.cli.options import api_url, secret_for
+from greenroom.transport.client.api import Api
+
+__all__ = ["admin_token", "make_token"]
+
+
+async def admin_token(api: Api, settings: Settings) -> str:
+    """A token of the node's first admin."""
+    admin = settings.auth.admin_user_ids[0] if settings.auth.admin_user_ids else "imAdmin"
+    return await api.admin_token(secret_for(settings), user_id=admin)
+
+
+async def make_token(settings: Settings, user_id: str, *, platform_id: int, register: bool) -> str:
+    """A new token for a user, who is registered if missing and asked for."""
+    async with Api(api_url(settings)) as api:
+        admin = await admin_token(api, settings)
+        if register:
+            await api.register(user_id, admin_token=admin, missing_only=True)
+        return await api.user_token(user_id, platform_id=platform_id, admin_token=admin)

@@ -1,0 +1,541 @@
+"""A client of an OpenIM server, for embedders, tests and load: send, receive in order, survive reconnects.
+
+The protocol's rules are in `timeline`, the socket in `link`; here is the life of one user's device.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import random
+import secrets
+import time
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING, Literal, Self, TypeVar
+
+from google.protobuf.message import DecodeError, Message
+
+from greenroom.transport.client.errors import (
+    ClientClosed,
+    ClientError,
+    ConnectionLost,
+    Garbled,
+    KickedOffline,
+    Refused,
+    SendTimedOut,
+    TokenRejected,
+)
+from greenroom.transport.client.inbox import Inbox
+from greenroom.transport.client.link import Door, Link
+from greenroom.transport.client.message import TEXT, Received, Sent
+from greenroom.transport.client.ticker import Ticker
+from greenroom.transport.client.timeline import Span, Timelines
+from greenroom.transport.envelope import Response
+from greenroom.transport.wire import msg_pb2, sdkws_pb2
+
+if TYPE_CHECKING:
+    from greenroom.transport.client.api import Api
+
+__all__ = ["Client"]
+
+_LOG = logging.getLogger("greenroom.client")
+_LOG.addHandler(logging.NullHandler())
+_RANDOM = random.SystemRandom()
+_Answer = TypeVar("_Answer", bound=Message)
+
+NEWEST_SEQ, PULL_BY_RANGE, SEND_MESSAGE, READ_SEQS = 1001, 1002, 1003, 1006
+PUSH_MESSAGE, KICK_ONLINE = 2001, 2002
+NOTIFICATION_PREFIX = "n_"
+STATUS_SENDING, STATUS_DELETED = 1, 4
+FROM_USER = 100
+SINGLE_CHAT, GROUP_CHAT = 1, 3
+
+HANDSHAKE_TIMEOUT_S = 10.0
+FRAME_LIMIT_BYTES = 16 * 1024 * 1024
+PULL_PAGE = 100
+"""Messages asked of one conversation at a time."""
+PULL_CONVERSATIONS = 8
+"""Conversations in one pull; with the page, it bounds an answer to 800 messages."""
+BACKOFF_STEPS = 5
+"""1, 2, 4, 8, 16 times the base, then 16 for as long as it takes."""
+REFUSALS_RETRIED = 5
+"""How often a send is repeated that the server refuses with a fault of its own."""
+
+
+class Client:
+    """One device of one user.
+
+    Order: the messages of a conversation come in seq order. Duplication: each stored message comes once, each
+    `send` is stored once (the same clientMsgID is sent again after a lost connection). Loss: none of stored
+    messages, over reconnects too: what was missed is fetched; those that are not stored (typing) come at most
+    once. A slow consumer makes the client stop reading, then fetch. All methods belong to one event loop.
+
+        async with Client(ws_url=..., api_url=..., user_id="alice", token=token) as alice:
+            await alice.send(recv_id="bob", text="hello")
+            async for message in alice.messages():
+                print(message.send_id, message.text)
+    """
+
+    def __init__(
+        self,
+        *,
+        ws_url: str,
+        user_id: str,
+        token: str,
+        api_url: str = "",
+        platform_id: int = 5,
+        encoding: Literal["go", "js"] = "go",
+        compression: bool = True,
+        since: Literal["now", "beginning"] = "now",
+        receive: bool = True,
+        own_messages: bool = False,
+        on_message: Callable[[Received], None] | None = None,
+        on_notification: Callable[[Received], None] | None = None,
+        on_state: Callable[[str], None] | None = None,
+        inbox_limit: int = 1024,
+        requests_in_flight: int = 16,
+        send_timeout_s: float = 60.0,
+        request_timeout_s: float = 10.0,
+        backoff_base_s: float = 1.0,
+        rng: random.Random = _RANDOM,
+        ticker: Ticker | None = None,
+        api: Api | None = None,
+    ) -> None:
+        """
+        since: where conversations start that exist at the first connect.
+        receive: False takes in no messages at all (for one that only sends).
+        own_messages: hand out what this user sent, too, from this device or another.
+        on_message: called for each message instead of queueing it for `messages()`; must not block.
+        on_notification: called for each record of the `n_` conversations, which are passed over without it.
+        on_state: "online", "offline" or "closed", at each change.
+        api: shared by many clients; else the client makes its own from `api_url` when it first needs one.
+        """
+        self.user_id = user_id
+        self.platform_id = platform_id
+        self._token = token
+        self._door = Door(
+            ws_url=ws_url,
+            user_id=user_id,
+            token=token,
+            platform_id=platform_id,
+            encoding=encoding,
+            compression=compression,
+        )
+        self._api_url = api_url
+        self._api = api
+        self._owns_api = api is None
+        self._receive = receive
+        self._own_messages = own_messages
+        self._on_message = on_message
+        self._on_notification = on_notification
+        self._on_state = on_state
+        self._send_timeout_s = send_timeout_s
+        self._request_timeout_s = request_timeout_s
+        self._backoff_base_s = backoff_base_s
+        self._rng = rng
+        self._ticker = ticker
+        self._timelines = Timelines(from_beginning=since == "beginning")
+        self._inbox = Inbox(limit=inbox_limit, on_room=self._room_again)
+        self._room_for_unstored = inbox_limit * 2
+        self._in_flight = asyncio.Semaphore(requests_in_flight)
+        self._up = asyncio.Event()
+        self._link: Link | None = None
+        self._reconnecting: asyncio.Task[None] | None = None
+        self._pulling: asyncio.Task[None] | None = None
+        self._started = False
+        self._ended: ClientError | None = None
+        self._closed = asyncio.Event()
+        self._down = asyncio.Event()
+        self.reconnects = 0
+        """How often the connection was made again."""
+        self.shed = 0
+        """Messages without a seq (typing and the like) that found no room."""
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    def __repr__(self) -> str:
+        return f"Client(user_id={self.user_id!r}, platform_id={self.platform_id}, state={self.state!r})"
+
+    @property
+    def state(self) -> str:
+        """new, online, offline (trying again) or closed."""
+        if self._ended is not None:
+            return "closed"
+        if self._up.is_set():
+            return "online"
+        return "offline" if self._started else "new"
+
+    @property
+    def seqs(self) -> Mapping[str, int]:
+        """Conversation -> the seq up to which its messages have been handed out or queued."""
+        return self._timelines.synced
+
+    @property
+    def holes(self) -> int:
+        """Seqs that the server had nothing for when asked: deleted, out of the membership, or lost."""
+        return self._timelines.holes
+
+    async def start(self) -> None:
+        """Connect and learn where the conversations stand. What is to be fetched comes in afterwards.
+
+        Raises TokenRejected, HandshakeRefused or ConnectionLost; the first connect is not tried again.
+        """
+        if self._started:
+            raise RuntimeError("a client starts once")
+        self._started = True
+        try:
+            await self._connect()
+        except ClientError as problem:
+            self._finish(problem)
+            raise
+
+    async def close(self) -> None:
+        """End it; sends that wait fail with ClientClosed, `messages()` ends after what is queued."""
+        self._finish(ClientClosed("the client was closed"))
+        tasks = [task for task in (self._reconnecting, self._pulling) if task is not None and not task.done()]
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.gather(*tasks, return_exceptions=True)
+        if self._link is not None:
+            await self._down.wait()
+        if self._owns_api and self._api is not None:
+            await self._api.close()
+
+    async def wait_closed(self) -> ClientError:
+        """Wait until the client has ended for good; returns why (KickedOffline, TokenRejected, ClientClosed)."""
+        await self._closed.wait()
+        assert self._ended is not None
+        return self._ended
+
+    async def send(
+        self,
+        *,
+        recv_id: str = "",
+        group_id: str = "",
+        text: str | None = None,
+        content: bytes | None = None,
+        content_type: int = TEXT,
+        client_msg_id: str = "",
+        options: Mapping[str, bool] | None = None,
+        at_user_ids: Sequence[str] = (),
+        timeout_s: float | None = None,
+    ) -> Sent:
+        """Send one message to a user or a group; returns when it is stored.
+
+        A connection that fails on the way is waited for and the same message sent again until the deadline.
+        Raises Refused (the server's word), SendTimedOut, KickedOffline, TokenRejected or ClientClosed.
+        """
+        if bool(recv_id) == bool(group_id):
+            raise ValueError("give recv_id or group_id")
+        if (text is None) == (content is None):
+            raise ValueError("give text or content")
+        if content is None:
+            content = json.dumps({"content": text}, ensure_ascii=False).encode()
+        message = sdkws_pb2.MsgData(
+            sendID=self.user_id,
+            recvID=recv_id,
+            groupID=group_id,
+            clientMsgID=client_msg_id or secrets.token_hex(16),
+            senderPlatformID=self.platform_id,
+            sessionType=SINGLE_CHAT if recv_id else GROUP_CHAT,
+            msgFrom=FROM_USER,
+            contentType=content_type,
+            content=content,
+            createTime=time.time_ns() // 1_000_000,
+            status=STATUS_SENDING,
+            options=options,
+            atUserIDList=at_user_ids,
+        )
+        deadline = asyncio.get_running_loop().time() + (self._send_timeout_s if timeout_s is None else timeout_s)
+        data = await self._send_until(deadline, message.SerializeToString(), message.clientMsgID)
+        answer = _parse(msg_pb2.SendMsgResp, data)
+        return Sent(answer.serverMsgID, answer.clientMsgID, answer.sendTime)
+
+    async def messages(self) -> AsyncIterator[Received]:
+        """What comes in, for ever; ends with `close()`, raises KickedOffline or TokenRejected.
+
+        Several iterators share the queue: each message goes to one of them.
+        """
+        if self._on_message is not None or not self._receive:
+            raise RuntimeError("this client does not queue messages")
+        while (message := await self._inbox.take()) is not None:
+            yield message
+
+    async def newest_seqs(self) -> dict[str, int]:
+        """Conversation -> its newest seq, as the server knows it."""
+        request = sdkws_pb2.GetMaxSeqReq(userID=self.user_id)
+        data = await self._request(NEWEST_SEQ, request.SerializeToString())
+        return dict(_parse(sdkws_pb2.GetMaxSeqResp, data).maxSeqs)
+
+    async def read_seqs(self, conversation_ids: Iterable[str] = ()) -> dict[str, tuple[int, int]]:
+        """Conversation -> (read up to, newest seq); all conversations if none is named."""
+        request = msg_pb2.GetConversationsHasReadAndMaxSeqReq(
+            userID=self.user_id, conversationIDs=conversation_ids
+        )
+        data = await self._request(READ_SEQS, request.SerializeToString())
+        answer = _parse(msg_pb2.GetConversationsHasReadAndMaxSeqResp, data)
+        return {name: (seqs.hasReadSeq, seqs.maxSeq) for name, seqs in answer.seqs.items()}
+
+    async def pull_history(self, conversation_id: str, *, begin: int, end: int, limit: int = 100) -> list[Received]:
+        """The newest `limit` messages of the seqs begin..end, ascending; deleted ones come with status 4."""
+        request = self._pull_request([Span(conversation_id, begin, end)], limit)
+        answer = _parse(sdkws_pb2.PullMessageBySeqsResp, await self._request(PULL_BY_RANGE, request))
+        return [Received(conversation_id, raw) for raw in _pulled(answer, conversation_id)]
+
+    async def mark_read(self, conversation_id: str, seq: int, *, seqs: Sequence[int] = ()) -> None:
+        """Tell the server that the conversation is read up to `seq` (over HTTP)."""
+        payload = {
+            "conversationID": conversation_id,
+            "userID": self.user_id,
+            "hasReadSeq": seq,
+            "seqs": list(seqs),
+        }
+        await self.api.call("/msg/mark_conversation_as_read", payload, self._token)
+
+    @property
+    def api(self) -> Api:
+        """The HTTP API, with this client's `api_url`."""
+        if self._api is None:
+            if not self._api_url:
+                raise RuntimeError("this client was made without api_url")
+            from greenroom.transport.client.api import Api  # httpx: only for those who need it
+
+            self._api = Api(self._api_url, connections=4)
+        return self._api
+
+    # The connection's life
+
+    async def _connect(self) -> None:
+        link = Link(
+            self._door,
+            on_push=self._take_push,
+            on_lost=self._lost,
+            ticker=self._ticker or Ticker.shared(),
+            request_timeout_s=self._request_timeout_s,
+            max_frame_bytes=FRAME_LIMIT_BYTES,
+        )
+        await link.open(timeout_s=HANDSHAKE_TIMEOUT_S)
+        self._link = link
+        self._down.clear()
+        try:
+            request = sdkws_pb2.GetMaxSeqReq(userID=self.user_id)
+            data = await link.request(NEWEST_SEQ, request.SerializeToString())
+            newest = _parse(sdkws_pb2.GetMaxSeqResp, data).maxSeqs
+            if self._ended is not None:
+                raise self._ended
+        except BaseException as problem:
+            link.close(ConnectionLost("the connection was given up"))
+            if self._ended is not None:
+                raise self._ended from None
+            if isinstance(problem, TimeoutError):
+                raise ConnectionLost("no answer to the first request") from None
+            raise
+        if self._receive:
+            self._timelines.learn({name: seq for name, seq in newest.items() if self._wanted(name)})
+            self._pull_soon()
+        self._up.set()
+        self._tell("online")
+
+    def _lost(self, link: Link) -> None:
+        if link is not self._link:
+            return
+        self._link = None
+        link.abort()
+        self._down.set()
+        if self._ended is not None:
+            return
+        was_up = self._up.is_set()
+        self._up.clear()
+        if was_up:
+            self._tell("offline")
+            self._reconnecting = asyncio.create_task(self._reconnect())
+
+    async def _reconnect(self) -> None:
+        for attempt in range(2**31):
+            delay_s = self._backoff_base_s * 2 ** min(attempt, BACKOFF_STEPS - 1)
+            await asyncio.sleep(delay_s * self._rng.uniform(0.5, 1.0))
+            try:
+                await self._connect()
+            except TokenRejected as problem:
+                self._finish(problem)
+                return
+            except ClientError:
+                if self._ended is not None:
+                    return
+                continue
+            self.reconnects += 1
+            return
+
+    def _finish(self, error: ClientError) -> None:
+        if self._ended is not None:
+            return
+        self._ended = error
+        self._inbox.end(None if isinstance(error, ClientClosed) else error)
+        if self._link is not None:
+            self._link.close(error)
+        self._up.set()
+        self._closed.set()
+        self._tell("closed")
+
+    def _tell(self, state: str) -> None:
+        if self._on_state is not None:
+            try:
+                self._on_state(state)
+            except Exception:
+                _LOG.exception("the callback for a change of state failed")
+
+    # Requests
+
+    async def _request(self, identifier: int, data: bytes) -> bytes:
+        async with self._in_flight:
+            if self._ended is not None:
+                raise self._ended
+            link = self._link
+            if link is None:
+                raise ConnectionLost("not connected")
+            link.resume()
+            try:
+                return await link.request(identifier, data)
+            except ConnectionLost:
+                self._lost(link)
+                raise
+
+    async def _send_until(self, deadline: float, data: bytes, client_msg_id: str) -> bytes:
+        refusals = 0
+        try:
+            async with asyncio.timeout_at(deadline):
+                while True:
+                    await self._up.wait()
+                    try:
+                        return await self._request(SEND_MESSAGE, data)
+                    except (ConnectionLost, TimeoutError):
+                        if self._ended is not None:
+                            raise self._ended from None
+                    except Refused as problem:
+                        refusals += 1
+                        if not problem.retryable or refusals > REFUSALS_RETRIED:
+                            raise
+                        await asyncio.sleep(self._backoff_base_s * self._rng.uniform(0.25, 0.5) * refusals)
+        except TimeoutError:
+            raise SendTimedOut(client_msg_id) from None
+
+    # What comes in
+
+    def _wanted(self, conversation_id: str) -> bool:
+        return self._on_notification is not None or not conversation_id.startswith(NOTIFICATION_PREFIX)
+
+    def _take_push(self, envelope: Response) -> None:
+        if envelope.req_identifier == KICK_ONLINE:
+            self._finish(KickedOffline("another login took this device's place"))
+        elif envelope.req_identifier == PUSH_MESSAGE and self._receive and self._ended is None:
+            push = sdkws_pb2.PushMessages.FromString(envelope.data or b"")
+            for conversation_id, pulled in push.msgs.items():
+                for raw in pulled.Msgs:
+                    self._take_pushed(conversation_id, raw)
+            if self._on_notification is not None:
+                for conversation_id, pulled in push.notificationMsgs.items():
+                    for raw in pulled.Msgs:
+                        self._take_pushed(conversation_id, raw)
+            if not self._inbox.full:
+                self._pull_soon()
+            elif self._link is not None and not self._link.waiting:
+                self._link.pause()
+
+    def _take_pushed(self, conversation_id: str, raw: sdkws_pb2.MsgData) -> None:
+        if raw.seq == 0:
+            if len(self._inbox) >= self._room_for_unstored:
+                self.shed += 1
+            else:
+                self._hand_out(conversation_id, raw)
+        elif self._inbox.full:
+            self._timelines.postpone(conversation_id, raw.seq)
+        elif self._timelines.offer(conversation_id, raw.seq):
+            self._hand_out(conversation_id, raw)
+
+    def _hand_out(self, conversation_id: str, raw: sdkws_pb2.MsgData) -> None:
+        if raw.status >= STATUS_DELETED:
+            if not raw.clientMsgID:
+                self._timelines.holes += 1
+            return
+        message = Received(conversation_id, raw)
+        if conversation_id.startswith(NOTIFICATION_PREFIX):
+            if self._on_notification is not None:
+                self._call_back(self._on_notification, message)
+        elif raw.sendID == self.user_id and not self._own_messages:
+            return
+        elif self._on_message is not None:
+            self._call_back(self._on_message, message)
+        else:
+            self._inbox.put(message)
+
+    def _call_back(self, callback: Callable[[Received], None], message: Received) -> None:
+        try:
+            callback(message)
+        except Exception:
+            _LOG.exception("the callback for a received message failed")
+
+    # What is fetched
+
+    def _room_again(self) -> None:
+        if self._link is not None:
+            self._link.resume()
+        self._pull_soon()
+
+    def _pull_soon(self) -> None:
+        if self._timelines.behind and (self._pulling is None or self._pulling.done()) and self._ended is None:
+            self._pulling = asyncio.create_task(self._pull())
+
+    async def _pull(self) -> None:
+        failures = 0
+        while self._timelines.behind and not self._inbox.full and self._link is not None:
+            spans = list(self._timelines.missing(page=PULL_PAGE, conversations=PULL_CONVERSATIONS))
+            try:
+                data = await self._request(PULL_BY_RANGE, self._pull_request(spans, PULL_PAGE))
+                answer = _parse(sdkws_pb2.PullMessageBySeqsResp, data)
+            except ConnectionLost:
+                return
+            except (Refused, Garbled, TimeoutError) as problem:
+                _LOG.warning("a pull failed: %s", problem)
+                await asyncio.sleep(self._backoff_base_s * 2 ** min(failures, BACKOFF_STEPS - 1))
+                failures += 1
+                continue
+            except ClientError:
+                return
+            failures = 0
+            for span in spans:
+                for raw in _pulled(answer, span.conversation_id):
+                    if self._timelines.accept_fetched(span.conversation_id, raw.seq):
+                        self._hand_out(span.conversation_id, raw)
+                self._timelines.finish(span)
+
+    def _pull_request(self, spans: Sequence[Span], limit: int) -> bytes:
+        ranges = [
+            sdkws_pb2.SeqRange(conversationID=span.conversation_id, begin=span.begin, end=span.end, num=limit)
+            for span in spans
+        ]
+        return sdkws_pb2.PullMessageBySeqsReq(userID=self.user_id, seqRanges=ranges).SerializeToString()
+
+
+def _parse(kind: type[_Answer], data: bytes) -> _Answer:
+    try:
+        return kind.FromString(data)
+    except DecodeError:
+        raise Garbled(f"the server's answer is no {kind.__name__}") from None
+
+
+def _pulled(answer: sdkws_pb2.PullMessageBySeqsResp, conversation_id: str) -> list[sdkws_pb2.MsgData]:
+    """The messages of one conversation in an answer, ascending."""
+    shelf = answer.notificationMsgs if conversation_id.startswith(NOTIFICATION_PREFIX) else answer.msgs
+    if conversation_id not in shelf:
+        return []
+    return sorted(shelf[conversation_id].Msgs, key=lambda raw: raw.seq)

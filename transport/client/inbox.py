@@ -1,0 +1,76 @@
+"""Messages that have come and were not taken yet: one bounded queue between a connection and its consumer."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+
+from greenroom.transport.client.message import Received
+
+__all__ = ["Inbox"]
+
+
+class Inbox:
+    """First in, first out; each message is taken once. `put` never blocks and never drops: whoever puts asks
+    `full` first and stops (`on_room` is called once there is room again), so the overshoot is one read's worth.
+    """
+
+    def __init__(self, *, limit: int, on_room: Callable[[], None]) -> None:
+        self._limit = limit
+        self._on_room = on_room
+        self._queue: deque[Received] = deque()
+        self._waiters: deque[asyncio.Future[None]] = deque()
+        self._was_full = False
+        self._ended = False
+        self._error: Exception | None = None
+
+    def __len__(self) -> int:
+        return len(self._queue)
+
+    @property
+    def full(self) -> bool:
+        if len(self._queue) < self._limit:
+            return False
+        self._was_full = True
+        return True
+
+    def put(self, message: Received) -> None:
+        self._queue.append(message)
+        self._wake()
+
+    def end(self, error: Exception | None) -> None:
+        """Nothing more will come. Takers get what is left, then None or the error."""
+        if not self._ended:
+            self._ended = True
+            self._error = error
+            while self._waiters:
+                self._wake()
+
+    async def take(self) -> Received | None:
+        """The next message; None at the end."""
+        while not self._queue:
+            if self._error is not None:
+                raise self._error
+            if self._ended:
+                return None
+            waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._waiters.append(waiter)
+            try:
+                await waiter
+            except asyncio.CancelledError:
+                if waiter.done() and not waiter.cancelled() and self._queue:
+                    self._wake()
+                raise
+        message = self._queue.popleft()
+        if self._was_full and len(self._queue) <= self._limit // 2:
+            self._was_full = False
+            self._on_room()
+        return message
+
+    def _wake(self) -> None:
+        while self._waiters:
+            waiter = self._waiters.popleft()
+            if not waiter.done():
+                waiter.set_result(None)
+                return

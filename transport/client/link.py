@@ -1,0 +1,309 @@
+"""One WebSocket connection to a gateway: a thin shell around websockets' Sans-I/O client. No chat rule, no retry.
+
+An asyncio Protocol, not a task: a process holds thousands of them. Heartbeats and time limits come from the
+shared ticker.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import random
+from collections.abc import Callable
+from typing import cast
+from urllib.parse import urlencode
+
+from google.protobuf.message import DecodeError
+from websockets.client import ClientProtocol
+from websockets.exceptions import InvalidStatus
+from websockets.frames import Frame, Opcode
+from websockets.http11 import Response as HttpResponse
+from websockets.protocol import OPEN
+from websockets.uri import parse_uri
+
+from greenroom.transport.client.errors import ConnectionLost, Refused, refusal_of_handshake
+from greenroom.transport.client.ticker import Ticker
+from greenroom.transport.envelope import Codec, EnvelopeError, Request, Response, SdkType, codec
+
+__all__ = ["Door", "Link"]
+
+_MUTED = logging.Logger("greenroom.client.muted", level=logging.CRITICAL + 1)
+"""websockets' own log lines hold the token and the messages: they go nowhere."""
+
+PING_INTERVAL_S = 24.0
+SILENCE_LIMIT_S = 54.0
+"""Two heartbeats without a pong: the connection is dead."""
+
+
+class Door:
+    """Where and as whom to connect: what every link of one client has in common."""
+
+    def __init__(
+        self, *, ws_url: str, user_id: str, token: str, platform_id: int, encoding: SdkType, compression: bool
+    ) -> None:
+        self.user_id = user_id
+        self.codec: Codec = codec(encoding, compression)
+        query = {
+            "sendID": user_id,
+            "token": token,
+            "platformID": platform_id,
+            "isBackground": "false",
+            "sdkType": encoding,
+            "compression": "gzip" if compression else "",
+        }
+        self._url = f"{ws_url}{'&' if '?' in ws_url else '?'}{urlencode(query)}"
+
+    def url(self, operation_id: str) -> str:
+        """The URL of one dial. It holds the token: never log it."""
+        return f"{self._url}&operationID={operation_id}"
+
+    def __repr__(self) -> str:
+        return f"Door(user_id={self.user_id!r})"
+
+
+class Link(asyncio.Protocol):
+    """A connection from the dial to its end; used once.
+
+    Requests are answered in any order, each future once. Frames that answer nothing go to `on_push` in the
+    order of the wire. `on_lost` is called once, when an opened connection has ended.
+    """
+
+    def __init__(
+        self,
+        door: Door,
+        *,
+        on_push: Callable[[Response], None],
+        on_lost: Callable[[Link], None],
+        ticker: Ticker,
+        request_timeout_s: float,
+        max_frame_bytes: int,
+    ) -> None:
+        self._door = door
+        self._codec = door.codec
+        self._on_push = on_push
+        self._on_lost = on_lost
+        self._ticker = ticker
+        self._request_timeout_s = request_timeout_s
+        self._max_frame_bytes = max_frame_bytes
+        self._loop = asyncio.get_running_loop()
+        self._prefix = f"{random.getrandbits(48):012x}"
+        self._uri = parse_uri(door.url(self._prefix))
+        self._sans = ClientProtocol(self._uri, max_size=max_frame_bytes, logger=_MUTED)
+        self._transport: asyncio.Transport | None = None
+        self._opened: asyncio.Future[None] = self._loop.create_future()
+        self._drained: asyncio.Future[None] | None = None
+        self._pending: dict[str, tuple[asyncio.Future[bytes], float]] = {}
+        self._parts: list[bytes] = []
+        self._count = 0
+        self._ping_at = 0.0
+        self._heard_at = 0.0
+        self._paused = False
+        self._closing = False
+
+    @property
+    def waiting(self) -> int:
+        """Requests without an answer yet."""
+        return len(self._pending)
+
+    async def open(self, *, timeout_s: float) -> None:
+        """Connect and upgrade. Raises TokenRejected, HandshakeRefused or ConnectionLost."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._loop.create_connection(
+                    lambda: self, self._uri.host, self._uri.port, ssl=True if self._uri.secure else None
+                )
+                await self._opened
+        except TimeoutError:
+            self.abort()
+            raise ConnectionLost("the handshake took too long") from None
+        except OSError as problem:
+            raise ConnectionLost(f"cannot connect: {problem.strerror or type(problem).__name__}") from None
+        except BaseException:
+            self.abort()
+            raise
+        self._ticker.add(self)
+
+    async def request(self, identifier: int, data: bytes) -> bytes:
+        """Ask, and return the answer's data. Raises Refused, ConnectionLost, or TimeoutError."""
+        while self._drained is not None:
+            await asyncio.shield(self._drained)
+        if self._transport is None or self._closing:
+            raise ConnectionLost("not connected")
+        self._count += 1
+        incr = str(self._count)
+        answer: asyncio.Future[bytes] = self._loop.create_future()
+        self._pending[incr] = (answer, self._loop.time() + self._request_timeout_s)
+        try:
+            request = Request(
+                req_identifier=identifier,
+                send_id=self._door.user_id,
+                operation_id=f"{self._prefix}-{incr}",
+                msg_incr=incr,
+                data=data,
+            )
+            self._sans.send_binary(self._codec.encode_request(request))
+            self._flush()
+            return await answer
+        finally:
+            self._pending.pop(incr, None)
+
+    def pause(self) -> None:
+        """Stop reading: the server feels it through TCP."""
+        if not self._paused and self._transport is not None and not self._closing:
+            self._paused = True
+            self._transport.pause_reading()
+
+    def resume(self) -> None:
+        if self._paused and self._transport is not None and not self._closing:
+            self._paused = False
+            self._heard_at = self._loop.time()
+            self._transport.resume_reading()
+
+    def close(self, error: Exception) -> None:
+        """End it in good order. What was not answered fails with the error."""
+        self._fail_pending(error)
+        if self._transport is not None and not self._closing:
+            if self._sans.state is OPEN:
+                self._sans.send_close(1000)
+                self._flush()
+            self._closing = True
+            self._transport.close()
+
+    def abort(self) -> None:
+        """End it at once."""
+        self._closing = True
+        if self._transport is not None:
+            self._transport.abort()
+
+    def tick(self, now: float) -> None:
+        """From the ticker: heartbeat, silence, requests past their time."""
+        if now >= self._ping_at and self._sans.state is OPEN:
+            self._ping_at = now + PING_INTERVAL_S
+            self._sans.send_ping(b"")
+            self._flush()
+        if not self._paused and now - self._heard_at > SILENCE_LIMIT_S:
+            self.abort()
+        for answer, deadline in self._pending.values():
+            if deadline > now:
+                break
+            if not answer.done():
+                answer.set_exception(TimeoutError("no answer"))
+
+    # asyncio.Protocol
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)
+        self._heard_at = self._loop.time()
+        self._ping_at = self._heard_at + PING_INTERVAL_S * random.uniform(0.5, 1.0)
+        if self._closing:
+            self._transport.abort()
+            return
+        self._sans.send_request(self._sans.connect())
+        self._flush()
+
+    def data_received(self, data: bytes) -> None:
+        self._heard_at = self._loop.time()
+        self._sans.receive_data(data)
+        self._handle_events()
+
+    def eof_received(self) -> None:
+        self._sans.receive_eof()
+        self._handle_events()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._ticker.discard(self)
+        self._transport = None
+        self._closing = True
+        self.resume_writing()
+        self._fail_pending(ConnectionLost("the connection ended before the answer"))
+        if not self._opened.done():
+            self._opened.set_exception(ConnectionLost("the connection ended during the handshake"))
+            self._opened.exception()
+        elif self._opened.exception() is None:
+            self._on_lost(self)
+
+    def pause_writing(self) -> None:
+        if self._drained is None:
+            self._drained = self._loop.create_future()
+
+    def resume_writing(self) -> None:
+        if self._drained is not None:
+            self._drained.set_result(None)
+            self._drained = None
+
+    def _flush(self) -> None:
+        transport = self._transport
+        if transport is None or transport.is_closing():
+            self._sans.data_to_send()
+            return
+        for chunk in self._sans.data_to_send():
+            if chunk:
+                transport.write(chunk)
+            else:
+                self._closing = True
+                transport.close()
+
+    def _handle_events(self) -> None:
+        for event in self._sans.events_received():
+            if isinstance(event, Frame):
+                self._take_frame(event)
+            elif isinstance(event, HttpResponse):
+                self._take_response(event)
+        self._flush()
+
+    def _take_response(self, response: HttpResponse) -> None:
+        if self._opened.done():
+            return
+        if self._sans.handshake_exc is None:
+            self._opened.set_result(None)
+            return
+        self._opened.set_exception(_handshake_error(response, self._sans.handshake_exc))
+        self._opened.exception()
+
+    def _take_frame(self, frame: Frame) -> None:
+        if frame.opcode is Opcode.BINARY or frame.opcode is Opcode.CONT:
+            if not frame.fin:
+                self._parts.append(bytes(frame.data))
+                return
+            data = bytes(frame.data)
+            if self._parts:
+                data = b"".join((*self._parts, data))
+                self._parts.clear()
+            try:
+                self._take_envelope(
+                    self._codec.decode_response(data, unfolded_limit_bytes=self._max_frame_bytes)
+                )
+            except (EnvelopeError, DecodeError):
+                self.abort()
+
+    def _take_envelope(self, envelope: Response) -> None:
+        pending = self._pending.get(envelope.msg_incr) if envelope.msg_incr else None
+        if pending is None:
+            if not envelope.msg_incr:
+                self._on_push(envelope)
+            return
+        answer, _ = pending
+        if answer.done():
+            return
+        if envelope.err_code:
+            answer.set_exception(Refused(envelope.err_code, envelope.err_msg))
+        else:
+            answer.set_result(envelope.data or b"")
+
+    def _fail_pending(self, error: Exception) -> None:
+        for answer, _ in self._pending.values():
+            if not answer.done():
+                answer.set_exception(error)
+
+
+def _handshake_error(response: HttpResponse, problem: Exception) -> Exception:
+    if not isinstance(problem, InvalidStatus):
+        return ConnectionLost(f"not a WebSocket server: {type(problem).__name__}")
+    try:
+        envelope = json.loads(response.body or b"")
+    except ValueError:
+        envelope = None
+    if isinstance(envelope, dict) and envelope.get("errCode"):
+        return refusal_of_handshake(envelope)
+    return ConnectionLost(f"the gateway answered HTTP {response.status_code}")

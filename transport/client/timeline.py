@@ -1,0 +1,110 @@
+"""Which messages of a conversation have been seen, and which must be fetched (PROTOCOL 5.6). No I/O.
+
+Order: a message is accepted only as the successor of the last accepted one, so what is accepted is in seq
+order, once, without a gap. What comes ahead of a gap is not kept: it is fetched with the gap.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import msgspec
+
+__all__ = ["Span", "Timelines"]
+
+
+class Span(msgspec.Struct, frozen=True, gc=False):
+    """Seqs begin..end, both included."""
+
+    conversation_id: str
+    begin: int
+    end: int
+
+
+class Timelines:
+    """The seqs of all conversations of one client.
+
+    `from_beginning`: whether conversations that exist before the first `learn` are wanted from seq 1, or only
+    from where they stand then. A conversation met later is wanted from seq 1.
+    """
+
+    def __init__(self, *, from_beginning: bool) -> None:
+        self.synced: dict[str, int] = {}
+        """Conversation -> the seq up to which everything has been accepted."""
+        self.holes = 0
+        """Seqs that the server had nothing for. Not zero: a deletion, a membership that ended, or a loss."""
+        self._target: dict[str, int] = {}
+        """Conversation -> the highest seq known of, only where it is ahead of `synced`."""
+        self._from_beginning = from_beginning
+        self._learned = False
+
+    @property
+    def behind(self) -> bool:
+        """Whether there is anything to fetch."""
+        return bool(self._target)
+
+    def offer(self, conversation_id: str, seq: int) -> bool:
+        """Whether to accept this message now; notes a gap before it, if there is one. Seq 0 is always accepted."""
+        if seq == 0:
+            return True
+        synced = self._begin(conversation_id, seq)
+        if seq == synced + 1:
+            self._advance(conversation_id, seq)
+            return True
+        if seq > synced:
+            self.note(conversation_id, seq)
+        return False
+
+    def postpone(self, conversation_id: str, seq: int) -> None:
+        """This message came, and there is no room for it now: it is to be fetched."""
+        if seq:
+            self._begin(conversation_id, seq)
+            self.note(conversation_id, seq)
+
+    def note(self, conversation_id: str, seq: int) -> None:
+        """The conversation reaches at least to `seq`."""
+        if seq > max(self.synced.setdefault(conversation_id, 0), self._target.get(conversation_id, 0)):
+            self._target[conversation_id] = seq
+
+    def learn(self, newest: Mapping[str, int]) -> None:
+        """Take in the newest seqs after a connect; the first time they may be the starting line."""
+        start_here = not self._learned and not self._from_beginning
+        for conversation_id, seq in newest.items():
+            if start_here:
+                self.synced.setdefault(conversation_id, seq)
+            self.note(conversation_id, seq)
+        self._learned = True
+
+    def missing(self, *, page: int, conversations: int) -> Iterator[Span]:
+        """What to fetch next: the oldest missing page of up to so many conversations."""
+        for _, conversation_id in zip(range(conversations), self._target, strict=False):
+            begin = self.synced[conversation_id] + 1
+            yield Span(conversation_id, begin, min(self._target[conversation_id], begin + page - 1))
+
+    def accept_fetched(self, conversation_id: str, seq: int) -> bool:
+        """Whether to accept this message of an answered span (given in ascending order)."""
+        synced = self.synced[conversation_id]
+        if seq <= synced:
+            return False
+        self.holes += seq - synced - 1
+        self._advance(conversation_id, seq)
+        return True
+
+    def finish(self, span: Span) -> None:
+        """The span has been answered: whatever did not come is not there."""
+        synced = self.synced[span.conversation_id]
+        if synced < span.end:
+            self.holes += span.end - synced
+            self._advance(span.conversation_id, span.end)
+
+    def _begin(self, conversation_id: str, seq: int) -> int:
+        synced = self.synced.get(conversation_id)
+        if synced is None:
+            synced = 0 if self._learned or self._from_beginning else seq - 1
+            self.synced[conversation_id] = synced
+        return synced
+
+    def _advance(self, conversation_id: str, seq: int) -> None:
+        self.synced[conversation_id] = seq
+        if self._target.get(conversation_id, seq + 1) <= seq:
+            del self._target[conversation_id]
