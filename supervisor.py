@@ -7,7 +7,8 @@ import logging
 import random
 import signal
 import time
-from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import TYPE_CHECKING
 
 from thespian.actors import ActorSystem
 
@@ -20,22 +21,26 @@ from greenroom.actors.persistence import Lane, Persistence
 from greenroom.actors.queries import Queries
 from greenroom.actors.rules.ids import address_of, user_address
 from greenroom.actors.rules.tokens import Authenticator
+from greenroom.actors.runtime.address import Address
 from greenroom.actors.runtime.base import LoopBase
 from greenroom.actors.runtime.entity import Entity
-from greenroom.actors.runtime.replies import Piped
 from greenroom.actors.runtime.supervision import ChildSpec, Supervisor
-from greenroom.actors.runtime.address import Address
 from greenroom.actors.user import User
 from greenroom.actors.world import World
 from greenroom.persistence.data_directory import DataDirectory
 from greenroom.persistence.secret import secret_of
-from greenroom.persistence.settings import Settings
 from greenroom.persistence.store import UserRow
 from greenroom.persistence.store_sqlite import SqliteStore
 from greenroom.transport.gateway import Gateway
 from greenroom.transport.http.context import Context
 from greenroom.transport.http.server import HttpServer
 from greenroom.transport.sessions import SessionTable
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from greenroom.actors.runtime.replies import Piped
+    from greenroom.persistence.settings import Settings
 
 __all__ = ["Node", "Service", "SystemClock", "run"]
 
@@ -134,29 +139,30 @@ class Node:
                     secret=secret,
                 )
             )
-            for kind, factory in (("user", User), ("conversation", Conversation), ("group", Group)):
-                self.base.register_kind(
-                    kind,
-                    lambda entity_id, factory=factory: factory(self.world, entity_id),
-                    idle_timeout_s=settings.message.idle_timeout_s,
-                )
-            ready = loop.create_future()
+            idle_s = settings.message.idle_timeout_s
+            self.base.register_kind("user", partial(User, self.world), idle_timeout_s=idle_s)
+            self.base.register_kind("conversation", partial(Conversation, self.world), idle_timeout_s=idle_s)
+            self.base.register_kind("group", partial(Group, self.world), idle_timeout_s=idle_s)
+            ready: asyncio.Future[None] = loop.create_future()
             root = Supervisor(
                 [
                     ChildSpec("store", lambda: Service(self.store.open, self.store.close), shutdown_s=10.0),
                     *(
-                        ChildSpec(f"lane-{number}", lambda lane=lane: Persistence(self.world, lane))
+                        ChildSpec(f"lane-{number}", partial(Persistence, self.world, lane))
                         for number, lane in enumerate(lanes)
                     ),
                     ChildSpec("admins", lambda: Service(self._register_admins, _nothing)),
-                    ChildSpec("gateway", lambda: Service(lambda: self.gateway.start(host, settings.node.ws_port), self.gateway.stop)),
+                    ChildSpec(
+                        "gateway",
+                        lambda: Service(lambda: self.gateway.start(host, settings.node.ws_port), self.gateway.stop),
+                    ),
                     ChildSpec("http", lambda: Service(self.http.start, self.http.stop)),
                 ],
-                on_ready=lambda: ready.done() or ready.set_result(None),
+                on_ready=lambda: ready.set_result(None),
                 on_fall=self._fell,
             )
             self.base.spawn(_ROOT, lambda: root)
-            await asyncio.wait([ready, self.fallen], return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({ready, self.fallen}, return_when=asyncio.FIRST_COMPLETED)  # type: ignore[type-var]
             if self.fallen.done():
                 raise RuntimeError(self.fallen.result())
         except BaseException:
@@ -208,11 +214,10 @@ async def serve(settings: Settings, *, on_start: Callable[[Node], None] | None =
     assert node.fallen is not None
     if on_start is not None:
         on_start(node)
-    waiting = loop.create_task(stopped.wait())
-    await asyncio.wait([waiting, node.fallen], return_when=asyncio.FIRST_COMPLETED)
+    node.fallen.add_done_callback(lambda _: stopped.set())
+    await stopped.wait()
     if node.fallen.done():
         log.critical("the node falls: %s", node.fallen.result())
-        waiting.cancel()
         return 1
     await node.drain()
     await node.stop()

@@ -6,7 +6,7 @@ slice is made, so a refused one leaves no gap. Acked and pushed after the commit
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 from greenroom.actors.errors import (
     ArgsError,
@@ -17,13 +17,18 @@ from greenroom.actors.errors import (
     NotPeersFriend,
     RecordNotFound,
 )
-from greenroom.actors.messages import Caller, MarkConversationRead, MarkMessagesRead, Push, SendMessage, SetReadSeq
+from greenroom.actors.messages import (
+    Caller,
+    MarkConversationRead,
+    MarkMessagesRead,
+    Push,
+    SendMessage,
+    SetReadSeq,
+)
 from greenroom.actors.reading import mark_conversation, mark_messages, set_read_seq
 from greenroom.actors.rules import message as rules
-from greenroom.actors.rules.ids import NOTIFICATION_CHAT, SINGLE, chat_id
-from greenroom.actors.runtime.address import Address
-from greenroom.actors.stored_entity import Asker, Change, Deliver, Effect, Item, Reply, Sealing, StoredEntity
-from greenroom.actors.world import World
+from greenroom.actors.rules.ids import NOTIFICATION_CHAT, SINGLE
+from greenroom.actors.stored_entity import Asker, Deliver, Effect, Item, Reply, Sealing, StoredEntity
 from greenroom.persistence.store import (
     AddMessage,
     AddRecords,
@@ -40,6 +45,10 @@ from greenroom.persistence.store import (
 )
 from greenroom.transport.wire import msg_pb2, sdkws_pb2
 from greenroom.transport.wire.splice import with_seq
+
+if TYPE_CHECKING:
+    from greenroom.actors.runtime.address import Address
+    from greenroom.actors.world import World
 
 __all__ = ["Conversation", "Send"]
 
@@ -260,7 +269,11 @@ class Conversation(StoredEntity):
         message = command.message
         self.stamp(message, command.caller)
         send = Send(
-            self, message, operation_id=command.caller.operation_id, user_ids=user_ids, askers=[(sender, command.ref)]
+            self,
+            message,
+            operation_id=command.caller.operation_id,
+            user_ids=user_ids,
+            askers=[(sender, command.ref)],
         )
         if not send.stored:
             sealing = Sealing()
@@ -304,7 +317,9 @@ class Conversation(StoredEntity):
         Reply(
             item.askers,
             msg_pb2.SendMsgResp(
-                serverMsgID=first.server_msg_id, clientMsgID=item.message.clientMsgID, sendTime=first.send_time
+                serverMsgID=first.server_msg_id,
+                clientMsgID=item.message.clientMsgID,
+                sendTime=first.send_time,
             ),
         ).run(self)
         self._seqs.clear()

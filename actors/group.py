@@ -6,10 +6,10 @@ hears; it changes by effects, in the order of the pushes. So a kicked member hea
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from greenroom.actors import membership
+from greenroom.actors.conversation import Conversation
 from greenroom.actors.errors import (
     ArgsError,
     GreenroomError,
@@ -20,27 +20,30 @@ from greenroom.actors.errors import (
     NoPermission,
     RecordNotFound,
 )
-from greenroom.actors.conversation import Conversation
-from greenroom.actors.messages import (
-    CancelMuteGroup,
-    CancelMuteMember,
-    CreateGroup,
-    DismissGroup,
-    InviteMembers,
-    KickMembers,
-    MemberOnline,
-    MuteGroup,
-    MuteMember,
-    Push,
-    QuitGroup,
-    SendMessage,
-)
 from greenroom.actors.rules import message as rules
 from greenroom.actors.rules.ids import GROUP
-from greenroom.actors.runtime.address import Address
-from greenroom.actors.world import World
 from greenroom.persistence.store import AddRecords, KeyKind, Reason, RecordOwner, Refusal
-from greenroom.transport.wire import sdkws_pb2
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from greenroom.actors.messages import (
+        CancelMuteGroup,
+        CancelMuteMember,
+        CreateGroup,
+        DismissGroup,
+        InviteMembers,
+        KickMembers,
+        MemberOnline,
+        MuteGroup,
+        MuteMember,
+        Push,
+        QuitGroup,
+        SendMessage,
+    )
+    from greenroom.actors.runtime.address import Address
+    from greenroom.actors.world import World
+    from greenroom.transport.wire import sdkws_pb2
 
 __all__ = ["Group"]
 

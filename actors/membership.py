@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
-
-from google.protobuf.message import Message
 
 from greenroom.actors.conversation import Send
 from greenroom.actors.errors import (
@@ -31,13 +28,17 @@ from greenroom.actors.messages import (
 from greenroom.actors.rules import message as rules
 from greenroom.actors.rules import notifications as notices
 from greenroom.actors.rules.ids import GROUP, chat_id, notification_id, own_notification_id
-from greenroom.actors.runtime.address import Address
 from greenroom.actors.stored_entity import Change, Deliver, Effect, Item, Sealing, StoredEntity
 from greenroom.persistence import store
 from greenroom.transport.wire import sdkws_pb2
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from google.protobuf.message import Message
+
     from greenroom.actors.group import Group
+    from greenroom.actors.runtime.address import Address
 
 __all__ = [
     "ADMIN", "DISMISSED", "MUTED", "OWNER", "create", "dismiss", "invite", "kick", "mute_group", "mute_member",
@@ -69,14 +70,14 @@ class Join(Effect):
         self.user_ids = user_ids
 
     def run(self, entity: StoredEntity) -> None:
-        entity.join(self.user_ids)  # type: ignore[attr-defined]
+        entity.join(self.user_ids)
 
 
 class Leave(Join):
     __slots__ = ()
 
     def run(self, entity: StoredEntity) -> None:
-        entity.leave(self.user_ids)  # type: ignore[attr-defined]
+        entity.leave(self.user_ids)
 
 
 class Bounds(Item):
@@ -400,9 +401,7 @@ def _conversation_changed(group: Group, command: Command, user_ids: Iterable[str
     effects: list[Effect] = []
     for user_id in user_ids:
         tips = sdkws_pb2.ConversationUpdateTips(userID=user_id, conversationIDList=[chat_id(GROUP, group.id)])
-        notice = notices.build(
-            group.world, notices.CONVERSATION_CHANGED, tips, send_id=user_id, recv_id=user_id
-        )
+        notice = notices.build(group.world, notices.CONVERSATION_CHANGED, tips, send_id=user_id, recv_id=user_id)
         push = Push(own_notification_id(user_id), rules.render(notice), command.caller.operation_id)
         effects.append(Deliver(push, (user_id,)))
     return effects

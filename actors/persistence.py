@@ -7,14 +7,25 @@ from __future__ import annotations
 
 import logging
 from collections import Counter, deque
+from typing import TYPE_CHECKING
 
-from greenroom.actors.messages import AwaitWrites, CommitSlice, SliceLate, SliceRefused, SliceStored, WritesSettled
-from greenroom.actors.runtime.address import Address
+from greenroom.actors.messages import (
+    AwaitWrites,
+    CommitSlice,
+    SliceLate,
+    SliceRefused,
+    SliceStored,
+    WritesSettled,
+)
 from greenroom.actors.runtime.entity import Entity
-from greenroom.actors.runtime.replies import Failed, Piped
-from greenroom.actors.world import World
 from greenroom.persistence.store import Reason, Refusal
-from thespian.actors import WakeupMessage
+
+if TYPE_CHECKING:
+    from thespian.actors import WakeupMessage
+
+    from greenroom.actors.runtime.address import Address
+    from greenroom.actors.runtime.replies import Failed, Piped
+    from greenroom.actors.world import World
 
 __all__ = ["Lane", "Persistence"]
 

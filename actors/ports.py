@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from greenroom.actors.messages import Push
-from greenroom.actors.runtime.address import Address
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from greenroom.actors.messages import Push
+    from greenroom.actors.runtime.address import Address
 
 __all__ = ["Clock", "Session", "Sessions"]
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sized
+from typing import TYPE_CHECKING
 
 from greenroom.actors.errors import ArgsError, NoPermission
-from greenroom.actors.messages import Caller
 from greenroom.persistence.store import Span, Store, StoredMessage
 from greenroom.transport.wire import msg_pb2, sdkws_pb2
 from greenroom.transport.wire.splice import pull_msgs, pull_reply, with_read, with_seq
+
+if TYPE_CHECKING:
+    from collections.abc import Sized
+
+    from greenroom.actors.messages import Caller
 
 __all__ = ["Queries"]
 

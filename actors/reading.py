@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from greenroom.actors.errors import ArgsError, RecordNotFound
@@ -10,13 +9,15 @@ from greenroom.actors.messages import MarkConversationRead, MarkMessagesRead, Pu
 from greenroom.actors.rules import message as rules
 from greenroom.actors.rules.ids import GROUP, SINGLE, own_notification_id
 from greenroom.actors.rules.notifications import HAS_READ, build
-from greenroom.actors.runtime.address import Address
 from greenroom.actors.stored_entity import Asker, Change, Deliver, Item
 from greenroom.persistence import store
 from greenroom.transport.wire import conversation_pb2, sdkws_pb2
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
     from greenroom.actors.conversation import Conversation
+    from greenroom.actors.runtime.address import Address
 
 __all__ = ["mark_conversation", "mark_messages", "set_read_seq"]
 

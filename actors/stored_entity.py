@@ -6,8 +6,7 @@ its effects (answers, pushes) leave after the commit, in the order of the draft.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from greenroom.actors.errors import GreenroomError, StoreUnavailable
 from greenroom.actors.messages import (
@@ -22,8 +21,12 @@ from greenroom.actors.messages import (
 from greenroom.actors.runtime.address import Address
 from greenroom.actors.runtime.entity import Entity
 from greenroom.actors.runtime.replies import Answer, Failed, Piped
-from greenroom.actors.world import World
 from greenroom.persistence.store import Block, Reason, Refusal, Slice
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Iterable
+
+    from greenroom.actors.world import World
 
 __all__ = ["Change", "Deliver", "Effect", "Item", "Reply", "Sealing", "SliceLost", "StoredEntity"]
 
@@ -176,7 +179,9 @@ class StoredEntity(Entity):
         """Add to the draft. It leaves as a slice when this turn is over, or when the one under way is done."""
         self._draft.extend(items)
 
-    def read(self, reading: Coroutine[Any, Any, Any], then: Callable[[Any], None], command: Any, sender: Address) -> None:
+    def read(
+        self, reading: Coroutine[Any, Any, Any], then: Callable[[Any], None], command: Any, sender: Address
+    ) -> None:
         """Await a read while other messages wait, then go on with `then(result)`; errors go to the sender."""
         self.hold(*_OF_THE_LANE)
         self._reading = (sender, command.ref)

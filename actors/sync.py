@@ -41,9 +41,7 @@ _INSERT, _DELETE, _UPDATE = 1, 2, 3
 _MAX_VERSION = 2**63 - 1
 _HEX = frozenset(string.hexdigits)
 _ZERO_ID = "0" * 24
-_GO_ESCAPES = str.maketrans(
-    {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
-)
+_GO_ESCAPES = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"})
 
 
 class Delta(NamedTuple):
@@ -192,9 +190,7 @@ async def full_friend_ids(
     )
 
 
-async def full_joined_ids(
-    store: Store, request: group_pb2.GetFullJoinGroupIDsReq
-) -> group_pb2.GetFullJoinGroupIDsResp:
+async def full_joined_ids(store: Store, request: group_pb2.GetFullJoinGroupIDsReq) -> group_pb2.GetFullJoinGroupIDsResp:
     log = await _version(store, "joined", request.userID)
     ids = await store.joined_groups(request.userID)
     equal = request.idHash == id_hash(ids)

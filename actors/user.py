@@ -6,8 +6,7 @@ audiences of its groups before its first frame is read.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from greenroom.actors.errors import (
     GreenroomError,
@@ -34,12 +33,16 @@ from greenroom.actors.rules import message as rules
 from greenroom.actors.rules.ids import group_address, own_notification_id
 from greenroom.actors.rules.notifications import USER_INFO_UPDATED, build
 from greenroom.actors.rules.platforms import ADMIN, kicked_by_login, kicked_by_token
-from greenroom.actors.runtime.address import Address
 from greenroom.actors.runtime.replies import Answer
 from greenroom.actors.stored_entity import Change, Deliver, Effect, StoredEntity
-from greenroom.actors.world import World
 from greenroom.persistence.store import AddUsers, DropTokens, Reason, Refusal, SetTokens, SetUser, TokenRow
 from greenroom.transport.wire import sdkws_pb2
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from greenroom.actors.runtime.address import Address
+    from greenroom.actors.world import World
 
 __all__ = ["User"]
 
@@ -137,7 +140,10 @@ class User(StoredEntity):
             kicked = own[: max(0, len(own) - _ADMIN_TOKENS_KEPT + 1)]
         else:
             kicked = kicked_by_token(
-                settings.multi_login_policy, command.platform_id, normal, limit=settings.max_tokens_per_platform
+                settings.multi_login_policy,
+                command.platform_id,
+                normal,
+                limit=settings.max_tokens_per_platform,
             )
         new = TokenRow(command.platform_id, claims.digest, _NORMAL, claims.expire_at)
         rows = [*self._kick_tokens(kicked), new]

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-import random
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from greenroom.actors.facts import FactStamps
-from greenroom.actors.ports import Clock, Sessions
-from greenroom.actors.rules.tokens import Authenticator
-from greenroom.actors.runtime.address import Address
-from greenroom.actors.runtime.base import LoopBase
-from greenroom.persistence.settings import Settings
-from greenroom.persistence.store import Store
+if TYPE_CHECKING:
+    import random
+
+    from greenroom.actors.facts import FactStamps
+    from greenroom.actors.ports import Clock, Sessions
+    from greenroom.actors.rules.tokens import Authenticator
+    from greenroom.actors.runtime.address import Address
+    from greenroom.actors.runtime.base import LoopBase
+    from greenroom.persistence.settings import Settings
+    from greenroom.persistence.store import Store
 
 __all__ = ["World"]
 

@@ -33,7 +33,7 @@ class _Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     pass
 
 
-class NodeSettings(_Section):
+class NodeSettings(_Section, frozen=True):
     host: str
     ws_port: int
     api_port: int
@@ -43,7 +43,7 @@ class NodeSettings(_Section):
     log_format: str
 
 
-class AuthSettings(_Section):
+class AuthSettings(_Section, frozen=True):
     secret: str
     """Empty: made at the first start and kept in the data directory."""
     admin_user_ids: tuple[str, ...]
@@ -55,7 +55,7 @@ class AuthSettings(_Section):
         return "AuthSettings(...)"
 
 
-class WebSocketSettings(_Section):
+class WebSocketSettings(_Section, frozen=True):
     max_connections: int
     max_frame_bytes: int
     max_unfolded_bytes: int
@@ -69,12 +69,12 @@ class WebSocketSettings(_Section):
     watched_users_limit: int
 
 
-class HttpSettings(_Section):
+class HttpSettings(_Section, frozen=True):
     max_body_bytes: int
     requests_in_flight: int
 
 
-class MessageSettings(_Section):
+class MessageSettings(_Section, frozen=True):
     friend_verify: bool
     history_for_new_members: bool
     sends_in_flight: int
@@ -84,7 +84,7 @@ class MessageSettings(_Section):
     idle_timeout_s: float
 
 
-class StoreSettings(_Section):
+class StoreSettings(_Section, frozen=True):
     writer: str
     lanes: int
     batch_slices: int
@@ -92,7 +92,7 @@ class StoreSettings(_Section):
     write_timeout_s: float
 
 
-class Settings(_Section):
+class Settings(_Section, frozen=True):
     node: NodeSettings
     auth: AuthSettings
     websocket: WebSocketSettings

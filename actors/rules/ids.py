@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from greenroom.actors.runtime.address import Address
-from greenroom.transport.wire import sdkws_pb2
+
+if TYPE_CHECKING:
+    from greenroom.transport.wire import sdkws_pb2
 
 __all__ = [
     "GROUP", "NOTIFICATION_CHAT", "SINGLE", "address_of", "address_of_chat", "chat_id", "group_address", "key_of",

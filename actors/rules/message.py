@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from greenroom.actors.errors import ArgsError, NoPermission
-from greenroom.actors.messages import Caller
 from greenroom.actors.rules.ids import GROUP, NOTIFICATION_CHAT, SINGLE, chat_id, key_of, notification_id
 from greenroom.transport.wire import sdkws_pb2
+
+if TYPE_CHECKING:
+    from greenroom.actors.messages import Caller
 
 __all__ = ["Part", "check", "force_options", "is_notification_type", "render", "split"]
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from google.protobuf.message import Message
+from typing import TYPE_CHECKING
 
 from greenroom.actors.rules.ids import GROUP, SINGLE
-from greenroom.actors.world import World
 from greenroom.transport.wire import sdkws_pb2
 from greenroom.transport.wire.openim_json import tips_content
+
+if TYPE_CHECKING:
+    from google.protobuf.message import Message
+
+    from greenroom.actors.world import World
 
 __all__ = [
     "CONVERSATION_CHANGED", "GROUP_CREATED", "GROUP_DISMISSED", "GROUP_MUTED", "GROUP_UNMUTED", "HAS_READ",

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Sequence
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable, Sequence
 
 __all__ = ["ADMIN", "IOS", "NAMES", "WEB", "kicked_by_login", "kicked_by_token"]
 
@@ -62,9 +64,7 @@ def kicked_by_token(policy: int, platform_id: int, tokens: Sequence[tuple[int, T
     return []
 
 
-def _all_but_newest(
-    tokens: Sequence[tuple[int, T]], *, own: Hashable, group: Callable[[int], Hashable]
-) -> list[T]:
+def _all_but_newest(tokens: Sequence[tuple[int, T]], *, own: Hashable, group: Callable[[int], Hashable]) -> list[T]:
     """All of the group `own`, and of every other group all but the newest."""
     groups: dict[Hashable, list[T]] = defaultdict(list)
     for platform, one in tokens:

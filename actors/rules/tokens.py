@@ -5,13 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import OrderedDict
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jwt
 from jwt.algorithms import HMACAlgorithm
 
 from greenroom.actors.errors import TokenExpired, TokenMalformed, TokenNotValidYet, TokenUnknown
-from greenroom.actors.ports import Clock
+
+if TYPE_CHECKING:
+    from greenroom.actors.ports import Clock
 
 __all__ = ["Authenticator", "Claims", "digest_of"]
 

@@ -107,7 +107,9 @@ async def test_key_of_two_pairs_belongs_to_the_first(engine: Any) -> None:
 async def test_two_pairs_of_one_key_at_once(engine: Any) -> None:
     await engine.register("a", "b_c", "a_b", "c")
     results = await asyncio.gather(
-        engine.send(engine.message("a", "b_c")), engine.send(engine.message("a_b", "c")), return_exceptions=True
+        engine.send(engine.message("a", "b_c")),
+        engine.send(engine.message("a_b", "c")),
+        return_exceptions=True,
     )
     assert [type(one).__name__ for one in results] == ["SendMsgResp", "ArgsError"]
 
@@ -167,9 +169,7 @@ async def test_mark_conversation_read_tells_both_sides(engine: Any) -> None:
     await engine.register("a", "b")
     for _ in range(3):
         await engine.send(engine.message("a", "b"))
-    mark = MarkConversationRead(
-        caller=caller("b"), conversation_id="si_a_b", user_id="b", has_read_seq=3, seqs=[]
-    )
+    mark = MarkConversationRead(caller=caller("b"), conversation_id="si_a_b", user_id="b", has_read_seq=3, seqs=[])
     await engine.ask(address_of_chat("si_a_b"), mark)
     for user in "ab":
         notice = engine.sessions.received[user][-1]
@@ -191,9 +191,7 @@ async def test_mark_messages_and_set_read_seq_are_bounded_by_the_newest(engine: 
     with pytest.raises(ArgsError):
         await engine.ask(address, too_far)
     with pytest.raises(ArgsError):
-        await engine.ask(
-            address, SetReadSeq(caller=caller("b"), conversation_id="si_a_b", user_id="b", has_read_seq=9)
-        )
+        await engine.ask(address, SetReadSeq(caller=caller("b"), conversation_id="si_a_b", user_id="b", has_read_seq=9))
     stranger = SetReadSeq(caller=caller("c"), conversation_id="si_a_b", user_id="c", has_read_seq=1)
     with pytest.raises(RecordNotFound):
         await engine.ask(address, stranger)
@@ -209,9 +207,7 @@ async def test_conversation_that_sleeps_goes_on_where_it_was(engine: Any) -> Non
     assert engine.sessions.seqs("a", "si_a_b") == [1, 2, 3, 4]
 
 
-async def test_conversation_that_crashes_answers_and_wakes_again(
-    engine: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_conversation_that_crashes_answers_and_wakes_again(engine: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     from greenroom.actors.conversation import Conversation
     from greenroom.actors.errors import ActorCrashed
 

@@ -247,7 +247,8 @@ async def _run_steps(steps: list[str], salt: int) -> None:
         await asyncio.gather(*pending, return_exceptions=True)
         stored = await engine.world.store.messages("sg_g1", 1, 10_000)
         assert [one.seq for one in stored] == list(range(1, len(stored) + 1))
-        members, heard = {"a", "b", "c"}, {user: [] for user in "abc"}
+        members = {"a", "b", "c"}
+        heard: dict[str, list[int]] = {user: [] for user in "abc"}
         for one in stored:
             message = sdkws_pb2.MsgData.FromString(one.body)
             gone: set[str] = set()

@@ -59,9 +59,7 @@ def _store(groups: dict[str, int]) -> FakeStore:
 
 
 def _batch(*group_ids: str) -> group_pb2.BatchGetIncrementalGroupMemberReq:
-    reqs = [
-        group_pb2.getIncrementalGroupMemberReq(groupID=one, versionID=LOG_ID, version=1) for one in group_ids
-    ]
+    reqs = [group_pb2.getIncrementalGroupMemberReq(groupID=one, versionID=LOG_ID, version=1) for one in group_ids]
     return group_pb2.BatchGetIncrementalGroupMemberReq(userID="u1", reqList=reqs)
 
 
@@ -111,7 +109,5 @@ async def test_full_ids_equal() -> None:
     assert not answer.userIDs
     asked.idHash = 1
     assert list((await sync.full_member_ids(cast("Store", store), asked)).userIDs) == ["u1", "m0"]
-    friends = await sync.full_friend_ids(
-        cast("Store", store), relation_pb2.getFullFriendUserIDsReq(userID="u1")
-    )
+    friends = await sync.full_friend_ids(cast("Store", store), relation_pb2.getFullFriendUserIDsReq(userID="u1"))
     assert friends.equal

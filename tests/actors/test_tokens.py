@@ -67,7 +67,10 @@ def test_refused_claims(auth: Authenticator, clock: ManualClock) -> None:
         (_signed(clock, UserID=None), TokenMalformed),
         (_signed(clock, PlatformID="5"), TokenMalformed),
         (_signed(clock, exp=None), TokenMalformed),
-        (jwt.encode({"UserID": "u1", "PlatformID": 5, "exp": now + 9}, key=None, algorithm="none"), TokenUnknown),
+        (
+            jwt.encode({"UserID": "u1", "PlatformID": 5, "exp": now + 9}, key=None, algorithm="none"),
+            TokenUnknown,
+        ),
     ]:
         with pytest.raises(error):
             auth.parse(token)

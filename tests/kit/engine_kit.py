@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import defaultdict
-from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, NamedTuple
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from greenroom.actors.conversation import Conversation
 from greenroom.actors.facts import FactStamps
 from greenroom.actors.group import Group
-from greenroom.actors.messages import Caller, KickSession, Push, RegisterUsers, SendMessage
+from greenroom.actors.messages import Caller, Push, RegisterUsers, SendMessage
 from greenroom.actors.persistence import Lane, Persistence
 from greenroom.actors.rules.ids import address_of, user_address
 from greenroom.actors.rules.tokens import Authenticator
@@ -25,6 +25,8 @@ from greenroom.persistence.store import UserRow
 from greenroom.persistence.store_sqlite import SqliteStore
 from greenroom.transport.wire import msg_pb2, sdkws_pb2
 
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterable, Sequence
 
 __all__ = ["Engine", "ManualClock", "RecordingSessions", "caller", "running_engine"]
 
@@ -67,7 +69,7 @@ class RecordingSessions:
         return bool(self.open_sessions[user_id]) if user_id in self.open_sessions else user_id not in self.offline
 
     def sessions_of(self, user_id: str) -> Sequence[FakeSession]:
-        return self.open_sessions[user_id] if user_id in self.open_sessions else []
+        return self.open_sessions.get(user_id, [])
 
     def push(self, push: Push, user_ids: Iterable[str]) -> list[str]:
         absent = []
@@ -82,7 +84,9 @@ class RecordingSessions:
     def seqs(self, user_id: str, conversation_id: str) -> list[int]:
         """What the user was pushed of a conversation, stored messages only."""
         return [
-            one.message.seq for one in self.received[user_id] if one.conversation_id == conversation_id and one.message.seq
+            one.message.seq
+            for one in self.received[user_id]
+            if one.conversation_id == conversation_id and one.message.seq
         ]
 
 
@@ -100,9 +104,18 @@ class Engine:
         return asyncio.ensure_future(value(self.base.ask(address, message, timeout_s=10)))
 
     async def register(self, *user_ids: str, **columns: Any) -> None:
-        fields = {"nickname": "", "face_url": "", "ex": "", "create_time": 1, "app_manger_level": 0, "global_recv_msg_opt": 0}
-        fields.update(columns)
-        rows = [UserRow(user_id=user_id, **{**fields, "nickname": fields["nickname"] or user_id}) for user_id in user_ids]
+        def row(user_id: str) -> UserRow:
+            return UserRow(
+                user_id=user_id,
+                nickname=columns.get("nickname", user_id),
+                face_url="",
+                ex="",
+                create_time=1,
+                app_manger_level=columns.get("app_manger_level", 0),
+                global_recv_msg_opt=columns.get("global_recv_msg_opt", 0),
+            )
+
+        rows = [row(user_id) for user_id in user_ids]
         await self.ask(user_address(user_ids[0]), RegisterUsers(caller=caller("imAdmin"), users=rows))
 
     def message(self, send_id: str, recv_id: str = "", *, group_id: str = "", **fields: Any) -> sdkws_pb2.MsgData:
@@ -135,11 +148,11 @@ async def running_engine() -> AsyncIterator[Engine]:
     )  # fmt: skip
     lane = Lane()
     base.spawn(Address("fixed", "lane-0"), lambda: Persistence(world, lane))
-    for kind, factory in (("user", User), ("conversation", Conversation), ("group", Group)):
-        base.register_kind(kind, lambda i, factory=factory: factory(world, i), idle_timeout_s=60)
+    base.register_kind("user", partial(User, world), idle_timeout_s=60)
+    base.register_kind("conversation", partial(Conversation, world), idle_timeout_s=60)
+    base.register_kind("group", partial(Group, world), idle_timeout_s=60)
     try:
         yield Engine(base, world, sessions, clock)
     finally:
         await base.shutdown()
         await store.close()
-

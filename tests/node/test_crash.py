@@ -8,8 +8,7 @@ import os
 import random
 import time
 from collections import defaultdict
-from collections.abc import Callable
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from node_kit import NodeProcess
@@ -17,7 +16,12 @@ from node_kit import NodeProcess
 from greenroom import Client
 from greenroom.persistence.check import check
 from greenroom.transport.client.errors import ClientError
-from greenroom.transport.client.message import Received
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from greenroom.transport.client.message import Received
 
 PAIRS = 8
 SENDS_IN_FLIGHT = 12
@@ -70,7 +74,7 @@ async def _commit_under_way(node: NodeProcess) -> bool:
 )
 async def test_killed_at_random_moments(tmp_path: Path, kills: int) -> None:
     seed = int(os.environ.get("GREENROOM_SEED", str(random.randrange(10**6))))
-    print(f"seed {seed}")  # noqa: T201 (the seed must be seen when the test fails)
+    print(f"seed {seed}")
     rng = random.Random(seed)
     node = NodeProcess(tmp_path)
     await node.start()
@@ -119,7 +123,7 @@ async def test_killed_at_random_moments(tmp_path: Path, kills: int) -> None:
         await asyncio.gather(*(client.close() for client in clients.values()))
         node.close()
     rate = sorted(rates)[len(rates) // 2]
-    print(f"{journal.count} acked, {rate:.0f} a second at the median, {during_commit} of {kills} kills in a commit")  # noqa: T201
+    print(f"{journal.count} acked, {rate:.0f} a second at the median, {during_commit} of {kills} kills in a commit")
     assert during_commit >= kills // 4
     assert rate >= ACKED_A_SECOND
     for reader, shown in journal.shown.items():
@@ -135,7 +139,7 @@ async def _until(condition: Callable[[], bool], limit_s: float = 20.0) -> None:
     deadline = time.monotonic() + limit_s
     while not condition():
         assert time.monotonic() < deadline, "waited in vain"
-        await asyncio.sleep(0.02)  # noqa: ASYNC110 (a condition of two processes: no event stands for it)
+        await asyncio.sleep(0.02)
 
 
 @pytest.mark.timeout(60)
