@@ -1,14 +1,16 @@
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
+import uvloop
 
 from greenroom.persistence.settings import WebSocketSettings
 from greenroom.tests.transport.stage import Stage
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
 
 @pytest.fixture
@@ -32,3 +34,12 @@ def settings() -> WebSocketSettings:
 async def stage(settings: WebSocketSettings) -> AsyncIterator[Stage]:
     async with Stage(settings) as stage:
         yield stage
+
+
+def pytest_asyncio_loop_factories(
+    config: pytest.Config, item: pytest.Item
+) -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """The gateway runs on both loops: they differ in when they write, pause and close."""
+    if item.path.name == "test_gateway.py":
+        return {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
+    return {"asyncio": asyncio.new_event_loop}
