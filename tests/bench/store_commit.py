@@ -69,6 +69,12 @@ async def measure(folder: Path, kind: str, batch: int, *, busy: bool) -> tuple[f
                 pass
             await asyncio.sleep(0)
 
+    # Every conversation has its first message before anything is measured: names are met once.
+    rows, before = CHATS, rows
+    batch, before_batch = CHATS // LANES, batch
+    await asyncio.gather(*[lane(number) for number in range(LANES)])
+    rows, batch = before, before_batch
+    waits.clear()
     load = asyncio.ensure_future(saturate()) if busy else None
     start, wall = cpu_s(store.writer_pid), time.perf_counter()
     await asyncio.gather(*[lane(number) for number in range(LANES)])
