@@ -1,4 +1,4 @@
-"""A node that commits without end and says on its standard output what was acked: run by test_writer_crash."""
+"""A node that commits without end and prints what was acked: run by test_writer_crash."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from pathlib import Path
 from greenroom.persistence.store import Slice
 from greenroom.persistence.store_sqlite import SqliteStore
 from greenroom.tests.persistence.store_writes import message
+
+STEPS = (1, 2, 3)
 
 
 async def main(path: str, kind: str) -> None:
@@ -30,7 +32,7 @@ async def main(path: str, kind: str) -> None:
                 Slice(
                     f"conversation/{chat[3:]}",
                     store.epoch,
-                    [message(chat, seqs[chat] + n) for n in (1, 2, 3)],
+                    [message(chat, seqs[chat] + n) for n in STEPS],
                 )
                 for chat in own
             ]

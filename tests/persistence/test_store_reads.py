@@ -105,7 +105,8 @@ async def test_every_column_of_a_record(store: Store) -> None:
     changes: Columns = {
         "recv_msg_opt": 2, "is_pinned": True, "attached_info": "att", "is_private_chat": 1,
         "group_at_type": 3, "ex": "ex", "burn_duration": 4, "min_seq": 5, "max_seq": 6,
-        "notification_max_seq": 7, "msg_destruct_time": 8, "latest_msg_destruct_time": 9, "is_msg_destruct": True,
+        "notification_max_seq": 7, "msg_destruct_time": 8, "latest_msg_destruct_time": 9,
+        "is_msg_destruct": True,
     }  # fmt: skip
     await commit(store, "conversation/a_b", record(A_B, ("a", "b")))
     assert await commit(store, "conversation/a_b", SetRecord("a", A_B, changes)) is None

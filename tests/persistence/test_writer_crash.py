@@ -73,10 +73,8 @@ async def test_kill_the_writer(tmp_path: Path) -> None:
     store = SqliteStore(tmp_path / "greenroom.db", writer="process")
     await store.open()
     epoch = store.epoch
-    seq = 0
-    for _ in range(3):
-        assert await commit(store, "conversation/a_b", message("si_a_b", seq + 1)) is None
-        seq += 1
+    for seq in (1, 2, 3):
+        assert await commit(store, "conversation/a_b", message("si_a_b", seq)) is None
         first = store.writer_pid
         assert first is not None
         under_way = asyncio.ensure_future(

@@ -1,0 +1,138 @@
+"""A disk that fails: FAILED, nothing acked, and work again once the disk does."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from greenroom.persistence import writer as writer_module
+from greenroom.persistence.check import check
+from greenroom.persistence.schema import migrate, raise_epoch
+from greenroom.persistence.statements import connect
+from greenroom.persistence.store import Reason, Slice
+from greenroom.persistence.writer import Writer
+from greenroom.tests.persistence.store_writes import message
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+class Disk:
+    """Connections whose COMMIT fails, or that may not grow, as long as it is told to."""
+
+    def __init__(self) -> None:
+        self.commit_fails = False
+        self.full = False
+        self.opened = 0
+
+    def connect(self, path: Path | str) -> Any:
+        self.opened += 1
+        return _Connection(self, connect(path))
+
+
+class _Connection:
+    def __init__(self, disk: Disk, real: sqlite3.Connection) -> None:
+        self._disk = disk
+        self._real = real
+
+    def execute(self, statement: str, *values: Any) -> sqlite3.Cursor:
+        if statement == "BEGIN IMMEDIATE":
+            (pages,) = self._real.execute("PRAGMA page_count").fetchone()
+            self._real.execute(f"PRAGMA max_page_count = {pages if self._disk.full else 1 << 30}")
+        if statement == "COMMIT" and self._disk.commit_fails:
+            error = sqlite3.OperationalError("disk I/O error")
+            error.sqlite_errorcode = sqlite3.SQLITE_IOERR_FSYNC
+            error.sqlite_errorname = "SQLITE_IOERR_FSYNC"
+            raise error
+        return self._real.execute(statement, *values)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._real, name)
+
+
+@pytest.fixture
+def disk(monkeypatch: pytest.MonkeyPatch) -> Disk:
+    disk = Disk()
+    monkeypatch.setattr(writer_module, "connect", disk.connect)
+    return disk
+
+
+@pytest.fixture
+def writer(tmp_path: Path, disk: Disk) -> Iterator[Writer]:
+    connection = connect(tmp_path / "greenroom.db")
+    migrate(connection, instance=bytes(16))
+    epoch = raise_epoch(connection)
+    connection.close()
+    writer = Writer(tmp_path / "greenroom.db", epoch=epoch)
+    writer.open()
+    yield writer
+    writer.close()
+
+
+def batch(first: int, count: int = 1) -> list[Slice]:
+    return [Slice("conversation/a_b", 1, [message("si_a_b", first + n)]) for n in range(count)]
+
+
+def test_failed_commit(writer: Writer, disk: Disk, tmp_path: Path) -> None:
+    assert writer.commit(batch(1)) == [None]
+    disk.commit_fails = True
+    for _ in range(2):
+        outcomes = writer.commit(batch(2, 3))
+        assert [o and o.reason for o in outcomes] == [Reason.FAILED] * 3
+    opened = disk.opened
+    disk.commit_fails = False
+    assert writer.commit(batch(2, 3)) == [None] * 3
+    assert disk.opened == opened + 1
+    assert writer.commit(batch(5)) == [None]
+    assert disk.opened == opened + 1
+    assert check(tmp_path) == []
+
+
+def test_full_disk(writer: Writer, disk: Disk, tmp_path: Path) -> None:
+    assert writer.commit(batch(1)) == [None]
+    disk.full = True
+    seq, outcome = 2, writer.commit(batch(2, 50))
+    while outcome == [None] * 50:
+        seq += 50
+        outcome = writer.commit(batch(seq, 50))
+    assert {o.reason for o in outcome if o is not None} == {Reason.FAILED}
+    assert len([o for o in outcome if o is not None]) == 50
+    disk.full = False
+    assert writer.commit(batch(seq, 50)) == [None] * 50
+    assert check(tmp_path) == []
+
+
+def test_damaged_database_stays_closed(writer: Writer, disk: Disk, tmp_path: Path) -> None:
+    assert writer.commit(batch(1, 50)) == [None] * 50
+    writer.checkpoint()
+    disk.commit_fails = True
+    writer.commit(batch(51))
+    disk.commit_fails = False
+    writer.close()
+    file = tmp_path / "greenroom.db"
+    whole = file.read_bytes()
+    file.write_bytes(whole[:16384] + b"\xff" * (len(whole) - 16384))
+    (outcome,) = writer.commit(batch(51))
+    assert outcome is not None
+    assert outcome.reason == Reason.FAILED
+    file.write_bytes(whole)
+    assert writer.commit(batch(51)) == [None]
+
+
+def test_lock_held_by_another(
+    writer: Writer, disk: Disk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writer.commit(batch(1))
+    other = sqlite3.connect(tmp_path / "greenroom.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    opened = disk.opened
+    (outcome,) = writer.commit(batch(2))
+    assert outcome is not None
+    assert outcome.reason == Reason.FAILED
+    other.execute("ROLLBACK")
+    other.close()
+    assert writer.commit(batch(2)) == [None]
+    assert disk.opened == opened
