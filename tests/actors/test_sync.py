@@ -3,12 +3,12 @@ from __future__ import annotations
 from typing import cast
 
 import pytest
-from http_kit import LOG_ID, FakeStore
 
 from greenroom.actors import sync
 from greenroom.actors.errors import NoPermission
 from greenroom.actors.messages import Caller
 from greenroom.persistence.store import Store, VersionLog
+from greenroom.tests.kit.http_kit import LOG_ID, FakeStore
 from greenroom.transport.wire import group_pb2, relation_pb2, sdkws_pb2
 
 OTHER_ID = "f" * 24

@@ -8,13 +8,11 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
-from pathlib import Path
 from typing import Any
 
 import uvloop
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "kit"))
-from http_kit import http_stage
+from greenroom.tests.kit.http_kit import http_stage
 
 CONNECTIONS, REQUESTS = 8, 2_000
 
@@ -42,12 +40,13 @@ async def main(*, bare: bool) -> None:
     async with http_stage() as stage:
         port = int(str(stage.client.base_url).rstrip("/").rpartition(":")[2])
         if bare:
+            assert stage.server._server is not None
             stage.server._server.config.loaded_app = _bare
         request = (
             "POST /msg/get_server_time HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
             f"operationID: op-123456789\r\ntoken: {stage.token('u1')}\r\ncontent-length: 2\r\n\r\n{{}}"
         ).encode()
-        code = f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r}); import http_requests as bench; "
+        code = "import greenroom.tests.bench.http_requests as bench; "
         code += f"import uvloop; uvloop.run(bench._client({port}, {request!r}))"
         started, cpu = time.monotonic(), time.process_time()
         client = await asyncio.create_subprocess_exec(sys.executable, "-c", code)

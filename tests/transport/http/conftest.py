@@ -3,7 +3,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from http_kit import HttpStage, http_stage
+
+from greenroom.tests.kit.http_kit import HttpStage, http_stage
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

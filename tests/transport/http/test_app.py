@@ -6,13 +6,13 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from http_kit import ADMIN_ID, SECRET, http_stage
 
 from greenroom.actors.errors import TokenKicked
 from greenroom.actors.messages import Caller, SetUserInfo, VerifyToken
+from greenroom.tests.kit.http_kit import ADMIN_ID, SECRET, http_stage
 
 if TYPE_CHECKING:
-    from http_kit import HttpStage
+    from greenroom.tests.kit.http_kit import HttpStage
 
 TIME = "/msg/get_server_time"
 
@@ -190,7 +190,7 @@ async def test_requests_past_the_bound_wait() -> None:
             under_way -= 1
             return await plain(target, message, timeout_s=timeout_s)
 
-        http.system.ask = slow
+        http.system.ask = slow  # type: ignore[method-assign]
         calls = [asyncio.create_task(http.post(TIME)) for _ in range(6)]
         await full.wait()
         go.set()

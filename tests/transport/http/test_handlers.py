@@ -6,15 +6,15 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from http_kit import ADMIN_ID, LOG_ID, SECRET, FakeSession
 
 from greenroom.actors import messages
 from greenroom.actors.errors import GroupExists, RecordNotFound, UserRegistered
 from greenroom.persistence.store import SeqState, Span, StoredMessage
+from greenroom.tests.kit.http_kit import ADMIN_ID, LOG_ID, SECRET, FakeSession
 from greenroom.transport.wire import conversation_pb2, sdkws_pb2
 
 if TYPE_CHECKING:
-    from http_kit import HttpStage
+    from greenroom.tests.kit.http_kit import HttpStage
 
 PAGE = {"pageNumber": 1, "showNumber": 10}
 

@@ -5,15 +5,14 @@ import logging
 from typing import TYPE_CHECKING
 
 import pytest
-from http_kit import ADMIN_ID, http_stage
 
+from greenroom.tests.kit.http_kit import ADMIN_ID, http_stage
 from greenroom.transport.http.openapi import describe
 from greenroom.transport.http.routes import TABLE
 from greenroom.transport.http.routes.absent import ROUTES as ABSENT
 
 if TYPE_CHECKING:
-    from http_kit import HttpStage
-
+    from greenroom.tests.kit.http_kit import HttpStage
     from greenroom.transport.http.table import Route
 
 _AUTH = "get_admin_token get_user_token parse_token force_logout"
