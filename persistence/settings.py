@@ -195,7 +195,9 @@ def _from_environment(environ: Mapping[str, str]) -> dict[str, tuple[str, str, A
         if not name.startswith(_PREFIX) or section not in _SECTIONS:
             continue
         if key not in _SECTIONS[section]:
-            raise SettingsError(f"{name}: [{section}] has no key {key!r}{_nearest(key, _SECTIONS[section], section)}")
+            raise SettingsError(
+                f"{name}: [{section}] has no key {key!r}{_nearest(key, _SECTIONS[section], section)}"
+            )
         found[name] = (section, key, _typed(name, environ[name], _SECTIONS[section][key]))
     return found
 
