@@ -91,7 +91,7 @@ class Node:
         loop = asyncio.get_running_loop()
         settings, host = self.settings, self.settings.node.host
         self.fallen = loop.create_future()
-        self._directory.open()
+        self._directory.acquire()
         try:
             secret = secret_of(settings, self._directory.path)
             clock = SystemClock()
@@ -160,7 +160,7 @@ class Node:
             if self.fallen.done():
                 raise RuntimeError(self.fallen.result())
         except BaseException:
-            self._directory.close()
+            self._directory.release()
             raise
         self.ws_port, self.api_port = self.gateway.port, self.http.port
 
@@ -175,7 +175,7 @@ class Node:
         await self.base.gone(_ROOT)
         await self.base.shutdown()
         self.system.shutdown()
-        self._directory.close()
+        self._directory.release()
 
     def _fell(self, reason: str) -> None:
         if self.fallen is not None and not self.fallen.done():

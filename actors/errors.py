@@ -24,6 +24,7 @@ GreenroomError                 500  ServerInternalError
 ├── StoreUnavailable           90002DatabaseError  retryable
 ├── WatchedUsersFull          1001  ArgsError
 ├── ConnectionsFull           1601  ConnOverMaxNumLimit  retryable
+├── ArgsMissing               1602  args err, need token, sendID, platformID
 ├── ActorCrashed               500  ServerInternalError  retryable
 ├── ActorAbsent                500  ServerInternalError  retryable
 ├── AskTimeout                 500  ServerInternalError  retryable

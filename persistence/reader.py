@@ -262,7 +262,7 @@ class Reader:
 
 def json_list(values: Sequence[object]) -> str:
     """A parameter for json_each."""
-    return msgspec.json.encode(values).decode()
+    return msgspec.json.encode(list(values)).decode()
 
 
 def user_info(row: Sequence[Any]) -> sdkws_pb2.UserInfo:

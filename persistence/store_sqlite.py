@@ -109,11 +109,14 @@ class SqliteStore:
             raise
 
     async def close(self) -> None:
+        # The reader first: whoever closes last empties the log into the database, and a reader may not.
+        connection, self._connection = self._connection, None
+        self._reader = self._lists = None
+        if connection is not None and self._path != MEMORY:
+            connection.close()
         committer, self._committer = self._committer, None
         if committer is not None:
             await committer.stop()
-        connection, self._connection = self._connection, None
-        self._reader = self._lists = None
         if connection is not None:
             connection.close()
 

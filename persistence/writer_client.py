@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 from collections import deque
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 from greenroom.persistence.errors import StoreUnavailable
 from greenroom.persistence.frames import HELLO, OUTCOMES, FrameReader, encode_frame
@@ -145,8 +145,8 @@ class _Link(asyncio.Protocol):
         self._transport: asyncio.Transport
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        # uvloop's transports are none of asyncio's classes, though they do what these do.
+        self._transport = cast("asyncio.Transport", transport)
 
     def commit(self, slices: Sequence[Slice]) -> asyncio.Future[list[Refusal | None]]:
         answer: asyncio.Future[list[Refusal | None]] = asyncio.get_running_loop().create_future()

@@ -384,6 +384,7 @@ class Connection(FrameProtocol):
         if self.phase is Phase.LEAVING:
             self.try_leave()
         elif self._backlog is not None:
+            self.renew()
             self._work_off()
 
     def kick(self) -> None:

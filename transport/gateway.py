@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from greenroom.actors.messages import KickSession
 from greenroom.transport.connection import Connection, Surroundings
@@ -25,6 +25,10 @@ if TYPE_CHECKING:
 __all__ = ["Gateway"]
 
 log = logging.getLogger("greenroom.transport")
+
+LAST_CALL_S = 1.0
+"""For clients that never fall silent."""
+QUIET_S = 0.02
 
 HANDSHAKES_LIMIT = 1024
 """Sockets past max_connections that may be about to be told so; more are dropped unheard."""
@@ -87,12 +91,22 @@ class Gateway:
         Returns once all are gone, or after `timeout_s`; then some may be left to `stop`.
         """
         self._stop_listening()
+        await self._hear_out(timeout_s / 2)
         for connection in tuple(self._surroundings.connections):
             if connection.phase is Phase.OPEN:
                 connection.leave()
             elif connection.phase is Phase.HEAD or connection.phase is Phase.OPENING:
                 connection.abort()
         await self._gone(timeout_s)
+
+    async def _hear_out(self, timeout_s: float) -> None:
+        """Go on until nothing was under way at two looks in a row: what clients had sent before is read, too."""
+        deadline = self._base.loop.time() + min(timeout_s, LAST_CALL_S)
+        quiet = 0
+        while quiet < 2 and self._base.loop.time() < deadline:
+            busy = any(connection.is_busy() for connection in self._surroundings.connections)
+            quiet = 0 if busy else quiet + 1
+            await asyncio.sleep(QUIET_S)
 
     async def stop(self) -> None:
         """Drop whatever is left, at once."""
@@ -136,5 +150,4 @@ class _Dropped(asyncio.Protocol):
     __slots__ = ()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        transport.abort()
+        cast("asyncio.Transport", transport).abort()

@@ -177,6 +177,10 @@ class FrameProtocol(asyncio.Protocol):
         if self._transport is not None:
             self._transport.abort()
 
+    def renew(self) -> None:
+        """Begin the read timeout anew: the silence is ours."""
+        self._marked_at = self.shell.loop.time()
+
     def review_reading(self) -> None:
         """Read on, or stop reading: a full outbox and `wants_reading` decide."""
         transport = self._transport
@@ -189,7 +193,8 @@ class FrameProtocol(asyncio.Protocol):
         if reading != self._reading:
             self._reading = reading
             if reading:
-                self._marked_at = max(self._marked_at, self.shell.loop.time())
+                if self.phase is Phase.OPEN:
+                    self.renew()
                 transport.resume_reading()
             else:
                 transport.pause_reading()
@@ -272,9 +277,6 @@ class FrameProtocol(asyncio.Protocol):
         if phase is Phase.OPEN:
             if self.outbox.blocked_at is not None:
                 return self.outbox.blocked_at + settings.write_timeout_s
-            if not self._reading:
-                # Waiting for our own answers is no silence of the peer.
-                return self.shell.loop.time() + settings.read_timeout_s
             return self._marked_at + settings.read_timeout_s
         if phase is Phase.LINGERING and self._transport and not self._transport.get_write_buffer_size():
             return self._marked_at + min(LINGER_S, settings.write_timeout_s)

@@ -78,6 +78,8 @@ class Wheel:
         # A loop that was busy has several slots to catch up with.
         for number in range(self._last + 1, current + 1):
             for timed in self._slots.pop(number, ()):
+                if timed.slot != number:
+                    continue
                 timed.slot = NOWHERE
                 deadline = timed.check(now)
                 if deadline is not None:

@@ -13,6 +13,8 @@ else:
 
 __all__ = ["Address"]
 
+new_str = str.__new__
+
 
 class Address(str, ActorAddress):
     """Where a message goes: `Address("conversation", "a_b")`.
@@ -25,7 +27,7 @@ class Address(str, ActorAddress):
     __slots__ = ()
 
     def __new__(cls, kind: str, id: str) -> Address:
-        return str.__new__(cls, f"{kind}:{id}")
+        return new_str(cls, f"{kind}:{id}")
 
     if not TYPE_CHECKING:
         # ActorAddress.__init__ would run for each address made; C's does nothing.

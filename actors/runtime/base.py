@@ -24,6 +24,7 @@ from greenroom.actors.runtime.counters import ClassStats, Counters
 from greenroom.actors.runtime.directory import Directory
 from greenroom.actors.runtime.entity import Entity
 from greenroom.actors.runtime.entity_cell import EntityCell
+from greenroom.actors.runtime.face import ThespianFace
 from greenroom.actors.runtime.outside import Outside
 from greenroom.actors.runtime.plain import PlainCell, ReplyCell, SinkCell
 from greenroom.actors.runtime.replies import Failed
@@ -49,7 +50,7 @@ class ChildCrashed(ChildActorExited):  # type: ignore[misc]
         self.error = error
 
 
-class LoopBase:
+class LoopBase(ThespianFace):
     """The engine room. `ActorSystem(LoopBase(loop), transientUnique=True)` gives Thespian's face to it.
 
     Everything here is for the loop's own thread, except what Thespian's `ActorSystem` calls (`tell`, a
@@ -144,10 +145,8 @@ class LoopBase:
             if target in self.cells:
                 self.send(sender, target, message)
                 return
-        if self.closed:
-            return
         kind = target.kind
-        directory = self._directories.get(kind)
+        directory = self._directories.get(kind) if not self.closed else None
         if directory is not None:
             directory.receive(sender, target, message)
         elif kind != "ask":
@@ -218,7 +217,7 @@ class LoopBase:
         actor = factory()
         counters = self.counters_of(type(actor))
         if isinstance(actor, Entity):
-            cell: Cell = EntityCell(self, address, lambda: actor, counters, keeper, parent)
+            cell: Cell = EntityCell(self, address, lambda _: actor, counters, keeper, parent)
             self.cells[address] = cell
             cell.mailbox = former.mailbox if former is not None else None
             cell.rouse()
@@ -456,44 +455,3 @@ class LoopBase:
         for task in self._tasks:
             task.cancel()
         self.outside.sources.close()
-
-    # Thespian's names for what a system base does.
-
-    @property
-    def actorRegistry(self) -> dict[Address, Cell]:
-        """Address (or its string) to cell."""
-        return self.cells
-
-    def newPrimaryActor(
-        self, actorClass: Any, targetActorRequirements: Any, globalName: str | None, sourceHash: str | None
-    ) -> Address:
-        """A top-level actor."""
-        return self.outside.create_primary(actorClass, targetActorRequirements, globalName, sourceHash)
-
-    def listen(self, timeout: Any = None) -> Any:
-        """Wait, on another thread, for a message that an actor sends to whoever is outside."""
-        return self.outside.listen(timeout)
-
-    def external_clone(self) -> Any:
-        """An outside address of its own, for one thread."""
-        return self.outside.clone()
-
-    def _handleDeadLetters(self, address: Address, enable: bool) -> None:
-        if enable:
-            self._dead_letters = address
-        elif self._dead_letters == address:
-            self._dead_letters = None
-
-    def updateCapability(self, capabilityName: str, capabilityValue: Any = None) -> None:
-        """Change one of the system's capabilities; None removes it."""
-        self.outside.update_capability(capabilityName, capabilityValue)
-
-    def loadActorSource(self, fname: Any) -> str:
-        """See `sources.Sources`."""
-        return self.outside.sources.load(fname)
-
-    def unloadActorSource(self, sourceHash: str) -> None:
-        """See `sources.Sources`."""
-        self.outside.sources.unload(sourceHash)
-
-

@@ -105,8 +105,7 @@ class Directory:
         cell.rouse()
 
     def _wake(self, address: Address) -> EntityCell:
-        factory, id_ = self.factory, address.id
-        return EntityCell(self.base, address, lambda: factory(id_), self.counters, self)
+        return EntityCell(self.base, address, self.factory, self.counters, self)
 
     def _adopt(self, cell: EntityCell) -> None:
         self.base.cells[cell.address] = cell

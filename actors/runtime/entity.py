@@ -60,11 +60,12 @@ class Entity(Actor):  # type: ignore[misc]
     ```
 
     A handler is the method `receiveMsg_<ClassName>(self, message, sender)` of the first class in the
-    message's MRO that has one. Messages come in the order each sender sent them, once. When a handler raises
-    a GreenroomError, that is a refusal: the sender gets `Failed(message.ref, error)` and life goes on. When it
-    raises anything else, the sender gets `Failed(message.ref, ActorCrashed)`, this instance is thrown away, and what waits in the
-    mailbox and in the stash goes to the next life, in order. A handler runs to its end before the next
-    begins; it must not block.
+    message's MRO that has one. Messages come in the order each sender sent them, once. A handler runs to its
+    end before the next begins; it must not block.
+
+    When a handler raises a GreenroomError, that is a refusal: the sender gets `Failed(message.ref, error)`
+    and life goes on. When it raises anything else, the sender gets `Failed(message.ref, ActorCrashed)`, this
+    instance is thrown away, and what waits in the mailbox and in the stash goes to the next life, in order.
     """
 
     stash_limit: ClassVar[int] = 1000
@@ -75,10 +76,12 @@ class Entity(Actor):  # type: ignore[misc]
 
     _myRef: EntityCell
     _handlers: ClassVar[HandlerTable]
+    _turns_over: ClassVar[bool] = False
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         cls._handlers = HandlerTable(cls)
+        cls._turns_over = cls.turn_over is not Entity.turn_over
 
     def on_start(self) -> None:
         """Called once, before the first message."""
@@ -100,7 +103,8 @@ class Entity(Actor):  # type: ignore[misc]
 
     def turn_over(self) -> None:
         """Called after each turn, which is one message or several that were waiting: what they decided may go
-        out together. Failing here is a crash, charged to the turn's last message."""
+        out together. Failing here is a crash, charged to the turn's last message.
+        """
 
     def unhandled(self, message: Any, sender: Address) -> None:
         """A message for which this class has no handler: counted, and logged by its class name."""

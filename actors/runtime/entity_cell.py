@@ -68,13 +68,13 @@ class EntityCell(Cell):
         self,
         base: LoopBase,
         address: Address,
-        factory: Callable[[], Entity],
+        factory: Callable[[str], Entity],
         counters: Counters,
         keeper: Keeper | None = None,
         parent: Address | None = None,
     ) -> None:
         super().__init__(base, address, None, counters, parent)
-        self.factory: Callable[[], Entity] | None = factory
+        self.factory: Callable[[str], Entity] | None = factory
         self.keeper = keeper
         self.handlers: dict[type, Callable[[Any, Any, Any], Any]] = {}
         self.held: frozenset[type] | None = None
@@ -88,8 +88,14 @@ class EntityCell(Cell):
             return 1
         actor = self.actor
         handlers = self.handlers
-        mailbox = self.take()
-        self.touched = self.base.now
+        mailbox = self.mailbox
+        if mailbox is None:
+            mailbox = self.mailbox = deque()
+        counters = self.counters
+        if len(mailbox) > counters.high_water:
+            counters.rise(len(mailbox))
+        base = self.base
+        self.touched = base.now
         handled = 0
         try:
             while mailbox and handled < limit:
@@ -104,19 +110,26 @@ class EntityCell(Cell):
                     handlers[kind](actor, message, sender)
                 except GreenroomError as refusal:
                     self.refuse(mail, refusal)
-            actor.turn_over()
+            if actor._turns_over:
+                actor.turn_over()
         except Exception as error:
-            self.counters.messages += handled
+            counters.messages += handled
             self.crash(error)
             return handled
         except LifeEnded:
-            self.counters.messages += handled
-            self.stop()
+            counters.messages += handled
+            # What was decided before the exit request goes out before the end.
+            try:
+                actor.turn_over()
+            except Exception as error:
+                self.crash(error)
+            else:
+                self.stop()
             return handled
         self.current = None
-        self.counters.messages += handled
+        counters.messages += handled
         if mailbox:
-            self.base.ready.append(self)
+            base.ready.append(self)
         else:
             self.queued = False
         return handled
@@ -125,7 +138,7 @@ class EntityCell(Cell):
         if self.factory is None:  # Ended while it stood in the ready queue.
             return False
         try:
-            actor = self.factory()
+            actor = self.factory(self.address.id)
             self.handlers = actor._handlers
             self.counters = self.base.counters_of(type(actor))
             self.counters.wakes += 1

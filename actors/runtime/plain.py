@@ -55,7 +55,12 @@ class PlainCell(Cell):
         actor = self.actor
         if actor is None:
             return 0
-        mailbox = self.take()
+        mailbox = self.mailbox
+        if mailbox is None:
+            return 0
+        if len(mailbox) > self.counters.high_water:
+            self.counters.rise(len(mailbox))
+        receive = actor.receiveMessage
         handled = 0
         while mailbox and handled < limit:
             sender, message = mailbox.popleft()
@@ -67,7 +72,7 @@ class PlainCell(Cell):
                     return handled
                 continue
             try:
-                actor.receiveMessage(message, sender)
+                receive(message, sender)
             except Exception as error:
                 self._failed(sender, message, error, second=False)
         self.counters.messages += handled

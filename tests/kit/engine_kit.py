@@ -125,7 +125,7 @@ def caller(user_id: str) -> Caller:
 async def running_engine() -> AsyncIterator[Engine]:
     loop = asyncio.get_running_loop()
     base = LoopBase(loop)
-    settings = _settings()
+    settings = settings_module.load(environ={})
     clock, sessions, store = ManualClock(), RecordingSessions(), SqliteStore(":memory:", writer="inline")
     await store.open()
     world = World(
@@ -143,7 +143,3 @@ async def running_engine() -> AsyncIterator[Engine]:
         await base.shutdown()
         await store.close()
 
-
-def _settings():
-    import msgspec
-    return msgspec.convert({"node":dict(host="127.0.0.1",ws_port=0,api_port=0,data_dir="",drain_timeout_s=1,log_level="info",log_format="json"),"auth":dict(secret="",admin_user_ids=("imAdmin",),token_expire_days=90,multi_login_policy=1,max_tokens_per_platform=30),"websocket":dict(max_connections=1,max_frame_bytes=1,max_unfolded_bytes=1,requests_in_flight=16,outbox_limit_frames=1,outbox_limit_bytes=1,handshake_timeout_s=1,read_timeout_s=1,write_timeout_s=1,ping_interval_s=1,watched_users_limit=1),"http":dict(max_body_bytes=1,requests_in_flight=1),"message":dict(friend_verify=False,history_for_new_members=True,sends_in_flight=1024,mark_seqs_limit=1000,facts_ttl_s=60,idle_timeout_s=60),"store":dict(writer="process",lanes=1,batch_slices=512,batch_interval_ms=0,write_timeout_s=5)}, settings_module.Settings)

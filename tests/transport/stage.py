@@ -208,8 +208,10 @@ class Stage:
         query = "&".join(f"{name}={value}" for name, value in fields.items() if value is not None)
         return f"ws://127.0.0.1:{self.gateway.port}/?{query}"
 
-    async def client(self, user_id: str = "a", platform_id: int = 2, **more: str) -> Client:
-        url = self.url(user_id, platform_id, **more)
+    async def client(
+        self, user_id: str = "a", platform_id: int = 2, word: str = "good", **more: str
+    ) -> Client:
+        url = self.url(user_id, platform_id, word, **more)
         socket = await connect(url, compression=None, ping_interval=None, proxy=None, max_size=None)
         return Client(socket, user_id, more.get("sdkType", "go"), more.get("compression") == "gzip")
 

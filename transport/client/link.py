@@ -223,7 +223,7 @@ class Link(asyncio.Protocol):
         if not self._opened.done():
             self._opened.set_exception(ConnectionLost("the connection ended during the handshake"))
             self._opened.exception()
-        elif self._opened.exception() is None:
+        elif not self._opened.cancelled() and self._opened.exception() is None:
             self._on_lost(self)
 
     def pause_writing(self) -> None:

@@ -62,7 +62,8 @@ class Context:
     sessions: Sessions
     auth: Authenticator
     queries: Queries
-    settings: Settings
+    settings: Settings = field(repr=False)
+    """Holds a secret too."""
     clock: Clock
     random: random.Random
     secret: str = field(repr=False)

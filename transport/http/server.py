@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from greenroom.transport.http.app import make_app
 
@@ -23,6 +24,7 @@ __all__ = ["HttpServer"]
 _KEEP_ALIVE_S = 75
 """Longer than the pauses of a client that syncs; shorter than a day's forgotten sockets."""
 _BACKLOG = 2048
+_DATE_S = 1.0
 
 
 class HttpServer:
@@ -67,14 +69,14 @@ class HttpServer:
         if self._run is None or self._server is None:
             return
         self._server.config.timeout_graceful_shutdown = max(1, round(timeout_s))
-        self._server.should_exit = True
+        self._server.end(at_once=False)
         await asyncio.wait({self._run})
 
     async def stop(self) -> None:
         """Ends now; requests under way are cut off."""
         if self._run is None or self._server is None:
             return
-        self._server.force_exit = self._server.should_exit = True
+        self._server.end(at_once=True)
         for connection in list(self._server.server_state.connections):
             transport = getattr(connection, "transport", None)
             if transport is not None:
@@ -85,7 +87,7 @@ class HttpServer:
 def _config(app: ASGIApp) -> uvicorn.Config:
     return uvicorn.Config(
         app,
-        http="httptools",
+        http=_Protocol,
         ws="none",
         lifespan="off",
         log_config=None,
@@ -97,14 +99,34 @@ def _config(app: ASGIApp) -> uvicorn.Config:
     )
 
 
+class _Protocol(HttpToolsProtocol):
+    """uvicorn asks the global loggers whether to write an access log; its lines hold what clients send."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.access_log = False
+
+
 class _Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
         self.ready = asyncio.Event()
+        self._ending = asyncio.Event()
+
+    def end(self, *, at_once: bool) -> None:
+        self.should_exit = True
+        self.force_exit = at_once
+        self._ending.set()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         self.ready.set()
+
+    async def main_loop(self) -> None:
+        """Only to keep the Date header; uvicorn's own looks ten times a second whether to end."""
+        while not await self.on_tick(0):
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._ending.wait(), _DATE_S)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:

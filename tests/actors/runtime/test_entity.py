@@ -324,6 +324,33 @@ async def test_entity_that_cannot_be_made_fails_the_sender(base: LoopBase) -> No
     assert base.awake_count("stillborn") == 0
 
 
+class Gatherer(Recorder):
+    def turn_over(self) -> None:
+        self.log.append("over")
+
+    def receiveMsg_Open(self, message: Open, sender: Address) -> None:
+        raise MailboxFull("full")
+
+
+async def test_turn_is_over_before_an_exit(base: LoopBase, heard: list[str]) -> None:
+    base.register_kind("gatherer", Gatherer, idle_timeout_s=None)
+    one = Address("gatherer", "1")
+    base.tell(one, Say("a"))
+    base.tell(one, Say("b"))
+    base.stop(one)
+    await base.gone(one)
+    assert heard == ["start", "a", "b", "over", "stop"]
+
+
+async def test_refusal_is_answered_and_life_goes_on(base: LoopBase, heard: list[str]) -> None:
+    base.register_kind("gatherer", Gatherer, idle_timeout_s=None)
+    one = Address("gatherer", "1")
+    with pytest.raises(MailboxFull):
+        await base.ask(one, Open())
+    assert await base.ask(one, Say("a", ref=0)) == Answer(0, 1)
+    assert base.stats()["Gatherer"].crashes == 0
+
+
 class LastWords(Recorder):
     def on_crash(self, error: BaseException) -> None:
         self.send(Address("recorder", "1"), Say("it was " + type(error).__name__))
