@@ -40,11 +40,14 @@ def contents(messages: Sequence[Mapping[str, Any]], *, by: str = "") -> list[str
 
 
 async def history_of(page: SdkPage, conversation_id: str, *, expected: int) -> list[Mapping[str, Any]]:
-    """The text messages of a conversation, once the SDK shows as many as expected."""
+    """The text messages of a conversation, once the SDK shows as many as expected, each with its seq.
+
+    It fetches in the background, and learns the seq of what it sent from the push that follows the ack.
+    """
     found: list[Mapping[str, Any]] = []
     for _ in range(100):
         found = [message for message in await page.history(conversation_id) if message["contentType"] == 101]
-        if len(found) >= expected:
+        if len(found) >= expected and all(message["seq"] for message in found):
             break
         await asyncio.sleep(0.1)
     return found
