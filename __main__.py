@@ -5,18 +5,19 @@ from __future__ import annotations
 import asyncio
 import gc
 import sys
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from greenroom.persistence.settings import Settings
     from greenroom.transport.cli.command import Listening
 
 __all__ = ["main"]
 
 YOUNG_OBJECTS = 20_000
-"""Allocations between collections of the youngest generation. A node makes many short-lived objects and hardly
-any cycles: the default of 700 walks them for nothing."""
+"""Allocations between collections of the youngest generation. A node makes many short-lived objects and
+hardly any cycles: the default of 700 walks them for nothing."""
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""The secret that signs tokens: given in the settings, or made at the first start and kept in the data directory.
+"""The secret that signs tokens: given, or made at the first start and kept in the data directory.
 
 Never logged, never in an error; the texts here name its place only.
 """
@@ -10,8 +10,10 @@ import logging
 import os
 import secrets
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from greenroom.persistence.settings import Settings
+if TYPE_CHECKING:
+    from greenroom.persistence.settings import Settings
 
 __all__ = ["WeakSecret", "find_secret", "secret_of"]
 
@@ -26,14 +28,17 @@ class WeakSecret(ValueError):
 
 
 def secret_of(settings: Settings, data_dir: Path) -> str:
-    """The secret in force; made and kept in `<data_dir>/secret` if there is none. Raises WeakSecret, OSError."""
+    """The secret in force; made and kept in `<data_dir>/secret` if there is none.
+
+    Raises WeakSecret, OSError.
+    """
     secret = settings.auth.secret
     if not secret:
         return _kept(data_dir / "secret") or _made(data_dir / "secret")
     if _is_weak(secret) and not _is_loopback(settings.node.host):
         raise WeakSecret(
-            f"auth.secret is well known or shorter than {_SHORTEST} characters, and {settings.node.host} is open "
-            "to the network: set a strong one, or leave it empty to have one made"
+            f"auth.secret is well known or shorter than {_SHORTEST} characters, and {settings.node.host} "
+            "is open to the network: set a strong one, or leave it empty to have one made"
         )
     return secret
 

@@ -11,7 +11,7 @@ import tomllib
 from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any, Literal, get_type_hints
 
 import msgspec
 
@@ -85,7 +85,7 @@ class MessageSettings(_Section, frozen=True):
 
 
 class StoreSettings(_Section, frozen=True):
-    writer: str
+    writer: Literal["process", "thread"]
     lanes: int
     batch_slices: int
     batch_interval_ms: float
@@ -195,7 +195,9 @@ def _from_environment(environ: Mapping[str, str]) -> dict[str, tuple[str, str, A
         if not name.startswith(_PREFIX) or section not in _SECTIONS:
             continue
         if key not in _SECTIONS[section]:
-            raise SettingsError(f"{name}: [{section}] has no key {key!r}{_nearest(key, _SECTIONS[section], section)}")
+            raise SettingsError(
+                f"{name}: [{section}] has no key {key!r}{_nearest(key, _SECTIONS[section], section)}"
+            )
         found[name] = (section, key, _typed(name, environ[name], _SECTIONS[section][key]))
     return found
 

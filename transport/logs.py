@@ -19,12 +19,17 @@ _QUIET = ("websockets", "httpx", "httpcore", "uvicorn", "asyncio")
 """Other people's loggers, which at INFO or DEBUG tell of single requests; from WARNING on they may speak."""
 _MUTED = ("uvicorn.access",)
 _SECRET_KEYS = frozenset({"token", "secret", "password", "authorization", "content"})
-_SECRET_TEXT = re.compile(r"((?:token|secret|password)=)[^&\s\"']+|\beyJ[\w-]+\.[\w-]+\.[\w-]*", re.IGNORECASE)
+_SECRET_TEXT = re.compile(
+    r"((?:token|secret|password)=)[^&\s\"']+|\beyJ[\w-]+\.[\w-]+\.[\w-]*", re.IGNORECASE
+)
 _Event = MutableMapping[str, Any]
 
 
 def configure(
-    *, level: str = "info", style: Literal["auto", "console", "json"] | str = "auto", stream: TextIO | None = None
+    *,
+    level: str = "info",
+    style: Literal["auto", "console", "json"] | str = "auto",
+    stream: TextIO | None = None,
 ) -> None:
     """Set up the process's logging, once, for the standard library's loggers and structlog's."""
     stream = sys.stderr if stream is None else stream

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import http
 import json
-from collections.abc import Callable
-from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 from urllib.parse import parse_qs, urlsplit
 
 from websockets.asyncio.server import Server, ServerConnection, serve
@@ -18,6 +16,10 @@ from websockets.http11 import Response as HttpResponse
 from greenroom.transport.client import direct_conversation_id, group_conversation_id
 from greenroom.transport.envelope import Codec, Request, Response, codec
 from greenroom.transport.wire import msg_pb2, sdkws_pb2
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import TracebackType
 
 
 class FakeGateway:
@@ -57,7 +59,12 @@ class FakeGateway:
     async def start(self) -> None:
         """Listen; on the same port as the last time."""
         self._server = await serve(
-            self._talk, "127.0.0.1", self.port, process_request=self._answer_dial, compression=None, ping_interval=None
+            self._talk,
+            "127.0.0.1",
+            self.port,
+            process_request=self._answer_dial,
+            compression=None,
+            ping_interval=None,
         )
         self.port = next(iter(self._server.sockets)).getsockname()[1]
 
@@ -103,7 +110,9 @@ class FakeGateway:
         data = push.SerializeToString()
         for connection, (_, kind) in tuple(self.sessions.items()):
             try:
-                await connection.send(kind.encode_response(Response(req_identifier=2001, operation_id="o", data=data)))
+                await connection.send(
+                    kind.encode_response(Response(req_identifier=2001, operation_id="o", data=data))
+                )
             except ConnectionClosed:
                 continue
 
@@ -113,12 +122,16 @@ class FakeGateway:
             return None
         code, name = self.refuse
         body = json.dumps({"errCode": code, "errMsg": name, "errDlt": ""}).encode()
-        headers = Headers({"Content-Type": "application/json; charset=utf-8", "Content-Length": str(len(body))})
+        headers = Headers(
+            {"Content-Type": "application/json; charset=utf-8", "Content-Length": str(len(body))}
+        )
         return HttpResponse(http.HTTPStatus.OK, "OK", headers, body)
 
     async def _talk(self, connection: ServerConnection) -> None:
         assert connection.request is not None
-        query = {name: values[0] for name, values in parse_qs(urlsplit(connection.request.path).query).items()}
+        query = {
+            name: values[0] for name, values in parse_qs(urlsplit(connection.request.path).query).items()
+        }
         assert query["operationID"]
         assert query["isBackground"] == "false"
         kind = codec("js" if query["sdkType"] == "js" else "go", query.get("compression") == "gzip")
@@ -152,7 +165,9 @@ class FakeGateway:
                     connection.transport.abort()
                     return
                 data = msg_pb2.SendMsgResp(
-                    serverMsgID=message.serverMsgID, clientMsgID=message.clientMsgID, sendTime=message.sendTime
+                    serverMsgID=message.serverMsgID,
+                    clientMsgID=message.clientMsgID,
+                    sendTime=message.sendTime,
                 ).SerializeToString()
         answer = Response(
             req_identifier=request.req_identifier,

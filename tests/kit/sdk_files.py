@@ -10,13 +10,20 @@ import tarfile
 import threading
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import ClassVar
 from urllib.parse import urlsplit
 
 ROOT = Path(__file__).resolve().parents[2]
 SDK = "@openim/wasm-client-sdk@3.8.5"
 SDK_HOME = ROOT / ".services" / "openim-sdk"
 PAGE_HOME = ROOT / "tests" / "sdk" / "page"
-NEEDED = ("assets/openIM.wasm", "assets/sql-wasm.wasm", "assets/wasm_exec.js", "lib/index.es.js", "lib/worker.js")
+NEEDED = (
+    "assets/openIM.wasm",
+    "assets/sql-wasm.wasm",
+    "assets/wasm_exec.js",
+    "lib/index.es.js",
+    "lib/worker.js",
+)
 
 
 def missing_tools() -> list[str]:
@@ -49,7 +56,11 @@ def fetch_sdk() -> Path:
 
 
 class _Files(SimpleHTTPRequestHandler):
-    extensions_map = {**SimpleHTTPRequestHandler.extensions_map, ".wasm": "application/wasm", ".js": "text/javascript"}  # noqa: RUF012
+    extensions_map: ClassVar[dict[str, str]] = {
+        **SimpleHTTPRequestHandler.extensions_map,
+        ".wasm": "application/wasm",
+        ".js": "text/javascript",
+    }
 
     def translate_path(self, path: str) -> str:
         path = urlsplit(path).path

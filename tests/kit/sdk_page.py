@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
     from playwright.async_api import Browser, BrowserContext, Page
 
 
@@ -20,7 +21,7 @@ class SdkError(Exception):
 
 
 class SdkPage:
-    """One user's device. Its storage lives as long as the context: `reload` is an app restart on that device."""
+    """One user's device. Its storage lives as long as the context: `reload` is an app restart."""
 
     def __init__(self, context: BrowserContext, page: Page) -> None:
         self._context = context
@@ -50,7 +51,9 @@ class SdkPage:
 
     async def ask(self, name: str, argument: Any = None) -> Any:
         """Call the page's harness. Raises SdkError where the SDK rejects."""
-        answer = await self._page.evaluate("([name, argument]) => window.harness[name](argument)", [name, argument])
+        answer = await self._page.evaluate(
+            "([name, argument]) => window.harness[name](argument)", [name, argument]
+        )
         if isinstance(answer, dict) and "ok" in answer:
             if not answer["ok"]:
                 raise SdkError(answer["errCode"], str(answer["errMsg"]))
@@ -61,7 +64,9 @@ class SdkPage:
         """Any method of the SDK, by its name; returns its data."""
         return await self.ask("call", {"method": method, "args": list(args)})
 
-    async def login(self, *, user_id: str, token: str, ws_url: str, api_url: str, platform_id: int = 5) -> None:
+    async def login(
+        self, *, user_id: str, token: str, ws_url: str, api_url: str, platform_id: int = 5
+    ) -> None:
         """Log in; the connection and the first sync follow by themselves (see `wait_synced`)."""
         params = {
             "userID": user_id,
@@ -80,7 +85,9 @@ class SdkPage:
         sent: Mapping[str, Any] = await self.ask("sendText", {"recvID": to, "groupID": group, "text": text})
         return sent
 
-    async def send_many(self, texts: Sequence[str], *, to: str = "", group: str = "") -> list[Mapping[str, Any]]:
+    async def send_many(
+        self, texts: Sequence[str], *, to: str = "", group: str = ""
+    ) -> list[Mapping[str, Any]]:
         """Send one after the other, each after the ack of the one before."""
         return list(await self.ask("sendMany", {"recvID": to, "groupID": group, "texts": list(texts)}))
 
@@ -88,12 +95,16 @@ class SdkPage:
         """Make a working group; returns its id."""
         group = await self.ask(
             "createGroup",
-            {"memberUserIDs": list(members), "adminUserIDs": [], "groupInfo": {"groupType": 2, "groupName": name}},
+            {
+                "memberUserIDs": list(members),
+                "adminUserIDs": [],
+                "groupInfo": {"groupType": 2, "groupName": name},
+            },
         )
         return str(group["groupID"])
 
     async def received(self) -> list[Mapping[str, Any]]:
-        """Messages by callback, in the order they came: clientMsgID, seq, sendID, content, contentType, ..."""
+        """Messages by callback, in the order they came: clientMsgID, seq, sendID, content, ..."""
         return list(await self.ask("received"))
 
     async def history(self, conversation_id: str) -> list[Mapping[str, Any]]:
@@ -123,12 +134,14 @@ class SdkPage:
         matching: Callable[[Mapping[str, Any]], bool] = lambda message: message["contentType"] == 101,
         timeout_s: float = 30.0,
     ) -> list[Mapping[str, Any]]:
-        """Until so many matching messages have come by callback; returns them. AssertionError with what came."""
+        """Until so many matching messages have come by callback; returns them."""
         deadline = time.monotonic() + timeout_s
         while True:
             found = [message for message in await self.received() if matching(message)]
             if len(found) >= count:
                 return found
             if time.monotonic() > deadline:
-                raise AssertionError(f"{len(found)} of {count} messages came: {[m['content'] for m in found]}")
+                raise AssertionError(
+                    f"{len(found)} of {count} messages came: {[m['content'] for m in found]}"
+                )
             await asyncio.sleep(0.05)

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from greenroom.persistence.secret import WeakSecret, find_secret, secret_of
 from greenroom.persistence.settings import load
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def test_first_start_makes_one_and_says_where(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
 
 from greenroom.persistence.settings import Settings, SettingsError, load, packaged
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def test_packaged_file_has_every_key_with_its_reason() -> None:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from node_kit import NodeProcess
 from sdk_page import SdkPage
 
 from greenroom.transport.client import direct_conversation_id, group_conversation_id
+
+if TYPE_CHECKING:
+    from node_kit import NodeProcess
 
 pytestmark = [pytest.mark.ci, pytest.mark.browser, pytest.mark.timeout(240)]
 
@@ -20,7 +22,9 @@ CHAT = direct_conversation_id("alice", "bob")
 WEB, LINUX = 5, 7
 
 
-async def log_in(page: SdkPage, node: NodeProcess, user_id: str, *, platform_id: int = WEB, token: str = "") -> str:
+async def log_in(
+    page: SdkPage, node: NodeProcess, user_id: str, *, platform_id: int = WEB, token: str = ""
+) -> str:
     """Log in and wait for the first sync; returns the token."""
     token = token or (await node.tokens(user_id, platform_id=platform_id))[user_id]
     await page.login(
@@ -36,11 +40,14 @@ def contents(messages: Sequence[Mapping[str, Any]], *, by: str = "") -> list[str
 
 
 async def history_of(page: SdkPage, conversation_id: str, *, expected: int) -> list[Mapping[str, Any]]:
-    """The text messages of a conversation, once the SDK shows as many as expected (it fetches in the background)."""
+    """The text messages of a conversation, once the SDK shows as many as expected, each with its seq.
+
+    It fetches in the background, and learns the seq of what it sent from the push that follows the ack.
+    """
     found: list[Mapping[str, Any]] = []
     for _ in range(100):
         found = [message for message in await page.history(conversation_id) if message["contentType"] == 101]
-        if len(found) >= expected:
+        if len(found) >= expected and all(message["seq"] for message in found):
             break
         await asyncio.sleep(0.1)
     return found
@@ -92,7 +99,9 @@ async def test_group_of_three(node: NodeProcess, device: OpenDevice) -> None:
         await log_in(page, node, name)
     group_id = await pages["alice"].create_group("three", ["bob", "carol"])
     for name in ("bob", "carol"):
-        groups = await _until_some(lambda page=pages[name]: page.call("getJoinedGroupListPage", {"offset": 0, "count": 10}))
+        groups = await _until_some(
+            lambda page=pages[name]: page.call("getJoinedGroupListPage", {"offset": 0, "count": 10})
+        )
         assert [group["groupID"] for group in groups] == [group_id]
     for name, page in pages.items():
         await page.send_many([f"{name}{number}" for number in range(5)], group=group_id)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
 
 import pytest
 from node_kit import free_port
 from sdk_page import SdkError, SdkPage
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
 
 pytestmark = [pytest.mark.ci, pytest.mark.browser, pytest.mark.timeout(120)]
 LOGGED_OUT, LOGGED_IN = 1, 3

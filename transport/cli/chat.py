@@ -56,7 +56,8 @@ class Chat:
             on_state=lambda state: _tell(f"({state})") if state == "offline" else None,
         )
         async with client:
-            _tell(f"You are {self._user_id}, in a chat with {self._peer_id or f'group {self._group_id}'}. Ctrl-D ends it.")
+            whom = self._peer_id or f"group {self._group_id}"
+            _tell(f"You are {self._user_id}, in a chat with {whom}. Ctrl-D ends it.")
             await self._show_history(client)
             showing = asyncio.create_task(self._show(client))
             sending = asyncio.create_task(self._send(client))
@@ -73,7 +74,9 @@ class Chat:
         end = client.seqs.get(self._conversation_id, 0)
         if end:
             begin = max(1, end - HISTORY + 1)
-            for message in await client.pull_history(self._conversation_id, begin=begin, end=end, limit=HISTORY):
+            for message in await client.pull_history(
+                self._conversation_id, begin=begin, end=end, limit=HISTORY
+            ):
                 _show(message)
 
     async def _show(self, client: Client) -> None:

@@ -33,7 +33,7 @@ class Listening(Protocol):
 
 class RunNode(Protocol):
     def __call__(self, settings: Settings, *, on_start: Callable[[Listening], None]) -> int:
-        """Run a node until it is told to end; returns the exit code. Given by `__main__`: it knows the supervisor."""
+        """Run a node until it is told to end; returns the exit code. Given by `__main__`."""
 
 
 def main(arguments: Sequence[str], *, run_node: RunNode) -> int:
@@ -77,7 +77,9 @@ def _app(run_node: RunNode) -> App:
     def token(
         *,
         user: Annotated[str, Parameter(help="The user's id.")],
-        platform: Annotated[int, Parameter(help="1 iOS, 2 Android, 3 Windows, 4 macOS, 5 web, 7 Linux, ...")] = 5,
+        platform: Annotated[
+            int, Parameter(help="1 iOS, 2 Android, 3 Windows, 4 macOS, 5 web, 7 Linux, ...")
+        ] = 5,
         register: Annotated[bool, Parameter(negative="", help="Register the user if missing.")] = False,
         node: NodeOptions = _DEFAULTS,
     ) -> int:
@@ -105,7 +107,7 @@ def _app(run_node: RunNode) -> App:
 
     @app.command
     def check(*, data_dir: Annotated[Path | None, Parameter(help="The node's folder.")] = None) -> int:
-        """Look through a node's data for what must not be: gaps, repeats, strays. Exit code 1 if there is any."""
+        """Look through a node's data for what must not be. Exit code 1 if there is anything."""
         from greenroom.persistence.check import check as findings_in
 
         folder = data_dir or Path(_DEFAULTS.settings().node.data_dir)
@@ -114,7 +116,9 @@ def _app(run_node: RunNode) -> App:
         findings = list(findings_in(folder))
         for finding in findings:
             print(finding)
-        print(f"{folder}: {len(findings) or 'no'} finding{'' if len(findings) == 1 else 's'}", file=sys.stderr)
+        print(
+            f"{folder}: {len(findings) or 'no'} finding{'' if len(findings) == 1 else 's'}", file=sys.stderr
+        )
         return FAILED if findings else 0
 
     return app

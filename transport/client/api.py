@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping, Sequence
-from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import httpx
 
 from greenroom.transport.client.errors import ConnectionLost, Refused
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from types import TracebackType
 
 __all__ = ["Api"]
 
@@ -60,7 +62,9 @@ class Api:
         if not isinstance(envelope, dict) or not isinstance(envelope.get("errCode"), int):
             raise ConnectionLost(f"{path}: HTTP {answer.status_code} without an envelope")
         if envelope["errCode"]:
-            raise Refused(envelope["errCode"], str(envelope.get("errMsg", "")), str(envelope.get("errDlt", "")))
+            raise Refused(
+                envelope["errCode"], str(envelope.get("errMsg", "")), str(envelope.get("errDlt", ""))
+            )
         return envelope.get("data")
 
     async def admin_token(self, secret: str, *, user_id: str = "imAdmin") -> str:
@@ -78,7 +82,11 @@ class Api:
         """Register users under their ids, all or none; `missing_only` passes over those who exist."""
         if missing_only:
             data = await self.call("/user/account_check", {"checkUserIDs": list(user_ids)}, admin_token)
-            known = {row["userID"] for row in (data or {}).get("results") or () if row["accountStatus"] in REGISTERED}
+            known = {
+                row["userID"]
+                for row in (data or {}).get("results") or ()
+                if row["accountStatus"] in REGISTERED
+            }
             user_ids = tuple(user_id for user_id in user_ids if user_id not in known)
         if not user_ids:
             return

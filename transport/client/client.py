@@ -11,8 +11,6 @@ import logging
 import random
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
-from types import TracebackType
 from typing import TYPE_CHECKING, Literal, Self, TypeVar
 
 from google.protobuf.message import DecodeError, Message
@@ -32,11 +30,14 @@ from greenroom.transport.client.link import Door, Link
 from greenroom.transport.client.message import TEXT, Received, Sent
 from greenroom.transport.client.ticker import Ticker
 from greenroom.transport.client.timeline import Span, Timelines
-from greenroom.transport.envelope import Response
 from greenroom.transport.wire import msg_pb2, sdkws_pb2
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+    from types import TracebackType
+
     from greenroom.transport.client.api import Api
+    from greenroom.transport.envelope import Response
 
 __all__ = ["Client"]
 
@@ -212,7 +213,7 @@ class Client:
             await self._api.close()
 
     async def wait_closed(self) -> ClientError:
-        """Wait until the client has ended for good; returns why (KickedOffline, TokenRejected, ClientClosed)."""
+        """Wait until the client has ended for good; returns why."""
         await self._closed.wait()
         assert self._ended is not None
         return self._ended
@@ -256,7 +257,9 @@ class Client:
             options=options,
             atUserIDList=at_user_ids,
         )
-        deadline = asyncio.get_running_loop().time() + (self._send_timeout_s if timeout_s is None else timeout_s)
+        deadline = asyncio.get_running_loop().time() + (
+            self._send_timeout_s if timeout_s is None else timeout_s
+        )
         data = await self._send_until(deadline, message.SerializeToString(), message.clientMsgID)
         answer = _parse(msg_pb2.SendMsgResp, data)
         return Sent(answer.serverMsgID, answer.clientMsgID, answer.sendTime)
@@ -286,7 +289,9 @@ class Client:
         answer = _parse(msg_pb2.GetConversationsHasReadAndMaxSeqResp, data)
         return {name: (seqs.hasReadSeq, seqs.maxSeq) for name, seqs in answer.seqs.items()}
 
-    async def pull_history(self, conversation_id: str, *, begin: int, end: int, limit: int = 100) -> list[Received]:
+    async def pull_history(
+        self, conversation_id: str, *, begin: int, end: int, limit: int = 100
+    ) -> list[Received]:
         """The newest `limit` messages of the seqs begin..end, ascending; deleted ones come with status 4."""
         request = self._pull_request([Span(conversation_id, begin, end)], limit)
         answer = _parse(sdkws_pb2.PullMessageBySeqsResp, await self._request(PULL_BY_RANGE, request))

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-from greenroom.transport.client.message import Received
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from greenroom.transport.client.message import Received
 
 __all__ = ["Inbox"]
 
 
 class Inbox:
-    """First in, first out; each message is taken once. `put` never blocks and never drops: whoever puts asks
-    `full` first and stops (`on_room` is called once there is room again), so the overshoot is one read's worth.
+    """First in, first out; each message is taken once.
+
+    `put` never blocks and never drops: whoever puts asks `full` first and stops (`on_room` is called once
+    there is room again), so the overshoot is one read's worth.
     """
 
     def __init__(self, *, limit: int, on_room: Callable[[], None]) -> None:

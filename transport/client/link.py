@@ -1,4 +1,4 @@
-"""One WebSocket connection to a gateway: a thin shell around websockets' Sans-I/O client. No chat rule, no retry.
+"""One WebSocket connection: a thin shell around websockets' Sans-I/O client. No chat rule, no retry.
 
 An asyncio Protocol, not a task: a process holds thousands of them. Heartbeats and time limits come from the
 shared ticker.
@@ -10,8 +10,7 @@ import asyncio
 import json
 import logging
 import random
-from collections.abc import Callable
-from typing import cast
+from typing import TYPE_CHECKING, cast
 from urllib.parse import urlencode
 
 from google.protobuf.message import DecodeError
@@ -23,8 +22,12 @@ from websockets.protocol import OPEN
 from websockets.uri import parse_uri
 
 from greenroom.transport.client.errors import ConnectionLost, Refused, refusal_of_handshake
-from greenroom.transport.client.ticker import Ticker
 from greenroom.transport.envelope import Codec, EnvelopeError, Request, Response, SdkType, codec
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from greenroom.transport.client.ticker import Ticker
 
 __all__ = ["Door", "Link"]
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from greenroom.transport.wire import sdkws_pb2
+if TYPE_CHECKING:
+    from greenroom.transport.wire import sdkws_pb2
 
 __all__ = ["Received", "Sent", "direct_conversation_id", "group_conversation_id"]
 
@@ -23,7 +25,7 @@ class Sent(msgspec.Struct, frozen=True, gc=False):
 
 
 class Received(msgspec.Struct, frozen=True):
-    """A message of a conversation. `raw` is the wire's own record, with everything that has no short name here."""
+    """A message of a conversation. `raw` is the wire's own record, with what has no short name here."""
 
     conversation_id: str
     raw: sdkws_pb2.MsgData
@@ -79,7 +81,7 @@ class Received(msgspec.Struct, frozen=True):
         return text if isinstance(text, str) else ""
 
     def __repr__(self) -> str:
-        return f"Received({self.conversation_id!r}, seq={self.seq}, send_id={self.send_id!r}, type={self.content_type})"
+        return f"Received({self.conversation_id!r}, seq={self.seq}, send_id={self.send_id!r})"
 
 
 def direct_conversation_id(one: str, other: str) -> str:

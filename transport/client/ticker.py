@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import weakref
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 __all__ = ["Ticker", "Ticking"]
 
@@ -20,7 +20,9 @@ class Ticker:
     A tick may come late on a busy loop, never early. Members are called in no particular order.
     """
 
-    _shared: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Ticker] = weakref.WeakKeyDictionary()
+    _shared: ClassVar[weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Ticker]] = (
+        weakref.WeakKeyDictionary()
+    )
 
     def __init__(self, *, interval_s: float = 1.0) -> None:
         self._interval_s = interval_s

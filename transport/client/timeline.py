@@ -6,9 +6,12 @@ order, once, without a gap. What comes ahead of a gap is not kept: it is fetched
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
 
 import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
 
 __all__ = ["Span", "Timelines"]
 
@@ -44,7 +47,7 @@ class Timelines:
         return bool(self._target)
 
     def offer(self, conversation_id: str, seq: int) -> bool:
-        """Whether to accept this message now; notes a gap before it, if there is one. Seq 0 is always accepted."""
+        """Whether to accept this message now; notes a gap before it. Seq 0 is always accepted."""
         if seq == 0:
             return True
         synced = self._begin(conversation_id, seq)

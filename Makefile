@@ -1,0 +1,45 @@
+# Two commands on a fresh machine: make run, make test. Both make .venv once, from pyproject.toml.
+
+PYTHON ?= python3.11
+VENV := .venv/made
+BIN := .venv/bin
+JOBS ?= 2
+
+.PHONY: run test test-all ci check bench clean
+
+run: $(VENV)
+	$(BIN)/greenroom serve $(ARGS)
+
+# The everyday tests; with CI=1 all of them, the slow ones and the browser's too.
+test: $(VENV)
+ifeq ($(CI),1)
+	CI=1 $(BIN)/pytest -n $(JOBS) -m "not browser" $(ARGS)
+	CI=1 $(BIN)/pytest -m browser $(ARGS)
+else
+	$(BIN)/pytest -n $(JOBS) -m "not ci" $(ARGS)
+endif
+
+test-all ci: check
+	$(MAKE) test CI=1
+
+check: $(VENV)
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+bench: $(VENV)
+	@for file in tests/bench/*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
+
+# The folder is a package under the name greenroom: the link says so to whoever reads the files (types), the
+# editable install to whoever runs them.
+$(VENV): pyproject.toml
+	@command -v $(PYTHON) >/dev/null || { echo "greenroom needs Python 3.11 ($(PYTHON)): apt install python3.11, or make PYTHON=/path/to/python" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "$(PYTHON) cannot make virtual environments: apt install python3-venv" >&2; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[dev]'
+	mkdir -p .venv/types
+	ln -sfn ../.. .venv/types/greenroom
+	touch $@
+
+clean:
+	rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .services
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

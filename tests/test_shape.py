@@ -1,0 +1,128 @@
+"""The shape of the house: packaging, import direction, public names, and what an import costs."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+import tomllib
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).resolve().parents[1]
+ROOMS = ("persistence", "actors", "transport", "supervisor")
+"""From the lowest to the highest: a room imports itself and what is lower."""
+LEAF = "greenroom.transport.wire"
+"""The protocol's vocabulary, which all may import and which imports nothing of ours."""
+DRIVERS = (
+    "httpx",
+    "websockets",
+    "uvicorn",
+    "starlette",
+    "sqlite3",
+    "cyclopts",
+    "structlog",
+    "uvloop",
+    "google",
+)
+
+
+def _sources() -> Iterator[Path]:
+    for room in ROOMS:
+        yield from sorted((ROOT / room).rglob("*.py"))
+    yield ROOT / "supervisor.py"
+
+
+def _module(path: Path) -> str:
+    parts = ("greenroom", *path.relative_to(ROOT).with_suffix("").parts)
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def _imports(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+
+
+def test_packaging_lists_every_folder() -> None:
+    listed = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]
+    found = {_module(path) for room in ROOMS for path in (ROOT / room).rglob("__init__.py")} | {"greenroom"}
+    assert sorted(listed) == sorted(found)
+    with_sources = {path.parent for path in _sources()} - {ROOT}
+    assert all((folder / "__init__.py").is_file() for folder in with_sources)
+
+
+def test_python_files_at_the_root() -> None:
+    assert {path.name for path in ROOT.glob("*.py")} == {"__init__.py", "__main__.py", "supervisor.py"}
+
+
+def test_imports_go_down() -> None:
+    wrong = []
+    for path in _sources():
+        module = _module(path)
+        rank = ROOMS.index(module.split(".")[1])
+        for name in _imports(path):
+            if not name.startswith("greenroom."):
+                continue
+            if module.startswith(LEAF) and not name.startswith(LEAF):
+                wrong.append(f"{module} (a leaf) imports {name}")
+            room = name.split(".")[1]
+            allowed = ROOMS[: rank + 1]
+            if room in ROOMS and room not in allowed and not f"{name}.".startswith(f"{LEAF}."):
+                wrong.append(f"{module} imports {name}")
+    assert not wrong, "\n".join(wrong)
+
+
+def test_nothing_is_imported_relatively() -> None:
+    for path in _sources():
+        for node in ast.walk(ast.parse(path.read_text())):
+            assert not (isinstance(node, ast.ImportFrom) and node.level), path
+
+
+@pytest.mark.parametrize("path", [pytest.param(path, id=_module(path)) for path in _sources()])
+def test_public_names(path: Path) -> None:
+    tree = ast.parse(path.read_text())
+    if path.name.endswith("_pb2.py") or not any(not isinstance(node, ast.Expr) for node in tree.body):
+        return
+    if path.name == "__init__.py" and not any(isinstance(node, ast.ImportFrom) for node in tree.body[2:]):
+        return
+    names = [
+        ast.literal_eval(node.value)
+        for node in tree.body
+        if isinstance(node, ast.Assign)
+        and any(isinstance(t, ast.Name) and t.id == "__all__" for t in node.targets)
+    ]
+    assert names, "no __all__"
+    assert len(set(names[0])) == len(names[0])
+
+
+def _loaded(code: str) -> set[str]:
+    """The top-level modules that a fresh interpreter holds after this code."""
+    code += "; import sys; print(*{name.partition('.')[0] for name in sys.modules})"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=20
+    )
+    return set(done.stdout.split())
+
+
+def test_import_loads_no_driver() -> None:
+    assert not set(DRIVERS) & _loaded("import greenroom")
+
+
+def test_client_loads_only_its_own_driver() -> None:
+    assert set(DRIVERS) & _loaded("import greenroom; greenroom.Client") == {"google", "websockets"}
+
+
+def test_settings_are_packaged() -> None:
+    assert files("greenroom").joinpath("settings.toml").is_file()
+    data = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]
+    assert "settings.toml" in data["greenroom"]
