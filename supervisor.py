@@ -8,7 +8,7 @@ import random
 import signal
 import time
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from thespian.actors import ActorSystem
 
@@ -103,7 +103,7 @@ class Node:
             self.base = LoopBase(loop)
             self.system = ActorSystem(self.base, transientUnique=True)
             self.sessions = SessionTable(watched_users_limit=settings.websocket.watched_users_limit)
-            self.store = SqliteStore(self._directory.database, writer=settings.store.writer)
+            self.store = SqliteStore(self._directory.database, writer=cast("WriterKind", settings.store.writer))
             lanes = [Lane() for _ in range(settings.store.lanes)]
             self.world = World(
                 system=self.base,

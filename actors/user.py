@@ -1,7 +1,7 @@
 """User: owns a user's profile, tokens and sessions, and decides who is kicked. No message waits for it.
 
-Ordering rule: a token leaves after the commit of its state, and of those it kicks; a connection is in `Sessions` and in the
-audiences of its groups before its first frame is read.
+Ordering rule: a token leaves after the commit of its state, and of those it kicks; a connection is in `Sessions`
+and in the audiences of its groups before its first frame is read.
 """
 
 from __future__ import annotations

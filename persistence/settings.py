@@ -11,7 +11,7 @@ import tomllib
 from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Literal, get_type_hints
+from typing import Any, get_type_hints
 
 import msgspec
 
@@ -85,7 +85,7 @@ class MessageSettings(_Section, frozen=True):
 
 
 class StoreSettings(_Section, frozen=True):
-    writer: Literal["process", "thread"]
+    writer: str
     lanes: int
     batch_slices: int
     batch_interval_ms: float

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 import msgspec
 
 from greenroom.actors.errors import WatchedUsersFull
-from greenroom.actors.runtime.address import Address  # noqa: TC001 - msgspec reads the annotation
+from greenroom.actors.runtime.address import Address
 from greenroom.transport.envelope import Response
 from greenroom.transport.handshake import IOS
 from greenroom.transport.ready_frame import binary_frame

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from greenroom.actors.errors import GreenroomError  # noqa: TC001 - msgspec reads annotations
+from greenroom.actors.errors import GreenroomError
 
 __all__ = ["Answer", "Failed", "Ping", "Piped"]
 

@@ -54,7 +54,7 @@ async def main(*, bare: bool) -> None:
         cpu, wall = time.process_time() - cpu, time.monotonic() - started
         total = CONNECTIONS * REQUESTS
         rate = f"{total / cpu:,.0f} requests per CPU-second ({cpu / total * 1e6:.0f} us)"
-        print(f"{rate}, {total / wall:,.0f} a second")  # noqa: T201
+        print(f"{rate}, {total / wall:,.0f} a second")
 
 
 if __name__ == "__main__":

@@ -92,7 +92,7 @@ async def measure(folder: Path, kind: str, batch: int, *, busy: bool) -> tuple[f
 async def main() -> None:
     with tempfile.TemporaryDirectory(dir=".") as name:
         line = "{:>8} {:>6} {:>6} {:>14} {:>10} {:>10}"
-        print(line.format("writer", "batch", "loop", "rows/CPU-s", "median ms", "p99 ms"))  # noqa: T201
+        print(line.format("writer", "batch", "loop", "rows/CPU-s", "median ms", "p99 ms"))
         for batch in (1, 10, 100):
             base = None
             for kind in ("process", "thread", "memory"):
@@ -101,7 +101,7 @@ async def main() -> None:
                     base = base or speed
                     shown = "-" if busy else f"{speed:,.0f} ({speed / base:.2f})"
                     loop = "busy" if busy else "idle"
-                    print(line.format(kind, batch, loop, shown, f"{median:.1f}", f"{worst:.1f}"), flush=True)  # noqa: T201
+                    print(line.format(kind, batch, loop, shown, f"{median:.1f}", f"{worst:.1f}"), flush=True)
 
 
 if __name__ == "__main__":

@@ -9,9 +9,12 @@ import socket
 import subprocess
 import sys
 import time
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from greenroom.transport.client.api import Api
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 __all__ = ["SECRET", "NodeProcess", "free_port"]
 
@@ -59,7 +62,7 @@ class NodeProcess:
             "--ws-port", str(self.ws_port), "--api-port", str(self.api_port),
         ]  # fmt: skip
         with (self.folder / "node.log").open("ab") as log:
-            self.process = subprocess.Popen(
+            self.process = subprocess.Popen(  # noqa: ASYNC220 (a moment, in a test)
                 command,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -71,7 +74,7 @@ class NodeProcess:
         while not all([await _answers(port) for port in (self.ws_port, self.api_port)]):
             if self.process.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError(f"the node did not start:\n{self.log}")
-            await asyncio.sleep(0.02)  # noqa: ASYNC110 (another process: there is no event to await)
+            await asyncio.sleep(0.02)
 
     def kill(self) -> None:
         """SIGKILL, and wait for the end."""

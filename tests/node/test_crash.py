@@ -105,7 +105,7 @@ async def test_killed_at_random_moments(tmp_path: Path, kills: int) -> None:
             node.kill()
             rates.append((journal.count - before) / (time.monotonic() - began))
             await node.start()
-            await asyncio.gather(*(_until(lambda c=client: c.state == "online") for client in clients.values()))
+            await _until(lambda: all(client.state == "online" for client in clients.values()))
         stop.set()
         await asyncio.gather(*talks)
         total = {f"si_a{i}_b{i}": 0 for i in range(PAIRS)}

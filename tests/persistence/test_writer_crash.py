@@ -24,7 +24,7 @@ SEED = int(os.environ.get("GREENROOM_CRASH_SEED") or random.SystemRandom().randr
 @pytest.mark.timeout(60 + 3 * KILLS)
 @pytest.mark.parametrize("kind", ["process", "thread"])
 async def test_kill_the_node(tmp_path: Path, kind: str) -> None:
-    print(f"GREENROOM_CRASH_SEED={SEED}")  # noqa: T201 shown when it fails
+    print(f"GREENROOM_CRASH_SEED={SEED}")
     dice = random.Random(f"{SEED}/{kind}")
     path = tmp_path / "greenroom.db"
     acked: dict[str, int] = {}

@@ -15,6 +15,9 @@ from hypothesis import strategies as st
 
 import greenroom.transport.wire
 from greenroom.transport.envelope import codec
+from greenroom.transport.wire.conversation_pb2 import ConversationReq, GetUserConversationIDsHashResp
+from greenroom.transport.wire.group_pb2 import CreateGroupReq, SetGroupInfoExReq, SetGroupMemberInfoReq
+from greenroom.transport.wire.msg_pb2 import GetLastMessageResp, GetSeqMessageReq
 from greenroom.transport.wire.openim_json import (
     JsonMismatch,
     from_dict,
@@ -23,9 +26,6 @@ from greenroom.transport.wire.openim_json import (
     to_dict,
     to_json,
 )
-from greenroom.transport.wire.conversation_pb2 import ConversationReq, GetUserConversationIDsHashResp
-from greenroom.transport.wire.group_pb2 import CreateGroupReq, SetGroupInfoExReq, SetGroupMemberInfoReq
-from greenroom.transport.wire.msg_pb2 import GetLastMessageResp, GetSeqMessageReq
 from greenroom.transport.wire.sdkws_pb2 import (
     GetMaxSeqResp,
     GroupMemberMutedTips,

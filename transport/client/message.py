@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
 
 import msgspec
 
-if TYPE_CHECKING:
-    from greenroom.transport.wire import sdkws_pb2
+from greenroom.transport.wire import sdkws_pb2
 
 __all__ = ["Received", "Sent", "direct_conversation_id", "group_conversation_id"]
 
