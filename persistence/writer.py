@@ -12,7 +12,7 @@ from greenroom.persistence.applier import Applier, Refused
 from greenroom.persistence.names import Names
 from greenroom.persistence.schema import stored_epoch
 from greenroom.persistence.statements import connect
-from greenroom.persistence.store import AddMessage, Reason, Refusal
+from greenroom.persistence.store import Reason, Refusal
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -95,9 +95,8 @@ class Writer:
             self._failed = _code(error) != sqlite3.SQLITE_BUSY
             return _failed(slices, error)
         self._names.settle()
-        self._log_bytes += sum(
-            PAGE_BYTES + sum(len(w.body) for w in s.writes if type(w) is AddMessage) for s in slices
-        )
+        self._log_bytes += PAGE_BYTES * len(slices) + self._applier.body_bytes
+        self._applier.body_bytes = 0
         if self._log_bytes > CHECKPOINT_BYTES_MAX:
             self.checkpoint()
         return outcomes

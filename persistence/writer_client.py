@@ -43,7 +43,7 @@ class ProcessWriter:
         self._epoch = epoch
         self._link: _Link | None = None
         self._restarting: asyncio.Task[None] | None = None
-        self._stopping = False
+        self._stopping = asyncio.Event()
         self.restarts = 0
         """Processes that died and were replaced."""
 
@@ -65,11 +65,9 @@ class ProcessWriter:
 
     async def stop(self) -> None:
         """Let the process finish what it has, and wait for its end."""
-        self._stopping = True
+        self._stopping.set()
         if self._restarting is not None:
-            self._restarting.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._restarting
+            await self._restarting
         link, self._link = self._link, None
         if link is not None:
             await link.end()
@@ -111,7 +109,7 @@ class ProcessWriter:
         )
 
     def _lost(self, link: _Link) -> None:
-        if self._link is link and not self._stopping:
+        if self._link is link and not self._stopping.is_set():
             self._link = None
             self._restarting = asyncio.get_running_loop().create_task(self._restart(link))
 
@@ -119,7 +117,11 @@ class ProcessWriter:
         await dead.end(kill=True)
         backoff = BACKOFF_S
         while True:
-            await asyncio.sleep(backoff)
+            # Told to stop it ends here, never amid a start: a process half started would be nobody's.
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(backoff):
+                    await self._stopping.wait()
+                    return
             try:
                 self._link = await self._spawn()
             except StoreUnavailable:

@@ -146,7 +146,7 @@ class StoreAgainstModel(RuleBasedStateMachine):
 @pytest.mark.timeout(120)
 def test_store_against_model(backend: str) -> None:
     machine = type("Machine", (StoreAgainstModel,), {"backend": backend})
-    many = 40 if backend == "memory" else 4
+    many = 40 if backend == "memory" else 2
     run_state_machine_as_test(
         machine,
         settings=settings(

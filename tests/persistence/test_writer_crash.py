@@ -109,3 +109,16 @@ async def test_writer_outlives_the_signals_of_its_group(tmp_path: Path) -> None:
     await store.close()
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
+
+
+async def test_close_while_the_writer_restarts(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path / "greenroom.db", writer="process")
+    await store.open()
+    assert store.writer_pid is not None
+    os.kill(store.writer_pid, signal.SIGKILL)
+    async with asyncio.timeout(10):
+        while store.writer_pid is not None:  # noqa: ASYNC110 the store has no event for it
+            await asyncio.sleep(0)
+    await store.close()
+    refused = await commit(store, "conversation/a_b", message("si_a_b", 1))
+    assert refused is not None
