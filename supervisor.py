@@ -8,7 +8,7 @@ import random
 import signal
 import time
 from functools import partial
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from thespian.actors import ActorSystem
 
@@ -30,7 +30,7 @@ from greenroom.actors.world import World
 from greenroom.persistence.data_directory import DataDirectory
 from greenroom.persistence.secret import secret_of
 from greenroom.persistence.store import UserRow
-from greenroom.persistence.store_sqlite import SqliteStore
+from greenroom.persistence.store_sqlite import SqliteStore, WriterKind
 from greenroom.transport.gateway import Gateway
 from greenroom.transport.http.context import Context
 from greenroom.transport.http.server import HttpServer
@@ -103,7 +103,7 @@ class Node:
             self.base = LoopBase(loop)
             self.system = ActorSystem(self.base, transientUnique=True)
             self.sessions = SessionTable(watched_users_limit=settings.websocket.watched_users_limit)
-            self.store = SqliteStore(self._directory.database, writer=cast("WriterKind", settings.store.writer))
+            self.store = SqliteStore(self._directory.database, writer=_writer(settings))
             lanes = [Lane() for _ in range(settings.store.lanes)]
             self.world = World(
                 system=self.base,
@@ -197,6 +197,10 @@ class Node:
                 await self.base.ask(user_address(user_id), command, timeout_s=30)
             except UserRegistered:
                 continue
+
+
+def _writer(settings: Settings) -> WriterKind:
+    return "thread" if settings.store.writer == "thread" else "process"
 
 
 async def _nothing() -> None:

@@ -17,8 +17,8 @@ from greenroom.transport.wire import group_pb2, sdkws_pb2
 
 __all__ = [
     "AwaitWrites", "Caller", "CancelMuteGroup", "CancelMuteMember", "CloseSession", "Command", "CommitSlice",
-    "CreateGroup", "DismissGroup", "ForceLogout", "InviteMembers", "IssueToken", "IssuedToken", "KickMembers", "KickSession",
-    "MarkConversationRead", "MarkMessagesRead", "MemberOnline", "MuteGroup", "MuteMember", "OpenSession",
+    "CreateGroup", "DismissGroup", "ForceLogout", "InviteMembers", "IssueToken", "IssuedToken", "KickMembers",
+    "KickSession", "MarkConversationRead", "MarkMessagesRead", "MemberOnline", "MuteGroup", "MuteMember", "OpenSession",
     "Push", "QuitGroup", "RegisterUsers", "SendMessage", "SetReadSeq", "SetUserInfo", "SliceLate",
     "SliceRefused", "SliceStored", "VerifyToken", "WritesSettled",
 ]  # fmt: skip
