@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 from greenroom.actors.errors import ArgsError, RecordNotFound
@@ -106,6 +107,7 @@ async def get_users(call: Call, request: user_pb2.getPaginationUsersReq) -> user
     total = 1
     while row < total:
         total, users = await call.context.store.users_page(row, _SCAN_ROWS)
+        await asyncio.sleep(0)  # Others get their turn: a read of the embedded store does not suspend.
         row += _SCAN_ROWS
         for user in users:
             if user.appMangerLevel not in _SEARCHABLE_LEVELS or not _matches(user, in_id, in_name):
