@@ -78,7 +78,7 @@ async def set_global_msg_recv_opt(call: Call, request: user_pb2.setGlobalRecvMes
 async def get_users_info(
     call: Call, request: user_pb2.getDesignateUsersReq
 ) -> user_pb2.getDesignateUsersResp:
-    return user_pb2.getDesignateUsersResp(usersInfo=await call.context.store.users(request.userIDs))
+    return user_pb2.getDesignateUsersResp(usersInfo=await call.context.store.users(list(request.userIDs)))
 
 
 async def get_all_users_uid(call: Call, request: user_pb2.getAllUserIDReq) -> user_pb2.getAllUserIDResp:
@@ -87,7 +87,7 @@ async def get_all_users_uid(call: Call, request: user_pb2.getAllUserIDReq) -> us
 
 
 async def account_check(call: Call, request: user_pb2.accountCheckReq) -> user_pb2.accountCheckResp:
-    registered = {user.userID for user in await call.context.store.users(request.checkUserIDs)}
+    registered = {user.userID for user in await call.context.store.users(list(request.checkUserIDs))}
     response = user_pb2.accountCheckResp()
     for user_id in request.checkUserIDs:
         response.results.add(userID=user_id, accountStatus=int(user_id in registered))
