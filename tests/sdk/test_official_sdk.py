@@ -20,6 +20,9 @@ OpenDevice = Callable[[], Awaitable[SdkPage]]
 EACH_WAY = 50
 CHAT = direct_conversation_id("alice", "bob")
 WEB, LINUX = 5, 7
+SYNC_PAUSE_S = 5.2
+"""The SDK skips a sync within 5 s of the one before (PROTOCOL 5.7): a node that comes back sooner is noticed,
+but what was missed is fetched only with the next message. Its own rule, whatever the server."""
 
 
 async def log_in(
@@ -214,6 +217,7 @@ async def test_restart_of_the_node(node: NodeProcess, device: OpenDevice, how: s
     await log_in(bob, node, "bob")
     before = [f"before{number}" for number in range(20)]
     await alice.send_many(before, to="bob")
+    await asyncio.sleep(SYNC_PAUSE_S)
     if how == "terminate":
         assert await node.terminate() == 0, node.log
     else:
@@ -234,18 +238,25 @@ async def test_restart_of_the_node(node: NodeProcess, device: OpenDevice, how: s
 
 
 async def test_send_while_the_node_is_down(node: NodeProcess, device: OpenDevice) -> None:
-    """The SDK holds the message until it is connected again; it arrives once."""
+    """The SDK holds the message until it is connected again; it arrives once.
+
+    Whether the peer meets it by callback or in its history depends on who reconnects first: what the SDK
+    fetches at a reconnect it shows without a callback.
+    """
     alice, bob = await device(), await device()
     await node.tokens("alice", "bob")
     await log_in(alice, node, "alice")
     await log_in(bob, node, "bob")
     await alice.send_text("first", to="bob")
+    await bob.wait_received(1)
+    await asyncio.sleep(SYNC_PAUSE_S)
     node.kill()
     sending = asyncio.create_task(alice.send_text("held", to="bob"))
     await node.start()
     assert (await sending)["status"] == 2
-    at_bob = await bob.wait_received(2, timeout_s=60)
-    assert contents(at_bob) == ["first", "held"]
+    for page in (alice, bob):
+        await page.wait_event("OnSyncServerFinish", times=2, timeout_s=60)
+        assert contents(await history_of(page, CHAT, expected=2)) == ["first", "held"]
 
 
 async def _until_some(ask: Callable[[], Awaitable[Any]], *, tries: int = 100) -> Any:
