@@ -75,7 +75,7 @@ class Service(Entity):
         self.release()
 
     def on_stop(self) -> Awaitable[None]:
-        return self._stop()
+        return asyncio.ensure_future(self._stop())  # A task of its own, for those that set time-outs.
 
 
 class Node:
@@ -100,7 +100,7 @@ class Node:
         try:
             secret = secret_of(settings, self._directory.path)
             clock = SystemClock()
-            self.base = LoopBase(loop)
+            self.base = LoopBase(loop, on_crash=self._crashed)
             self.system = ActorSystem(self.base, transientUnique=True)
             self.sessions = SessionTable(watched_users_limit=settings.websocket.watched_users_limit)
             self.store = SqliteStore(self._directory.database, writer=_writer(settings))
@@ -182,6 +182,11 @@ class Node:
         await self.base.shutdown()
         self.system.shutdown()
         self._directory.release()
+
+    def _crashed(self, entity: Address, sender: Address | None, error: BaseException) -> None:
+        """A crash is charged to the connection whose request caused it."""
+        if sender is not None:
+            self.sessions.charge(sender)
 
     def _fell(self, reason: str) -> None:
         if self.fallen is not None and not self.fallen.done():

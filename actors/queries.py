@@ -97,7 +97,8 @@ class Queries:
         reply = msg_pb2.GetConversationsHasReadAndMaxSeqResp()
         for conversation_id, state in states.items():
             entry = reply.seqs[conversation_id]
-            entry.maxSeq, entry.hasReadSeq, entry.maxSeqTime = state
+            entry.maxSeq = max(state.max_seq, 0)  # -1 stands for: left before there was a message
+            entry.hasReadSeq, entry.maxSeqTime = state.read_seq, state.max_seq_time
         if request.returnPinned:
             records = await self._store.records(request.userID)
             reply.pinnedConversationIDs.extend(one.conversationID for one in records if one.isPinned)

@@ -34,6 +34,9 @@ __all__ = ["Connection", "ConnectionActor", "Surroundings"]
 
 log = logging.getLogger("greenroom.transport")
 
+CRASHES_ALLOWED = 5
+"""Crashes of entities that one connection's requests may cause before it is closed."""
+
 OPENING = 0
 """The `ref` of the connection's OpenSession; those of its requests follow."""
 
@@ -124,8 +127,8 @@ class Connection(FrameProtocol):
     """
 
     __slots__ = (
-        "_alone", "_asks", "_backlog", "_next_ref", "_surroundings", "_upgrade", "address", "codec", "digest",
-        "is_background", "platform_id", "token", "user_id", "watched",
+        "_alone", "_asks", "_backlog", "_next_ref", "_surroundings", "_upgrade", "address", "codec",
+        "crashes", "digest", "is_background", "platform_id", "token", "user_id", "watched",
     )  # fmt: skip
 
     codec: Codec
@@ -146,6 +149,7 @@ class Connection(FrameProtocol):
         self.user_id = ""
         self.token = ""
         self.digest = b""
+        self.crashes = 0
         self.platform_id = 0
         self.is_background = False
         self.watched = None
@@ -394,6 +398,13 @@ class Connection(FrameProtocol):
             self.finish()
         else:
             self.abort()
+
+    def charge(self) -> None:
+        """A request of this connection crashed an entity. Past a few, the connection ends."""
+        self.crashes += 1
+        if self.crashes > CRASHES_ALLOWED:
+            log.warning("%s crashed %d entities: it is closed", self.address, self.crashes)
+            self.leave()
 
     def stop(self) -> None:
         """Close, after what waits in the outbox."""

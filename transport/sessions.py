@@ -40,6 +40,9 @@ class Session(Protocol):
     def push(self, frame: bytes) -> None:
         """Write a ready frame, or lose it and close."""
 
+    def charge(self) -> None:
+        """A request of this connection crashed an entity."""
+
 
 class SessionView(msgspec.Struct, frozen=True):
     """One connection as its User and the HTTP side see it. Never logged: it holds a token."""
@@ -103,6 +106,12 @@ class SessionTable:
             for user_id in session.watched or ():
                 self._unwatch(session, user_id)
             session.watched = None
+
+    def charge(self, connection: Address) -> None:
+        """A request of this connection crashed an entity; one that has gone is passed over."""
+        session = self._sessions.get(connection)
+        if session is not None:
+            session.charge()
 
     # The actors' side.
 

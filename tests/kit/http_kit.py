@@ -57,6 +57,12 @@ class FakeSessions:
         return sorted({session.platform_id for session in self.sessions_of(user_id)})
 
 
+def _plain(ids: Sequence[str] | None) -> Sequence[str]:
+    """A store may hand ids to whatever takes lists only, so a protobuf container is a caller's fault."""
+    assert ids is None or isinstance(ids, list), type(ids)
+    return ids or []
+
+
 @dataclass
 class FakeStore:
     """Answers the Store's reads from what a test puts into its fields."""
@@ -72,14 +78,14 @@ class FakeStore:
     friends: set[tuple[str, str]] = field(default_factory=set)
 
     async def users(self, user_ids: Sequence[str]) -> list[sdkws_pb2.UserInfo]:
-        return [self.known[one] for one in user_ids if one in self.known]
+        return [self.known[one] for one in _plain(user_ids) if one in self.known]
 
     async def users_page(self, offset: int, limit: int) -> tuple[int, list[sdkws_pb2.UserInfo]]:
         users = list(self.known.values())
         return len(users), users[offset : offset + limit]
 
     async def groups(self, group_ids: Sequence[str]) -> list[sdkws_pb2.GroupInfo]:
-        return [self.groups_by_id[one] for one in group_ids if one in self.groups_by_id]
+        return [self.groups_by_id[one] for one in _plain(group_ids) if one in self.groups_by_id]
 
     async def members(
         self, group_id: str, user_ids: Sequence[str] | None = None
@@ -88,7 +94,7 @@ class FakeStore:
         if user_ids is None:
             return members
         by_id = {member.userID: member for member in members}
-        return [by_id[one] for one in user_ids if one in by_id]
+        return [by_id[one] for one in _plain(user_ids) if one in by_id]
 
     async def joined_groups(self, user_id: str) -> list[str]:
         return [
@@ -104,14 +110,14 @@ class FakeStore:
         if conversation_ids is None:
             return records
         by_id = {record.conversationID: record for record in records}
-        return [by_id[one] for one in conversation_ids if one in by_id]
+        return [by_id[one] for one in _plain(conversation_ids) if one in by_id]
 
     async def seq_states(self, user_id: str, conversation_ids: Sequence[str] | None) -> dict[str, SeqState]:
-        wanted = self.states if conversation_ids is None else conversation_ids
+        wanted = self.states if conversation_ids is None else _plain(conversation_ids)
         return {one: self.states[one] for one in wanted if one in self.states}
 
     async def spans(self, user_id: str, conversation_ids: Sequence[str]) -> dict[str, Span]:
-        return {one: self.spans_by_id[one] for one in conversation_ids if one in self.spans_by_id}
+        return {one: self.spans_by_id[one] for one in _plain(conversation_ids) if one in self.spans_by_id}
 
     async def last_messages(self, spans: Mapping[str, int]) -> dict[str, StoredMessage]:
         return {one: self.last[one] for one in spans if one in self.last}

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 PAIRS = 8
 SENDS_IN_FLIGHT = 12
-KILLS = int(os.environ.get("GREENROOM_KILLS", "3"))
+KILLS = int(os.environ.get("GREENROOM_KILLS", "20" if os.environ.get("CI") else "3"))
 ACKED_A_SECOND = 500
 """At least so many sends must have been under way for a kill to mean something."""
 

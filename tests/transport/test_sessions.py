@@ -27,6 +27,9 @@ class StubSession:
         self.watched: set[str] | None = None
         self.frames: list[bytes] = []
 
+    def charge(self) -> None:
+        self.charged = True
+
     def push(self, frame: bytes) -> None:
         self.frames.append(frame)
 

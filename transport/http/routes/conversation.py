@@ -35,7 +35,7 @@ async def get_conversation(call: Call, request: wire.GetConversationReq) -> wire
 
 
 async def get_conversations(call: Call, request: wire.GetConversationsReq) -> wire.GetConversationsResp:
-    records = await call.context.store.records(request.ownerUserID, request.conversationIDs)
+    records = await call.context.store.records(request.ownerUserID, list(request.conversationIDs))
     return wire.GetConversationsResp(conversations=records)
 
 

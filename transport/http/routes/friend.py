@@ -37,7 +37,7 @@ async def get_friend_id(call: Call, request: wire.getFriendIDsReq) -> wire.getFr
 async def get_specified_friends_info(
     call: Call, request: wire.getSpecifiedFriendsInfoReq
 ) -> wire.getSpecifiedFriendsInfoResp:
-    users = await call.context.store.users(request.userIDList)
+    users = await call.context.store.users(list(request.userIDList))
     infos = [wire.getSpecifiedFriendsInfoInfo(userInfo=user) for user in users]
     return wire.getSpecifiedFriendsInfoResp(infos=infos)
 

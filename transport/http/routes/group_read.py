@@ -18,14 +18,14 @@ __all__ = ["ROUTES"]
 
 
 async def get_groups_info(call: Call, request: wire.GetGroupsInfoReq) -> wire.GetGroupsInfoResp:
-    return wire.GetGroupsInfoResp(groupInfos=await call.context.store.groups(request.groupIDs))
+    return wire.GetGroupsInfoResp(groupInfos=await call.context.store.groups(list(request.groupIDs)))
 
 
 async def get_group_members_info(
     call: Call, request: wire.GetGroupMembersInfoReq
 ) -> wire.GetGroupMembersInfoResp:
     await _must_be_member(call, request.groupID)
-    members = await call.context.store.members(request.groupID, request.userIDs)
+    members = await call.context.store.members(request.groupID, list(request.userIDs))
     return wire.GetGroupMembersInfoResp(members=members)
 
 
@@ -59,7 +59,7 @@ async def get_group_member_user_id(
 async def get_group_abstract_info(
     call: Call, request: wire.GetGroupAbstractInfoReq
 ) -> wire.GetGroupAbstractInfoResp:
-    known = {group.groupID for group in await call.context.store.groups(request.groupIDs)}
+    known = {group.groupID for group in await call.context.store.groups(list(request.groupIDs))}
     response = wire.GetGroupAbstractInfoResp()
     for group_id in request.groupIDs:
         if group_id not in known:

@@ -21,7 +21,7 @@ _GROUP = 3
 
 
 async def get_conversations(call: Call, request: wire.GetConversationsReq) -> wire.GetConversationsResp:
-    listed = await entries(call.context.store, call.caller.user_id, request.conversationIDs)
+    listed = await entries(call.context.store, call.caller.user_id, list(request.conversationIDs))
     response = wire.GetConversationsResp(unreadCount=sum(entry.unread for entry in listed))
     response.conversations.extend(await _messages(call, listed))
     return response

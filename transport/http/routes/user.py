@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 from greenroom.actors.errors import ArgsError, RecordNotFound
@@ -77,7 +78,7 @@ async def set_global_msg_recv_opt(call: Call, request: user_pb2.setGlobalRecvMes
 async def get_users_info(
     call: Call, request: user_pb2.getDesignateUsersReq
 ) -> user_pb2.getDesignateUsersResp:
-    return user_pb2.getDesignateUsersResp(usersInfo=await call.context.store.users(request.userIDs))
+    return user_pb2.getDesignateUsersResp(usersInfo=await call.context.store.users(list(request.userIDs)))
 
 
 async def get_all_users_uid(call: Call, request: user_pb2.getAllUserIDReq) -> user_pb2.getAllUserIDResp:
@@ -86,7 +87,7 @@ async def get_all_users_uid(call: Call, request: user_pb2.getAllUserIDReq) -> us
 
 
 async def account_check(call: Call, request: user_pb2.accountCheckReq) -> user_pb2.accountCheckResp:
-    registered = {user.userID for user in await call.context.store.users(request.checkUserIDs)}
+    registered = {user.userID for user in await call.context.store.users(list(request.checkUserIDs))}
     response = user_pb2.accountCheckResp()
     for user_id in request.checkUserIDs:
         response.results.add(userID=user_id, accountStatus=int(user_id in registered))
@@ -106,6 +107,7 @@ async def get_users(call: Call, request: user_pb2.getPaginationUsersReq) -> user
     total = 1
     while row < total:
         total, users = await call.context.store.users_page(row, _SCAN_ROWS)
+        await asyncio.sleep(0)  # Others get their turn: a read of the embedded store does not suspend.
         row += _SCAN_ROWS
         for user in users:
             if user.appMangerLevel not in _SEARCHABLE_LEVELS or not _matches(user, in_id, in_name):
