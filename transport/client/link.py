@@ -131,25 +131,29 @@ class Link(asyncio.Protocol):
         """Ask, and return the answer's data. Raises Refused, ConnectionLost, or TimeoutError."""
         while self._drained is not None:
             await asyncio.shield(self._drained)
+        return await self.post(identifier, data)
+
+    def post(self, identifier: int, data: bytes) -> asyncio.Future[bytes]:
+        """As `request`, without a coroutine for each, for those who send on a schedule: it does not wait while
+        the write buffer is full, so the caller bounds what is under way. Raises ConnectionLost at once.
+        """
         if self._transport is None or self._closing:
             raise ConnectionLost("not connected")
         self._count += 1
         incr = str(self._count)
         answer: asyncio.Future[bytes] = self._loop.create_future()
         self._pending[incr] = (answer, self._loop.time() + self._request_timeout_s)
-        try:
-            request = Request(
-                req_identifier=identifier,
-                send_id=self._door.user_id,
-                operation_id=f"{self._prefix}-{incr}",
-                msg_incr=incr,
-                data=data,
-            )
-            self._sans.send_binary(self._codec.encode_request(request))
-            self._flush()
-            return await answer
-        finally:
-            self._pending.pop(incr, None)
+        answer.add_done_callback(lambda _: self._pending.pop(incr, None))
+        request = Request(
+            req_identifier=identifier,
+            send_id=self._door.user_id,
+            operation_id=f"{self._prefix}-{incr}",
+            msg_incr=incr,
+            data=data,
+        )
+        self._sans.send_binary(self._codec.encode_request(request))
+        self._flush()
+        return answer
 
     def pause(self) -> None:
         """Stop reading: the server feels it through TCP."""
@@ -172,6 +176,11 @@ class Link(asyncio.Protocol):
                 self._flush()
             self._closing = True
             self._transport.close()
+
+    def forsake(self, error: Exception) -> None:
+        """Leave it open without heartbeats, as when a phone leaves the network; what waits fails with the error."""
+        self._ticker.discard(self)
+        self._fail_pending(error)
 
     def abort(self) -> None:
         """End it at once."""
