@@ -14,14 +14,17 @@ from cyclopts import App, CycloptsError, Parameter
 from greenroom.persistence.errors import StoreError
 from greenroom.persistence.secret import WeakSecret
 from greenroom.persistence.settings import Settings, SettingsError
+from greenroom.transport.cli.load_options import LoadOptions
 from greenroom.transport.cli.options import CommandFailed, NodeOptions, api_url, ws_url
 from greenroom.transport.client.errors import ClientError
+from greenroom.transport.load.bad_input import BadInput
 
 __all__ = ["Listening", "RunNode", "main"]
 
 FAILED, MISUSED, INTERRUPTED = 1, 2, 130
 _Answer = TypeVar("_Answer")
 _DEFAULTS = NodeOptions()
+_LOAD_DEFAULTS = LoadOptions()
 
 
 class Listening(Protocol):
@@ -38,12 +41,15 @@ class RunNode(Protocol):
 
 def main(arguments: Sequence[str], *, run_node: RunNode) -> int:
     """Run one command line. Exit codes: 0 done, 1 failed, 2 misused; then one line on stderr says why."""
+    misused = 64 if arguments[:1] == ["load"] else MISUSED  # 1 to 3 are verdicts of a load.
     try:
         code = _app(run_node)(arguments, exit_on_error=False, print_error=False, result_action="return_value")
     except (CycloptsError, SettingsError) as problem:
-        return _complain(problem, MISUSED)
+        return _complain(problem, misused)
     except (CommandFailed, ClientError, StoreError, WeakSecret) as problem:
         return _complain(problem, FAILED)
+    except BadInput as problem:
+        return _complain(problem, problem.code)
     except OSError as problem:
         return _complain(f"{problem.filename or ''} {problem.strerror or problem}".strip(), FAILED)
     except KeyboardInterrupt:
@@ -104,6 +110,21 @@ def _app(run_node: RunNode) -> App:
         if bool(to) == bool(group):
             raise SettingsError("chat: give --to USER or --group ID")
         return _wait(Chat(node.settings(), user_id=as_, peer_id=to, group_id=group, follow=follow).run())
+
+    @app.command
+    def load(
+        scenario: Annotated[str, Parameter(help="A shipped one, or a TOML file.")],
+        /,
+        *,
+        run: LoadOptions = _LOAD_DEFAULTS,
+        node: NodeOptions = _DEFAULTS,
+    ) -> int:
+        """Put a load on an OpenIM server and judge every message. Exit codes: 0 the thresholds hold, 1 they do
+        not, 2 a message was lost, doubled or out of order, 3 the harness was the bottleneck, 64 and above: bad input.
+        """
+        from greenroom.transport.cli.load import load as run_load
+
+        return run_load(scenario, run, node)
 
     @app.command
     def check(*, data_dir: Annotated[Path | None, Parameter(help="The node's folder.")] = None) -> int:

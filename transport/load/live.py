@@ -1,0 +1,132 @@
+"""What a person sees while a load runs: a live table on a terminal, plain lines anywhere else."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from rich.console import RenderableType
+
+    from greenroom.actors.load.tally import Totals
+    from greenroom.transport.load.outcome import Moment
+
+__all__ = ["LiveView", "PlainView", "view_for"]
+
+PHASE_INTERVAL_S = 1.0
+ERRORS_SHOWN = 3
+
+
+def view_for(console: Console, title: str) -> LiveView | PlainView:
+    """Live where the console is a terminal."""
+    return LiveView(console, title) if console.is_terminal else PlainView(console)
+
+
+class PlainView:
+    """A line a second at most, for logs and pipes."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._last = ("", 0.0)
+
+    def __enter__(self) -> PlainView:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        pass
+
+    def phase(self, text: str, done: int = 0, of: int = 0) -> None:
+        now = time.monotonic()
+        if text != self._last[0] or now - self._last[1] > PHASE_INTERVAL_S or (of and done == of):
+            self._last = (text, now)
+            self._write(f"{text}{f' {done}/{of}' if of else ''}")
+
+    def moment(self, moment: Moment, totals: Totals, *, of_s: float) -> None:
+        self._write(
+            f"{moment.at_s:6.1f}/{of_s:g} s  {moment.acked_per_s:8.1f} acked/s  {moment.received_per_s:9.1f} received/s  "
+            f"ack p50 {moment.ack_ms['50']:.1f} p99 {moment.ack_ms['99']:.1f} ms  "
+            f"delivery p99 {moment.delivery_ms['99']:.1f} ms  failed {totals.counts['failed']}  "
+            f"online {moment.online}  lag p99 {moment.lag_p99_ms:.1f} ms"
+        )
+
+    def _write(self, line: str) -> None:
+        self._console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+
+class LiveView:
+    """One table that changes in place."""
+
+    def __init__(self, console: Console, title: str) -> None:
+        self._title = title
+        self._live = Live(console=console, refresh_per_second=8, transient=True)
+        self._phase = ""
+        self._moment: Moment | None = None
+        self._totals: Totals | None = None
+        self._of_s = 0.0
+        self._progress = (0.0, 0.0)
+
+    def __enter__(self) -> LiveView:
+        self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._live.stop()
+
+    def phase(self, text: str, done: int = 0, of: int = 0) -> None:
+        self._phase = f"{text}{f' {done}/{of}' if of else ''}"
+        self._progress = (float(done), float(of))
+        self._live.update(self._render())
+
+    def moment(self, moment: Moment, totals: Totals, *, of_s: float) -> None:
+        self._phase = f"load: {moment.at_s:.0f} of {of_s:g} s"
+        self._progress = (moment.at_s, of_s)
+        self._moment, self._totals, self._of_s = moment, totals, of_s
+        self._live.update(self._render())
+
+    def _render(self) -> RenderableType:
+        rows: list[RenderableType] = [Text(self._title, style="bold"), Text(self._phase)]
+        done, of = self._progress
+        if of:
+            rows.append(ProgressBar(total=of, completed=min(done, of), width=60))
+        if self._moment is not None and self._totals is not None:
+            rows.append(self._table(self._moment, self._totals))
+            rows.extend(
+                Text(f"{count} x {reason}", style="red", overflow="ellipsis", no_wrap=True)
+                for reason, count in self._totals.errors.most_common(ERRORS_SHOWN)
+            )
+        return Group(*rows)
+
+    def _table(self, moment: Moment, totals: Totals) -> Table:
+        table = Table(box=None, pad_edge=False)
+        for name in ("", "now", "p50", "p99", "highest", "all"):
+            table.add_column(name, justify="left" if not name else "right")
+        counts = totals.counts
+        ack, delivery = moment.ack_ms, moment.delivery_ms
+        table.add_row("planned", f"{moment.planned_per_s:.0f}/s", "", "", "", f"{counts['planned']}")
+        table.add_row("acked", f"{moment.acked_per_s:.0f}/s", *_ms(ack), f"{counts['acked']}")
+        table.add_row("received", f"{moment.received_per_s:.0f}/s", *_ms(delivery), f"{counts['received']}")
+        failed = Text(f"{counts['failed']}", style="red" if counts["failed"] else "")
+        table.add_row("failed", f"{moment.failed_per_s:.0f}/s", "", "", "", failed)
+        table.add_row("connections", f"{moment.online}", "", "", "", f"{counts['lost']} lost")
+        lag, share = moment.lag_p99_ms, moment.harness_cpu_share
+        table.add_row("harness", f"{share:.0%} CPU", "", f"{lag:.1f} ms", "", "loop lag")
+        if moment.server_cpu_share is not None and moment.server_rss_bytes is not None:
+            rss = f"{moment.server_rss_bytes / 2**20:.0f} MiB"
+            table.add_row("server", f"{moment.server_cpu_share:.0%} CPU", "", "", "", rss)
+        return table
+
+
+def _ms(ladder: dict[str, float]) -> tuple[str, str, str]:
+    return f"{ladder['50']:.1f} ms", f"{ladder['99']:.1f} ms", f"{ladder['100']:.1f} ms"

@@ -1,0 +1,108 @@
+"""What a run came to: the figures, the verdict and the exit code, as they go into the JSON and the HTML."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+import msgspec
+
+from greenroom.actors.load.verdicts import Measure
+
+__all__ = ["Exit", "Harness", "Moment", "Outcome", "Trial"]
+
+
+class Exit(IntEnum):
+    HELD = 0
+    NOT_HELD = 1
+    INCORRECT = 2
+    HARNESS = 3
+
+
+class Moment(msgspec.Struct, kw_only=True):
+    """One second or so of a run."""
+
+    at_s: float
+    planned_per_s: float
+    acked_per_s: float
+    received_per_s: float
+    failed_per_s: float
+    online: int
+    ack_ms: dict[str, float]
+    """Percentile -> milliseconds: 50, 99, 100."""
+    delivery_ms: dict[str, float]
+    lag_p99_ms: float
+    harness_cpu_share: float
+    """Of one core, all processes of the harness together."""
+    server_cpu_share: float | None = None
+    server_rss_bytes: int | None = None
+
+
+class Harness(msgspec.Struct, kw_only=True):
+    """What the harness itself took, to be set beside what it measured."""
+
+    processes: int
+    cpu_s: float
+    cpu_us_per_message: float
+    """For each message sent, received or pulled, during the load."""
+    busiest_cpu_share: float
+    lag_p50_ms: float
+    lag_p99_ms: float
+    lag_max_ms: float
+    saturated: str
+    """Why it was the bottleneck; empty if it was not."""
+
+
+class Trial(msgspec.Struct, kw_only=True):
+    """One rate of a capacity search."""
+
+    rate_per_s: float
+    held: bool
+    ack_p99_ms: float
+    delivery_p99_ms: float
+    failed: int
+    saturated: str
+
+
+class Outcome(msgspec.Struct, kw_only=True):
+    scenario: str
+    title: str
+    run: str
+    began_at: str
+    ws_url: str
+    api_url: str
+    users: int
+    devices: int
+    rate_per_s: float
+    mode: str
+    hold_s: float
+    seed: int
+    interrupted: bool = False
+    exit_code: int = 0
+    reasons: list[str] = []
+    """One line each: why the exit code is what it is."""
+    measures: list[Measure] = []
+    counts: dict[str, int] = {}
+    errors: dict[str, int] = {}
+    ack_ms: dict[str, float] = {}
+    delivery_ms: dict[str, float] = {}
+    login_ms: dict[str, float] = {}
+    acked_per_s: float = 0.0
+    received_per_s: float = 0.0
+    drained: bool = False
+    drain_s: float = 0.0
+    not_caught_up: int = 0
+    connections: int = 0
+    """At most, at one time."""
+    server_cpu_s: float | None = None
+    server_rss_peak_bytes: int | None = None
+    server_bytes_per_connection: float | None = None
+    server_messages_per_cpu_s: float | None = None
+    harness: Harness | None = None
+    capacity_per_s: float | None = None
+    trials: list[Trial] = []
+    verdict: msgspec.Raw = msgspec.Raw(b"null")
+    """The judge's own JSON."""
+    history: str = ""
+    histograms: dict[str, str] = {}
+    """HdrHistogram's text form, in microseconds."""
+    moments: list[Moment] = []

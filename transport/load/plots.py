@@ -1,0 +1,124 @@
+"""Line plots as SVG text: no script, no font and no picture from elsewhere. Data in, markup out."""
+
+from __future__ import annotations
+
+import math
+from html import escape
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+__all__ = ["Line", "ladder_plot", "plot"]
+
+WIDTH, HEIGHT = 720, 260
+LEFT, RIGHT, TOP, BOTTOM = 64, 16, 14, 40
+TICKS = 5
+COLOURS = ("c0", "c1", "c2", "c3")
+
+
+class Line(NamedTuple):
+    name: str
+    points: Sequence[tuple[float, float]]
+
+
+def plot(
+    title: str, lines: Sequence[Line], *, x_label: str, y_label: str, name_y: Callable[[float], str] | None = None
+) -> str:
+    """Lines over a common, linear x; y from 0 up."""
+    xs = [x for line in lines for x, _ in line.points] or [0.0]
+    ticks = [(x, f"{x:g}") for x in _round_steps(min(0.0, min(xs)), max(xs))]
+    return _draw(title, lines, ticks, (min(0.0, min(xs)), max(xs)), x_label, y_label, name_y or _short)
+
+
+def ladder_plot(title: str, ladders: Sequence[tuple[str, dict[str, float]]], *, y_label: str) -> str:
+    """Latency over percentile, with as much room for 99 to 99.9 as for 90 to 99."""
+    lines = [
+        Line(
+            name,
+            [(_nines(float(at)), ms) for at, ms in ladder.items() if float(at) <= 99.99],
+        )
+        for name, ladder in ladders
+    ]
+    ticks = [(_nines(at), f"{at:g}%") for at in (0.0, 50.0, 90.0, 99.0, 99.9, 99.99)]
+    return _draw(title, lines, ticks, (0.0, _nines(99.99)), "percentile", y_label, _short)
+
+
+def _nines(percentile: float) -> float:
+    return -math.log10(max(1e-5, 1 - percentile / 100))
+
+
+def _round_steps(low: float, high: float) -> list[float]:
+    """Round numbers that divide low..high into a few steps."""
+    span = high - low
+    if span <= 0:
+        return [low]
+    rough = span / TICKS
+    power = 10.0 ** math.floor(math.log10(rough))
+    step = next(power * factor for factor in (1, 2, 5, 10) if power * factor >= rough)
+    first = math.ceil(low / step)
+    return [round(step * at, 10) for at in range(first, math.floor(high / step + 1e-9) + 1)]
+
+
+def _draw(
+    title: str,
+    lines: Sequence[Line],
+    x_ticks: Sequence[tuple[float, str]],
+    x_range: tuple[float, float],
+    x_label: str,
+    y_label: str,
+    name_y: Callable[[float], str],
+) -> str:
+    top = max((y for line in lines for _, y in line.points), default=0.0) or 1.0
+    y_ticks = _round_steps(0.0, top * 1.08)
+    y_max = max(top * 1.08, y_ticks[-1])
+    low, high = x_range
+    span = (high - low) or 1.0
+
+    def place(x: float, y: float) -> tuple[float, float]:
+        return (
+            LEFT + (x - low) / span * (WIDTH - LEFT - RIGHT),
+            HEIGHT - BOTTOM - y / y_max * (HEIGHT - TOP - BOTTOM),
+        )
+
+    parts = [
+        f'<figure><figcaption>{escape(title)}</figcaption><svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" '
+        f'aria-label="{escape(title)}">'
+    ]
+    for y in y_ticks:
+        _, at = place(low, y)
+        parts.append(f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{at:.1f}" y2="{at:.1f}"/>')
+        parts.append(f'<text class="tick" x="{LEFT - 8}" y="{at + 4:.1f}" text-anchor="end">{escape(name_y(y))}</text>')
+    for x, name in x_ticks:
+        at, _ = place(x, 0)
+        parts.append(f'<text class="tick" x="{at:.1f}" y="{HEIGHT - BOTTOM + 16}" text-anchor="middle">{escape(name)}</text>')
+    middle = TOP + (HEIGHT - TOP - BOTTOM) / 2
+    parts.append(
+        f'<text class="label" x="{(LEFT + WIDTH - RIGHT) / 2}" y="{HEIGHT - 6}" text-anchor="middle">{escape(x_label)}</text>'
+        f'<text class="label" transform="translate(13 {middle}) rotate(-90)" text-anchor="middle">{escape(y_label)}</text>'
+    )
+    for line, colour in zip(lines, COLOURS, strict=False):
+        if line.points:
+            path = " ".join(f"{x:.1f},{y:.1f}" for x, y in (place(*point) for point in line.points))
+            parts.append(f'<polyline class="line {colour}" points="{path}"/>')
+            for point in line.points if len(line.points) <= 120 else ():
+                x, y = place(*point)
+                parts.append(
+                    f'<circle class="dot {colour}" cx="{x:.1f}" cy="{y:.1f}" r="2.5">'
+                    f"<title>{escape(line.name)}: {escape(name_y(point[1]))}</title></circle>"
+                )
+    parts.append("</svg>")
+    if len(lines) > 1:
+        keys = "".join(
+            f'<span class="key"><i class="{colour}"></i>{escape(line.name)}</span>'
+            for line, colour in zip(lines, COLOURS, strict=False)
+        )
+        parts.append(f'<div class="keys">{keys}</div>')
+    parts.append("</figure>")
+    return "".join(parts)
+
+
+def _short(value: float) -> str:
+    if value >= 10_000:
+        return f"{value / 1000:g}k"
+    return f"{value:.4g}"

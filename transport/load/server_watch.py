@@ -1,0 +1,86 @@
+"""CPU and memory of a server, read from /proc by its process ids; its child processes count too."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import msgspec
+
+__all__ = ["ServerUse", "ServerWatch"]
+
+_TICKS_PER_S = os.sysconf("SC_CLK_TCK")
+_PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
+
+
+class ServerUse(msgspec.Struct, frozen=True):
+    cpu_s: float
+    """Used since the watch began, by all processes."""
+    rss_bytes: int
+    alive: bool
+
+
+class ServerWatch:
+    """Without process ids it sees nothing, and says so by being false."""
+
+    def __init__(self, pids: tuple[int, ...]) -> None:
+        self._pids = pids
+        self._cpu_at_start: dict[int, float] = {}
+        self._cpu_last: dict[int, float] = {}
+        for pid in self._family():
+            self._cpu_at_start[pid] = _cpu_s(pid)
+        self.rss_at_start = sum(_rss_bytes(pid) for pid in self._cpu_at_start)
+
+    def __bool__(self) -> bool:
+        return bool(self._pids)
+
+    def look(self) -> ServerUse:
+        family = self._family()
+        for pid in family:
+            self._cpu_last[pid] = _cpu_s(pid)
+        return ServerUse(
+            cpu_s=sum(used - self._cpu_at_start.get(pid, 0.0) for pid, used in self._cpu_last.items()),
+            rss_bytes=sum(_rss_bytes(pid) for pid in family),
+            alive=bool(family),
+        )
+
+    def _family(self) -> list[int]:
+        found: list[int] = []
+        waiting = list(self._pids)
+        while waiting:
+            pid = waiting.pop()
+            if pid not in found and Path(f"/proc/{pid}/stat").exists():
+                found.append(pid)
+                waiting.extend(_children(pid))
+        return found
+
+
+def _children(pid: int) -> list[int]:
+    found: list[int] = []
+    for task in _listed(f"/proc/{pid}/task"):
+        found.extend(int(child) for child in _text(f"/proc/{pid}/task/{task}/children").split())
+    return found
+
+
+def _listed(path: str) -> list[str]:
+    try:
+        return os.listdir(path)
+    except OSError:
+        return []
+
+
+def _text(path: str) -> str:
+    try:
+        return Path(path).read_text()
+    except OSError:
+        return ""
+
+
+def _cpu_s(pid: int) -> float:
+    fields = _text(f"/proc/{pid}/stat").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / _TICKS_PER_S if len(fields) > 12 else 0.0
+
+
+def _rss_bytes(pid: int) -> int:
+    fields = _text(f"/proc/{pid}/statm").split()
+    return int(fields[1]) * _PAGE_BYTES if len(fields) > 1 else 0
