@@ -139,9 +139,7 @@ class Conductor(Entity):
         talk = next(at for at, each in enumerate(talks) if each is step)
         rng = stage.seeded("talk", number, stage.mine.start, rate_per_s)
         devices, population = stage.population.devices, stage.population
-        takes_part = [
-            place for place in stage.mine if population.target(talk, devices[place].user, rng) is not None
-        ]
+        takes_part = [place for place in stage.mine if population.target(talk, devices[place].user, rng) is not None]
         if not takes_part:
             return
         everybody = sum(population.target(talk, device.user, rng) is not None for device in devices)

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import Counter
+from itertools import accumulate
+from typing import TYPE_CHECKING
 
 from hdrh.histogram import HdrHistogram
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
 
 __all__ = ["LADDER", "Latencies"]
 
@@ -16,53 +22,59 @@ _BITS = 11
 
 
 class Latencies:
-    """Counts values between 1 us and an hour with three significant digits; longer ones count as an hour.
+    """Counts values between 1 us and an hour to three significant digits; longer ones count as an hour.
 
-    Recording is a dictionary's increment; the histogram is filled when it is asked for something.
+    Recording is a dictionary's increment, and so is merging. The counts are those of an HdrHistogram with the
+    same precision, which is made on demand: its own methods walk all its slots, tens of thousands, each time.
     """
 
-    __slots__ = ("_fresh", "_histogram")
+    __slots__ = ("counts",)
 
-    def __init__(self) -> None:
-        self._fresh: Counter[int] = Counter()
-        self._histogram = HdrHistogram(1, _HIGHEST_US, _DIGITS)
+    def __init__(self, counts: Mapping[int, int] | None = None) -> None:
+        self.counts: Counter[int] = Counter(counts)
+        """Microseconds -> how often."""
 
     def record_ns(self, nanoseconds: int) -> None:
         value = nanoseconds // 1000
         if value < 1:
             value = 1
         shift = value.bit_length() - _BITS
-        self._fresh[value >> shift << shift if shift > 0 else value] += 1
+        self.counts[value >> shift << shift if shift > 0 else value] += 1
 
     @property
     def count(self) -> int:
-        return int(self._filled().get_total_count())
+        return self.counts.total()
+
+    def percentiles_ms(self, percentiles: Iterable[float]) -> list[float]:
+        """The smallest values that so many per cent do not exceed; 0 if nothing was recorded."""
+        values = sorted(self.counts)
+        upto = list(accumulate(self.counts[value] for value in values))
+        found = []
+        for percentile in percentiles:
+            if not upto:
+                found.append(0.0)
+                continue
+            # The same rounding as HdrHistogram's.
+            wanted = max(1, int(percentile / 100 * upto[-1] + 0.5))
+            found.append(min(values[bisect_left(upto, wanted)], _HIGHEST_US) / 1000)
+        return found
 
     def percentile_ms(self, percentile: float) -> float:
-        """0 if nothing was recorded."""
-        histogram = self._filled()
-        return float(histogram.get_value_at_percentile(percentile)) / 1000 if histogram.get_total_count() else 0.0
+        return self.percentiles_ms((percentile,))[0]
 
     def ladder_ms(self) -> dict[str, float]:
         """Percentile -> milliseconds, up to 99.99 and the highest."""
-        return {f"{percentile:g}": self.percentile_ms(percentile) for percentile in LADDER}
+        return {f"{percentile:g}": ms for percentile, ms in zip(LADDER, self.percentiles_ms(LADDER), strict=True)}
 
     def merge(self, other: Latencies) -> None:
-        self._filled().add(other._filled())
+        self.counts.update(other.counts)
+
+    def histogram(self) -> HdrHistogram:
+        one = HdrHistogram(1, _HIGHEST_US, _DIGITS)
+        for value, count in self.counts.items():
+            one.record_value(min(value, _HIGHEST_US), count)
+        return one
 
     def encoded(self) -> str:
         """HdrHistogram's own text form, which other tools read too."""
-        return bytes(self._filled().encode()).decode("ascii")
-
-    @classmethod
-    def decoded(cls, text: str) -> Latencies:
-        one = cls()
-        one._histogram.decode_and_add(text.encode("ascii"))
-        return one
-
-    def _filled(self) -> HdrHistogram:
-        if self._fresh:
-            for value, count in self._fresh.items():
-                self._histogram.record_value(min(value, _HIGHEST_US), count)
-            self._fresh = Counter()
-        return self._histogram
+        return bytes(self.histogram().encode()).decode("ascii")

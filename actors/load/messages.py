@@ -7,8 +7,8 @@ import msgspec
 from greenroom.actors.load.population import Target
 
 __all__ = [
-    "Answered", "Begin", "Connect", "Delivered", "Delivery", "Drop", "End", "Lost", "OpenFailed", "Opened", "PauseReading",
-    "ResumeReading", "Speak", "Talk", "Unanswered",
+    "Answered", "Begin", "Connect", "Delivered", "Delivery", "Drop", "End", "Lost", "OpenFailed", "Opened",
+    "PauseReading", "ResumeReading", "Speak", "Talk", "Unanswered",
 ]  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""Who takes part: users, their devices and groups, and who writes where. """
+"""Who takes part: users, their devices and groups, and who writes where."""
 
 from __future__ import annotations
 

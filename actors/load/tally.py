@@ -14,16 +14,17 @@ COUNTS = ("planned", "sent", "acked", "failed", "received", "pulled", "logins", 
 
 
 class Sample(msgspec.Struct, kw_only=True):
-    """An interval of one process, as it goes over a pipe: counts, and latencies as text."""
+    """An interval of one process, as it goes over a pipe: counts, and latencies."""
 
     at_s: float
     """Since the load was begun."""
     counts: dict[str, int]
     online: int
-    ack: str
-    delivery: str
-    login: str
-    lag: str
+    ack: dict[int, int]
+    """Microseconds -> how often, as the next three."""
+    delivery: dict[int, int]
+    login: dict[int, int]
+    lag: dict[int, int]
     cpu_s: float
     errors: dict[str, int]
 
@@ -57,10 +58,10 @@ class Tally:
             at_s=at_s,
             counts=dict(self.counts),
             online=self.online,
-            ack=self.ack.encoded(),
-            delivery=self.delivery.encoded(),
-            login=self.login.encoded(),
-            lag=self.lag.encoded(),
+            ack=self.ack.counts,
+            delivery=self.delivery.counts,
+            login=self.login.counts,
+            lag=self.lag.counts,
             cpu_s=cpu_s,
             errors=dict(self.errors.most_common(20)),
         )
@@ -82,4 +83,4 @@ class Totals:
         self.counts.update(sample.counts)
         self.errors.update(sample.errors)
         for name in ("ack", "delivery", "login", "lag"):
-            getattr(self, name).merge(Latencies.decoded(getattr(sample, name)))
+            getattr(self, name).counts.update(getattr(sample, name))

@@ -9,7 +9,6 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from greenroom.actors.load.messages import Connect, ResumeReading, Speak
-from greenroom.actors.load.scenario import Direct, Group
 from greenroom.actors.runtime.entity import Entity
 from greenroom.persistence.history.events import Acked, Begun, Failed, Received, Sent
 
@@ -269,7 +268,7 @@ class VirtualUser(Entity):
 
     def _choose(self, planned_ns: int) -> Speak | None:
         stage = self._stage
-        steps: tuple[Direct | Group, ...] = stage.scenario.talks
+        steps = stage.scenario.talks
         if not steps:
             return None
         (place,) = stage.rng.choices(range(len(steps)), [step.weight for step in steps])

@@ -83,9 +83,7 @@ def _app(run_node: RunNode) -> App:
     def token(
         *,
         user: Annotated[str, Parameter(help="The user's id.")],
-        platform: Annotated[
-            int, Parameter(help="1 iOS, 2 Android, 3 Windows, 4 macOS, 5 web, 7 Linux, ...")
-        ] = 5,
+        platform: Annotated[int, Parameter(help="1 iOS, 2 Android, 3 Windows, 4 macOS, 5 web, 7 Linux, ...")] = 5,
         register: Annotated[bool, Parameter(negative="", help="Register the user if missing.")] = False,
         node: NodeOptions = _DEFAULTS,
     ) -> int:
@@ -137,9 +135,7 @@ def _app(run_node: RunNode) -> App:
         findings = list(findings_in(folder))
         for finding in findings:
             print(finding)
-        print(
-            f"{folder}: {len(findings) or 'no'} finding{'' if len(findings) == 1 else 's'}", file=sys.stderr
-        )
+        print(f"{folder}: {len(findings) or 'no'} finding{'' if len(findings) == 1 else 's'}", file=sys.stderr)
         return FAILED if findings else 0
 
     return app

@@ -26,7 +26,7 @@ class LoadOptions:
     processes: Annotated[int, Parameter(help="Processes that share the users.")] = 1
     seed: Annotated[int | None, Parameter(help="The same seed repeats the plan.")] = None
     set_: Annotated[
-        tuple[str, ...], Parameter(name="--set", help="A value of the scenario, as step.key=value or section.key=value.")
+        tuple[str, ...], Parameter(name="--set", help="A value of the scenario: step.key=value, section.key=value.")
     ] = ()
     ws: Annotated[str | None, Parameter(help="The server's WebSocket gateway, such as ws://127.0.0.1:10001.")] = None
     api: Annotated[str | None, Parameter(help="The server's HTTP API, such as http://127.0.0.1:10002.")] = None

@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from google.protobuf.message import DecodeError
@@ -30,7 +29,7 @@ from greenroom.transport.client.timeline import Span, Timelines
 from greenroom.transport.wire import msg_pb2, sdkws_pb2
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from greenroom.actors.load.population import DeviceName
     from greenroom.actors.load.scenario import Client
@@ -167,9 +166,7 @@ class LoadDevice:
 
     async def read_seqs(self, conversation_ids: Iterable[str]) -> dict[str, tuple[int, int]]:
         """Conversation -> (read up to, newest seq). Raises ClientError, TimeoutError."""
-        request = msg_pb2.GetConversationsHasReadAndMaxSeqReq(
-            userID=self.user_id, conversationIDs=conversation_ids
-        )
+        request = msg_pb2.GetConversationsHasReadAndMaxSeqReq(userID=self.user_id, conversationIDs=conversation_ids)
         answer = msg_pb2.GetConversationsHasReadAndMaxSeqResp.FromString(
             await self._ask(READ_SEQS, request.SerializeToString())
         )

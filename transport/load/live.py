@@ -53,7 +53,8 @@ class PlainView:
 
     def moment(self, moment: Moment, totals: Totals, *, of_s: float) -> None:
         self._write(
-            f"{moment.at_s:6.1f}/{of_s:g} s  {moment.acked_per_s:8.1f} acked/s  {moment.received_per_s:9.1f} received/s  "
+            f"{moment.at_s:6.1f}/{of_s:g} s  "
+            f"{moment.acked_per_s:8.1f} acked/s  {moment.received_per_s:9.1f} received/s  "
             f"ack p50 {moment.ack_ms['50']:.1f} p99 {moment.ack_ms['99']:.1f} ms  "
             f"delivery p99 {moment.delivery_ms['99']:.1f} ms  failed {totals.counts['failed']}  "
             f"online {moment.online}  lag p99 {moment.lag_p99_ms:.1f} ms"

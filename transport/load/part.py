@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import random
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
@@ -28,12 +29,15 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from greenroom.actors.load.tally import Sample
+    from greenroom.transport.wire import sdkws_pb2
 
 __all__ = ["LocalPart", "Order", "Part"]
 
 CONDUCTOR = Address("fixed", "conductor")
 AUDITS_AT_ONCE = 32
 AUDIT_TRIES = 3
+CONNECT_LIMIT_S = 15.0
+"""After the last user was told to log in."""
 
 
 class Order(msgspec.Struct, kw_only=True):
@@ -105,9 +109,7 @@ class LocalPart:
         )
         self._base = LoopBase(loop, mailbox_alarm=1_000_000)
         stage = self._stage
-        self._base.register_kind(
-            "virtual-user", lambda place: VirtualUser(stage, int(place)), idle_timeout_s=None
-        )
+        self._base.register_kind("virtual-user", lambda place: VirtualUser(stage, int(place)), idle_timeout_s=None)
         self._base.spawn(CONDUCTOR, lambda: Conductor(stage))
         self._lag = LagMeter(lambda nanoseconds: stage.tally.lag.record_ns(nanoseconds))
         self._start_ns = time.monotonic_ns()
@@ -126,8 +128,8 @@ class LocalPart:
             if wait_s > 0:
                 await asyncio.sleep(wait_s)
             self._base.tell(device_address(place), Connect(planned_ns))
-        deadline = time.monotonic() + 15
-        while stage.tally.online < len(stage.mine) and time.monotonic() < deadline:
+        deadline = time.monotonic() + CONNECT_LIMIT_S
+        while stage.tally.online < len(stage.mine) and time.monotonic() < deadline:  # noqa: ASYNC110 (a count)
             await asyncio.sleep(0.05)
 
     async def begin(self, rate_per_s: float, hold_s: float, start_ns: int) -> None:
@@ -139,9 +141,7 @@ class LocalPart:
         await asyncio.sleep(0)
 
     async def sample(self) -> Sample:
-        return self._stage.tally.sample(
-            at_s=(time.monotonic_ns() - self._start_ns) / 1e9, cpu_s=time.process_time()
-        )
+        return self._stage.tally.sample(at_s=(time.monotonic_ns() - self._start_ns) / 1e9, cpu_s=time.process_time())
 
     async def in_flight(self) -> int:
         return self._stage.tally.in_flight
@@ -158,7 +158,7 @@ class LocalPart:
             device = self._asker(conversation_id)
             if device is not None:
                 by_device.setdefault(device, []).append(conversation_id)
-        await _each([lambda d=device, names=names: ask(d, names) for device, names in by_device.items()])
+        await _each([partial(ask, device, names) for device, names in by_device.items()])
         return found
 
     async def behind(self, newest: dict[str, int]) -> int:
@@ -175,9 +175,9 @@ class LocalPart:
         pulls: list[Callable[[], Awaitable[None]]] = []
         for conversation_id, members in self._stage.population.members.items():
             if self._is_mine(members[0]):
-                pulls.append(lambda c=conversation_id: self._pull_all(c, newest.get(c, 0)))  # type: ignore[misc]
+                pulls.append(partial(self._pull_all, conversation_id, newest.get(conversation_id, 0)))
         await _each(pulls)
-        await _each([lambda u=user: self._ask_seqs(u) for user in self._my_users()])  # type: ignore[misc]
+        await _each([partial(self._ask_seqs, user) for user in self._my_users()])
 
     async def close(self) -> None:
         self._lag.close()
@@ -224,23 +224,22 @@ class LocalPart:
         device = self._asker(conversation_id)
         if device is None:
             return
-        seen: list[StoredSeen] = []
+        raws: list[sdkws_pb2.MsgData] = []
         for begin in range(1, newest + 1, PAGE):
-            for raw in await _tried(lambda b=begin: device.pull(conversation_id, b, b + PAGE - 1)):  # type: ignore[misc]
-                if raw.clientMsgID or raw.serverMsgID:
-                    seen.append(
-                        StoredSeen(
-                            conversation_id,
-                            raw.seq,
-                            raw.clientMsgID,
-                            raw.serverMsgID,
-                            raw.sendID,
-                            raw.sendTime,
-                            self._stage.planned_ns_of(raw.clientMsgID) < 0,
-                        )
+            raws.extend(await _tried(partial(device.pull, conversation_id, begin, begin + PAGE - 1)))
+        for raw in raws:
+            if raw.clientMsgID or raw.serverMsgID:  # Else it stands for a message that is not there.
+                self._journal.record(
+                    StoredSeen(
+                        conversation_id,
+                        raw.seq,
+                        raw.clientMsgID,
+                        raw.serverMsgID,
+                        raw.sendID,
+                        raw.sendTime,
+                        self._stage.planned_ns_of(raw.clientMsgID) < 0,
                     )
-        for each in seen:
-            self._journal.record(each)
+                )
         self._journal.record(StorePulled(conversation_id))
 
     async def _ask_seqs(self, user: int) -> None:
@@ -253,9 +252,7 @@ class LocalPart:
         answered = time.monotonic_ns()
         user_id = self._stage.population.user_ids[user]
         for conversation_id, (read_seq, max_seq) in seqs.items():
-            self._journal.record(
-                SeqsAnswered(asked, user_id, conversation_id, max_seq, read_seq, answered)
-            )
+            self._journal.record(SeqsAnswered(asked, user_id, conversation_id, max_seq, read_seq, answered))
 
 
 async def _tried(ask: Callable[[], Awaitable[Any]]) -> Any:

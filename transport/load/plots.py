@@ -82,21 +82,21 @@ def _draw(
         )
 
     parts = [
-        f'<figure><figcaption>{escape(title)}</figcaption><svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" '
-        f'aria-label="{escape(title)}">'
+        f"<figure><figcaption>{escape(title)}</figcaption>",
+        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(title)}">',
     ]
     for y in y_ticks:
         _, at = place(low, y)
         parts.append(f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{at:.1f}" y2="{at:.1f}"/>')
-        parts.append(f'<text class="tick" x="{LEFT - 8}" y="{at + 4:.1f}" text-anchor="end">{escape(name_y(y))}</text>')
+        parts.append(_text("tick", f'x="{LEFT - 8}" y="{at + 4:.1f}" text-anchor="end"', name_y(y)))
     for x, name in x_ticks:
         at, _ = place(x, 0)
-        parts.append(f'<text class="tick" x="{at:.1f}" y="{HEIGHT - BOTTOM + 16}" text-anchor="middle">{escape(name)}</text>')
+        parts.append(_text("tick", f'x="{at:.1f}" y="{HEIGHT - BOTTOM + 16}" text-anchor="middle"', name))
     middle = TOP + (HEIGHT - TOP - BOTTOM) / 2
-    parts.append(
-        f'<text class="label" x="{(LEFT + WIDTH - RIGHT) / 2}" y="{HEIGHT - 6}" text-anchor="middle">{escape(x_label)}</text>'
-        f'<text class="label" transform="translate(13 {middle}) rotate(-90)" text-anchor="middle">{escape(y_label)}</text>'
-    )
+    centre = (LEFT + WIDTH - RIGHT) / 2
+    parts.append(_text("label", f'x="{centre}" y="{HEIGHT - 6}" text-anchor="middle"', x_label))
+    turned = f'transform="translate(13 {middle}) rotate(-90)" text-anchor="middle"'
+    parts.append(_text("label", turned, y_label))
     for line, colour in zip(lines, COLOURS, strict=False):
         if line.points:
             path = " ".join(f"{x:.1f},{y:.1f}" for x, y in (place(*point) for point in line.points))
@@ -116,6 +116,10 @@ def _draw(
         parts.append(f'<div class="keys">{keys}</div>')
     parts.append("</figure>")
     return "".join(parts)
+
+
+def _text(kind: str, place: str, words: str) -> str:
+    return f'<text class="{kind}" {place}>{escape(words)}</text>'
 
 
 def _short(value: float) -> str:

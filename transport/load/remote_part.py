@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
 from greenroom.actors.load.tally import Sample
-from greenroom.transport.load.part import Order
+
+if TYPE_CHECKING:
+    from greenroom.transport.load.part import Order
 
 __all__ = ["Asked", "RemotePart", "Told"]
 

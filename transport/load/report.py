@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from html import escape
+from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -23,34 +24,7 @@ VERDICTS = {
     3: "The harness was the bottleneck",
 }
 VIOLATIONS_SHOWN = 20
-
-_STYLE = """
-:root { color-scheme: light dark; --ink: #1c2321; --soft: #66706c; --line: #d9dedb; --page: #fbfcfb; --card: #fff;
-  --c0: #1d6fb8; --c1: #c2571a; --c2: #2f8f4e; --c3: #8a4fbf; --good: #23763c; --bad: #b3261e; }
-@media (prefers-color-scheme: dark) { :root { --ink: #e6ebe8; --soft: #9aa5a0; --line: #38413d; --page: #151917;
-  --card: #1d2321; --c0: #6cb2f0; --c1: #f09a5e; --c2: #74cf92; --c3: #c39bf0; --good: #74cf92; --bad: #ff8a80; } }
-body { font: 15px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--page); margin: 0 auto; max-width: 1120px;
-  padding: 24px; }
-h1 { font-size: 22px; margin: 0 } h2 { font-size: 17px; margin: 28px 0 8px } p { margin: 4px 0 }
-.soft { color: var(--soft) } .verdict { font-size: 17px; font-weight: 600; margin: 14px 0 4px }
-.good { color: var(--good) } .bad { color: var(--bad) }
-.cards { display: grid; grid-template-columns: repeat(auto-fit, minmax(150px, 1fr)); gap: 10px; margin: 14px 0 }
-.card { background: var(--card); border: 1px solid var(--line); border-radius: 8px; padding: 10px 12px }
-.card b { display: block; font-size: 20px; font-weight: 600; font-variant-numeric: tabular-nums } .card span { color: var(--soft); font-size: 13px }
-.plots { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 480px), 1fr)); gap: 14px }
-figure { margin: 0; background: var(--card); border: 1px solid var(--line); border-radius: 8px; padding: 10px }
-figcaption { font-weight: 600; margin-bottom: 4px } svg { width: 100%; height: auto; display: block }
-.grid { stroke: var(--line) } .tick, .label { fill: var(--soft); font-size: 11px } .line { fill: none; stroke-width: 2 }
-.keys { font-size: 13px; color: var(--soft) } .key { margin-right: 14px } .key i { display: inline-block; width: 10px; height: 10px;
-  border-radius: 3px; margin-right: 5px }
-.line.c0, .dot.c0 { stroke: var(--c0) } .line.c1, .dot.c1 { stroke: var(--c1) } .line.c2, .dot.c2 { stroke: var(--c2) }
-.line.c3, .dot.c3 { stroke: var(--c3) } .dot { fill: var(--card) }
-i.c0 { background: var(--c0) } i.c1 { background: var(--c1) } i.c2 { background: var(--c2) } i.c3 { background: var(--c3) }
-table { border-collapse: collapse; background: var(--card); border: 1px solid var(--line); border-radius: 8px }
-td, th { padding: 5px 12px; border-bottom: 1px solid var(--line); text-align: right; font-variant-numeric: tabular-nums }
-td:first-child, th:first-child { text-align: left } pre { white-space: pre-wrap; overflow-wrap: anywhere; background: var(--card);
-  border: 1px solid var(--line); border-radius: 8px; padding: 10px; font-size: 13px } .scroll { overflow-x: auto }
-"""
+_STYLE = files("greenroom.transport.load").joinpath("report.css").read_text()
 
 
 def as_json(outcome: Outcome) -> bytes:
@@ -60,8 +34,8 @@ def as_json(outcome: Outcome) -> bytes:
 def as_html(outcome: Outcome) -> str:
     code = outcome.exit_code
     parts = [
-        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        '<!doctype html><html lang="en"><head><meta charset="utf-8">',
+        '<meta name="viewport" content="width=device-width, initial-scale=1">',
         f"<title>greenroom load {escape(outcome.scenario)}</title><style>{_STYLE}</style></head><body>",
         f"<h1>{escape(outcome.scenario)}: {escape(outcome.title)}</h1>",
         f'<p class="soft">{escape(_setting(outcome))}</p>',
@@ -105,7 +79,9 @@ def _cards(outcome: Outcome) -> str:
     if outcome.harness is not None:
         cards.append((f"{outcome.harness.cpu_us_per_message:.0f} µs", "CPU of the harness for each message"))
         cards.append((f"{outcome.harness.lag_p99_ms:.1f} ms", "loop lag of the harness, 99th percentile"))
-    shown = "".join(f'<div class="card"><b>{escape(figure)}</b><span>{escape(name)}</span></div>' for figure, name in cards)
+    shown = "".join(
+        f'<div class="card"><b>{escape(figure)}</b><span>{escape(name)}</span></div>' for figure, name in cards
+    )
     return f'<div class="cards">{shown}</div>'
 
 
@@ -129,9 +105,7 @@ def _plots(outcome: Outcome) -> Iterable[str]:
         x_label=over,
         y_label="ms from the planned time",
     )
-    yield ladder_plot(
-        "Percentile ladder", [("ack", outcome.ack_ms), ("delivery", outcome.delivery_ms)], y_label="ms"
-    )
+    yield ladder_plot("Percentile ladder", [("ack", outcome.ack_ms), ("delivery", outcome.delivery_ms)], y_label="ms")
     yield plot(
         "Throughput",
         [
@@ -187,12 +161,10 @@ def _tables(outcome: Outcome) -> Iterable[str]:
                 for t in outcome.trials
             ],
         )
+    ladders = (("ack", outcome.ack_ms), ("delivery", outcome.delivery_ms), ("login", outcome.login_ms))
     yield "<h2>Latency, ms</h2>" + _table(
         ("percentile", *outcome.ack_ms),
-        [
-            (name, *(f"{ms:.2f}" for ms in ladder.values()))
-            for name, ladder in (("ack", outcome.ack_ms), ("delivery", outcome.delivery_ms), ("login", outcome.login_ms))
-        ],
+        [(name, *(f"{ms:.2f}" for ms in ladder.values())) for name, ladder in ladders],
     )
     yield "<h2>Counts</h2>" + _table(("", ""), [(name, f"{count:,}") for name, count in outcome.counts.items()])
     if outcome.errors:
@@ -207,7 +179,9 @@ def _tables(outcome: Outcome) -> Iterable[str]:
                 ("CPU during the load", f"{harness.cpu_s:.2f} s"),
                 ("CPU for each message sent or received", f"{harness.cpu_us_per_message:.1f} µs"),
                 ("its busiest process", f"{harness.busiest_cpu_share:.0%} of a core"),
-                ("loop lag p50, p99, highest", f"{harness.lag_p50_ms:.2f}, {harness.lag_p99_ms:.2f}, {harness.lag_max_ms:.1f} ms"),
+                ("loop lag p50", f"{harness.lag_p50_ms:.2f} ms"),
+                ("loop lag p99", f"{harness.lag_p99_ms:.2f} ms"),
+                ("loop lag, highest", f"{harness.lag_max_ms:.2f} ms"),
             ],
         )
 

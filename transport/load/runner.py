@@ -6,7 +6,7 @@ import asyncio
 import secrets
 import time
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
@@ -25,6 +25,7 @@ from greenroom.transport.load.remote_part import RemotePart
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from greenroom.actors.load.latency import Latencies
     from greenroom.actors.load.scenario import Scenario, Thresholds
     from greenroom.persistence.history.verdict import Verdict
     from greenroom.transport.load.server_watch import ServerWatch
@@ -144,10 +145,10 @@ class Runner:
     async def _connect(self) -> None:
         connecting = asyncio.ensure_future(asyncio.gather(*(part.connect() for part in self._parts)))
         stopped = asyncio.ensure_future(self._stop.wait())
-        self._cpu.begin()
         try:
             while not connecting.done() and not self._stop.is_set():
-                await asyncio.wait({connecting, stopped}, timeout=INTERVAL_S / 2, return_when=asyncio.FIRST_COMPLETED)
+                both: set[asyncio.Future[Any]] = {connecting, stopped}
+                await asyncio.wait(both, timeout=INTERVAL_S / 2, return_when=asyncio.FIRST_COMPLETED)
                 moment = await self._take(self._all)
                 self._view.phase("connecting", moment.online, self.outcome.devices)
             if connecting.done():
@@ -171,8 +172,10 @@ class Runner:
         stopped = asyncio.ensure_future(self._stop.wait())
         try:
             while (left := end - time.monotonic()) > 0 and not self._stop.is_set():
-                await asyncio.wait({stopped}, timeout=min(INTERVAL_S, left))
-                self._view.moment(await self._take(totals, self._all), totals, of_s=total_s)
+                await asyncio.wait({stopped}, timeout=INTERVAL_S if left > 1.5 * INTERVAL_S else left)
+                moment = await self._take(totals, self._all)
+                self.outcome.moments.append(moment)
+                self._view.moment(moment, totals, of_s=total_s)
             await asyncio.gather(*(part.end() for part in self._parts))
             deadline = time.monotonic() + self._scenario.client.request_timeout_s + 2 * INTERVAL_S
             while await self._in_flight() and time.monotonic() < deadline:
@@ -263,8 +266,8 @@ class Runner:
             received_per_s=fresh.counts["received"] / took_s,
             failed_per_s=fresh.counts["failed"] / took_s,
             online=sum(sample.online for sample in samples),
-            ack_ms={f"{p:g}": fresh.ack.percentile_ms(p) for p in (50, 99, 100)},
-            delivery_ms={f"{p:g}": fresh.delivery.percentile_ms(p) for p in (50, 99, 100)},
+            ack_ms=_few(fresh.ack),
+            delivery_ms=_few(fresh.delivery),
             lag_p99_ms=fresh.lag.percentile_ms(99),
             harness_cpu_share=harness_share,
         )
@@ -273,8 +276,6 @@ class Runner:
             moment.server_cpu_share = self._cpu.server_share(server.cpu_s, took_s)
             moment.server_rss_bytes = server.rss_bytes
             self.outcome.server_rss_peak_bytes = max(self.outcome.server_rss_peak_bytes or 0, server.rss_bytes)
-        if self._load_totals in totals or len(totals) > 1:
-            self.outcome.moments.append(moment)
         return moment
 
     @property
@@ -282,9 +283,7 @@ class Runner:
         return self._scenario.thresholds
 
     def _saturation(self, totals: Totals) -> str:
-        return saturation(
-            self._limits, lag_p99_ms=totals.lag.percentile_ms(99), cpu_share=self._cpu.busiest_share
-        )
+        return saturation(self._limits, lag_p99_ms=totals.lag.percentile_ms(99), cpu_share=self._cpu.busiest_share)
 
     def _conclude(self, verdict: Verdict) -> Outcome:
         outcome, totals = self.outcome, self._load_totals
@@ -358,3 +357,7 @@ class Runner:
             outcome.reasons.append(
                 f"the search ended because the harness was the bottleneck: {lowest.saturated}; the server can do more"
             )
+
+
+def _few(latencies: Latencies) -> dict[str, float]:
+    return dict(zip(("50", "99", "100"), latencies.percentiles_ms((50, 99, 100)), strict=True))

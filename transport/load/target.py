@@ -36,9 +36,7 @@ class Target:
         self._secret = secret
         self._admin_id = admin_id
 
-    async def prepare(
-        self, population: Population, *, progress: Callable[[str, int, int], None]
-    ) -> dict[str, str]:
+    async def prepare(self, population: Population, *, progress: Callable[[str, int, int], None]) -> dict[str, str]:
         """Register the users, make the groups, and a token for each device: `user/platform` -> token."""
         async with Api(self.api_url, timeout_s=30.0, connections=TOKENS_AT_ONCE) as api:
             admin = await self._admin_token(api)
@@ -50,9 +48,7 @@ class Target:
             except ConnectionLost as problem:
                 raise BadInput(UNREACHABLE, f"{self.api_url} went away: {problem}") from None
             except (KeyError, TypeError) as problem:
-                raise BadInput(
-                    NOT_OPENIM, f"{self.api_url} is no OpenIM server: an answer has no {problem}"
-                ) from None
+                raise BadInput(NOT_OPENIM, f"{self.api_url} is no OpenIM server: an answer has no {problem}") from None
 
     async def _admin_token(self, api: Api) -> str:
         try:
@@ -95,9 +91,7 @@ class Target:
 
         async def make_tokens(user_id: str, platforms: list[int]) -> None:
             for platform in platforms:
-                tokens[f"{user_id}/{platform}"] = await api.user_token(
-                    user_id, platform_id=platform, admin_token=admin
-                )
+                tokens[f"{user_id}/{platform}"] = await api.user_token(user_id, platform_id=platform, admin_token=admin)
             if len(tokens) % 100 == 0:
                 progress("making tokens", len(tokens), len(devices))
 
@@ -114,9 +108,7 @@ class Target:
             done += 1
             progress("making groups", done, len(groups))
 
-        await _all(
-            make_group(group.group_id, [user_ids[member] for member in group.members]) for group in groups
-        )
+        await _all(make_group(group.group_id, [user_ids[member] for member in group.members]) for group in groups)
         return tokens
 
 
