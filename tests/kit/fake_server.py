@@ -160,12 +160,8 @@ class FakeServer:
             self.ack(device, conversation, message)
 
     def ack(self, device: Device, conversation: Conversation, message: Message) -> None:
-        self.events.append(
-            Acked(
-                self.tick(), device.name, conversation.name, message.client_msg_id, message.server_msg_id,
-                message.send_time,
-            )  # fmt: skip
-        )
+        ids = (message.client_msg_id, message.server_msg_id)
+        self.events.append(Acked(self.tick(), device.name, conversation.name, *ids, message.send_time))
 
     def ephemeral(self) -> None:
         conversation = self.random.choice(self.conversations[:2])
