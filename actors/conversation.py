@@ -38,7 +38,6 @@ from greenroom.persistence.store import (
     KeyKind,
     KeyState,
     PairFact,
-    RaiseReadSeq,
     Reason,
     RecordOwner,
     Refusal,
@@ -115,7 +114,6 @@ class Send(Item):
                 )
                 if part.is_chat:
                     conversation.read_ahead[part.conversation_id, message.sendID] = seq
-                    sealing.write(self, RaiseReadSeq(part.conversation_id, message.sendID, seq))
             push = Push(part.conversation_id, with_seq(body, seq) if seq else body, self.operation_id)
             effects.append(Deliver(push, self.user_ids, self.also))
         sealing.effects.append(Reply(self.askers, self.answer()))
@@ -141,7 +139,8 @@ class Conversation(StoredEntity):
         self.states: dict[str, ConversationState] = {}
         """Of the key's conversations, as committed."""
         self.read_ahead: dict[tuple[str, str], int] = {}
-        """Read seqs by (conversation, user) that this life has written or is writing."""
+        """Read seqs by (conversation, user) that this life has written or is writing: marks, and the senders' own
+        messages, from which the store derives them."""
         self._seqs: dict[str, int] = {}
         """Seqs given in the slice in the making, by conversation."""
         self._last_time = 0
