@@ -75,7 +75,7 @@ _DERIVED: Final = (
     """INSERT INTO message SELECT s.conv, s.msg, s.n, s.dev, d.user, s.at, s.stored FROM
         (SELECT conv, msg, min(n) AS n, dev, at, stored FROM sent GROUP BY conv, msg) s
         LEFT JOIN device d ON d.dev = s.dev""",
-    """CREATE INDEX acked_by_message ON acked (conv, msg)""",
+    """CREATE INDEX acked_by_message ON acked (conv, msg, server, send_time)""",
     """CREATE INDEX claim_by_message ON claim (conv, msg, seq)""",
     # What stands at a seq: what the store says, else what was received there first.
     """CREATE TABLE slot (conv INT, seq INT, msg INT, n INT, server INT, sender INT, send_time INT, from_store INT,

@@ -372,9 +372,9 @@ def interleaved(events: Iterable[Event], seed: int) -> list[Event]:
     while rest:
         stream = random.choice(rest)
         for _ in range(random.randint(1, 20)):
-            event = next(stream, None)
-            if event is None:
+            following = next(stream, None)
+            if following is None:
                 rest.remove(stream)
                 break
-            mixed.append(event)
+            mixed.append(following)
     return mixed

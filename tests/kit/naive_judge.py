@@ -86,7 +86,7 @@ class _Naive:
 
     def memberships(self, joins: list[Joined], leaves: list[Left]) -> dict[str, list[tuple[int, int, int, int]]]:
         spans = {}
-        for user in {event.user_id for event in [*joins, *leaves]}:
+        for user in {join.user_id for join in joins} | {leave.user_id for leave in leaves}:
             begins = sorted((j.from_seq, j.maybe_from_seq) for j in joins if j.user_id == user)
             ends = sorted((e.last_seq, e.maybe_last_seq) for e in leaves if e.user_id == user)
             if len(ends) > len(begins):

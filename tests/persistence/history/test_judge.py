@@ -9,12 +9,15 @@ import pytest
 from fake_server import BUGS, FakeServer, interleaved
 from naive_judge import naive_judge
 
+from greenroom.persistence.history.events import Begun, Joined, Received, Sent
 from greenroom.persistence.history.judge import judge
 from greenroom.persistence.history.recorder import Recorder, read
 from greenroom.persistence.history.verdict import KINDS
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from greenroom.persistence.history.events import Event
 
 
 def _run_with(bug: str) -> FakeServer:
@@ -62,7 +65,7 @@ def test_history_in_files_and_from_a_generator(tmp_path: Path) -> None:
     for path, devices in zip(paths, ("u0 u1 u2", "u3 u4 u5"), strict=True):
         with Recorder(path) as recorder:
             for event in events:
-                owner = getattr(event, "device", None) or getattr(event, "user_id", "u0")
+                owner: str = getattr(event, "device", "") or getattr(event, "user_id", "u0")
                 if owner[:2] in devices:
                     recorder.record(event)
     for history in (events, iter(events), read(paths)):
@@ -84,9 +87,7 @@ def test_verdict_as_json() -> None:
 
 
 def test_kept_violations_are_bounded_and_the_first() -> None:
-    from greenroom.persistence.history.events import Begun, Joined, Received, Sent
-
-    events = [Begun(0, "a", "a"), Joined("c", "b", 0)]
+    events: list[Event] = [Begun(0, "a", "a"), Joined("c", "b", 0)]
     for number in range(1, 101):
         events.append(Sent(number, "a", "c", f"m{number}", True))
         events.append(Received(number, "a", "c", number, f"m{number}", "s", "a", number, False))
