@@ -71,6 +71,8 @@ class _Case:
                 wanted = is_the_one or (finding.seq > 0 and abs(event.seq - finding.seq) <= _NEARBY_SEQS)
             case Joined() | Left():
                 wanted = finding.user is not None and hash(event.user_id) == finding.user
+            case StorePulled():
+                wanted = finding.kind.endswith("_not_stored")
             case _:
                 wanted = False
         if wanted and (len(self.around) < AROUND_LIMIT or n == finding.n):

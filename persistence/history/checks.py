@@ -76,13 +76,15 @@ _CHECKS: Final[tuple[tuple[str, str], ...]] = (
     ),
     (
         "ack_differs",
-        """SELECT a.n, a.conv, s.seq, a.msg, CASE WHEN a.server <> s.server THEN 'acked with another server_msg_id'
+        # Of a message with one answer, at its lowest seq: the other cases have names of their own.
+        """SELECT min(a.n), a.conv, s.seq, a.msg, CASE WHEN a.server <> s.server THEN 'acked with another server_msg_id'
             ELSE 'acked with sendTime ' || a.send_time || ', has ' || s.send_time END
-        FROM (SELECT min(n) AS n, conv, msg, server, send_time FROM acked GROUP BY conv, msg
-            HAVING min(server) = max(server) AND min(send_time) = max(send_time)) a
-        JOIN (SELECT conv, msg, min(seq) AS seq, server, send_time FROM slot GROUP BY conv, msg) s
-            ON s.conv = a.conv AND s.msg = a.msg
-        WHERE a.server <> s.server OR a.send_time <> s.send_time""",
+        FROM slot s JOIN acked a ON a.conv = s.conv AND a.msg = s.msg
+        WHERE (a.server <> s.server OR a.send_time <> s.send_time)
+        AND NOT EXISTS (SELECT 1 FROM acked b WHERE b.conv = a.conv AND b.msg = a.msg
+            AND (b.server <> a.server OR b.send_time <> a.send_time))
+        AND NOT EXISTS (SELECT 1 FROM slot t WHERE t.conv = s.conv AND t.msg = s.msg AND t.seq < s.seq)
+        GROUP BY a.conv, a.msg""",
     ),
     (
         "time_back",

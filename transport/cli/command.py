@@ -22,6 +22,9 @@ from greenroom.transport.load.bad_input import BadInput
 __all__ = ["Listening", "RunNode", "main"]
 
 FAILED, MISUSED, INTERRUPTED = 1, 2, 130
+JUDGING = ("judge", "load")
+"""Commands whose exit codes up to 63 say what they found."""
+JUDGING_MISUSED, JUDGING_FAILED = 64, 74
 _Answer = TypeVar("_Answer")
 _DEFAULTS = NodeOptions()
 _LOAD_DEFAULTS = LoadOptions()
@@ -40,18 +43,24 @@ class RunNode(Protocol):
 
 
 def main(arguments: Sequence[str], *, run_node: RunNode) -> int:
-    """Run one command line. Exit codes: 0 done, 1 failed, 2 misused; then one line on stderr says why."""
-    misused = 64 if arguments[:1] == ["load"] else MISUSED  # 1 to 3 are verdicts of a load.
+    """Run one command line. Exit codes: 0 done, 1 failed, 2 misused; then one line on stderr says why.
+
+    Of a command that judges, 2 says that it found something; misused is 64, other bad input above that.
+    """
+    judging = bool(arguments) and arguments[0] in JUDGING
+    misused, failed = (JUDGING_MISUSED, JUDGING_FAILED) if judging else (MISUSED, FAILED)
     try:
         code = _app(run_node)(arguments, exit_on_error=False, print_error=False, result_action="return_value")
     except (CycloptsError, SettingsError) as problem:
         return _complain(problem, misused)
-    except (CommandFailed, ClientError, StoreError, WeakSecret) as problem:
-        return _complain(problem, FAILED)
+    except CommandFailed as problem:
+        return _complain(problem, problem.exit_code)
+    except (ClientError, StoreError, WeakSecret) as problem:
+        return _complain(problem, failed)
     except BadInput as problem:
         return _complain(problem, problem.code)
     except OSError as problem:
-        return _complain(f"{problem.filename or ''} {problem.strerror or problem}".strip(), FAILED)
+        return _complain(f"{problem.filename or ''} {problem.strerror or problem}".strip(), failed)
     except KeyboardInterrupt:
         return INTERRUPTED
     return code if isinstance(code, int) else 0
@@ -137,6 +146,19 @@ def _app(run_node: RunNode) -> App:
             print(finding)
         print(f"{folder}: {len(findings) or 'no'} finding{'' if len(findings) == 1 else 's'}", file=sys.stderr)
         return FAILED if findings else 0
+
+    @app.command
+    def judge(
+        *files: Annotated[Path, Parameter(help="What the processes of one run recorded.")],
+        json: Annotated[bool, Parameter(negative="", help="Print the verdict as JSON.")] = False,
+        workdir: Annotated[Path | None, Parameter(help="A folder with room: 80 bytes an event.")] = None,
+    ) -> int:
+        """Judge a recorded history: was anything lost, doubled, out of order? Exit code 2 if so."""
+        from greenroom.transport.cli.judge import judge_files
+
+        if not files:
+            raise SettingsError("judge: name the files of a history")
+        return judge_files(list(files), as_json=json, workdir=workdir)
 
     return app
 
