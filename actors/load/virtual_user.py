@@ -98,7 +98,6 @@ class VirtualUser(Entity):
         if not self._began:
             self._began = True
             self._stage.journal.record(Begun(self._stage.clock(), self._device_name, self._name.user_id))
-        self._away = False
         self._connect_planned_ns = message.planned_ns
         self._device.open()
 
@@ -109,6 +108,7 @@ class VirtualUser(Entity):
         tally.online += 1
         self._connect_planned_ns = self._attempts = 0
         self._up = True
+        self._away = False
         again, self._to_resend = self._to_resend, []
         for client_msg_id in again:
             self._put(client_msg_id, self._waiting[client_msg_id].speak, again=True)
@@ -118,6 +118,7 @@ class VirtualUser(Entity):
         tally.counts["login_failures"] += 1
         tally.errors[message.reason] += 1
         self._connect_planned_ns = 0
+        self._away = False
         if not message.final:
             self._connect_later()
 
