@@ -26,6 +26,8 @@ class Sample(msgspec.Struct, kw_only=True):
     login: dict[int, int]
     lag: dict[int, int]
     cpu_s: float
+    rss_bytes: int
+    """Of the process, at most so far."""
     errors: dict[str, int]
 
 
@@ -52,7 +54,7 @@ class Tally:
         elif planned_ns >= self.measured_from_ns:
             self.delivery.record_ns(at - planned_ns)
 
-    def sample(self, *, at_s: float, cpu_s: float) -> Sample:
+    def sample(self, *, at_s: float, cpu_s: float, rss_bytes: int) -> Sample:
         """What came since the last sample."""
         taken = Sample(
             at_s=at_s,
@@ -63,6 +65,7 @@ class Tally:
             login=self.login.counts,
             lag=self.lag.counts,
             cpu_s=cpu_s,
+            rss_bytes=rss_bytes,
             errors=dict(self.errors.most_common(20)),
         )
         self.counts.clear()

@@ -24,6 +24,7 @@ from greenroom.transport.load.target import Target
 __all__ = ["load"]
 
 FILES_BESIDES_USERS = 64
+ONE_INTERRUPT_S = 1.0
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "": 1.0}
 
 
@@ -87,8 +88,9 @@ async def _until_signal(runner: Runner) -> Outcome:
     loop = asyncio.get_running_loop()
 
     def stop() -> None:
-        loop.remove_signal_handler(signal.SIGINT)
         runner.interrupt()
+        # Not at once: one Ctrl-C may come twice, from the terminal and from what started this.
+        loop.call_later(ONE_INTERRUPT_S, loop.remove_signal_handler, signal.SIGINT)
 
     loop.add_signal_handler(signal.SIGINT, stop)
     loop.add_signal_handler(signal.SIGTERM, runner.interrupt)
@@ -161,7 +163,7 @@ def _summarise(console: Console, outcome: Outcome, html: Path, json: Path) -> No
     if harness is not None:
         say(
             f"harness: {harness.cpu_s:.1f} s CPU, {harness.cpu_us_per_message:.0f} us for each message, "
-            f"loop lag p99 {harness.lag_p99_ms:.1f} ms"
+            f"loop lag p99 {harness.lag_p99_ms:.1f} ms, {harness.rss_bytes / 2**20:.0f} MiB"
         )
     if outcome.not_caught_up:
         say(f"{outcome.not_caught_up} devices had not caught up when the drain ended after {outcome.drain_s:.1f} s")

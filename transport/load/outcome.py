@@ -45,6 +45,8 @@ class Harness(msgspec.Struct, kw_only=True):
     cpu_us_per_message: float
     """For each message sent, received or pulled, during the load."""
     busiest_cpu_share: float
+    rss_bytes: int
+    """At most, of the largest process."""
     lag_p50_ms: float
     lag_p99_ms: float
     lag_max_ms: float

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
+import resource
 import time
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
@@ -141,7 +142,11 @@ class LocalPart:
         await asyncio.sleep(0)
 
     async def sample(self) -> Sample:
-        return self._stage.tally.sample(at_s=(time.monotonic_ns() - self._start_ns) / 1e9, cpu_s=time.process_time())
+        return self._stage.tally.sample(
+            at_s=(time.monotonic_ns() - self._start_ns) / 1e9,
+            cpu_s=time.process_time(),
+            rss_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+        )
 
     async def in_flight(self) -> int:
         return self._stage.tally.in_flight

@@ -75,6 +75,7 @@ class Runner:
         self._all = Totals()
         self._load_totals = Totals()
         self._cpu = CpuMeter()
+        self._rss_bytes = 0
         self.run_tag = secrets.token_hex(4)
         pace = scenario.pace
         self.outcome = Outcome(
@@ -254,6 +255,7 @@ class Runner:
     async def _take(self, *totals: Totals) -> Moment:
         samples = await asyncio.gather(*(part.sample() for part in self._parts))
         fresh = Totals()
+        self._rss_bytes = max(self._rss_bytes, *(sample.rss_bytes for sample in samples))
         for sample in samples:
             for each in (fresh, *totals):
                 each.add(sample)
@@ -300,13 +302,14 @@ class Runner:
             held = [moment for moment in outcome.moments if moment.at_s > self._scenario.pace.ramp_s] or outcome.moments
             outcome.acked_per_s = sum(moment.acked_per_s for moment in held) / len(held)
             outcome.received_per_s = sum(moment.received_per_s for moment in held) / len(held)
-        messages = totals.counts["sent"] + totals.counts["received"]
+        messages = self._all.counts["sent"] + self._all.counts["received"]
         saturated = self._saturation(totals)
         outcome.harness = Harness(
             processes=self._processes,
             cpu_s=self._cpu.load_s,
             cpu_us_per_message=self._cpu.load_s / messages * 1e6 if messages else 0.0,
             busiest_cpu_share=self._cpu.busiest_share,
+            rss_bytes=self._rss_bytes,
             lag_p50_ms=totals.lag.percentile_ms(50),
             lag_p99_ms=totals.lag.percentile_ms(99),
             lag_max_ms=totals.lag.percentile_ms(100),

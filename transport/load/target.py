@@ -6,19 +6,26 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from google.protobuf.message import DecodeError
+
 from greenroom.transport.client.api import Api
 from greenroom.transport.client.errors import ClientError, ConnectionLost, Refused
+from greenroom.transport.client.link import Door, Link
+from greenroom.transport.client.ticker import Ticker
 from greenroom.transport.load.bad_input import NOT_ALLOWED, NOT_OPENIM, UNREACHABLE, USAGE, BadInput
+from greenroom.transport.wire import sdkws_pb2
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
 
-    from greenroom.actors.load.population import Population
+    from greenroom.actors.load.population import DeviceName, Population
 
 __all__ = ["Target"]
 
 USERS_A_CALL = 500
 TOKENS_AT_ONCE = 16
+PROBE_S = 10.0
+NEWEST_SEQ = 1001
 GROUP_LIMIT = 1000
 """Members that one call may name."""
 
@@ -40,15 +47,18 @@ class Target:
         """Register the users, make the groups, and a token for each device: `user/platform` -> token."""
         async with Api(self.api_url, timeout_s=30.0, connections=TOKENS_AT_ONCE) as api:
             admin = await self._admin_token(api)
-            await self._probe_gateway()
+            await self._reach_gateway()
             try:
-                return await self._prepare(api, admin, population, progress)
+                tokens = await self._prepare(api, admin, population, progress)
             except Refused as problem:
                 raise BadInput(NOT_OPENIM, f"{self.api_url} refused to make users or groups: {problem}") from None
             except ConnectionLost as problem:
                 raise BadInput(UNREACHABLE, f"{self.api_url} went away: {problem}") from None
             except (KeyError, TypeError) as problem:
                 raise BadInput(NOT_OPENIM, f"{self.api_url} is no OpenIM server: an answer has no {problem}") from None
+        first = population.devices[0]
+        await self._log_in(first, tokens[f"{first.user_id}/{first.platform_id}"])
+        return tokens
 
     async def _admin_token(self, api: Api) -> str:
         try:
@@ -64,8 +74,8 @@ class Target:
         except (KeyError, TypeError):
             raise BadInput(NOT_OPENIM, f"{self.api_url} is no OpenIM server: its answer has no token") from None
 
-    async def _probe_gateway(self) -> None:
-        """The gateway must take a connection; what it speaks shows at the first login."""
+    async def _reach_gateway(self) -> None:
+        """Before anything is made on the server: the gateway must take a connection."""
         parts = urlsplit(self.ws_url)
         port = parts.port or (443 if parts.scheme == "wss" else 80)
         try:
@@ -75,6 +85,34 @@ class Target:
             reason = getattr(problem, "strerror", None) or type(problem).__name__
             raise BadInput(UNREACHABLE, f"{self.ws_url} cannot be reached: {reason}") from None
         writer.close()
+
+    async def _log_in(self, device: DeviceName, token: str) -> None:
+        """One login before many: what the gateway speaks shows in its answer to the first request."""
+        door = Door(
+            ws_url=self.ws_url,
+            user_id=device.user_id,
+            token=token,
+            platform_id=device.platform_id,
+            encoding="go",
+            compression=True,
+        )
+        link = Link(
+            door,
+            on_push=lambda _: None,
+            on_lost=lambda _: None,
+            ticker=Ticker.shared(),
+            request_timeout_s=PROBE_S,
+            max_frame_bytes=2**20,
+        )
+        try:
+            await link.open(timeout_s=PROBE_S)
+            request = sdkws_pb2.GetMaxSeqReq(userID=device.user_id)
+            sdkws_pb2.GetMaxSeqResp.FromString(await link.request(NEWEST_SEQ, request.SerializeToString()))
+        except (ClientError, TimeoutError, DecodeError) as problem:
+            reason = str(problem) or type(problem).__name__
+            raise BadInput(NOT_OPENIM, f"{self.ws_url} is no gateway of this OpenIM server: {reason}") from None
+        finally:
+            link.close(ConnectionLost("the probe is over"))
 
     async def _prepare(
         self, api: Api, admin: str, population: Population, progress: Callable[[str, int, int], None]
