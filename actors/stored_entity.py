@@ -96,8 +96,9 @@ class Sealing:
         """Which item each write came from."""
 
     def write(self, item: Item, *writes: Block) -> None:
-        self.writes.extend(writes)
-        self.items.extend([item] * len(writes))
+        for write in writes:
+            self.writes.append(write)
+            self.items.append(item)
 
 
 class Item:
@@ -165,7 +166,8 @@ class StoredEntity(Entity):
 
     def deliver(self, push: Push, user_ids: tuple[str, ...] | None, also: tuple[str, ...]) -> None:
         """Push to these users; None: to this entity's audience."""
-        self.world.sessions.push(push, (*(user_ids or ()), *also))
+        users = user_ids or ()
+        self.world.sessions.push(push, (*users, *also) if also else users)
 
     def refused(self, refusal: Refusal) -> GreenroomError:
         """What the senders of a refused slice are told."""
