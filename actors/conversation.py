@@ -337,6 +337,8 @@ class Conversation(StoredEntity):
             if isinstance(item, Send):
                 self._forget(item)
         self._seqs.clear()
+        if self.is_settled:
+            self.read_ahead.clear()  # All of it is in the store by now.
 
     def _forget(self, send: Send) -> None:
         self._unanswered -= 1

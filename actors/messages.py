@@ -19,7 +19,7 @@ __all__ = [
     "AwaitWrites", "Caller", "CancelMuteGroup", "CancelMuteMember", "CloseSession", "Command", "CommitSlice",
     "CreateGroup", "DismissGroup", "ForceLogout", "InviteMembers", "IssueToken", "IssuedToken", "KickMembers",
     "KickSession", "MarkConversationRead", "MarkMessagesRead", "MemberOnline", "MuteGroup", "MuteMember", "OpenSession",
-    "Push", "QuitGroup", "RegisterUsers", "SendMessage", "SetReadSeq", "SetUserInfo", "SliceLate",
+    "ProfileChanged", "Push", "QuitGroup", "RegisterUsers", "SendMessage", "SetReadSeq", "SetUserInfo", "SliceLate",
     "SliceRefused", "SliceStored", "VerifyToken", "WritesSettled",
 ]  # fmt: skip
 
@@ -176,6 +176,14 @@ class MemberOnline(msgspec.Struct, frozen=True):
     """A User to its awake groups: pushes reach this member from now on."""
 
     user_id: str
+
+
+class ProfileChanged(msgspec.Struct, frozen=True):
+    """A User to its groups: nickname or picture of this member is another one. No answer."""
+
+    caller: Caller
+    user_id: str
+    ref: Any = None
 
 
 class Push(msgspec.Struct, frozen=True, gc=False):

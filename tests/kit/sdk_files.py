@@ -10,7 +10,6 @@ import tarfile
 import threading
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import ClassVar
 from urllib.parse import urlsplit
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -55,12 +54,13 @@ def fetch_sdk() -> Path:
     return SDK_HOME / "package"
 
 
+_TYPES = {".wasm": "application/wasm", ".js": "text/javascript"}
+"""Not left to the machine's own table: a module of another type is not run."""
+
+
 class _Files(SimpleHTTPRequestHandler):
-    extensions_map: ClassVar[dict[str, str]] = {
-        **SimpleHTTPRequestHandler.extensions_map,
-        ".wasm": "application/wasm",
-        ".js": "text/javascript",
-    }
+    def guess_type(self, path: str | os.PathLike[str]) -> str:
+        return _TYPES.get(Path(path).suffix) or super().guess_type(path)
 
     def translate_path(self, path: str) -> str:
         path = urlsplit(path).path

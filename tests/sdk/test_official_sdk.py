@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -25,14 +26,10 @@ SYNC_PAUSE_S = 5.2
 but what was missed is fetched only with the next message. Its own rule, whatever the server."""
 
 
-async def log_in(
-    page: SdkPage, node: NodeProcess, user_id: str, *, platform_id: int = WEB, token: str = ""
-) -> str:
+async def log_in(page: SdkPage, node: NodeProcess, user_id: str, *, platform_id: int = WEB, token: str = "") -> str:
     """Log in and wait for the first sync; returns the token."""
     token = token or (await node.tokens(user_id, platform_id=platform_id))[user_id]
-    await page.login(
-        user_id=user_id, token=token, ws_url=node.ws_url, api_url=node.api_url, platform_id=platform_id
-    )
+    await page.login(user_id=user_id, token=token, ws_url=node.ws_url, api_url=node.api_url, platform_id=platform_id)
     await page.wait_event("OnConnectSuccess")
     await page.wait_synced()
     return token
@@ -70,9 +67,7 @@ async def test_two_users_write_to_each_other(node: NodeProcess, device: OpenDevi
     await log_in(bob, node, "bob")
     from_alice = [f"a{number}" for number in range(EACH_WAY)]
     from_bob = [f"b{number}" for number in range(EACH_WAY)]
-    sent, answered = await asyncio.gather(
-        alice.send_many(from_alice, to="bob"), bob.send_many(from_bob, to="alice")
-    )
+    sent, answered = await asyncio.gather(alice.send_many(from_alice, to="bob"), bob.send_many(from_bob, to="alice"))
     assert all(message["serverMsgID"] and message["status"] == 2 for message in (*sent, *answered))
     at_bob = await bob.wait_received(EACH_WAY)
     at_alice = await alice.wait_received(EACH_WAY)
@@ -102,9 +97,7 @@ async def test_group_of_three(node: NodeProcess, device: OpenDevice) -> None:
         await log_in(page, node, name)
     group_id = await pages["alice"].create_group("three", ["bob", "carol"])
     for name in ("bob", "carol"):
-        groups = await _until_some(
-            lambda page=pages[name]: page.call("getJoinedGroupListPage", {"offset": 0, "count": 10})
-        )
+        groups = await _until_some(partial(pages[name].call, "getJoinedGroupListPage", {"offset": 0, "count": 10}))
         assert [group["groupID"] for group in groups] == [group_id]
     for name, page in pages.items():
         await page.send_many([f"{name}{number}" for number in range(5)], group=group_id)
@@ -174,9 +167,7 @@ async def test_same_platform_kicks_the_older_device(node: NodeProcess, device: O
 
 async def test_bad_token(node: NodeProcess, device: OpenDevice) -> None:
     page = await device()
-    await page.login(
-        user_id="alice", token="eyJhbGciOiJIUzI1NiJ9.e30.x", ws_url=node.ws_url, api_url=node.api_url
-    )
+    await page.login(user_id="alice", token="eyJhbGciOiJIUzI1NiJ9.e30.x", ws_url=node.ws_url, api_url=node.api_url)
     await page.wait_event("OnUserTokenInvalid")
     assert not await page.events("OnConnectSuccess")
 

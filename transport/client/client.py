@@ -6,13 +6,13 @@ The protocol's rules are in `timeline`, the socket in `link`; here is the life o
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import random
 import secrets
 import time
 from typing import TYPE_CHECKING, Literal, Self, TypeVar
 
+import msgspec
 from google.protobuf.message import DecodeError, Message
 
 from greenroom.transport.client.errors import (
@@ -241,7 +241,7 @@ class Client:
         if (text is None) == (content is None):
             raise ValueError("give text or content")
         if content is None:
-            content = json.dumps({"content": text}, ensure_ascii=False).encode()
+            content = msgspec.json.encode({"content": text})
         message = sdkws_pb2.MsgData(
             sendID=self.user_id,
             recvID=recv_id,

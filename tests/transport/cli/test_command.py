@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+from node_kit import SECRET, NodeProcess
+
+from greenroom.transport.cli.command import main
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+    from pathlib import Path
+
+    from greenroom.persistence.settings import Settings
+    from greenroom.transport.cli.command import Listening
+
+
+class Started:
+    ws_port = 1
+    api_port = 2
+
+
+def run_nothing(settings: Settings, *, on_start: Callable[[Listening], None]) -> int:
+    on_start(Started())
+    return 0
+
+
+@pytest.mark.parametrize(
+    ("line", "code", "words"),
+    [
+        ("serv", 2, "serve"),
+        ("serve --ws-port x", 2, "--ws-port"),
+        ("serve --ws-port 70000", 2, "65535"),
+        ("serve --config nothing.toml", 2, "nothing.toml: No such file"),
+        ("chat --as alice", 2, "--to"),
+        ("token", 2, "--user"),
+        ("token --user alice --data-dir nothing", 1, "start the node first"),
+        ("check --data-dir nothing", 1, "not a folder"),
+    ],
+)
+def test_mistakes_get_one_line(
+    line: str,
+    code: int,
+    words: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("GREENROOM_SECRET", raising=False)
+    assert main(line.split(), run_node=run_nothing) == code
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert words in said
+
+
+def test_help(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--help"], run_node=run_nothing) == 0
+    assert "serve" in capsys.readouterr().out
+
+
+@pytest.fixture
+async def node(tmp_path: Path) -> AsyncIterator[NodeProcess]:
+    one = NodeProcess(tmp_path)
+    await one.start()
+    try:
+        yield one
+    finally:
+        one.close()
+
+
+async def greenroom(node: NodeProcess, *arguments: str, line: str = "") -> tuple[int | None, str, str]:
+    """Run a command beside the node; (exit code, stdout, stderr)."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "greenroom",
+        *arguments,
+        "--data-dir",
+        str(node.data_dir),
+        "--ws-port",
+        str(node.ws_port),
+        "--api-port",
+        str(node.api_port),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        env={**os.environ, "GREENROOM_SECRET": SECRET},
+    )
+    out, err = await asyncio.wait_for(process.communicate(line.encode()), 15)
+    return process.returncode, out.decode(), err.decode()
+
+
+@pytest.mark.timeout(60)
+async def test_a_message_crosses(node: NodeProcess) -> None:
+    code, _, said = await greenroom(node, "chat", "--as", "alice", "--to", "bob", line="hello bob\n")
+    assert code == 0, said
+    code, shown, said = await greenroom(node, "chat", "--as", "bob", "--to", "alice", line="")
+    assert code == 0, said
+    assert shown.rstrip().endswith(" alice: hello bob")
+
+
+@pytest.mark.timeout(60)
+async def test_token_of_a_new_user(node: NodeProcess) -> None:
+    code, shown, said = await greenroom(node, "token", "--user", "carol")
+    assert (code, shown) == (1, "")
+    assert "1004" in said
+    code, shown, said = await greenroom(node, "token", "--user", "carol", "--register")
+    assert code == 0, said
+    assert shown.count(".") == 2
