@@ -192,6 +192,11 @@ class StoredEntity(Entity):
     def may_sleep(self) -> bool:
         return self._sealed is None and not self._draft
 
+    @property
+    def is_settled(self) -> bool:
+        """Whether nothing is decided beyond the slice that is under way, or was just committed."""
+        return not self._draft
+
     def turn_over(self) -> None:
         if self._draft and self._sealed is None:
             self._commit()
