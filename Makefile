@@ -26,8 +26,9 @@ check: $(VENV)
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
+# Ratios and work per CPU-second, one table; ARGS="--only NAME" for one of them, ARGS=--quick to see that all work.
 bench: $(VENV)
-	@for file in tests/bench/*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
+	$(BIN)/python -m greenroom.tests.bench.run $(ARGS)
 
 # The folder is a package under the name greenroom: the link says so to whoever reads the files (types), the
 # editable install to whoever runs them.

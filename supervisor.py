@@ -39,6 +39,7 @@ from greenroom.transport.sessions import SessionTable
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+    from pathlib import Path
 
     from greenroom.actors.runtime.replies import Piped
     from greenroom.persistence.settings import Settings
@@ -86,8 +87,10 @@ class Node:
     Nothing is process-wide: two nodes may live in one process.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, make_store: Callable[[Path], SqliteStore] | None = None) -> None:
+        """`make_store` makes another store than the settings ask for, given where the database lies."""
         self.settings = settings
+        self._make_store = make_store or partial(SqliteStore, writer=_writer(settings))
         self.fallen: asyncio.Future[str] | None = None
         self.ws_port = self.api_port = 0
         self._directory = DataDirectory(settings.node.data_dir)
@@ -107,7 +110,7 @@ class Node:
             self.base = LoopBase(loop, on_crash=self._crashed)
             self.system = ActorSystem(self.base, transientUnique=True)
             self.sessions = SessionTable(watched_users_limit=settings.websocket.watched_users_limit)
-            self.store = SqliteStore(self._directory.database, writer=_writer(settings))
+            self.store = self._make_store(self._directory.database)
             lanes = [Lane() for _ in range(settings.store.lanes)]
             self.world = World(
                 system=self.base,

@@ -38,7 +38,6 @@ from greenroom.persistence.store import (
     KeyKind,
     KeyState,
     PairFact,
-    RaiseReadSeq,
     Reason,
     RecordOwner,
     Refusal,
@@ -60,7 +59,7 @@ _TRUSTED_LEVEL = 2
 class Send(Item):
     """One message taken: stored in one or two conversations of the key, answered, pushed."""
 
-    __slots__ = ("also", "conversation", "message", "operation_id", "parts", "user_ids")
+    __slots__ = ("also", "conversation", "message", "operation_id", "parts", "stored", "user_ids")
 
     def __init__(
         self,
@@ -79,11 +78,8 @@ class Send(Item):
         self.user_ids = user_ids
         """Who hears of it; None: the entity's audience, as it is when the push leaves."""
         self.also = also
-        self.parts = [(part, rules.render(part.message)) for part in rules.split(message)]
-
-    @property
-    def stored(self) -> bool:
-        return any(part.stored for part, _ in self.parts)
+        self.parts = [(part, rules.render(part.message)) for part in rules.split(message, conversation.id)]
+        self.stored = any(part.stored for part, _ in self.parts)
 
     def answer(self) -> msg_pb2.SendMsgResp:
         message = self.message
@@ -93,6 +89,7 @@ class Send(Item):
 
     def seal(self, sealing: Sealing) -> None:
         conversation, message = self.conversation, self.message
+        send_id = message.sendID
         effects: list[Effect] = []
         for part, body in self.parts:
             seq = 0
@@ -105,7 +102,7 @@ class Send(Item):
                     AddMessage(
                         conversation_id=part.conversation_id,
                         seq=seq,
-                        send_id=message.sendID,
+                        send_id=send_id,
                         client_msg_id=message.clientMsgID,
                         server_msg_id=message.serverMsgID,
                         send_time=message.sendTime,
@@ -114,8 +111,7 @@ class Send(Item):
                     ),
                 )
                 if part.is_chat:
-                    conversation.read_ahead[part.conversation_id, message.sendID] = seq
-                    sealing.write(self, RaiseReadSeq(part.conversation_id, message.sendID, seq))
+                    conversation.read_ahead[part.conversation_id, send_id] = seq
             push = Push(part.conversation_id, with_seq(body, seq) if seq else body, self.operation_id)
             effects.append(Deliver(push, self.user_ids, self.also))
         sealing.effects.append(Reply(self.askers, self.answer()))
@@ -141,7 +137,8 @@ class Conversation(StoredEntity):
         self.states: dict[str, ConversationState] = {}
         """Of the key's conversations, as committed."""
         self.read_ahead: dict[tuple[str, str], int] = {}
-        """Read seqs by (conversation, user) that this life has written or is writing."""
+        """Read seqs by (conversation, user) that this life has written or is writing: marks, and the senders' own
+        messages, from which the store derives them."""
         self._seqs: dict[str, int] = {}
         """Seqs given in the slice in the making, by conversation."""
         self._last_time = 0
@@ -149,6 +146,7 @@ class Conversation(StoredEntity):
         """Sends not yet answered, by (sender, clientMsgID)."""
         self._unanswered = 0
         self._facts: dict[str, PairFact] = {}
+        self._facts_slots: list[int] = []
         self._facts_stamp = -1
         self._facts_until = 0
 
@@ -215,7 +213,7 @@ class Conversation(StoredEntity):
         stamp = self.world.facts.stamp(slots)
 
         def then(facts: dict[str, PairFact]) -> None:
-            self._facts, self._facts_stamp = facts, stamp
+            self._facts, self._facts_slots, self._facts_stamp = facts, slots, stamp
             self._facts_until = self.world.clock.now_ms() + int(self.world.settings.message.facts_ttl_s * 1000)
             self._check_pair(pair)
             self._admit_pair(command, sender)
@@ -227,16 +225,17 @@ class Conversation(StoredEntity):
             raise ArgsError("the conversation id belongs to others")
 
     def _facts_fresh(self, pair: tuple[str, ...]) -> bool:
-        facts = self.world.facts
         return (
-            all(user_id in self._facts for user_id in pair)
-            and self._facts_stamp == facts.stamp([facts.slot(user_id) for user_id in pair])
+            pair[0] in self._facts
+            and pair[1] in self._facts
+            and self._facts_stamp == self.world.facts.stamp(self._facts_slots)
             and self.world.clock.now_ms() < self._facts_until
         )
 
     def _admit_pair(self, command: SendMessage, sender: Address) -> None:
         message, caller = command.message, command.caller
-        mine, theirs = self._facts[message.sendID], self._facts[message.recvID]
+        send_id, recv_id = message.sendID, message.recvID
+        mine, theirs = self._facts[send_id], self._facts[recv_id]
         if theirs.user is None or mine.user is None:
             raise RecordNotFound("sender or receiver is not registered")
         if message.sessionType == NOTIFICATION_CHAT:
@@ -247,8 +246,8 @@ class Conversation(StoredEntity):
         rules.force_options(message)
         if not rules.is_notification_type(message.contentType):
             _apply_receive_options(message, theirs)
-        silent = message.options.get("senderSync") is False or message.sendID == message.recvID
-        user_ids = (message.recvID,) if silent else (message.recvID, message.sendID)
+        silent = send_id == recv_id or message.options.get("senderSync") is False
+        user_ids = (recv_id,) if silent else (recv_id, send_id)
         self.take(command, sender, user_ids)
 
     def _check_single(self, message: sdkws_pb2.MsgData, caller: Caller, mine: PairFact, theirs: PairFact) -> None:
@@ -289,7 +288,9 @@ class Conversation(StoredEntity):
         self.decide(send)
 
     def decide(self, *items: Item) -> None:
-        self._unanswered += sum(isinstance(item, Send) for item in items)
+        for item in items:
+            if isinstance(item, Send):
+                self._unanswered += 1
         super().decide(*items)
 
     def stamp(self, message: sdkws_pb2.MsgData, caller: Caller) -> None:
@@ -336,6 +337,8 @@ class Conversation(StoredEntity):
             if isinstance(item, Send):
                 self._forget(item)
         self._seqs.clear()
+        if self.is_settled:
+            self.read_ahead.clear()  # All of it is in the store by now.
 
     def _forget(self, send: Send) -> None:
         self._unanswered -= 1
@@ -357,8 +360,8 @@ class Conversation(StoredEntity):
 
 
 def _pair_of(message: sdkws_pb2.MsgData) -> tuple[str, ...]:
-    first, second = sorted((message.sendID, message.recvID), key=str.encode)
-    return first, second
+    first, second = message.sendID, message.recvID
+    return (first, second) if first <= second else (second, first)
 
 
 def _apply_receive_options(message: sdkws_pb2.MsgData, theirs: PairFact) -> None:

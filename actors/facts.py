@@ -32,4 +32,4 @@ class FactStamps:
     def stamp(self, slots: Iterable[int]) -> int:
         """Grows with every change of a user in these slots."""
         counters = self._counters
-        return sum(counters[slot] for slot in slots)
+        return sum([counters[slot] for slot in slots])

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
         MemberOnline,
         MuteGroup,
         MuteMember,
+        ProfileChanged,
         Push,
         QuitGroup,
         SendMessage,
@@ -137,6 +138,10 @@ class Group(Conversation):
 
     def refused(self, refusal: Refusal) -> GreenroomError:
         return GroupExists() if refusal.reason == Reason.KEY_TAKEN else super().refused(refusal)
+
+    def receiveMsg_ProfileChanged(self, message: ProfileChanged, sender: Address) -> None:
+        if message.user_id in self.members and self.info is not None:
+            membership.profile_changed(self, message, sender)
 
     def receiveMsg_CreateGroup(self, command: CreateGroup, sender: Address) -> None:
         if self.claimed or self.info is not None:

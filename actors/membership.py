@@ -22,6 +22,7 @@ from greenroom.actors.messages import (
     KickMembers,
     MuteGroup,
     MuteMember,
+    ProfileChanged,
     Push,
     QuitGroup,
 )
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ADMIN", "DISMISSED", "MUTED", "OWNER", "create", "dismiss", "invite", "kick", "mute_group", "mute_member",
-    "quit_group",
+    "profile_changed", "quit_group",
 ]  # fmt: skip
 
 OWNER, ADMIN, ORDINARY = 100, 60, 20
@@ -61,6 +62,7 @@ _NOTHING = -1
 
 Member = sdkws_pb2.GroupMemberFullInfo
 People = dict[str, sdkws_pb2.UserInfo]
+Asking = Command | ProfileChanged
 
 
 class Join(Effect):
@@ -329,6 +331,25 @@ def mute_group(group: Group, command: MuteGroup | CancelMuteGroup, sender: Addre
     _with_people(group, [], then, command, sender)
 
 
+def profile_changed(group: Group, message: ProfileChanged, sender: Address) -> None:
+    """Members are shown with their profile's nickname and picture: tell the group, and whoever syncs."""
+
+    def then(people: People) -> None:
+        user, member = people.get(message.user_id), group.members.get(message.user_id)
+        if user is None or member is None:
+            return
+        member.nickname, member.faceURL = user.nickname, user.faceURL
+        group.decide(Change(_bump(group, [(message.user_id, _UPDATE)])))
+        tips = sdkws_pb2.GroupMemberInfoSetTips(
+            opUser=_operator(group, message, people),
+            operationTime=group.world.clock.now_ms(),
+            changedUser=member,
+        )
+        _tell(group, message, notices.MEMBER_INFO_SET, tips)
+
+    _with_people(group, [message.user_id], then, message, sender)
+
+
 def _remove(
     group: Group,
     command: KickMembers | QuitGroup,
@@ -358,7 +379,7 @@ def _remove(
 
 
 def _with_people(
-    group: Group, user_ids: Iterable[str], then: Callable[[People], None], command: Command, sender: Address
+    group: Group, user_ids: Iterable[str], then: Callable[[People], None], command: Asking, sender: Address
 ) -> None:
     """Go on with the profiles of the caller and of these users; unknown ones are missing."""
     ids = list(dict.fromkeys((command.caller.user_id, *user_ids)))
@@ -371,7 +392,7 @@ def _with_people(
 
 def _tell(
     group: Group,
-    command: Command,
+    command: Asking,
     content_type: int,
     tips: Any,
     *,
@@ -479,7 +500,7 @@ def _shown(group: Group, user_id: str, people: People) -> Member:
     return member
 
 
-def _operator(group: Group, command: Command, people: People) -> Member:
+def _operator(group: Group, command: Asking, people: People) -> Member:
     """PROTOCOL 4.3, filling rules."""
     user_id = command.caller.user_id
     user = people.get(user_id, sdkws_pb2.UserInfo(userID=user_id))

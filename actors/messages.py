@@ -19,12 +19,12 @@ __all__ = [
     "AwaitWrites", "Caller", "CancelMuteGroup", "CancelMuteMember", "CloseSession", "Command", "CommitSlice",
     "CreateGroup", "DismissGroup", "ForceLogout", "InviteMembers", "IssueToken", "IssuedToken", "KickMembers",
     "KickSession", "MarkConversationRead", "MarkMessagesRead", "MemberOnline", "MuteGroup", "MuteMember", "OpenSession",
-    "Push", "QuitGroup", "RegisterUsers", "SendMessage", "SetReadSeq", "SetUserInfo", "SliceLate",
+    "ProfileChanged", "Push", "QuitGroup", "RegisterUsers", "SendMessage", "SetReadSeq", "SetUserInfo", "SliceLate",
     "SliceRefused", "SliceStored", "VerifyToken", "WritesSettled",
 ]  # fmt: skip
 
 
-class Caller(msgspec.Struct, frozen=True):
+class Caller(msgspec.Struct, frozen=True, gc=False):
     """On whose behalf a command runs."""
 
     user_id: str
@@ -34,7 +34,7 @@ class Caller(msgspec.Struct, frozen=True):
     """A configured admin: passes every owner check."""
 
 
-class Command(msgspec.Struct, frozen=True, kw_only=True):
+class Command(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Asks an entity for something; answered once with Answer or Failed."""
 
     caller: Caller
@@ -178,7 +178,15 @@ class MemberOnline(msgspec.Struct, frozen=True):
     user_id: str
 
 
-class Push(msgspec.Struct, frozen=True):
+class ProfileChanged(msgspec.Struct, frozen=True):
+    """A User to its groups: nickname or picture of this member is another one. No answer."""
+
+    caller: Caller
+    user_id: str
+    ref: Any = None
+
+
+class Push(msgspec.Struct, frozen=True, gc=False):
     """One message on its way to devices (request id 2001). Encoded once for each kind of envelope."""
 
     conversation_id: str
@@ -188,7 +196,7 @@ class Push(msgspec.Struct, frozen=True):
     """Of the request that caused it."""
 
 
-class CommitSlice(msgspec.Struct, frozen=True):
+class CommitSlice(msgspec.Struct, frozen=True, gc=False):
     """From an entity to its lane. `effects` are carried and given back, for whoever then lives at `owner`."""
 
     owner: Address
@@ -196,7 +204,7 @@ class CommitSlice(msgspec.Struct, frozen=True):
     effects: Any
 
 
-class SliceStored(msgspec.Struct, frozen=True):
+class SliceStored(msgspec.Struct, frozen=True, gc=False):
     """The slice is durable: its effects may leave."""
 
     effects: Any

@@ -99,8 +99,9 @@ class Sealing:
         """Which item each write came from."""
 
     def write(self, item: Item, *writes: Block) -> None:
-        self.writes.extend(writes)
-        self.items.extend([item] * len(writes))
+        for write in writes:
+            self.writes.append(write)
+            self.items.append(item)
 
 
 class Item:
@@ -168,7 +169,8 @@ class StoredEntity(Entity):
 
     def deliver(self, push: Push, user_ids: tuple[str, ...] | None, also: tuple[str, ...]) -> None:
         """Push to these users; None: to this entity's audience."""
-        self.world.sessions.push(push, (*(user_ids or ()), *also))
+        users = user_ids or ()
+        self.world.sessions.push(push, (*users, *also) if also else users)
 
     def refused(self, refusal: Refusal) -> GreenroomError:
         """What the senders of a refused slice are told."""
@@ -192,6 +194,11 @@ class StoredEntity(Entity):
 
     def may_sleep(self) -> bool:
         return self._sealed is None and not self._draft
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether nothing is decided beyond the slice that is under way, or was just committed."""
+        return not self._draft
 
     def turn_over(self) -> None:
         if self._draft and self._sealed is None:

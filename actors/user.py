@@ -24,6 +24,7 @@ from greenroom.actors.messages import (
     KickSession,
     MemberOnline,
     OpenSession,
+    ProfileChanged,
     Push,
     RegisterUsers,
     SetUserInfo,
@@ -77,6 +78,20 @@ class Changed(Effect):
             entity.world.facts.changed(user_id)
 
 
+class TellGroups(Effect):
+    """Tell groups of a member's change."""
+
+    __slots__ = ("group_ids", "message")
+
+    def __init__(self, group_ids: list[str], message: ProfileChanged) -> None:
+        self.group_ids = group_ids
+        self.message = message
+
+    def run(self, entity: StoredEntity) -> None:
+        for group_id in self.group_ids:
+            entity.send(group_address(group_id), self.message)
+
+
 class User(StoredEntity):
     """Answers RegisterUsers, SetUserInfo, IssueToken, VerifyToken, ForceLogout, OpenSession; hears CloseSession."""
 
@@ -115,13 +130,17 @@ class User(StoredEntity):
         tips = sdkws_pb2.UserInfoUpdatedTips(userID=self.id)
         notice = build(self.world, USER_INFO_UPDATED, tips, send_id=command.caller.user_id, recv_id=self.id)
         push = Push(own_notification_id(self.id), rules.render(notice), command.caller.operation_id)
-        self.decide(
-            Change(
-                SetUser(self.id, command.changes),
-                effects=[Changed([self.id]), Deliver(push, (self.id,))],
-                askers=[(sender, command.ref)],
-            )
-        )
+        effects: list[Effect] = [Changed([self.id]), Deliver(push, (self.id,))]
+        asker = (sender, command.ref)
+        if not {"nickname", "face_url"} & set(command.changes):
+            self.decide(Change(SetUser(self.id, command.changes), effects=effects, askers=[asker]))
+            return
+
+        def then(group_ids: list[str]) -> None:
+            told = TellGroups(group_ids, ProfileChanged(caller=command.caller, user_id=self.id))
+            self.decide(Change(SetUser(self.id, command.changes), effects=[*effects, told], askers=[asker]))
+
+        self.read(self.world.store.joined_groups(self.id), then, command, sender)
 
     def receiveMsg_IssueToken(self, command: IssueToken, sender: Address) -> None:
         self._when_registered(lambda: self._issue_token(command, sender), command, sender)
@@ -177,11 +196,7 @@ class User(StoredEntity):
         platform_id = command.caller.platform_id
         self._verify(platform_id, command.digest)
         self._apply_policy(platform_id, command.digest)
-        first = not self.world.sessions.is_online(self.id)
         self.world.sessions.open(self.id, command.connection)
-        if not first:
-            self.send(sender, Answer(command.ref))
-            return
 
         def then(group_ids: list[str]) -> None:
             for group_id in group_ids:

@@ -23,8 +23,8 @@ _CHAT_PREFIX = {SINGLE: "si_", GROUP: "sg_", NOTIFICATION_CHAT: "sn_"}
 
 
 def pair_key(first: str, second: str) -> str:
-    """The key of two users: both ids, sorted bytewise, joined by `_`."""
-    return f"{first}_{second}" if first.encode() <= second.encode() else f"{second}_{first}"
+    """The key of two users: both ids, sorted bytewise (as text sorts too), joined by `_`."""
+    return f"{first}_{second}" if first <= second else f"{second}_{first}"
 
 
 def key_of(message: sdkws_pb2.MsgData) -> str:

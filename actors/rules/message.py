@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from greenroom.actors.errors import ArgsError, NoPermission
-from greenroom.actors.rules.ids import GROUP, NOTIFICATION_CHAT, SINGLE, chat_id, key_of, notification_id
+from greenroom.actors.rules.ids import GROUP, NOTIFICATION_CHAT, SINGLE, chat_id, notification_id
 from greenroom.transport.wire import sdkws_pb2
 
 if TYPE_CHECKING:
@@ -29,15 +29,16 @@ _FORCED_OFF = {
 
 def check(message: sdkws_pb2.MsgData, caller: Caller) -> None:
     """Checks 1, 2 and 4 of the send path. Raises ArgsError, NoPermission."""
-    if not message.sendID or not message.content:
+    send_id, session_type = message.sendID, message.sessionType
+    if not send_id or not message.content:
         raise ArgsError("sendID and content are needed")
-    if (message.contentType == OA) != (message.sessionType == NOTIFICATION_CHAT):
+    if (message.contentType == OA) != (session_type == NOTIFICATION_CHAT):
         raise ArgsError("contentType 1400 goes with sessionType 4")
-    if message.sendID != caller.user_id and not caller.is_admin:
+    if send_id != caller.user_id and not caller.is_admin:
         raise NoPermission("sendID is not the caller")
-    if message.sessionType not in (SINGLE, GROUP, NOTIFICATION_CHAT):
+    if session_type not in (SINGLE, GROUP, NOTIFICATION_CHAT):
         raise ArgsError("unknown sessionType")
-    if not (message.groupID if message.sessionType == GROUP else message.recvID):
+    if not (message.groupID if session_type == GROUP else message.recvID):
         raise ArgsError("recvID or groupID is needed")
 
 
@@ -62,10 +63,12 @@ class Part(NamedTuple):
     """Goes into the visible chat: counts for records and read seqs."""
 
 
-def split(message: sdkws_pb2.MsgData) -> list[Part]:
+def split(message: sdkws_pb2.MsgData, key: str) -> list[Part]:
     """A message goes into its chat; a notification into the twin, and a copy of it into the chat if it says so."""
     options = message.options
-    key, stored = key_of(message), options.get("history", True)
+    if not options:
+        return [Part(chat_id(message.sessionType, key), message, True, True)]
+    stored = options.get("history", True)
     if options.get("isNotNotification", True):
         return [Part(chat_id(message.sessionType, key), message, stored, True)]
     parts = []

@@ -22,7 +22,7 @@ from greenroom.actors.errors import (
     RecordNotFound,
     UserNotFound,
 )
-from greenroom.actors.rules.ids import group_address
+from greenroom.actors.rules.ids import group_address, user_address
 from greenroom.transport.wire import group_pb2, sdkws_pb2
 
 
@@ -213,6 +213,21 @@ async def test_member_who_comes_online_is_heard_of(engine: Any) -> None:
     engine.base.tell_awake(group_address("g1"), m.MemberOnline("b"))
     await engine.send(engine.message("a", group_id="g1"))
     assert engine.sessions.seqs("b", "sg_g1") == [3]
+
+
+async def test_new_nickname_of_a_member_is_told_to_his_groups(engine: Any) -> None:
+    await engine.register("a", "b")
+    await _create(engine, "a", "b")
+    before = await engine.world.store.changes("members", "g1", 0)
+    await engine.ask(user_address("b"), m.SetUserInfo(caller=caller("b"), changes={"nickname": "Bea"}))
+    await engine.send(engine.message("a", group_id="g1"))
+    kinds = [(one.conversation_id, one.message.contentType) for one in engine.sessions.received["a"]]
+    assert kinds[-2:] == [("n_g1", 1516), ("sg_g1", 101)]
+    tips = json.loads(json.loads(engine.sessions.received["a"][-2].message.content)["detail"])
+    assert tips["changedUser"]["nickname"] == "Bea"
+    log = await engine.world.store.changes("members", "g1", before.version)
+    assert (log.version, tips["groupMemberVersion"]) == (before.version + 1, log.version)
+    assert log.changed == [("b", 3, log.version)]
 
 
 STEP = st.sampled_from(["send-a", "send-b", "send-c", "kick-b", "kick-c", "invite-b", "invite-c", "sleep", "settle"])

@@ -1,22 +1,24 @@
-"""Actor hops a second, on our base against Thespian's simpleSystemBase, in the same run.
-
-    .venv/bin/python tests/bench/actor_hops.py [--hops 400000] [--rounds 3]
-"""
+"""Actor hops a second, on our base against Thespian's simpleSystemBase, in the same run."""
 
 from __future__ import annotations
 
-import argparse
 import asyncio
-import sys
 import threading
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import uvloop
 from thespian.actors import Actor, ActorSystem, ActorSystemMessage
 
-from greenroom.actors.loop_base import LoopBase
 from greenroom.actors.runtime.address import Address
+from greenroom.actors.runtime.base import LoopBase
 from greenroom.actors.runtime.entity import Entity
+from greenroom.tests.bench.measure import Figure
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+__all__ = ["figures"]
 
 FAN = 100
 """Actors that one sender of the fan pattern sends to and hears from."""
@@ -110,27 +112,20 @@ async def on_loop(hops: int, fan: int, player_class: type[Actor]) -> float:
     return hops / taken
 
 
-def main() -> int:
-    """Print one line a pattern; the best of the rounds, taken in turns so that noise meets both."""
-    import uvloop
-
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--hops", type=int, default=400_000)
-    parser.add_argument("--rounds", type=int, default=3)
-    options = parser.parse_args()
+async def figures(*, seconds: float, repeats: int) -> AsyncIterator[Figure]:
+    """Both bases in turns. Each run has a loop of its own, on a thread of its own."""
+    hops = int(80_000 * seconds)
     for name, fan in (("ping-pong", 1), (f"fan of {FAN}", FAN)):
-        simple = plain = entity = 0.0
-        for _ in range(options.rounds):
-            simple = max(simple, on_simple(options.hops // 4, fan))
-            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-                plain = max(plain, runner.run(on_loop(options.hops, fan, Player)))
-                entity = max(entity, runner.run(on_loop(options.hops, fan, EntityPlayer)))
-        sys.stdout.write(
-            f"{name:12} simpleSystemBase {simple:9,.0f}/s   LoopBase {plain:9,.0f}/s (x{plain / simple:.1f})"
-            f"   entities {entity:9,.0f}/s (x{entity / simple:.1f})\n"
-        )
-    return 0
+        plain: list[float] = []
+        entity: list[float] = []
+        for _ in range(repeats):
+            simple = await asyncio.to_thread(on_simple, hops // 4, fan)
+            plain.append(await asyncio.to_thread(_on_fresh_loop, hops, fan, Player) / simple)
+            entity.append(await asyncio.to_thread(_on_fresh_loop, hops, fan, EntityPlayer) / simple)
+        yield Figure(f"actor hops / simpleSystemBase, {name}", plain, "ratio", "the same Thespian actors")
+        yield Figure(f"entity hops / simpleSystemBase, {name}", entity, "ratio")
 
 
-if __name__ == "__main__":
-    sys.exit(main())
+def _on_fresh_loop(hops: int, fan: int, player_class: type[Actor]) -> float:
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(on_loop(hops, fan, player_class))

@@ -32,12 +32,21 @@ def free_port() -> int:
 class NodeProcess:
     """Start, kill and start again; the ports and the folder stay the same."""
 
-    def __init__(self, folder: Path, *, prefix: tuple[str, ...] = (), env: dict[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        prefix: tuple[str, ...] = (),
+        env: dict[str, str] | None = None,
+        module: str = "greenroom",
+    ) -> None:
         self.folder = folder
         self.ws_port, self.api_port = free_port(), free_port()
         self.prefix = prefix
         """What runs the node, such as strace with its options."""
         self.env = env or {}
+        self.module = module
+        """What takes the command `serve`."""
         self.process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -58,7 +67,7 @@ class NodeProcess:
 
     async def start(self) -> None:
         command = [
-            *self.prefix, sys.executable, "-m", "greenroom", "serve", "--data-dir", str(self.data_dir),
+            *self.prefix, sys.executable, "-m", self.module, "serve", "--data-dir", str(self.data_dir),
             "--ws-port", str(self.ws_port), "--api-port", str(self.api_port),
         ]  # fmt: skip
         with (self.folder / "node.log").open("ab") as log:
