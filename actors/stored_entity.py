@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
-from greenroom.actors.errors import GreenroomError, StoreUnavailable
+from greenroom.actors.errors import ActorCrashed, GreenroomError, StoreUnavailable
 from greenroom.actors.messages import (
     AwaitWrites,
     CommitSlice,
@@ -226,6 +226,10 @@ class StoredEntity(Entity):
             then(message.value)
         except GreenroomError as error:
             self.send(asker, Failed(command.ref, error))
+        except Exception:
+            # The crash answers who sent the message at hand, and that is the read's result.
+            self.send(asker, Failed(command.ref, ActorCrashed()))
+            raise
 
     def receiveMsg_SliceStored(self, message: SliceStored, sender: Address) -> None:
         if self._inherited is not None:
