@@ -143,7 +143,8 @@ async def test_lane_that_crashes_amid_a_batch(engine: Any, gate: Gate, monkeypat
     await engine.register(*names)
     for number in range(6):
         await engine.send(engine.message(f"a{number}", f"b{number}", clientMsgID="acked"))
-    real, crashes = Persistence.turn_over, []
+    real = Persistence.turn_over
+    crashes: list[Persistence] = []
 
     def turn_over(self: Persistence) -> None:
         if len(self.lane.batch) and len(self.lane.waiting) == 3 and not crashes:
