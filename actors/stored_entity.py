@@ -226,9 +226,11 @@ class StoredEntity(Entity):
             then(message.value)
         except GreenroomError as error:
             self.send(asker, Failed(command.ref, error))
-        except Exception:
-            # The crash answers who sent the message at hand, and that is the read's result.
+        except Exception as error:
+            # The crash answers and charges who sent the message at hand, and that is the read's result.
             self.send(asker, Failed(command.ref, ActorCrashed()))
+            if self.runtime.on_crash is not None:
+                self.runtime.on_crash(self.myAddress, asker, error)
             raise
 
     def receiveMsg_SliceStored(self, message: SliceStored, sender: Address) -> None:
