@@ -212,6 +212,17 @@ async def test_port_that_is_taken(node: NodeProcess, tmp_path: Path, taken: str)
     await _still_serves(node)
 
 
+async def test_database_that_is_none(tmp_path: Path) -> None:
+    """A node that cannot open its store ends, and its last line says which child fell and why."""
+    (tmp_path / "greenroom.db").write_bytes(b"this is no database at all" * 1000)
+    first = await asyncio.to_thread(
+        _run, "serve", "--data-dir", str(tmp_path), "--ws-port", str(free_port()), "--api-port", str(free_port())
+    )
+    assert first.returncode == 1
+    assert first.stderr.splitlines()[-1].startswith("greenroom: the node did not start: store crashed with")
+    assert "Traceback" not in first.stderr
+
+
 async def test_check_after_sigterm(node: NodeProcess) -> None:
     await _still_serves(node)
     assert await node.terminate() == 0, node.log
