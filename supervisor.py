@@ -6,6 +6,7 @@ import asyncio
 import logging
 import random
 import signal
+import socket
 import time
 from functools import partial
 from typing import TYPE_CHECKING
@@ -101,6 +102,9 @@ class Node:
         self.fallen = loop.create_future()
         self._directory.acquire()
         try:
+            for port in (settings.node.ws_port, settings.node.api_port):
+                # A taken one is said here, in one line; in the tree it would be restarts, then a fall.
+                socket.create_server((host, port), family=_family(host)).close()
             secret = secret_of(settings, self._directory.path)
             clock = SystemClock()
             self.base = LoopBase(loop, on_crash=self._crashed)
@@ -209,6 +213,10 @@ class Node:
 
 def _writer(settings: Settings) -> WriterKind:
     return "thread" if settings.store.writer == "thread" else "process"
+
+
+def _family(host: str) -> socket.AddressFamily:
+    return socket.AF_INET6 if ":" in host else socket.AF_INET
 
 
 async def _nothing() -> None:
