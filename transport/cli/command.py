@@ -20,6 +20,9 @@ from greenroom.transport.client.errors import ClientError
 __all__ = ["Listening", "RunNode", "main"]
 
 FAILED, MISUSED, INTERRUPTED = 1, 2, 130
+JUDGING = ("judge",)
+"""Commands whose exit codes up to 63 say what they found."""
+JUDGING_MISUSED = 64
 _Answer = TypeVar("_Answer")
 _DEFAULTS = NodeOptions()
 
@@ -37,12 +40,17 @@ class RunNode(Protocol):
 
 
 def main(arguments: Sequence[str], *, run_node: RunNode) -> int:
-    """Run one command line. Exit codes: 0 done, 1 failed, 2 misused; then one line on stderr says why."""
+    """Run one command line. Exit codes: 0 done, 1 failed, 2 misused; then one line on stderr says why.
+
+    Of a command that judges, 2 says that it found something; misused is 64, other bad input above that.
+    """
     try:
         code = _app(run_node)(arguments, exit_on_error=False, print_error=False, result_action="return_value")
     except (CycloptsError, SettingsError) as problem:
-        return _complain(problem, MISUSED)
-    except (CommandFailed, ClientError, StoreError, WeakSecret) as problem:
+        return _complain(problem, JUDGING_MISUSED if arguments[:1] and arguments[0] in JUDGING else MISUSED)
+    except CommandFailed as problem:
+        return _complain(problem, problem.exit_code)
+    except (ClientError, StoreError, WeakSecret) as problem:
         return _complain(problem, FAILED)
     except OSError as problem:
         return _complain(f"{problem.filename or ''} {problem.strerror or problem}".strip(), FAILED)
@@ -120,6 +128,19 @@ def _app(run_node: RunNode) -> App:
             f"{folder}: {len(findings) or 'no'} finding{'' if len(findings) == 1 else 's'}", file=sys.stderr
         )
         return FAILED if findings else 0
+
+    @app.command
+    def judge(
+        *files: Annotated[Path, Parameter(help="What the processes of one run recorded.")],
+        json: Annotated[bool, Parameter(negative="", help="Print the verdict as JSON.")] = False,
+        workdir: Annotated[Path | None, Parameter(help="A folder with room: 80 bytes an event.")] = None,
+    ) -> int:
+        """Judge a recorded history: was anything lost, doubled, out of order? Exit code 2 if so."""
+        from greenroom.transport.cli.judge import judge_files
+
+        if not files:
+            raise SettingsError("judge: name the files of a history")
+        return judge_files(list(files), as_json=json, workdir=workdir)
 
     return app
 

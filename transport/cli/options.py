@@ -17,7 +17,11 @@ _EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}
 
 
 class CommandFailed(Exception):
-    """One line for the user; exit code 1."""
+    """One line for the user, and the exit code."""
+
+    def __init__(self, line: str, *, exit_code: int = 1) -> None:
+        super().__init__(line)
+        self.exit_code = exit_code
 
 
 @Parameter(name="*")

@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import pytest
+from fake_server import BUGS, FakeServer
+
+from greenroom.persistence.history.recorder import Recorder
+from greenroom.transport.cli.command import main
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def run_nothing(*_: Any, **__: Any) -> int:
+    raise AssertionError("no node is run")
+
+
+def _recorded(folder: Path, bug: str = "") -> str:
+    path = folder / "run.history"
+    with Recorder(path) as recorder:
+        for event in FakeServer(5, bug=bug).run():
+            recorder.record(event)
+    return str(path)
+
+
+def test_clean_history(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["judge", _recorded(tmp_path)], run_node=run_nothing) == 0
+    said = capsys.readouterr()
+    assert "clean: no promise was broken" in said.out
+    assert "12 devices, 12 of them to the end" in said.out
+    assert "judged in" in said.err
+
+
+@pytest.mark.parametrize("bug", list(BUGS)[:5])
+def test_violated_history(bug: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["judge", _recorded(tmp_path, bug), "--workdir", str(tmp_path)], run_node=run_nothing) == 2
+    said = capsys.readouterr().out
+    assert "VIOLATED" in said
+    assert f"\n{BUGS[bug]}: s" in said
+    assert "  StoredSeen  " in said or "  StorePulled  " in said
+
+
+def test_verdict_as_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["judge", "--json", _recorded(tmp_path, "pushes twice")], run_node=run_nothing) == 2
+    said = capsys.readouterr()
+    plain = msgspec.json.decode(said.out)
+    assert plain["totals"] == {"received_twice": 1}
+    assert not said.err
+
+
+def test_torn_history_is_judged_and_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "torn"
+    path.write_bytes((tmp_path / "run.history").read_bytes()[:-10] if _recorded(tmp_path) else b"")
+    assert main(["judge", str(path)], run_node=run_nothing) == 0
+    assert "note: " in (said := capsys.readouterr().out)
+    assert "its recorder was killed" in said
+    assert "not judged: phantom" in said
+
+
+@pytest.mark.parametrize(
+    ("line", "code", "words"),
+    [
+        ("judge", 64, "name the files"),
+        ("judge --wrong", 64, "--wrong"),
+        ("judge nothing", 66, "nothing is not there"),
+        ("judge .", 66, ". is not a file"),
+        ("judge text", 65, "text: not a history"),
+        ("judge text --workdir nothing", 66, "nothing is not a folder"),
+    ],
+)
+def test_bad_input_gets_one_line(
+    line: str,
+    code: int,
+    words: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "text").write_text("hello")
+    assert main(line.split(), run_node=run_nothing) == code
+    said = capsys.readouterr()
+    assert not said.out
+    assert said.err.count("\n") == 1
+    assert words in said.err
