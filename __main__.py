@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import signal
 import sys
 from typing import TYPE_CHECKING
 
@@ -31,15 +32,36 @@ def main() -> None:
 
 
 def _run_node(settings: Settings, *, on_start: Callable[[Listening], None]) -> int:
-    from greenroom.supervisor import Node, run
+    return asyncio.run(_serve(settings, on_start))
 
-    def started(node: Node) -> None:
-        gc.collect()
-        gc.freeze()  # What is there now stays to the end: no collection needs to look at it.
-        gc.set_threshold(YOUNG_OBJECTS, 50, 20)
-        on_start(node)
 
-    return run(settings, on_start=started)
+async def _serve(settings: Settings, on_start: Callable[[Listening], None]) -> int:
+    """Run a node until SIGTERM or SIGINT, then drain and stop it. Returns the exit code."""
+    from greenroom.supervisor import Node, NodeFell
+
+    node = Node(settings)
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopped.set)
+    try:
+        await node.start()
+    except NodeFell as fall:
+        print(f"greenroom: the node did not start: {fall}", file=sys.stderr)
+        return 1
+    assert node.fallen is not None
+    node.fallen.add_done_callback(lambda _: stopped.set())
+    gc.collect()
+    gc.freeze()  # What is there now stays to the end: no collection needs to look at it.
+    gc.set_threshold(YOUNG_OBJECTS, 50, 20)
+    on_start(node)
+    await stopped.wait()
+    if node.fallen.done():
+        print(f"greenroom: the node fell: {node.fallen.result()}", file=sys.stderr)
+        return 1
+    await node.drain()
+    await node.stop()
+    return 0
 
 
 if __name__ == "__main__":

@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-import signal
-import time
+import socket
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -23,10 +22,11 @@ from greenroom.actors.rules.ids import address_of, user_address
 from greenroom.actors.rules.tokens import Authenticator
 from greenroom.actors.runtime.address import Address
 from greenroom.actors.runtime.base import LoopBase
-from greenroom.actors.runtime.entity import Entity
+from greenroom.actors.runtime.service import Service
 from greenroom.actors.runtime.supervision import ChildSpec, Supervisor
 from greenroom.actors.user import User
 from greenroom.actors.world import World
+from greenroom.persistence.clock import SystemClock
 from greenroom.persistence.data_directory import DataDirectory
 from greenroom.persistence.secret import secret_of
 from greenroom.persistence.store import UserRow
@@ -37,13 +37,12 @@ from greenroom.transport.http.server import HttpServer
 from greenroom.transport.sessions import SessionTable
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Callable
     from pathlib import Path
 
-    from greenroom.actors.runtime.replies import Piped
     from greenroom.persistence.settings import Settings
 
-__all__ = ["Node", "Service", "SystemClock", "run"]
+__all__ = ["Node", "NodeFell"]
 
 log = logging.getLogger("greenroom.supervisor")
 
@@ -51,32 +50,8 @@ _ADMIN_LEVEL = 2
 _ROOT = Address("fixed", "root")
 
 
-class SystemClock:
-    """The machine's clock."""
-
-    def now_ms(self) -> int:
-        return time.time_ns() // 1_000_000
-
-
-class Service(Entity):
-    """A fixed child that runs something with a start and a stop. A start that fails is a crash of this child."""
-
-    def __init__(self, start: Callable[[], Awaitable[None]], stop: Callable[[], Awaitable[None]]) -> None:
-        super().__init__()
-        self._start = start
-        self._stop = stop
-
-    def on_start(self) -> None:
-        self.hold()
-        self.pipe(self._start(), eager=False)
-
-    def receiveMsg_Piped(self, message: Piped, sender: Address) -> None:
-        if message.error is not None:
-            raise message.error
-        self.release()
-
-    def on_stop(self) -> Awaitable[None]:
-        return asyncio.ensure_future(self._stop())  # A task of its own, for those that set time-outs.
+class NodeFell(Exception):
+    """A fixed child could not be kept up; the text says which and why."""
 
 
 class Node:
@@ -95,12 +70,16 @@ class Node:
         self._directory = DataDirectory(settings.node.data_dir)
 
     async def start(self) -> None:
-        """Returns when both ports answer. Raises DataDirectoryInUse, WeakSecret, OSError (a port is taken)."""
+        """Returns when both ports answer. Raises DataDirectoryInUse, WeakSecret, NodeFell, OSError (a port
+        is taken)."""
         loop = asyncio.get_running_loop()
         settings, host = self.settings, self.settings.node.host
         self.fallen = loop.create_future()
         self._directory.acquire()
         try:
+            for port in (settings.node.ws_port, settings.node.api_port):
+                # A taken one is said here, in one line; in the tree it would be restarts, then a fall.
+                socket.create_server((host, port), family=_family(host)).close()
             secret = secret_of(settings, self._directory.path)
             clock = SystemClock()
             self.base = LoopBase(loop, on_crash=self._crashed)
@@ -167,7 +146,7 @@ class Node:
             self.base.spawn(_ROOT, lambda: root)
             await asyncio.wait({ready, self.fallen}, return_when=asyncio.FIRST_COMPLETED)  # type: ignore[type-var]
             if self.fallen.done():
-                raise RuntimeError(self.fallen.result())
+                raise NodeFell(self.fallen.result())
         except BaseException:
             self._directory.release()
             raise
@@ -211,31 +190,9 @@ def _writer(settings: Settings) -> WriterKind:
     return "thread" if settings.store.writer == "thread" else "process"
 
 
+def _family(host: str) -> socket.AddressFamily:
+    return socket.AF_INET6 if ":" in host else socket.AF_INET
+
+
 async def _nothing() -> None:
     pass
-
-
-async def serve(settings: Settings, *, on_start: Callable[[Node], None] | None = None) -> int:
-    """Run a node until SIGTERM or SIGINT; then drain and stop. Returns the exit code."""
-    node = Node(settings)
-    stopped = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stopped.set)
-    await node.start()
-    assert node.fallen is not None
-    if on_start is not None:
-        on_start(node)
-    node.fallen.add_done_callback(lambda _: stopped.set())
-    await stopped.wait()
-    if node.fallen.done():
-        log.critical("the node falls: %s", node.fallen.result())
-        return 1
-    await node.drain()
-    await node.stop()
-    return 0
-
-
-def run(settings: Settings, *, on_start: Callable[[Node], None] | None = None) -> int:
-    """`serve` on a loop of its own, for the command line."""
-    return asyncio.run(serve(settings, on_start=on_start))

@@ -59,7 +59,7 @@ _TRUSTED_LEVEL = 2
 class Send(Item):
     """One message taken: stored in one or two conversations of the key, answered, pushed."""
 
-    __slots__ = ("also", "conversation", "message", "operation_id", "parts", "user_ids")
+    __slots__ = ("also", "conversation", "message", "operation_id", "parts", "stored", "user_ids")
 
     def __init__(
         self,
@@ -79,10 +79,7 @@ class Send(Item):
         """Who hears of it; None: the entity's audience, as it is when the push leaves."""
         self.also = also
         self.parts = [(part, rules.render(part.message)) for part in rules.split(message, conversation.id)]
-
-    @property
-    def stored(self) -> bool:
-        return any(part.stored for part, _ in self.parts)
+        self.stored = any(part.stored for part, _ in self.parts)
 
     def answer(self) -> msg_pb2.SendMsgResp:
         message = self.message
@@ -92,6 +89,7 @@ class Send(Item):
 
     def seal(self, sealing: Sealing) -> None:
         conversation, message = self.conversation, self.message
+        send_id = message.sendID
         effects: list[Effect] = []
         for part, body in self.parts:
             seq = 0
@@ -104,7 +102,7 @@ class Send(Item):
                     AddMessage(
                         conversation_id=part.conversation_id,
                         seq=seq,
-                        send_id=message.sendID,
+                        send_id=send_id,
                         client_msg_id=message.clientMsgID,
                         server_msg_id=message.serverMsgID,
                         send_time=message.sendTime,
@@ -113,7 +111,7 @@ class Send(Item):
                     ),
                 )
                 if part.is_chat:
-                    conversation.read_ahead[part.conversation_id, message.sendID] = seq
+                    conversation.read_ahead[part.conversation_id, send_id] = seq
             push = Push(part.conversation_id, with_seq(body, seq) if seq else body, self.operation_id)
             effects.append(Deliver(push, self.user_ids, self.also))
         sealing.effects.append(Reply(self.askers, self.answer()))
@@ -290,7 +288,9 @@ class Conversation(StoredEntity):
         self.decide(send)
 
     def decide(self, *items: Item) -> None:
-        self._unanswered += sum(isinstance(item, Send) for item in items)
+        for item in items:
+            if isinstance(item, Send):
+                self._unanswered += 1
         super().decide(*items)
 
     def stamp(self, message: sdkws_pb2.MsgData, caller: Caller) -> None:

@@ -24,7 +24,7 @@ __all__ = [
 ]  # fmt: skip
 
 
-class Caller(msgspec.Struct, frozen=True):
+class Caller(msgspec.Struct, frozen=True, gc=False):
     """On whose behalf a command runs."""
 
     user_id: str
@@ -34,7 +34,7 @@ class Caller(msgspec.Struct, frozen=True):
     """A configured admin: passes every owner check."""
 
 
-class Command(msgspec.Struct, frozen=True, kw_only=True):
+class Command(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Asks an entity for something; answered once with Answer or Failed."""
 
     caller: Caller
@@ -186,7 +186,7 @@ class ProfileChanged(msgspec.Struct, frozen=True):
     ref: Any = None
 
 
-class Push(msgspec.Struct, frozen=True):
+class Push(msgspec.Struct, frozen=True, gc=False):
     """One message on its way to devices (request id 2001). Encoded once for each kind of envelope."""
 
     conversation_id: str
@@ -196,7 +196,7 @@ class Push(msgspec.Struct, frozen=True):
     """Of the request that caused it."""
 
 
-class CommitSlice(msgspec.Struct, frozen=True):
+class CommitSlice(msgspec.Struct, frozen=True, gc=False):
     """From an entity to its lane. `effects` are carried and given back, for whoever then lives at `owner`."""
 
     owner: Address
@@ -204,7 +204,7 @@ class CommitSlice(msgspec.Struct, frozen=True):
     effects: Any
 
 
-class SliceStored(msgspec.Struct, frozen=True):
+class SliceStored(msgspec.Struct, frozen=True, gc=False):
     """The slice is durable: its effects may leave."""
 
     effects: Any

@@ -6,9 +6,10 @@ its effects (answers, pushes) leave after the commit, in the order of the draft.
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any
 
-from greenroom.actors.errors import GreenroomError, StoreUnavailable
+from greenroom.actors.errors import ActorCrashed, GreenroomError, StoreUnavailable
 from greenroom.actors.messages import (
     AwaitWrites,
     CommitSlice,
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Change", "Deliver", "Effect", "Item", "Reply", "Sealing", "SliceLost", "StoredEntity"]
 
+log = logging.getLogger("greenroom.actors")
+
 _OF_THE_LANE = (WritesSettled, SliceStored, SliceLate, SliceRefused)
 """What a hold lets through."""
 
@@ -38,7 +41,7 @@ Asker = tuple[Address, Any]
 
 
 class SliceLost(Exception):
-    """A slice was refused: this life's picture of its state is wrong, and the next one loads it anew."""
+    """An item is said to be stored already that no one can have sent twice: this life's picture is wrong."""
 
 
 class Effect:
@@ -96,8 +99,9 @@ class Sealing:
         """Which item each write came from."""
 
     def write(self, item: Item, *writes: Block) -> None:
-        self.writes.extend(writes)
-        self.items.extend([item] * len(writes))
+        for write in writes:
+            self.writes.append(write)
+            self.items.append(item)
 
 
 class Item:
@@ -165,7 +169,8 @@ class StoredEntity(Entity):
 
     def deliver(self, push: Push, user_ids: tuple[str, ...] | None, also: tuple[str, ...]) -> None:
         """Push to these users; None: to this entity's audience."""
-        self.world.sessions.push(push, (*(user_ids or ()), *also))
+        users = user_ids or ()
+        self.world.sessions.push(push, (*users, *also) if also else users)
 
     def refused(self, refusal: Refusal) -> GreenroomError:
         """What the senders of a refused slice are told."""
@@ -189,6 +194,11 @@ class StoredEntity(Entity):
 
     def may_sleep(self) -> bool:
         return self._sealed is None and not self._draft
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether nothing is decided beyond the slice that is under way, or was just committed."""
+        return not self._draft
 
     def turn_over(self) -> None:
         if self._draft and self._sealed is None:
@@ -216,6 +226,12 @@ class StoredEntity(Entity):
             then(message.value)
         except GreenroomError as error:
             self.send(asker, Failed(command.ref, error))
+        except Exception as error:
+            # The crash answers and charges who sent the message at hand, and that is the read's result.
+            self.send(asker, Failed(command.ref, ActorCrashed()))
+            if self.runtime.on_crash is not None:
+                self.runtime.on_crash(self.myAddress, asker, error)
+            raise
 
     def receiveMsg_SliceStored(self, message: SliceStored, sender: Address) -> None:
         if self._inherited is not None:
@@ -247,7 +263,10 @@ class StoredEntity(Entity):
         error = self.refused(message.refusal)
         self._fail(sealed.effects, error)
         self._fail_unsealed(error)
-        raise SliceLost(message.refusal.reason)
+        # The store's word is no fault of ours: as a crash, an outage would put healthy entities in quarantine.
+        if isinstance(error, StoreUnavailable):
+            log.warning("a slice of %s was refused: %s", self.myAddress, message.refusal.reason)
+        self.end()
 
     def on_crash(self, error: BaseException) -> None:
         self._fail_unsealed(StoreUnavailable("the entity failed"))

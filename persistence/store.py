@@ -97,7 +97,7 @@ class RecordOwner(msgspec.Struct, frozen=True, array_like=True):
     peer_id: str
 
 
-class Write(msgspec.Struct, frozen=True, array_like=True, tag=True):
+class Write(msgspec.Struct, frozen=True, array_like=True, tag=True, gc=False):
     """One change. A slice's writes are applied in order."""
 
 
@@ -262,7 +262,7 @@ Block = (
 """Every kind of write, as the union that msgspec decodes."""
 
 
-class Slice(msgspec.Struct, frozen=True, array_like=True):
+class Slice(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Writes of one key, all or nothing."""
 
     key: str

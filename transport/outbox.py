@@ -72,12 +72,18 @@ class Outbox:
     def offer(self, frame: bytes, limit_frames: int, limit_bytes: int) -> bool:
         """Take a frame, unless that passes the bound."""
         frames = self._frames
-        if len(frames) >= limit_frames or self._size + len(frame) > limit_bytes:
+        size = self._size + len(frame)
+        if len(frames) >= limit_frames or size > limit_bytes:
             # What merely waits for the end of this tick is no sign of a slow peer.
             self.flush()
             if self._frames:
                 return False
-        self.add(frame)
+            size = len(frame)
+        frames.append(frame)
+        self._size = size
+        if not self._dirty:
+            self._dirty = True
+            self._flusher.mark(self)
         return True
 
     def hold(self) -> None:

@@ -22,5 +22,5 @@ def _header(first: int, size: int) -> bytes:
     if size < 126:
         return bytes((first, size))
     if size < 65536:
-        return bytes((first, 126)) + size.to_bytes(2, "big")
+        return bytes((first, 126, size >> 8, size & 255))
     return bytes((first, 127)) + size.to_bytes(8, "big")

@@ -58,7 +58,9 @@ class Authenticator:
         expire_at = now + self.expire_seconds
         payload = {"UserID": user_id, "PlatformID": platform_id, "exp": expire_at, "iat": now - 5}
         token = self._jws.encode(json.dumps(payload).encode(), self._secret, algorithm="HS256")
-        return token, Claims(user_id, platform_id, expire_at, digest_of(token))
+        claims = Claims(user_id, platform_id, expire_at, digest_of(token))
+        self._remember(claims)  # It is about to be used, and reading it would only confirm this.
+        return token, claims
 
     def parse(self, token: str) -> Claims:
         """Signature, times and shape; not whether it was kicked.
@@ -69,12 +71,15 @@ class Authenticator:
         claims = self._parsed.get(digest)
         if claims is None:
             claims = self._decode(token, digest)
-            self._parsed[digest] = claims
-            if len(self._parsed) > _CLAIMS_KEPT:
-                self._parsed.popitem(last=False)
+            self._remember(claims)
         if claims.expire_at <= self._clock.now_ms() // 1000:
             raise TokenExpired
         return claims
+
+    def _remember(self, claims: Claims) -> None:
+        self._parsed[claims.digest] = claims
+        if len(self._parsed) > _CLAIMS_KEPT:
+            self._parsed.popitem(last=False)
 
     def _decode(self, token: str, digest: bytes) -> Claims:
         # The library would compare times with a clock of its own; ours is given.

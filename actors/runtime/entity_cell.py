@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from greenroom.actors.runtime.counters import Counters
     from greenroom.actors.runtime.entity import Entity
 
-__all__ = ["RESULTS", "EntityCell", "Keeper", "end_life"]
+__all__ = ["RESULTS", "EntityCell", "Keeper", "LifeEnded", "end_life"]
 
 log = logging.getLogger("greenroom.actors.runtime")
 
@@ -49,7 +49,7 @@ class Keeper(Protocol):
 
 
 class LifeEnded(BaseException):
-    """Leaves a turn whose entity was asked to exit. Never seen outside of this module."""
+    """Leaves a turn whose entity ends in peace: it was asked to, or wants to."""
 
 
 def end_life(entity: Entity, message: Any, sender: Address) -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 from greenroom.persistence.history.around import explain
 from greenroom.persistence.history.checks import check_messages
 from greenroom.persistence.history.receipts import check_receipts
-from greenroom.persistence.history.recorder import Recorder, read
+from greenroom.persistence.history.recorder import History, Recorder, read
 from greenroom.persistence.history.seqs import check_seqs
 from greenroom.persistence.history.tables import Tables
 from greenroom.persistence.history.verdict import KINDS, Counts, Findings, Verdict
@@ -29,6 +29,9 @@ __all__ = ["MEMORY_LIMIT_BYTES", "VIOLATIONS_KEPT_PER_KIND", "judge"]
 MEMORY_LIMIT_BYTES: Final = 256 * 1024 * 1024
 VIOLATIONS_KEPT_PER_KIND: Final = 10
 """A person reads the first few; the totals count all."""
+
+NEED_THE_WHOLE: Final = ("phantom", "received_by_stranger", "received_outside_membership", "read_wrong")
+"""What rests on something that nobody recorded: not judged if a recorder was killed."""
 
 
 def judge(
@@ -56,14 +59,18 @@ def judge(
         tables = Tables(folder, memory_limit_bytes=memory_limit_bytes)
         try:
             tables.load(events)
-            tables.derive()
-            findings = Findings(keep_per_kind=keep_per_kind)
+            torn = events.torn if isinstance(events, History) else []
+            tables.derive(is_whole=not torn)
+            judged = [kind for kind in KINDS if not (torn and kind in NEED_THE_WHOLE)]
+            findings = Findings(keep_per_kind=keep_per_kind, judged=judged)
             counts = Counts()
             check_messages(tables, findings)
             check_receipts(tables, findings, counts)
             check_seqs(tables, findings)
             _count(tables, counts)
-            notes = list(_notes(tables, counts))
+            notes = [*torn, *_notes(tables, counts)]
+            if torn:
+                notes.append(f"a part of the history is lost, so these were not judged: {', '.join(NEED_THE_WHOLE)}")
         finally:
             tables.close()
         kept = findings.kept()

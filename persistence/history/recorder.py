@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, Self
 
 import msgspec
 
-from greenroom.persistence.history.events import Event
+from greenroom.persistence.history.events import Event, Left
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -50,7 +50,8 @@ class Recorder:
     def record(self, event: Event) -> None:
         self._encode(event, self._buffer, -1)
         self._buffered += 1
-        if len(self._buffer) >= BLOCK_BYTES:
+        if len(self._buffer) >= BLOCK_BYTES or type(event) is Left:
+            # Without its Left, a user would be held to what came after it.
             self.flush()
 
     def flush(self) -> None:
@@ -63,8 +64,10 @@ class Recorder:
             self._buffered = 0
 
     def close(self) -> None:
+        """Flush, and write that this is the end: a file without an end is of a process that was killed."""
         if not self._file.closed:
             self.flush()
+            self._file.write(_HEAD.pack(0, 0, 0))
             self._file.close()
 
     def __enter__(self) -> Self:
@@ -79,8 +82,8 @@ class Recorder:
 class History:
     """The events of some files, one file after another; can be gone through more than once.
 
-    A file that ends within a block (its process was killed as it wrote) is read up to there, and `torn` says so
-    once it has been gone through. Any other damage raises HistoryUnreadable.
+    A file whose recorder was not closed (its process was killed) is read up to its last whole block, and `torn`
+    says so once it has been gone through. Any other damage raises HistoryUnreadable.
     """
 
     def __init__(self, paths: Iterable[str | Path]) -> None:
@@ -104,15 +107,15 @@ class History:
                 self.torn.append(f"{path}: ends in its first line: nothing was recorded")
                 return
             raise HistoryUnreadable(f"{path}: not a history of greenroom")
-        while head := file.read(_HEAD.size):
-            at = file.tell() - len(head)
-            if len(head) < _HEAD.size:
-                self.torn.append(f"{path}: torn at byte {at}: its recorder was stopped as it wrote")
-                return
-            length, checksum, count = _HEAD.unpack(head)
+        while True:
+            at = file.tell()
+            head = file.read(_HEAD.size)
+            length, checksum, count = _HEAD.unpack(head) if len(head) == _HEAD.size else (0, 0, -1)
             block = file.read(length) if length <= BLOCK_LIMIT_BYTES else b""
-            if len(block) < length <= BLOCK_LIMIT_BYTES:
-                self.torn.append(f"{path}: torn at byte {at}: its recorder was stopped as it wrote")
+            if count < 0 or len(block) < length <= BLOCK_LIMIT_BYTES:
+                self.torn.append(f"{path}: ends at byte {at} without an end: its recorder was killed")
+                return
+            if not length and not count and not checksum:
                 return
             if zlib.crc32(block) != checksum or length > BLOCK_LIMIT_BYTES:
                 raise HistoryUnreadable(f"{path}: damaged at byte {at}")

@@ -68,7 +68,6 @@ _INSERTS: Final = {
 }
 
 _DERIVED: Final = (
-    """INSERT OR IGNORE INTO pulled SELECT DISTINCT conv FROM claim WHERE from_store""",
     # What was sent: the first Sent of each message (SQLite takes the bare columns from the row of the minimum).
     """CREATE TABLE message (conv INT, msg INT, n INT, dev INT, user INT, at INT, stored INT,
         PRIMARY KEY (conv, msg)) WITHOUT ROWID""",
@@ -170,9 +169,14 @@ class Tables:
         self._db.execute("COMMIT")
         self._seen.clear()
 
-    def derive(self) -> None:
-        """Make the tables that are questions to more than one event."""
+    def derive(self, *, is_whole: bool) -> None:
+        """Make the tables that are questions to more than one event.
+
+        is_whole: nothing is missing from the history, so a store of which something was seen was seen whole.
+        """
         self._db.execute("BEGIN")
+        if is_whole:
+            self._db.execute("INSERT OR IGNORE INTO pulled SELECT DISTINCT conv FROM claim WHERE from_store")
         for statement in _DERIVED:
             self._db.execute(statement)
         self._db.executemany("INSERT INTO span VALUES (?,?,?,?,?,?)", self._spans())

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from heapq import heappush, heappushpop
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 
 from greenroom.persistence.history.events import Event
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
 
 __all__ = ["KINDS", "Counts", "Finding", "Findings", "Verdict", "Violation"]
 
@@ -116,14 +119,17 @@ class Finding(NamedTuple):
 
 
 class Findings:
-    """Counts all, keeps the first few of each kind."""
+    """Counts all, keeps the first few of each kind; hears nothing of the kinds that are not `judged`."""
 
-    def __init__(self, *, keep_per_kind: int) -> None:
+    def __init__(self, *, keep_per_kind: int, judged: Collection[str] = KINDS) -> None:
+        self._judged = judged
         self.totals: dict[str, int] = {}
         self._keep = keep_per_kind
         self._kept: dict[str, list[tuple[int, int, Finding]]] = {}
 
     def add(self, finding: Finding) -> None:
+        if finding.kind not in self._judged:
+            return
         total = self.totals[finding.kind] = self.totals.get(finding.kind, 0) + 1
         kept = self._kept.setdefault(finding.kind, [])
         entry = (-finding.n, -total, finding)

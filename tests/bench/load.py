@@ -12,6 +12,7 @@ import random
 import sys
 import time
 from collections import deque
+from functools import partial
 from typing import Any
 
 import uvloop
@@ -265,7 +266,7 @@ async def http(job: dict[str, Any]) -> None:
     for number in range(job["connections"]):
         shift = number % len(requests)
         turned = requests[shift:] + requests[:shift]
-        callers.append((await loop.create_connection(lambda r=turned: HttpCaller(r), "127.0.0.1", job["port"]))[1])
+        callers.append((await loop.create_connection(partial(HttpCaller, turned), "127.0.0.1", job["port"]))[1])
     await asyncio.sleep(job["warm_s"])
     window = Window(job["pid"], callers)
     await asyncio.sleep(job["seconds"])

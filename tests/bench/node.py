@@ -58,9 +58,9 @@ def main() -> None:
     if sys.argv[1] == "writer":
         sys.exit(_profiled(lambda: writer_process.main(sys.argv[2:]), f"{_STEM}.writer"))
     if os.environ.get("BENCH_STORE") == "memory":
-        supervisor.Node = _MemoryNode  # type: ignore[misc]
+        supervisor.Node = _MemoryNode  # type: ignore[misc, assignment]
     if _STEM:
-        writer_client.subprocess = _Starter  # type: ignore[assignment]
+        writer_client.subprocess = _Starter  # type: ignore[assignment, attr-defined]
         _profiled(__main__.main, f"{_STEM}.node")
     else:
         __main__.main()

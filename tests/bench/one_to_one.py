@@ -10,7 +10,7 @@ from greenroom.tests.bench.measure import Figure, Load, node, tokens
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-__all__ = ["drive", "figures"]
+__all__ = ["drive", "figures", "job_of"]
 
 PAIRS = 20
 _OPEN_LOOP_PART = 0.8
@@ -27,7 +27,7 @@ class _Kind:
     p99: list[float] = field(default_factory=list)
 
 
-def _job(window: int, sdk_type: str = "js", *, gzip: bool = False) -> dict[str, Any]:
+def job_of(window: int, sdk_type: str = "js", *, gzip: bool = False) -> dict[str, Any]:
     return {"job": "pairs", "window": window, "sdk_type": sdk_type, "gzip": gzip, "rate": None}
 
 
@@ -46,11 +46,11 @@ def _rate(result: dict[str, Any]) -> float:
 
 
 async def figures(*, seconds: float, repeats: int) -> AsyncIterator[Figure]:
-    durable = _Kind("one-to-one, JSON, 8 in flight", _job(8))
-    memory = _Kind("one-to-one, JSON, 8 in flight, store in memory", _job(8), in_memory=True)
+    durable = _Kind("one-to-one, JSON, 8 in flight", job_of(8))
+    memory = _Kind("one-to-one, JSON, 8 in flight, store in memory", job_of(8), in_memory=True)
     kinds = [
-        durable, _Kind("one-to-one, gob+gzip, 8 in flight", _job(8, "go", gzip=True)),
-        _Kind("one-to-one, JSON, 1 in flight", _job(1)), memory,
+        durable, _Kind("one-to-one, gob+gzip, 8 in flight", job_of(8, "go", gzip=True)),
+        _Kind("one-to-one, JSON, 1 in flight", job_of(1)), memory,
     ]  # fmt: skip
     # Kinds take turns, so that the machine's moods meet all of them.
     for _ in range(repeats):

@@ -18,6 +18,7 @@ from greenroom.actors.rules.ids import address_of, user_address
 from greenroom.actors.rules.tokens import Authenticator
 from greenroom.actors.runtime.address import Address
 from greenroom.actors.runtime.base import LoopBase
+from greenroom.actors.runtime.supervision import ChildSpec, Supervisor
 from greenroom.actors.user import User
 from greenroom.actors.world import World
 from greenroom.persistence import settings as settings_module
@@ -135,10 +136,11 @@ def caller(user_id: str) -> Caller:
 
 
 @asynccontextmanager
-async def running_engine() -> AsyncIterator[Engine]:
+async def running_engine(**environ: str) -> AsyncIterator[Engine]:
+    """`environ`: settings, named as the environment names them."""
     loop = asyncio.get_running_loop()
     base = LoopBase(loop)
-    settings = settings_module.load(environ={})
+    settings = settings_module.load(environ=environ)
     clock, sessions, store = ManualClock(), RecordingSessions(), SqliteStore(":memory:", writer="inline")
     await store.open()
     world = World(
@@ -147,7 +149,10 @@ async def running_engine() -> AsyncIterator[Engine]:
         settings=settings, lanes=(Address("fixed", "lane-0"),), facts=FactStamps(),
     )  # fmt: skip
     lane = Lane()
-    base.spawn(Address("fixed", "lane-0"), lambda: Persistence(world, lane))
+    ready = asyncio.Event()
+    lanes = [ChildSpec("lane-0", lambda: Persistence(world, lane))]
+    base.spawn(Address("fixed", "root"), lambda: Supervisor(lanes, on_ready=ready.set))
+    await ready.wait()
     base.register_kind("user", partial(User, world), idle_timeout_s=60)
     base.register_kind("conversation", partial(Conversation, world), idle_timeout_s=60)
     base.register_kind("group", partial(Group, world), idle_timeout_s=60)

@@ -31,15 +31,13 @@ def judge_files(files: list[Path], *, as_json: bool, workdir: Path | None) -> in
             raise CommandFailed(f"judge: {file} {what}", exit_code=NO_INPUT)
     if workdir is not None and not workdir.is_dir():
         raise CommandFailed(f"judge: --workdir {workdir} is not a folder", exit_code=NO_INPUT)
-    history = read(dict.fromkeys(files))
     began = perf_counter()
     try:
-        verdict = judge(history, workdir=workdir)
+        verdict = judge(read(dict.fromkeys(files)), workdir=workdir)
     except HistoryUnreadable as problem:
         raise CommandFailed(f"judge: {problem}", exit_code=BAD_DATA) from None
     except (sqlite3.Error, OSError) as problem:
         raise CommandFailed(f"judge: its tables cannot be written: {problem}", exit_code=NO_ROOM) from None
-    verdict.notes.extend(history.torn)
     if as_json:
         print(verdict.to_json().decode())
     else:

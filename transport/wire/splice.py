@@ -7,6 +7,7 @@ hands in bytes that are no valid message gets bytes that are none.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 __all__ = ["pull_msgs", "pull_reply", "push_messages", "varint", "with_read", "with_seq"]
 
 _NOTIFICATION_PREFIX = "n_"
+_ENTRIES_LIMIT = 10_000
+"""Conversations whose pushes begin with ready bytes; the busy ones of a node."""
 _ONE_BYTE = tuple(bytes((n,)) for n in range(128))
 _TWO_BYTES_END = 1 << 14
 _THREE_BYTES_END = 1 << 21
@@ -49,7 +52,7 @@ def varint(value: int) -> bytes:
 
 def with_seq(body: bytes, seq: int) -> bytes:
     """A serialized MsgData with its seq set, whatever seq it had before."""
-    return b"".join((body, _SEQ, varint(seq)))
+    return body + _SEQ + varint(seq)
 
 
 def with_read(body: bytes) -> bytes:
@@ -62,26 +65,20 @@ def push_messages(conversation_id: str, message: bytes) -> bytes:
 
     It stands in `notificationMsgs` when the id starts with `n_`, else in `msgs`.
     """
-    key = conversation_id.encode()
-    key_size = varint(len(key))
+    tag, key = _entry_of(conversation_id)
     message_size = varint(len(message))
     pulled_length = 1 + len(message_size) + len(message)
     pulled_size = varint(pulled_length)
-    entry_length = 2 + len(key_size) + len(key) + len(pulled_size) + pulled_length
-    return b"".join(
-        (
-            _DELIMITED_2 if conversation_id.startswith(_NOTIFICATION_PREFIX) else _DELIMITED_1,
-            varint(entry_length),
-            _DELIMITED_1,
-            key_size,
-            key,
-            _DELIMITED_2,
-            pulled_size,
-            _DELIMITED_1,
-            message_size,
-            message,
-        )
-    )
+    entry_size = varint(len(key) + len(pulled_size) + pulled_length)
+    return b"".join((tag, entry_size, key, pulled_size, _DELIMITED_1, message_size, message))
+
+
+@lru_cache(_ENTRIES_LIMIT)
+def _entry_of(conversation_id: str) -> tuple[bytes, bytes]:
+    """The tag of a map's entry for this conversation, and its key with the tag of the value behind it."""
+    key = conversation_id.encode()
+    tag = _DELIMITED_2 if conversation_id.startswith(_NOTIFICATION_PREFIX) else _DELIMITED_1
+    return tag, b"".join((_DELIMITED_1, varint(len(key)), key, _DELIMITED_2))
 
 
 def pull_msgs(messages: Iterable[bytes], is_end: bool, end_seq: int) -> bytes:

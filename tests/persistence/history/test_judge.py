@@ -49,7 +49,7 @@ def test_planted_bug_is_found_and_named(bug: str) -> None:
 
 
 def test_clean_runs_raise_no_alarm() -> None:
-    for seed in range(40):
+    for seed in range(25):
         events = FakeServer(seed).run()
         for history in (events, interleaved(events, seed)):
             verdict = judge(history)
@@ -73,6 +73,26 @@ def test_history_in_files_and_from_a_generator(tmp_path: Path) -> None:
         assert set(verdict.totals) == {"received_twice"}
         assert verdict.violations[0].around
     assert sorted(path.name for path in tmp_path.iterdir()) == ["one", "two"]
+
+
+def test_killed_recorder_raises_no_alarm(tmp_path: Path) -> None:
+    """What it did not write looks like phantoms and strangers, and like a store that has lost the rest."""
+    for seed in range(3):
+        events = interleaved(FakeServer(seed).run(), seed)
+        for number, name in enumerate(("one", "two")):
+            with Recorder(tmp_path / name) as recorder:
+                for place, event in enumerate(events):
+                    owner: str = getattr(event, "device", "u5")
+                    if (owner[:2] in ("u0", "u1", "u2")) == (number == 0):
+                        recorder.record(event)
+                    if not place % 20:
+                        recorder.flush()
+        whole = (tmp_path / "one").read_bytes()
+        for length in range(200, len(whole), len(whole) // 7):
+            (tmp_path / "one").write_bytes(whole[:length])
+            verdict = judge(read([tmp_path / "one", tmp_path / "two"]))
+            assert verdict.ok, (seed, length, verdict.violations[:1])
+            assert "its recorder was killed" in verdict.notes[0]
 
 
 def test_verdict_as_json() -> None:

@@ -31,7 +31,7 @@ from greenroom.persistence.history.judge import judge
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-FEW = settings(max_examples=60, deadline=None)
+FEW = settings(max_examples=40, deadline=None)
 
 
 def _keys(events: Iterable[Event]) -> set[Key]:
@@ -123,7 +123,7 @@ def _thrown_together(draw: st.DrawFn) -> list[Event]:
     return draw(st.permutations([*events, *draw(st.lists(_EVENTS, max_size=40))]))
 
 
-@settings(FEW, max_examples=250)
+@settings(FEW, max_examples=150)
 @given(_thrown_together())
 def test_events_thrown_together(events: list[Event]) -> None:
     assert _keys(events) == naive_judge(events)

@@ -67,12 +67,12 @@ def test_torn_end_is_told_and_passed_over(tmp_path: Path, events: list[Event]) -
     path = tmp_path / "a"
     _record(path, events, each_block=100)
     whole = path.read_bytes()
-    for length in (len(whole) - 1, len(whole) - 200, len(MAGIC) + 5, len(MAGIC) - 3):
+    for length in (len(whole) - 1, len(whole) - 12, len(whole) - 200, len(MAGIC) + 5, len(MAGIC) - 3):
         path.write_bytes(whole[:length])
         history = read([path])
         found = list(history)
         assert found == events[: len(found)]
-        assert len(found) % 100 == 0
+        assert len(found) % 100 == 0 or found == events
         assert len(history.torn) == 1
         assert str(path) in history.torn[0]
 
@@ -81,7 +81,7 @@ def test_damage_is_refused(tmp_path: Path, events: list[Event]) -> None:
     path = tmp_path / "a"
     _record(path, events, each_block=100)
     whole = bytearray(path.read_bytes())
-    for at, words in ((len(MAGIC) + 400, "damaged at byte"), (len(MAGIC) + 3, "damaged"), (0, "not a history")):
+    for at, words in ((len(MAGIC) + 400, "damaged at byte"), (len(MAGIC) + 3, "damaged at byte"), (0, "not a history")):
         hurt = bytearray(whole)
         hurt[at] ^= 0xFF
         path.write_bytes(hurt)

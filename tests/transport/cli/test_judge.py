@@ -55,7 +55,8 @@ def test_torn_history_is_judged_and_says_so(tmp_path: Path, capsys: pytest.Captu
     path.write_bytes((tmp_path / "run.history").read_bytes()[:-10] if _recorded(tmp_path) else b"")
     assert main(["judge", str(path)], run_node=run_nothing) == 0
     assert "note: " in (said := capsys.readouterr().out)
-    assert "torn at byte" in said
+    assert "its recorder was killed" in said
+    assert "not judged: phantom" in said
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,37 @@
+"""Service: a fixed child that runs something with a start and a stop, such as a store or a listening socket."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from greenroom.actors.runtime.entity import Entity
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from greenroom.actors.runtime.address import Address
+    from greenroom.actors.runtime.replies import Piped
+
+__all__ = ["Service"]
+
+
+class Service(Entity):
+    """A fixed child that runs something with a start and a stop. A start that fails is a crash of this child."""
+
+    def __init__(self, start: Callable[[], Awaitable[None]], stop: Callable[[], Awaitable[None]]) -> None:
+        super().__init__()
+        self._start = start
+        self._stop = stop
+
+    def on_start(self) -> None:
+        self.hold()
+        self.pipe(self._start(), eager=False)
+
+    def receiveMsg_Piped(self, message: Piped, sender: Address) -> None:
+        if message.error is not None:
+            raise message.error
+        self.release()
+
+    def on_stop(self) -> Awaitable[None]:
+        return asyncio.ensure_future(self._stop())  # A task of its own, for those that set time-outs.

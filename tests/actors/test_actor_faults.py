@@ -1,0 +1,279 @@
+"""Entities, lane and store that fail in the middle of something: what was acked stays, who waits is told."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from engine_kit import Engine, caller, running_engine
+
+from greenroom.actors.conversation import Conversation
+from greenroom.actors.errors import ActorCrashed, GreenroomError, Quarantined, StoreUnavailable, UserRegistered
+from greenroom.actors.messages import CreateGroup, RegisterUsers
+from greenroom.actors.persistence import Persistence
+from greenroom.actors.rules.ids import group_address, user_address
+from greenroom.actors.runtime.address import Address
+from greenroom.persistence.store import Reason, Refusal, UserRow
+from greenroom.transport.wire import group_pb2, sdkws_pb2
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from greenroom.persistence.store import Slice
+
+LANE = Address("fixed", "lane-0")
+DATABASE_ERROR = 90002
+PAIR = Address("conversation", "a_b")
+
+
+class Gate:
+    """Stands before the store's commits: holds them back, or fails them."""
+
+    def __init__(self, engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._commit = engine.world.store.commit
+        self._free = asyncio.Event()
+        self._free.set()
+        self._arrived = asyncio.Event()
+        self.fail: list[str] = []
+        """What happens to the next batches: "before" (not stored) or "after" (stored, but said to have failed)."""
+        self.keys: list[str] = []
+        """Of the slices that came, in order."""
+        monkeypatch.setattr(engine.world.store, "commit", self.commit)
+
+    async def commit(self, slices: Sequence[Slice]) -> list[Refusal | None]:
+        self.keys += [one.key for one in slices]
+        self._arrived.set()
+        await self._free.wait()
+        mode = self.fail.pop(0) if self.fail else ""
+        outcomes: list[Refusal | None] = [Refusal(Reason.FAILED, "of the test")] * len(slices)
+        return outcomes if mode == "before" else (await self._commit(slices), outcomes)[mode == "after"]
+
+    def hold(self) -> None:
+        self._free.clear()
+        self._arrived.clear()
+
+    async def arrived(self) -> None:
+        """A batch waits here."""
+        await self._arrived.wait()
+
+    def release(self) -> None:
+        self._free.set()
+
+
+@pytest.fixture
+def gate(engine: Any, monkeypatch: pytest.MonkeyPatch) -> Gate:
+    return Gate(engine, monkeypatch)
+
+
+@pytest.fixture
+def crashing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sends with ex "crash" raise in the handler, after whatever was sealed before."""
+    real = Conversation.take
+
+    def take(self: Any, command: Any, *rest: Any) -> None:
+        if command.message.ex == "crash":
+            raise ZeroDivisionError
+        real(self, command, *rest)
+
+    monkeypatch.setattr(Conversation, "take", take)
+
+
+async def group_of(engine: Any, group_id: str, *users: str) -> None:
+    request = group_pb2.CreateGroupReq(
+        ownerUserID=users[0], memberUserIDs=users[1:], groupInfo=sdkws_pb2.GroupInfo(groupID=group_id, groupType=2)
+    )
+    await engine.ask(group_address(group_id), CreateGroup(caller=caller(users[0]), request=request))
+
+
+async def stored(engine: Any, chat: str) -> list[tuple[int, str]]:
+    messages = await engine.world.store.messages(chat, 1, 10_000)
+    return [(one.seq, sdkws_pb2.MsgData.FromString(one.body).clientMsgID) for one in messages]
+
+
+def shown(engine: Any, user: str, chat: str) -> list[tuple[int, str]]:
+    return [
+        (one.message.seq, one.message.clientMsgID)
+        for one in engine.sessions.received[user]
+        if one.conversation_id == chat and one.message.contentType == 101
+    ]
+
+
+@pytest.mark.usefixtures("crashing")
+@pytest.mark.parametrize("kind", ["pair", "group"])
+async def test_crash_with_a_slice_under_way(engine: Any, gate: Gate, kind: str) -> None:
+    """What was sealed is acked and pushed by the next life; what was not is refused; nothing comes twice."""
+    await engine.register("a", "b")
+    to: dict[str, str] = {"recv_id": "b"}
+    chat, first = "si_a_b", 1
+    if kind == "group":
+        await group_of(engine, "g", "a", "b")
+        to, chat = {"group_id": "g"}, "sg_g"
+        first = engine.sessions.seqs("b", chat)[-1] + 1
+
+    def send(name: str, **fields: str) -> asyncio.Task[Any]:
+        task: asyncio.Task[Any] = engine.send(engine.message("a", clientMsgID=name, **to, **fields))
+        return task
+
+    gate.hold()
+    sealed = send("sealed")
+    await gate.arrived()
+    drafted, crash, late = send("drafted"), send("crash", ex="crash"), send("late")
+    with pytest.raises(ActorCrashed):
+        await crash
+    with pytest.raises(StoreUnavailable):
+        await drafted
+    assert not sealed.done()
+    assert shown(engine, "b", chat) == []
+    gate.release()
+    ack = await sealed
+    assert ack.clientMsgID == "sealed"
+    await late
+    again, resent = await asyncio.gather(send("sealed"), send("drafted"))
+    assert again == ack
+    assert resent.clientMsgID == "drafted"
+    order = [(first, "sealed"), (first + 1, "late"), (first + 2, "drafted")]
+    for user in "ab":
+        assert shown(engine, user, chat) == order
+    assert [seq for seq, name in await stored(engine, chat) if name] == [seq for seq, _ in order] or kind == "group"
+
+
+async def test_lane_that_crashes_amid_a_batch(engine: Any, gate: Gate, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = [f"{side}{number}" for number in range(6) for side in "ab"]
+    await engine.register(*names)
+    for number in range(6):
+        await engine.send(engine.message(f"a{number}", f"b{number}", clientMsgID="acked"))
+    real = Persistence.turn_over
+    crashes: list[Persistence] = []
+
+    def turn_over(self: Persistence) -> None:
+        if len(self.lane.batch) and len(self.lane.waiting) == 3 and not crashes:
+            crashes.append(self)
+            raise ZeroDivisionError
+        real(self)
+
+    monkeypatch.setattr(Persistence, "turn_over", turn_over)
+    gate.hold()
+
+    def send(number: int, name: str) -> asyncio.Task[Any]:
+        task: asyncio.Task[Any] = engine.send(engine.message(f"a{number}", f"b{number}", clientMsgID=name))
+        return task
+
+    under_way = [send(number, "under way") for number in range(3)]
+    await gate.arrived()
+    waiting = [send(number, "waiting") for number in range(3, 6)]
+    for task in under_way:
+        with pytest.raises(StoreUnavailable):
+            await task
+    assert len(crashes) == 1
+    gate.release()
+    # What only waited was in no batch: it is stored by the lane's next life.
+    assert [ack.clientMsgID for ack in await asyncio.gather(*waiting)] == ["waiting"] * 3
+    # What was under way may have landed: the resend is acked, once.
+    resends = await asyncio.gather(*(send(number, "under way") for number in range(3)))
+    assert [ack.clientMsgID for ack in resends] == ["under way"] * 3
+    assert engine.base.awake(LANE)
+    for number in range(6):
+        chat = f"si_a{number}_b{number}"
+        await send(number, "last")
+        middle = "under way" if number < 3 else "waiting"
+        assert await stored(engine, chat) == [(1, "acked"), (2, middle), (3, "last")]
+
+
+@pytest.mark.parametrize("mode", ["before", "after"])
+async def test_refused_slice_is_told_and_the_next_send_works(engine: Any, gate: Gate, mode: str) -> None:
+    await engine.register("a", "b")
+    await engine.send(engine.message("a", "b", clientMsgID="first"))
+    gate.hold()
+    opening = engine.send(engine.message("a", "b", clientMsgID="second"))
+    await gate.arrived()
+    # These gather behind it, and are one slice: it is refused as a whole.
+    sends = [engine.send(engine.message("a", "b", clientMsgID=f"m{number}")) for number in range(5)]
+    gate.fail = ["", mode]
+    gate.release()
+    await opening
+    for send in sends:
+        with pytest.raises(StoreUnavailable) as caught:
+            await send
+        assert caught.value.code == DATABASE_ERROR
+    fresh = await engine.send(engine.message("b", "a", clientMsgID="fresh"))
+    assert fresh.clientMsgID == "fresh"
+    for number in range(5):
+        await engine.send(engine.message("a", "b", clientMsgID=f"m{number}"))
+    names = [f"m{number}" for number in range(5)]
+    middle = ["fresh", *names] if mode == "before" else [*names, "fresh"]
+    expected = list(enumerate(["first", "second", *middle], 1))
+    assert await stored(engine, "si_a_b") == expected
+    pushed = shown(engine, "b", "si_a_b")
+    assert len(set(pushed)) == len(pushed)
+    assert set(pushed) <= set(expected)
+
+
+async def test_refusals_do_not_lead_to_quarantine(engine: Any, gate: Gate) -> None:
+    """An outage is not the conversation's fault: once the store is back, so is the chat, at once."""
+    await engine.register("a", "b")
+    gate.fail = ["before"] * 10
+    for number in range(10):
+        with pytest.raises(StoreUnavailable):
+            await engine.send(engine.message("a", "b", clientMsgID=f"m{number}"))
+    assert engine.base.quarantined() == []
+    await engine.send(engine.message("a", "b", clientMsgID="back"))
+    assert await stored(engine, "si_a_b") == [(1, "back")]
+
+
+async def test_refused_registrations_do_not_lead_to_quarantine(engine: Any) -> None:
+    await engine.register("known", "b")
+    rows = [UserRow(name, name, "", "", 1, 0, 0) for name in ("new", "known")]
+    for _ in range(10):
+        with pytest.raises(UserRegistered):
+            await engine.ask(user_address("new"), RegisterUsers(caller=caller("imAdmin"), users=rows))
+    await engine.register("new")
+
+
+async def test_slow_store(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The sender hears of it in time; what lands late is pushed once, and found again by the resend."""
+    async with running_engine(GREENROOM_STORE_WRITE_TIMEOUT_S="0.05") as engine:
+        await engine.register("a", "b")
+        gate = Gate(engine, monkeypatch)
+        gate.hold()
+        for _ in range(2):  # The resend waits for the same slice, and is told as well.
+            began = asyncio.get_running_loop().time()
+            with pytest.raises(StoreUnavailable):
+                await engine.send(engine.message("a", "b", clientMsgID="late"))
+            assert asyncio.get_running_loop().time() - began < 1
+        assert shown(engine, "b", "si_a_b") == []
+        waiting = engine.send(engine.message("a", "b", clientMsgID="late", content=b"other"))
+        behind = engine.send(engine.message("b", "a", clientMsgID="behind"))
+        await asyncio.sleep(0)
+        gate.release()
+        first, _ = await asyncio.gather(waiting, behind)
+        again = await engine.send(engine.message("a", "b", clientMsgID="late"))
+        assert again == first
+        assert await stored(engine, "si_a_b") == [(1, "late"), (2, "behind")]
+        for user in "ab":
+            assert shown(engine, user, "si_a_b") == [(1, "late"), (2, "behind")]
+
+
+@pytest.mark.usefixtures("crashing")
+async def test_crash_loop_of_one_conversation(engine: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    await engine.register("a", "b", "c", "d")
+    monkeypatch.setattr(engine.base._directories["conversation"], "quarantine_s", 0.2)
+    await engine.send(engine.message("a", "b", clientMsgID="before"))
+    seen: list[type[BaseException]] = []
+    for number in range(8):
+        with pytest.raises(GreenroomError) as caught:
+            await engine.send(engine.message("a", "b", ex="crash"))
+        seen.append(caught.type)
+        assert caught.value.retryable
+        await engine.send(engine.message("c", "d", clientMsgID=f"m{number}"))
+        await engine.send(engine.message("a", "c", clientMsgID=f"m{number}"))
+    assert seen[:3] == [ActorCrashed] * 3
+    assert set(seen[3:]) == {Quarantined}
+    assert engine.base.quarantined() == [PAIR]
+    assert [name for _, name in await stored(engine, "si_c_d")] == [f"m{number}" for number in range(8)]
+    deadline = asyncio.get_running_loop().time() + 5
+    while engine.base.quarantined():
+        assert asyncio.get_running_loop().time() < deadline
+        await asyncio.sleep(0.02)
+    await engine.send(engine.message("a", "b", clientMsgID="after"))
+    assert await stored(engine, "si_a_b") == [(1, "before"), (2, "after")]

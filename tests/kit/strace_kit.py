@@ -1,0 +1,73 @@
+"""What a node did with its files and sockets, as strace saw it: each call with the moments of its start and end."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from typing import TYPE_CHECKING, NamedTuple
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+__all__ = ["Call", "calls_in", "strace_prefix"]
+
+_LINE = re.compile(r"(?P<pid>\d+) +(?:(?P<name>\w+)\((?P<rest>.*)|<\.\.\. (?P<resumed>\w+) resumed>(?P<tail>.*))")
+_TARGET = re.compile(r"\d+<(?P<target>(?:[^<>]|->)*)>?")
+_RESULT = re.compile(r"= (-?\d+)(?: \w+ \(.*\))?$")
+_UNFINISHED = " <unfinished ...>"
+
+
+class Call(NamedTuple):
+    name: str
+    target: str
+    """The file's path, or what the socket connects."""
+    text: str
+    start: int
+    end: int
+    """Lines of the trace: calls of all threads, in the order of the kernel's word of them."""
+    result: int
+
+
+def strace_prefix(trace: Path) -> tuple[str, ...]:
+    """What to run a node with. Skips the test without strace, except in CI, where that is an error."""
+    strace = shutil.which("strace")
+    if strace is None:
+        if os.environ.get("CI"):
+            pytest.fail("strace is not installed: apt-get install strace")
+        pytest.skip("strace is not installed")
+    calls = "trace=write,pwrite64,writev,sendto,sendmsg,fdatasync,fsync"
+    # A message may stand anywhere in a page, and a frame may be long: whole buffers.
+    return (strace, "-f", "-e", calls, "-e", "signal=none", "-s", "8192", "-yy", "-o", str(trace))
+
+
+def calls_in(trace: Path) -> Iterator[Call]:
+    open_calls: dict[str, tuple[str, str, int]] = {}
+    for number, line in enumerate(trace.read_text(errors="replace").splitlines()):
+        found = _LINE.match(line)
+        if found is None:
+            continue
+        pid = found["pid"]
+        if found["name"] is not None:
+            name, text, start = found["name"], found["rest"], number
+            if text.endswith(_UNFINISHED):
+                open_calls[pid] = (name, text.removesuffix(_UNFINISHED), start)
+                continue
+        elif pid in open_calls:
+            name, text, start = open_calls.pop(pid)
+            text += found["tail"]
+        else:
+            continue
+        target = _TARGET.match(text)
+        result = _RESULT.search(text)
+        yield Call(
+            name,
+            target["target"] if target else "",
+            text,
+            start,
+            number,
+            int(result[1]) if result else -1,
+        )
