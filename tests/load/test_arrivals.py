@@ -2,22 +2,19 @@ from __future__ import annotations
 
 import itertools
 import random
+from typing import Literal
 
 import pytest
 
 from greenroom.actors.load.arrivals import planned_times, repeating
 
 
-def _times(rate: float, ramp: float, hold: float, arrivals: str, seed: int = 1) -> list[float]:
-    return list(
-        planned_times(
-            rate_per_s=rate,
-            ramp_s=ramp,
-            hold_s=hold,
-            arrivals=arrivals,
-            rng=random.Random(seed),  # type: ignore[arg-type]
-        )
-    )
+Arrivals = Literal["poisson", "even"]
+
+
+def _times(rate: float, ramp: float, hold: float, arrivals: Arrivals, seed: int = 1) -> list[float]:
+    rng = random.Random(seed)
+    return list(planned_times(rate_per_s=rate, ramp_s=ramp, hold_s=hold, arrivals=arrivals, rng=rng))
 
 
 def test_even_arrivals() -> None:
@@ -27,7 +24,7 @@ def test_even_arrivals() -> None:
 
 
 @pytest.mark.parametrize("arrivals", ["even", "poisson"])
-def test_ramp_and_hold(arrivals: str) -> None:
+def test_ramp_and_hold(arrivals: Arrivals) -> None:
     times = _times(1000, 4, 10, arrivals)
     assert times == sorted(times)
     assert all(0 <= at <= 14 for at in times)

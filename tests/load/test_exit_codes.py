@@ -24,7 +24,7 @@ async def _run(folder: Path, *arguments: str, node: NodeProcess | None = None, s
     return await wait_load(
         await start_load(folder, *arguments, node=node, **given),
         folder,
-        "one-to-one",  # type: ignore[arg-type]
+        "one-to-one",
     )
 
 
