@@ -8,7 +8,6 @@ import pytest
 
 from greenroom.actors.load.arrivals import planned_times, repeating
 
-
 Arrivals = Literal["poisson", "even"]
 
 
