@@ -1,4 +1,4 @@
-"""What virtual users need of the world: a device with a connection, a journal, a clock. Transport implements it."""
+"""What virtual users need of the world: a device with a connection, and a journal. Transport implements it."""
 
 from __future__ import annotations
 
@@ -11,10 +11,7 @@ if TYPE_CHECKING:
     from greenroom.actors.load.scenario import Client
     from greenroom.persistence.history.events import Event
 
-__all__ = ["Clock", "Device", "Devices", "Journal"]
-
-Clock = "Callable[[], int]"
-"""Monotonic nanoseconds, the same for all processes of one machine."""
+__all__ = ["Device", "Devices", "Journal"]
 
 
 class Journal(Protocol):

@@ -174,3 +174,12 @@ async def test_server_that_is_no_openim(body: str, tmp_path: Path) -> None:
     assert run.code == 76, run.err
     assert "is no OpenIM server" in run.err
     assert run.err.count("\n") == 1
+
+
+async def test_interrupt_before_the_load(node: NodeProcess, tmp_path: Path) -> None:
+    process = await start_load(tmp_path, "one-to-one", "--users", "5000", node=node)
+    await _until(process, "making tokens")
+    process.send_signal(signal.SIGINT)
+    run = await wait_load(process, tmp_path, "one-to-one")
+    assert run.code == 130
+    assert run.err == "greenroom: interrupted before the load began: there is nothing to report\n"

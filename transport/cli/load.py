@@ -12,10 +12,11 @@ from rich.console import Console
 from greenroom.actors.load.scenario import Scenario, ScenarioError, shipped, with_values
 from greenroom.transport.cli.load_options import LoadOptions
 from greenroom.transport.cli.options import CommandFailed, NodeOptions, api_url, secret_for, ws_url
-from greenroom.transport.load.bad_input import NO_FILE, NOT_ALLOWED, USAGE, BadInput
+from greenroom.transport.load.bad_input import BROKEN, NO_FILE, NOT_ALLOWED, USAGE, BadInput
 from greenroom.transport.load.limits import raise_file_limit, tune_collector
 from greenroom.transport.load.live import view_for
 from greenroom.transport.load.outcome import Outcome
+from greenroom.transport.load.remote_part import PartDied
 from greenroom.transport.load.report import VERDICTS, as_html, as_json
 from greenroom.transport.load.runner import Runner
 from greenroom.transport.load.server_watch import ServerWatch
@@ -71,7 +72,10 @@ def load(name: str, options: LoadOptions, node: NodeOptions) -> int:
             processes=options.processes,
             find_capacity=options.find_capacity,
         )
-        outcome = asyncio.run(_until_signal(runner))
+        try:
+            outcome = asyncio.run(_until_signal(runner))
+        except PartDied as problem:
+            raise BadInput(BROKEN, f"the harness itself failed: {problem}") from None
     if options.history is None and outcome.exit_code in (0, 1, 3):
         for file in runner.history_files:
             file.unlink(missing_ok=True)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-__all__ = ["NOT_ALLOWED", "NOT_OPENIM", "NO_FILE", "UNREACHABLE", "USAGE", "BadInput"]
+__all__ = ["BROKEN", "INTERRUPTED", "NOT_ALLOWED", "NOT_OPENIM", "NO_FILE", "UNREACHABLE", "USAGE", "BadInput"]
 
 USAGE, NO_FILE, UNREACHABLE, NOT_OPENIM, NOT_ALLOWED = 64, 66, 69, 76, 77
+BROKEN, INTERRUPTED = 70, 130
 
 
 class BadInput(Exception):

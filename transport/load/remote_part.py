@@ -13,7 +13,7 @@ from greenroom.actors.load.tally import Sample
 if TYPE_CHECKING:
     from greenroom.transport.load.part import Order
 
-__all__ = ["Asked", "RemotePart", "Told"]
+__all__ = ["Asked", "PartDied", "RemotePart", "Told"]
 
 LINE_LIMIT_BYTES = 64 * 1024 * 1024
 """The tokens of a hundred thousand users in one line."""
@@ -97,6 +97,8 @@ class RemotePart:
         await self._reading
 
     async def _ask(self, method: str, kind: type[_Answer], *arguments: Any) -> _Answer:
+        if self._reading.done():
+            raise PartDied("a process of the harness has died")
         self._count += 1
         number = self._count
         answer = self._waiting[number] = asyncio.get_running_loop().create_future()

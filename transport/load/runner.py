@@ -16,7 +16,7 @@ from greenroom.actors.load.tally import Totals
 from greenroom.actors.load.verdicts import measures, saturation
 from greenroom.persistence.history.judge import judge
 from greenroom.persistence.history.recorder import read
-from greenroom.transport.load.bad_input import UNREACHABLE, BadInput
+from greenroom.transport.load.bad_input import INTERRUPTED, UNREACHABLE, BadInput
 from greenroom.transport.load.cpu_meter import CpuMeter
 from greenroom.transport.load.outcome import Exit, Harness, Moment, Outcome, Trial
 from greenroom.transport.load.part import LocalPart, Order, Part
@@ -99,7 +99,7 @@ class Runner:
     async def run(self) -> Outcome:
         """Raises BadInput if it cannot begin. The history's files stay; the caller decides on them."""
         population = Population(self._scenario, tag=self.run_tag)
-        tokens = await self._target.prepare(population, progress=self._view.phase)
+        tokens = await self._prepare(population)
         files = self.history_files
         try:
             await self._make_parts(population, tokens, files)
@@ -116,6 +116,20 @@ class Runner:
         self._view.phase("judging the history")
         verdict = await asyncio.to_thread(lambda: judge(read(files)))
         return self._conclude(verdict)
+
+    async def _prepare(self, population: Population) -> dict[str, str]:
+        preparing = asyncio.ensure_future(self._target.prepare(population, progress=self._view.phase))
+        stopped = asyncio.ensure_future(self._stop.wait())
+        both: set[asyncio.Future[Any]] = {preparing, stopped}
+        try:
+            await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+            if preparing.done():
+                return preparing.result()
+        finally:
+            for each in both:
+                each.cancel()
+            await asyncio.gather(*both, return_exceptions=True)
+        raise BadInput(INTERRUPTED, "interrupted before the load began: there is nothing to report")
 
     @property
     def history_files(self) -> list[Path]:
