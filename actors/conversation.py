@@ -52,6 +52,9 @@ if TYPE_CHECKING:
 __all__ = ["Conversation", "Send"]
 
 _RECEIVE, _DO_NOT_RECEIVE, _NO_OFFLINE_PUSH = 0, 1, 2
+_AHEAD_LIMIT_MS = 5000
+"""How far sendTime may run ahead of the clock, when a conversation takes more than a message a millisecond or the
+clock was set back; past it, times repeat."""
 _TRUSTED_LEVEL = 2
 """From this appMangerLevel on, black lists and friendship are not asked."""
 
@@ -294,10 +297,12 @@ class Conversation(StoredEntity):
         super().decide(*items)
 
     def stamp(self, message: sdkws_pb2.MsgData, caller: Caller) -> None:
-        """serverMsgID, and a sendTime that never goes back: clients sort by it."""
+        """serverMsgID, and a sendTime of its own that never goes back: clients sort and page by it, and two of one
+        millisecond would stand in another order on each device, or fall between two pages."""
         now = self.world.clock.now_ms()
         asked = message.sendTime if caller.is_admin and message.sendTime else now
-        self._last_time = max(self._last_time, min(asked, now))
+        apart = min(self._last_time + 1, now + _AHEAD_LIMIT_MS)
+        self._last_time = max(self._last_time, apart, min(asked, now))
         message.sendTime = self._last_time
         message.serverMsgID = self.world.new_id()
 

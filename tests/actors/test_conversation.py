@@ -88,12 +88,17 @@ async def test_chat_with_oneself(engine: Any) -> None:
     assert len(await engine.world.store.records("a")) == 1
 
 
-async def test_send_time_never_goes_back(engine: Any) -> None:
+async def test_send_times_are_apart_and_never_go_back(engine: Any) -> None:
     await engine.register("a", "b")
-    first = await engine.send(engine.message("a", "b"))
-    engine.clock.now -= 10_000
-    second = await engine.send(engine.message("a", "b"))
-    assert second.sendTime == first.sendTime
+    sends = await asyncio.gather(*(engine.send(engine.message("a", "b")) for _ in range(20)))
+    times = [one.sendTime for one in sends]
+    assert times == list(range(times[0], times[0] + 20))
+    engine.clock.now -= 1000
+    assert (await engine.send(engine.message("a", "b"))).sendTime == times[-1] + 1
+    engine.clock.now -= 60_000
+    assert (await engine.send(engine.message("a", "b"))).sendTime == times[-1] + 1
+    engine.clock.now += 120_000
+    assert (await engine.send(engine.message("a", "b"))).sendTime == engine.clock.now
 
 
 async def test_key_of_two_pairs_belongs_to_the_first(engine: Any) -> None:
