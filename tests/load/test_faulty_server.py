@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from load_kit import SHORT, start_load, wait_load
@@ -32,7 +32,7 @@ async def test_server_that_acks_under_another_id(tmp_path: Path, monkeypatch: py
         return response
 
     monkeypatch.setattr(Send, "answer", answer)
-    given = {
+    given: dict[str, dict[str, Any]] = {
         "node": {"ws_port": 0, "api_port": 0, "data_dir": str(tmp_path / "data")},
         "auth": {"secret": SECRET},
     }
