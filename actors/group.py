@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from greenroom.actors import membership
+from greenroom.actors import group_change, membership, muting
 from greenroom.actors.conversation import Conversation
 from greenroom.actors.errors import (
     ArgsError,
@@ -117,7 +117,7 @@ class Group(Conversation):
         """The group. Raises RecordNotFound, GroupDismissed."""
         if self.info is None:
             raise RecordNotFound("no such group")
-        if self.info.status == membership.DISMISSED:
+        if self.info.status == group_change.DISMISSED:
             raise GroupDismissed
         return self.info
 
@@ -129,10 +129,10 @@ class Group(Conversation):
             member = self.members.get(message.sendID)
             if member is None:
                 raise NoPermission("the sender is not a member")
-            if member.roleLevel != membership.OWNER:
+            if member.roleLevel != group_change.OWNER:
                 if member.muteEndTime >= self.world.clock.now_ms():
                     raise MutedInGroup
-                if info.status == membership.MUTED and member.roleLevel != membership.ADMIN:
+                if info.status == group_change.MUTED and member.roleLevel != group_change.ADMIN:
                     raise MutedGroup
         self.take(command, sender, None)
 
@@ -163,13 +163,13 @@ class Group(Conversation):
     def receiveMsg_MuteMember(self, command: MuteMember, sender: Address) -> None:
         if command.muted_seconds <= 0:
             raise ArgsError("mutedSeconds must be above 0")
-        membership.mute_member(self, command, sender, command.muted_seconds)
+        muting.mute_member(self, command, sender, command.muted_seconds)
 
     def receiveMsg_CancelMuteMember(self, command: CancelMuteMember, sender: Address) -> None:
-        membership.mute_member(self, command, sender, 0)
+        muting.mute_member(self, command, sender, 0)
 
     def receiveMsg_MuteGroup(self, command: MuteGroup, sender: Address) -> None:
-        membership.mute_group(self, command, sender, muted=True)
+        muting.mute_group(self, command, sender, muted=True)
 
     def receiveMsg_CancelMuteGroup(self, command: CancelMuteGroup, sender: Address) -> None:
-        membership.mute_group(self, command, sender, muted=False)
+        muting.mute_group(self, command, sender, muted=False)
