@@ -26,7 +26,7 @@ __all__ = ["Gateway"]
 
 log = logging.getLogger("greenroom.transport")
 
-LAST_CALL_S = 1.0
+LAST_CALL_S = 3.0
 """For clients that never fall silent."""
 QUIET_S = 0.02
 
