@@ -8,7 +8,6 @@ GreenroomError                 500  ServerInternalError
 ├── UserRegistered             1102 RegisteredAlreadyError
 ├── GroupNotFound              1201 GroupIDNotFoundError
 ├── GroupExists                1202 GroupIDExisted
-├── NotInGroup                 1203 NotInGroupYetError
 ├── GroupDismissed             1204 DismissedAlreadyError
 ├── BlockedByPeer              1302 BlockedByPeer
 ├── NotPeersFriend             1303 NotPeersFriend
@@ -52,7 +51,6 @@ __all__ = [
     "MutedGroup",
     "MutedInGroup",
     "NoPermission",
-    "NotInGroup",
     "NotPeersFriend",
     "Quarantined",
     "RecordNotFound",
@@ -163,13 +161,6 @@ class GroupExists(GreenroomError):
 
     code = 1202
     name = "GroupIDExisted"
-
-
-class NotInGroup(GreenroomError):
-    """The user is not a member of the group."""
-
-    code = 1203
-    name = "NotInGroupYetError"
 
 
 class GroupDismissed(GreenroomError):
