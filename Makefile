@@ -5,7 +5,7 @@ VENV := .venv/made
 BIN := .venv/bin
 JOBS ?= 2
 
-.PHONY: run test test-all ci check bench clean
+.PHONY: run test test-all ci check bench torture clean
 
 run: $(VENV)
 	$(BIN)/greenroom serve $(ARGS)
@@ -29,6 +29,11 @@ check: $(VENV)
 # Ratios and work per CPU-second, one table; ARGS="--only NAME" for one of them, ARGS=--quick to see that all work.
 bench: $(VENV)
 	$(BIN)/python -m greenroom.tests.bench.run $(ARGS)
+
+# A node under load, killed again and again, and all of its promises judged; ARGS="--seed N" for the same kills again.
+KILLS ?= 25
+torture: $(VENV)
+	$(BIN)/python -m greenroom.tests.torture.run --kills $(KILLS) $(ARGS)
 
 # The folder is a package under the name greenroom: the link says so to whoever reads the files (types), the
 # editable install to whoever runs them.

@@ -54,6 +54,9 @@ class Client(_Table, frozen=True, kw_only=True):
     request_timeout_s: float = 10.0
     reconnect_base_s: float = 1.0
     """1, 2, 4, 8, 16 times this, with jitter, then 16 times for as long as it takes."""
+    resend: bool = False
+    """Send again, under the same id, what was not answered when a connection went that no step took. Without it,
+    such a message counts as failed."""
 
 
 class Thresholds(_Table, frozen=True, kw_only=True):

@@ -71,7 +71,7 @@ class VirtualUser(Entity):
         self._paused = False
         self._slow = False
         """Reads late by design: it is not measured."""
-        self._resend = False
+        self._resend = stage.scenario.client.resend
         self._talk_until_ns = 0
 
     def on_start(self) -> None:
@@ -124,6 +124,7 @@ class VirtualUser(Entity):
 
     def receiveMsg_Lost(self, message: Lost, sender: Address) -> None:
         if self._up:
+            self._resend = self._stage.scenario.client.resend
             self._went_down()
             self._stage.tally.counts["lost"] += 1
             self._stage.tally.errors[message.reason] += 1

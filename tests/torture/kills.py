@@ -1,0 +1,87 @@
+"""The ways in which a node under load is killed, and the one who kills it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import time
+from collections import Counter
+from typing import TYPE_CHECKING, Final
+
+from greenroom.tests.bench.measure import members_of
+
+if TYPE_CHECKING:
+    import random
+
+    from greenroom.tests.kit.node_kit import NodeProcess
+
+__all__ = ["KINDS", "Killer"]
+
+MOMENT: Final = "at a random moment"
+WRITING: Final = "while the log was written"
+UNACKED: Final = "between commit and ack"
+WRITER: Final = "the writer process alone"
+KINDS: Final = {MOMENT: 0.25, WRITING: 0.3, UNACKED: 0.3, WRITER: 0.15}
+"""What is killed when, and how often."""
+UP_S: Final = (0.5, 1.1)
+"""How long the node carries load before the next kill."""
+WAIT_S: Final = 10.0
+"""For a moment that does not come."""
+
+
+class Killer:
+    """Kills a node and starts it again. `load` has when it was up, in nanoseconds of the monotonic clock."""
+
+    def __init__(self, node: NodeProcess, rng: random.Random) -> None:
+        self._node = node
+        self._rng = rng
+        self.kills: Counter[str] = Counter()
+        self.load: list[tuple[int, int]] = []
+
+    async def kill(self) -> None:
+        """Let it work for a while, kill it in one of the ways, and have it work again."""
+        (kind,) = self._rng.choices(list(KINDS), list(KINDS.values()))
+        since = time.monotonic_ns()
+        await asyncio.sleep(self._rng.uniform(*UP_S))
+        if kind == WRITING:
+            kind = await self._log_written()
+        self.load.append((since, time.monotonic_ns()))
+        self.kills[kind] += 1
+        if kind == WRITER:
+            for pid in members_of(self._pid)[1:]:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            return
+        if kind == UNACKED:
+            os.kill(self._pid, signal.SIGUSR1)
+            await self._ended()
+        self._node.kill()
+        await self._node.start()
+
+    @property
+    def _pid(self) -> int:
+        assert self._node.process is not None
+        return self._node.process.pid
+
+    async def _log_written(self) -> str:
+        """Return when the write-ahead log has just grown or changed: a commit is under way."""
+        log = self._node.data_dir / "greenroom.db-wal"
+        deadline = time.monotonic() + WAIT_S
+        with contextlib.suppress(FileNotFoundError):
+            before = log.stat().st_mtime_ns
+            while time.monotonic() < deadline:
+                if log.stat().st_mtime_ns != before:
+                    return WRITING
+                await asyncio.sleep(0)
+        return MOMENT
+
+    async def _ended(self) -> None:
+        """The node has killed itself; raises RuntimeError if no commit came."""
+        assert self._node.process is not None
+        deadline = time.monotonic() + WAIT_S
+        while self._node.process.poll() is None:
+            if time.monotonic() > deadline:
+                raise RuntimeError("no commit came to be killed after")
+            await asyncio.sleep(0.001)

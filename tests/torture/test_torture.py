@@ -1,0 +1,33 @@
+"""An ack is a promise: a node that is killed again and again under load loses, doubles and disorders nothing."""
+
+from __future__ import annotations
+
+import os
+import random
+from typing import TYPE_CHECKING
+
+import pytest
+
+from greenroom.tests.torture.run import torture
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+KILLS = int(os.environ.get("KILLS", "25" if os.environ.get("CI") else "3"))
+
+
+@pytest.mark.timeout(60 + 10 * KILLS)
+async def test_killed_again_and_again(tmp_path: Path) -> None:
+    result = await torture(tmp_path, kills=KILLS, seed=random.randrange(10**6))
+    print(result)
+    assert result.ok, result
+    assert sum(result.kills.values()) == KILLS
+
+
+@pytest.mark.ci
+@pytest.mark.timeout(120)
+async def test_finds_a_node_that_acks_too_early(tmp_path: Path) -> None:
+    result = await torture(tmp_path, kills=6, seed=1, module="greenroom.tests.torture.hasty_node")
+    print(result)
+    assert not result.ok
+    assert result.totals.get("acked_not_stored") or result.totals.get("received_not_stored")
