@@ -55,8 +55,8 @@ class Client(_Table, frozen=True, kw_only=True):
     reconnect_base_s: float = 1.0
     """1, 2, 4, 8, 16 times this, with jitter, then 16 times for as long as it takes."""
     resend: bool = False
-    """Send again, under the same id, what was not answered when a connection went that no step took. Without it,
-    such a message counts as failed."""
+    """Send again, under the same id, what was not answered when a connection went that no step took; not what is
+    only pushed. Without it, such a message counts as failed."""
 
 
 class Thresholds(_Table, frozen=True, kw_only=True):

@@ -212,7 +212,7 @@ class VirtualUser(Entity):
         waiting = self._waiting.get(message.client_msg_id)
         if waiting is None:
             return
-        if message.lost and self._resend:
+        if message.lost and self._resend and waiting.speak.stored:
             self._to_resend.append(message.client_msg_id)
             if self._up:  # The news of the loss came after that of the new connection.
                 self._to_resend.pop()

@@ -1,10 +1,11 @@
-"""A node that breaks the promise: it answers each commit before it is made. The torture must find it out."""
+"""A node that breaks the promise: it answers for messages before they are stored. The torture must find it out."""
 
 from __future__ import annotations
 
 import asyncio
 from typing import TYPE_CHECKING
 
+from greenroom.persistence.store import AddMessage
 from greenroom.persistence.store_sqlite import SqliteStore
 from greenroom.tests.torture import node
 
@@ -17,8 +18,15 @@ _commit = SqliteStore.commit
 _under_way: set[asyncio.Task[list[Refusal | None]]] = set()
 
 
+async def _commit_late(store: SqliteStore, slices: Sequence[Slice]) -> list[Refusal | None]:
+    await asyncio.sleep(0.05)
+    return await _commit(store, slices)
+
+
 async def _promise(store: SqliteStore, slices: Sequence[Slice]) -> list[Refusal | None]:
-    task = asyncio.ensure_future(_commit(store, slices))
+    if not any(isinstance(write, AddMessage) for one in slices for write in one.writes):
+        return await _commit(store, slices)
+    task = asyncio.ensure_future(_commit_late(store, slices))
     _under_way.add(task)
     task.add_done_callback(_under_way.discard)
     return [None] * len(slices)

@@ -49,14 +49,15 @@ class Killer:
             kind = await self._log_written()
         self.load.append((since, time.monotonic_ns()))
         self.kills[kind] += 1
+        writers = members_of(self._pid)[1:]
         if kind == WRITER:
-            for pid in members_of(self._pid)[1:]:
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
+            _kill(writers)
             return
         if kind == UNACKED:
             os.kill(self._pid, signal.SIGUSR1)
             await self._ended()
+        elif self._rng.random() < 0.5:
+            _kill(writers)  # Else it still finishes what it was given.
         self._node.kill()
         await self._node.start()
 
@@ -85,3 +86,9 @@ class Killer:
             if time.monotonic() > deadline:
                 raise RuntimeError("no commit came to be killed after")
             await asyncio.sleep(0.001)
+
+
+def _kill(pids: list[int]) -> None:
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)

@@ -1,0 +1,62 @@
+"""SIGTERM answers what is under way, and loses nothing of it. (For SIGKILL, see tests/torture.)"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import defaultdict
+from typing import TYPE_CHECKING
+
+import pytest
+from node_kit import NodeProcess
+
+from greenroom import Client
+from greenroom.persistence.check import check
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+
+async def _until(condition: Callable[[], bool], limit_s: float = 20.0) -> None:
+    deadline = time.monotonic() + limit_s
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        await asyncio.sleep(0.02)
+
+
+@pytest.mark.timeout(60)
+async def test_terminated_with_a_thousand_sends_under_way(tmp_path: Path) -> None:
+    """Every send that the node has read is answered before it exits; none that was acked is lost."""
+    node = NodeProcess(tmp_path)
+    await node.start()
+    names = [f"u{i}" for i in range(64)]
+    tokens = await node.tokens(*names)
+    acked: dict[str, set[str]] = defaultdict(set)
+    clients = [
+        Client(ws_url=node.ws_url, user_id=name, token=tokens[name], receive=False, requests_in_flight=16,
+               backoff_base_s=0.05, send_timeout_s=30)
+        for name in names
+    ]  # fmt: skip
+    await asyncio.gather(*(client.start() for client in clients))
+
+    async def send(client: Client) -> None:
+        sent = await client.send(recv_id=client.user_id, text="x")
+        acked[client.user_id].add(sent.client_msg_id)
+
+    sends = [asyncio.create_task(send(client)) for _ in range(16) for client in clients]
+    await _until(lambda: sum(map(len, acked.values())) > 0)
+    before = sum(map(len, acked.values()))
+    code = await node.terminate()
+    answered = sum(map(len, acked.values()))
+    assert code == 0, node.log
+    assert (before < 1000, answered) == (True, 1024)
+    await asyncio.gather(*sends)
+    await node.start()
+    await _until(lambda: all(client.state == "online" for client in clients))
+    for client in clients:
+        kept = await client.pull_history(f"si_{client.user_id}_{client.user_id}", begin=1, end=1000, limit=100)
+        assert sorted(one.client_msg_id for one in kept) == sorted(acked[client.user_id])
+    await asyncio.gather(*(client.close() for client in clients))
+    node.close()
+    assert check(node.data_dir) == []
