@@ -11,12 +11,11 @@ import logging
 from typing import TYPE_CHECKING, cast
 
 from websockets.frames import CloseCode, Frame, Opcode
-from websockets.http11 import Request
 from websockets.protocol import Protocol, Side
-from websockets.server import ServerProtocol
 
 from greenroom.transport.outbox import Flusher, Outbox
 from greenroom.transport.ready_frame import PING, pong_frame
+from greenroom.transport.upgrade import HeadMalformed, read_head
 from greenroom.transport.wheel import Wheel
 
 try:
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from greenroom.persistence.settings import WebSocketSettings
+    from greenroom.transport.upgrade import Head
 
 __all__ = ["FrameProtocol", "Phase", "Shell"]
 
@@ -38,7 +38,7 @@ MUTED = logging.Logger("greenroom.transport.muted", level=logging.CRITICAL + 1)
 MUTED.disabled = True
 
 HEAD_LIMIT_BYTES = 16 * 1024
-"""Of a handshake's request line and headers; websockets refuses lines over 8 KiB."""
+"""Of a handshake's request line and headers."""
 WHOLE_TEXT, WHOLE_BINARY, WHOLE_PING, WHOLE_PONG = 0x81, 0x82, 0x89, 0x8A
 """First bytes of frames that stand alone: the last of their message, no reserved bit."""
 SHORT = 126
@@ -90,7 +90,7 @@ class FrameProtocol(asyncio.Protocol):
         self.slot = -1
         self.outbox: Outbox = cast("Outbox", None)
         self._transport: asyncio.Transport | None = None
-        # While open: None, until a frame comes that `_read_frames` leaves to it; from then on it reads them all.
+        # None, until a frame comes that `_read_frames` leaves to it; from then on it reads them all.
         self._protocol: Protocol | None = None
         # The beginning of a frame.
         self._rest = b""
@@ -104,7 +104,7 @@ class FrameProtocol(asyncio.Protocol):
 
     # The hooks.
 
-    def on_request(self, request: Request) -> None:
+    def on_request(self, request: Head) -> None:
         """A request's head was read."""
         raise NotImplementedError
 
@@ -127,13 +127,6 @@ class FrameProtocol(asyncio.Protocol):
 
     # What a subclass does.
 
-    def upgrade(self, request: Request) -> bytes | None:
-        """The 101 for this request, or None when it is no WebSocket request that can be accepted."""
-        protocol = self._protocol
-        assert isinstance(protocol, ServerProtocol)
-        response = protocol.accept(request)
-        return response.serialize() if response.status_code == 101 else None
-
     def open(self, head: bytes, *, ping: bool = False) -> None:
         """Write `head` (the 101, and frames right behind it), then what was held, and begin to read frames.
         With `ping`, the server pings this peer."""
@@ -145,7 +138,6 @@ class FrameProtocol(asyncio.Protocol):
         self._marked_at = now
         if ping:
             self._ping_at = now + settings.ping_interval_s
-        self._protocol = None  # It holds on to the request, and so to the token.
         early, self._head = self._head, None
         self.outbox.release(head)
         self._arm()
@@ -307,15 +299,15 @@ class FrameProtocol(asyncio.Protocol):
         self.phase = Phase.OPENING
         self.outbox.hold()
         self.review_reading()
-        protocol = self._protocol = ServerProtocol(max_size=self.shell.settings.max_frame_bytes, logger=MUTED)
-        if end >= 0:
-            protocol.receive_data(head[: end + 4])
-            del head[: end + 4]
-        events = protocol.events_received()
-        if events and isinstance(events[0], Request):
-            self.on_request(events[0])
-        else:
+        try:
+            if end < 0:
+                raise HeadMalformed
+            request = read_head(bytes(head[: end + 4]))
+        except HeadMalformed:
             self.refuse(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
+            return
+        del head[: end + 4]
+        self.on_request(request)
 
     def _read_frames(self, data: bytes) -> None:
         """Read the frames that nearly all clients send: masked, whole, of less than 64 KiB. The first one of
