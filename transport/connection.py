@@ -22,12 +22,12 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from google.protobuf.message import Message
-    from websockets.http11 import Request as HttpRequest
 
     from greenroom.actors.runtime.base import LoopBase
     from greenroom.actors.runtime.replies import Answer, Failed, Piped
     from greenroom.transport.handshake import Authenticator
     from greenroom.transport.sessions import SessionTable
+    from greenroom.transport.upgrade import Head
     from greenroom.transport.wire import sdkws_pb2
 
 __all__ = ["Connection", "ConnectionActor", "Surroundings"]
@@ -166,18 +166,17 @@ class Connection(FrameProtocol):
 
     # The handshake.
 
-    def on_request(self, request: HttpRequest) -> None:
+    def on_request(self, request: Head) -> None:
         surroundings = self._surroundings
         try:
             if len(surroundings.sessions) >= self.shell.settings.max_connections:
                 raise ConnectionsFull
-            compression = next(iter(request.headers.get_all("compression")), "")
-            parameters = parse_parameters(request.path, compression)
+            parameters = parse_parameters(request.target, request.first(b"compression"))
         except GreenroomError as error:
             self._log_refusal(error)
             self.refuse(refusal(error))
             return
-        upgrade = self.upgrade(request)
+        upgrade = request.accepted()
         try:
             claims = surroundings.authenticator.parse(parameters.token)
             if claims.user_id != parameters.user_id or claims.platform_id != parameters.platform_id:

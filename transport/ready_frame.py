@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["PING", "binary_frame", "text_frame"]
+__all__ = ["PING", "binary_frame", "pong_frame", "text_frame"]
 
 PING = b"\x89\x00"
 """A ping without a payload."""
@@ -16,6 +16,11 @@ def binary_frame(payload: bytes) -> bytes:
 def text_frame(payload: bytes) -> bytes:
     """A whole message in one TEXT frame; `payload` is UTF-8."""
     return _header(0x81, len(payload)) + payload
+
+
+def pong_frame(payload: bytes) -> bytes:
+    """The answer to a ping of this payload, which is of 125 bytes at most."""
+    return _header(0x8A, len(payload)) + payload
 
 
 def _header(first: int, size: int) -> bytes:

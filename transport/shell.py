@@ -11,18 +11,23 @@ import logging
 from typing import TYPE_CHECKING, cast
 
 from websockets.frames import CloseCode, Frame, Opcode
-from websockets.http11 import Request
 from websockets.protocol import Protocol, Side
-from websockets.server import ServerProtocol
 
 from greenroom.transport.outbox import Flusher, Outbox
-from greenroom.transport.ready_frame import PING
+from greenroom.transport.ready_frame import PING, pong_frame
+from greenroom.transport.upgrade import HeadMalformed, read_head
 from greenroom.transport.wheel import Wheel
+
+try:
+    from websockets.speedups import apply_mask
+except ImportError:  # A platform without its compiled part.
+    from websockets.utils import apply_mask
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from greenroom.persistence.settings import WebSocketSettings
+    from greenroom.transport.upgrade import Head
 
 __all__ = ["FrameProtocol", "Phase", "Shell"]
 
@@ -33,7 +38,11 @@ MUTED = logging.Logger("greenroom.transport.muted", level=logging.CRITICAL + 1)
 MUTED.disabled = True
 
 HEAD_LIMIT_BYTES = 16 * 1024
-"""Of a handshake's request line and headers; websockets refuses lines over 8 KiB."""
+"""Of a handshake's request line and headers."""
+WHOLE_TEXT, WHOLE_BINARY, WHOLE_PING, WHOLE_PONG = 0x81, 0x82, 0x89, 0x8A
+"""First bytes of frames that stand alone: the last of their message, no reserved bit."""
+SHORT = 126
+"""Payloads below this have their length in the second byte; one that says this has it in the next two."""
 LINGER_S = 2.0
 """How long a peer may take to close after us. To close both ways at once loses what it has not read yet."""
 
@@ -72,7 +81,7 @@ class FrameProtocol(asyncio.Protocol):
 
     __slots__ = (
         "_fragments", "_fragments_are_text", "_head", "_marked_at", "_ping_at", "_protocol", "_reading",
-        "_transport", "outbox", "phase", "shell", "slot",
+        "_rest", "_transport", "outbox", "phase", "shell", "slot",
     )  # fmt: skip
 
     def __init__(self, shell: Shell) -> None:
@@ -81,7 +90,10 @@ class FrameProtocol(asyncio.Protocol):
         self.slot = -1
         self.outbox: Outbox = cast("Outbox", None)
         self._transport: asyncio.Transport | None = None
+        # None, until a frame comes that `_read_frames` leaves to it; from then on it reads them all.
         self._protocol: Protocol | None = None
+        # The beginning of a frame.
+        self._rest = b""
         self._head: bytearray | None = bytearray()
         self._fragments: bytearray | None = None
         self._fragments_are_text = False
@@ -92,7 +104,7 @@ class FrameProtocol(asyncio.Protocol):
 
     # The hooks.
 
-    def on_request(self, request: Request) -> None:
+    def on_request(self, request: Head) -> None:
         """A request's head was read."""
         raise NotImplementedError
 
@@ -115,13 +127,6 @@ class FrameProtocol(asyncio.Protocol):
 
     # What a subclass does.
 
-    def upgrade(self, request: Request) -> bytes | None:
-        """The 101 for this request, or None when it is no WebSocket request that can be accepted."""
-        protocol = self._protocol
-        assert isinstance(protocol, ServerProtocol)
-        response = protocol.accept(request)
-        return response.serialize() if response.status_code == 101 else None
-
     def open(self, head: bytes, *, ping: bool = False) -> None:
         """Write `head` (the 101, and frames right behind it), then what was held, and begin to read frames.
         With `ping`, the server pings this peer."""
@@ -133,8 +138,6 @@ class FrameProtocol(asyncio.Protocol):
         self._marked_at = now
         if ping:
             self._ping_at = now + settings.ping_interval_s
-        # Not the ServerProtocol: its parser holds on to the request, and so to the token.
-        self._protocol = Protocol(Side.SERVER, max_size=settings.max_frame_bytes, logger=MUTED)
         early, self._head = self._head, None
         self.outbox.release(head)
         self._arm()
@@ -241,6 +244,7 @@ class FrameProtocol(asyncio.Protocol):
         self.shell.wheel.discard(self)
         self.outbox.drop()
         self._transport = self._protocol = self._head = self._fragments = None
+        self._rest = b""
         self.on_lost()
 
     # The wheel's side.
@@ -295,17 +299,61 @@ class FrameProtocol(asyncio.Protocol):
         self.phase = Phase.OPENING
         self.outbox.hold()
         self.review_reading()
-        protocol = self._protocol = ServerProtocol(max_size=self.shell.settings.max_frame_bytes, logger=MUTED)
-        if end >= 0:
-            protocol.receive_data(head[: end + 4])
-            del head[: end + 4]
-        events = protocol.events_received()
-        if events and isinstance(events[0], Request):
-            self.on_request(events[0])
-        else:
+        try:
+            if end < 0:
+                raise HeadMalformed
+            request = read_head(bytes(head[: end + 4]))
+        except HeadMalformed:
             self.refuse(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
+            return
+        del head[: end + 4]
+        self.on_request(request)
 
     def _read_frames(self, data: bytes) -> None:
+        """Read the frames that nearly all clients send: masked, whole, of less than 64 KiB. The first one of
+        another kind, or against the rules, goes to websockets' parser, and so does all that follows it."""
+        if self._protocol is not None:
+            self._parse_frames(data)
+            return
+        if self._rest:
+            data, self._rest = self._rest + data, b""
+        limit = self.shell.settings.max_frame_bytes
+        position, size = 0, len(data)
+        while size - position >= 2:
+            first = data[position]
+            length = data[position + 1] ^ 0x80
+            start = position + 6
+            if length == SHORT and first in (WHOLE_BINARY, WHOLE_TEXT):
+                if size - position < 4:
+                    break
+                length = data[position + 2] << 8 | data[position + 3]
+                start = position + 8
+            elif length >= SHORT or first not in (WHOLE_BINARY, WHOLE_TEXT, WHOLE_PING, WHOLE_PONG):
+                length = limit + 1
+            if length > limit:
+                self._protocol = self._parser()
+                self._parse_frames(data[position:])
+                return
+            end = start + length
+            if end > size:
+                break
+            position = end
+            self._marked_at = self.shell.loop.time()
+            payload = apply_mask(data[start:end], data[start - 4 : start])
+            if first == WHOLE_BINARY:
+                self.on_binary(payload)
+            elif first == WHOLE_TEXT:
+                self._read_text(payload)
+            elif first == WHOLE_PING:
+                self.outbox.add(pong_frame(payload))
+            if self.phase is not Phase.OPEN:
+                return
+        self._rest = data[position:]
+
+    def _parser(self) -> Protocol:
+        return Protocol(Side.SERVER, max_size=self.shell.settings.max_frame_bytes, logger=MUTED)
+
+    def _parse_frames(self, data: bytes) -> None:
         protocol = self._protocol
         assert protocol is not None
         protocol.receive_data(data)
@@ -343,15 +391,18 @@ class FrameProtocol(asyncio.Protocol):
             data = bytes(frame.data)
         else:
             return
-        if not is_text:
+        if is_text:
+            self._read_text(data)
+        else:
             self.on_binary(data)
-            return
+
+    def _read_text(self, data: bytes) -> None:
         try:
             text = data.decode()
         except UnicodeDecodeError:
-            assert self._protocol is not None
-            self._protocol.fail(CloseCode.INVALID_DATA)
-            self._write_control(iter(self._protocol.data_to_send()))
+            protocol = self._protocol = self._protocol or self._parser()
+            protocol.fail(CloseCode.INVALID_DATA)
+            self._write_control(iter(protocol.data_to_send()))
         else:
             self.on_text(text)
 

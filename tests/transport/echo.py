@@ -8,14 +8,14 @@ from greenroom.transport.ready_frame import binary_frame, text_frame
 from greenroom.transport.shell import FrameProtocol
 
 if TYPE_CHECKING:
-    from websockets.http11 import Request
+    from greenroom.transport.upgrade import Head
 
 
 class Echo(FrameProtocol):
     __slots__ = ()
 
-    def on_request(self, request: Request) -> None:
-        head = self.upgrade(request)
+    def on_request(self, request: Head) -> None:
+        head = request.accepted()
         if head is None:
             self.refuse(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
         else:

@@ -164,8 +164,8 @@ async def test_compression_header_counts_when_the_parameter_is_missing(stage: St
         "POST / HTTP/1.1\r\nContent-Length: 3\r\n\r\nabc",
         "\r\n\r\n",
         b"\x16\x03\x01\xff\xff\r\n\r\n",
-        get("/" + "x" * 9000),
-        "GET / HTTP/1.1\r\n" + "x: y\r\n" * 200 + "\r\n",
+        get("/" + "x" * 17_000),
+        get("/", "x: y\r\n" * 3_000),
         b"G" * 20_000,
     ],
 )

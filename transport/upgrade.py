@@ -1,0 +1,87 @@
+"""The upgrade to WebSocket (RFC 6455, section 4.2): a request's head is read, and the accepting answer made of it."""
+
+from __future__ import annotations
+
+import binascii
+import re
+from typing import Final
+
+import httptools
+from websockets.utils import accept_key
+
+__all__ = ["Head", "HeadMalformed", "read_head"]
+
+_KEY_BYTES: Final = 16
+_TOKEN: Final = re.compile(rb"[\t ]*,[\t ]*")
+
+
+class HeadMalformed(ValueError):
+    """No head of a GET in HTTP/1.1. Says nothing of what it held, which may be a token."""
+
+
+class Head:
+    """What a client asks for. `headers` has the values of each header by its name in lower case, in their order."""
+
+    __slots__ = ("headers", "is_whole", "target")
+
+    def __init__(self) -> None:
+        self.target = ""
+        self.is_whole = False
+        self.headers: dict[bytes, list[bytes]] = {}
+
+    def first(self, name: bytes) -> str:
+        """The first value of a header; empty without one."""
+        values = self.headers.get(name)
+        return values[0].decode("latin-1") if values else ""
+
+    def accepted(self) -> bytes | None:
+        """The 101 for this request; None when it asks for no WebSocket, or wrongly. Extensions and subprotocols
+        are passed over, which refuses them."""
+        keys = self.headers.get(b"sec-websocket-key", ())
+        if (
+            self.headers.get(b"sec-websocket-version") != [b"13"]
+            or len(keys) != 1
+            or not self._lists(b"connection", b"upgrade")
+            or not self._lists(b"upgrade", b"websocket")
+        ):
+            return None
+        try:
+            if len(binascii.a2b_base64(keys[0], strict_mode=True)) != _KEY_BYTES:
+                return None
+        except binascii.Error:
+            return None
+        return (
+            b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            b"Sec-WebSocket-Accept: %b\r\n\r\n" % accept_key(keys[0].decode()).encode()
+        )
+
+    def _lists(self, name: bytes, token: bytes) -> bool:
+        """Whether a header that is a list has this token, in whatever case."""
+        values = self.headers.get(name, ())
+        return any(token in _TOKEN.split(value.lower()) for value in values)
+
+    # What the parser calls.
+
+    def on_url(self, url: bytes) -> None:
+        self.target += url.decode("utf-8", "surrogateescape")
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self.headers.setdefault(name.lower(), []).append(value)
+
+    def on_headers_complete(self) -> None:
+        self.is_whole = True
+
+
+def read_head(data: bytes) -> Head:
+    """Read a head that ends with its empty line. Raises HeadMalformed."""
+    head = Head()
+    parser = httptools.HttpRequestParser(head)
+    try:
+        parser.feed_data(data)
+    except httptools.HttpParserUpgrade:
+        pass
+    except httptools.HttpParserError:
+        raise HeadMalformed from None
+    if not head.is_whole or parser.get_method() != b"GET" or parser.get_http_version() != "1.1":
+        raise HeadMalformed
+    return head
