@@ -156,7 +156,7 @@ async def test_store_that_cannot_be_read(engine: Engine, monkeypatch: pytest.Mon
     monkeypatch.setattr(engine.world.store, read, reading)
     charged: list[Any] = []
     monkeypatch.setattr(engine.base, "on_crash", lambda *what: charged.append(what))
-    for _ in range(6):
+    for _ in range(4):
         with pytest.raises(StoreUnavailable) as caught:
             await engine.send(engine.message("a", "b"))
         assert caught.value.retryable
