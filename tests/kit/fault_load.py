@@ -36,7 +36,8 @@ if TYPE_CHECKING:
 
 __all__ = ["FaultLoad"]
 
-PULL = 100
+PULL = 20
+"""Messages in a pull: all fit an answer, of 768 KiB."""
 
 
 class FaultLoad:
@@ -44,8 +45,12 @@ class FaultLoad:
     request must be answered, with an ack or a refusal; a refused message is sent again half of the time, under the
     same id. `rate` is of all together, in messages a second."""
 
-    def __init__(self, node: NodeProcess, *, seed: str, pairs: int = 8, in_flight: int = 4, rate: float = 400) -> None:
+    def __init__(
+        self, node: NodeProcess, *, seed: str, pairs: int = 8, in_flight: int = 4, rate: float = 400,
+        payload_bytes: int = 200,
+    ) -> None:  # fmt: skip
         self.node = node
+        self._content = b'{"content":"%b"}' % (b"x" * payload_bytes)
         self.events: list[Event] = []
         self.acks: list[tuple[int, int]] = []
         """(sent, acked) of each ack."""
@@ -181,7 +186,7 @@ class FaultLoad:
         chat, began = _chat(writer, reader), time.monotonic_ns()
         key = f"{writer}/5", chat, client_msg_id
         self.events.append(Sent(began, *key, stored=True))
-        message = text_message(writer, reader, clientMsgID=client_msg_id, content=b'{"content":"%b"}' % (b"x" * 200))
+        message = text_message(writer, reader, clientMsgID=client_msg_id, content=self._content)
         response = None
         with contextlib.suppress(ConnectionClosed, asyncio.CancelledError):
             # A time-out is silence, and fails the test.

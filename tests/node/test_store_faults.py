@@ -15,9 +15,10 @@ import pytest
 from disk_faults import injected, locked, no_room
 from fault_load import FaultLoad
 from node_kit import NodeProcess
-from wire_kit import until
+from wire_kit import Device, text_message, until
 
 from greenroom.persistence.check import check
+from greenroom.transport.wire import sdkws_pb2
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -84,9 +85,9 @@ async def checkpoint_round(load: FaultLoad, fault: str) -> None:
     trace = load.node.folder / "trace"
     async with injected(writer_of(load.node), *CHECKPOINT[fault], trace, only=database) as injection:
         for _ in range(2):
-            before = injection.hits
+            before, acks = injection.hits, len(load.acks)
             load.resume()
-            await load.goes_on()
+            await until(lambda acks=acks: len(load.acks) > acks + 400)
             # When there is nothing else to do, it moves what has gathered.
             load.pause()
             await until(lambda before=before: injection.hits > before)
@@ -142,3 +143,94 @@ async def test_all_faults_under_load(tmp_path: Path, kind: str) -> None:
             await judged(load)
     finally:
         node.close()
+
+
+@pytest.mark.ci
+@pytest.mark.timeout(90)
+async def test_checkpoints_that_fail(node: NodeProcess) -> None:
+    async with FaultLoad(node, seed=SEED, payload_bytes=16_000) as load:
+        await load.goes_on()
+        for fault in CHECKPOINT:
+            await checkpoint_round(load, fault)
+            await load.kill_node()
+            await load.goes_on()
+        await hard_round(load, "sync-eio", 0.3)
+        await judged(load)
+
+
+@pytest.mark.ci
+@pytest.mark.timeout(120)
+async def test_slow_disk_and_one_that_hangs(node: NodeProcess) -> None:
+    """With the default patience: each sender hears within it, though a sync takes seconds or does not return."""
+    async with FaultLoad(node, seed=SEED) as load:
+        await load.goes_on()
+        async with injected(writer_of(node), SYNCS, "delay_enter=3000000", node.folder / "trace") as injection:
+            await until(lambda: injection.hits >= 3, 30)
+            load.check()
+        await load.goes_on()
+        await hard_round(load, "hang", 11.0)
+        refused = len(load.refusals)
+        await hard_round(load, "lock", 6.0)
+        assert len(load.refusals) > refused
+        await load.kill_node()
+        await load.goes_on()
+        await judged(load)
+
+
+@pytest.mark.ci
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("kind", ["process", "thread"])
+async def test_reads_that_fail(tmp_path: Path, kind: str) -> None:
+    """Each is answered with an error; nobody is disconnected, nothing is quarantined, and the next reads work."""
+    node = NodeProcess(tmp_path, env={"GREENROOM_STORE_WRITER": kind, "GREENROOM_MESSAGE_IDLE_TIMEOUT_S": "0.2"})
+    await node.start()
+    try:
+        assert node.process is not None
+        names = [f"u{number}" for number in range(12)]
+        tokens = await node.tokens(*names)
+        async with await Device.open(node, "u0", tokens["u0"]) as device:
+            for name in names:
+                for _ in range(20):
+                    await device.sent(text_message("u0", name, content=b"x" * 4000))
+            acked = dict.fromkeys(names, 20)
+            for _ in range(2):
+                await _fail_reads(node, device, names, acked)
+            for name in names:
+                chat = "si_" + "_".join(sorted(("u0", name)))
+                assert [one.seq for one in await device.pull(chat, 1, 1000)] == list(range(1, acked[name] + 1))
+        assert await node.terminate() == 0
+    finally:
+        node.close()
+    assert check(node.data_dir) == []
+
+
+async def _fail_reads(node: NodeProcess, device: Device, names: list[str], acked: dict[str, int]) -> None:
+    assert node.process is not None
+    pids = node.process, writer_of(node)
+    await asyncio.sleep(0.5)  # Until the conversations are asleep: they have to be loaded again.
+    failed = 0
+    async with injected(node.process.pid, "pread64", "error=EIO", node.folder / "trace"):
+        for number, name in enumerate(names):
+            span = sdkws_pb2.SeqRange(conversationID=f"si_u0_{name}", begin=1, end=20, num=20)
+            pull = sdkws_pb2.PullMessageBySeqsReq(userID="u0", seqRanges=[span])
+            answers = [
+                await device.answer(1002, pull.SerializeToString()),
+                await device.send(text_message("u0", name, clientMsgID=f"r{number}-{len(device.answers)}")),
+            ]
+            assert {answer.err_code for answer in answers} <= {0, STORE_UNAVAILABLE}
+            acked[name] += answers[1].err_code == 0
+            failed += sum(answer.err_code != 0 for answer in answers)
+    assert failed, "the fault was not met"
+    for name in names:
+        await _sent_soon(device, name)
+        acked[name] += 1
+    assert (node.process, writer_of(node)) == pids
+
+
+async def _sent_soon(device: Device, name: str) -> None:
+    """A conversation that could not be loaded tries again twice a second."""
+    message = text_message("u0", name, clientMsgID=f"after-{len(device.answers)}")
+    deadline = time.monotonic() + 5
+    while (await device.send(message)).err_code:
+        assert time.monotonic() < deadline, "waited in vain"
+        await asyncio.sleep(0.1)
