@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import queue
+import sqlite3
 import threading
 from typing import TYPE_CHECKING, Final
 
@@ -67,6 +69,8 @@ class ThreadWriter:
         try:
             self._work(batches)
         except Exception as error:
+            with contextlib.suppress(sqlite3.Error):
+                self._writer.close()
             self._loop.call_soon_threadsafe(self._fell, batches, type(error).__name__)
 
     def _work(self, batches: list[_Batch]) -> None:

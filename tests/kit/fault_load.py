@@ -138,7 +138,8 @@ class FaultLoad:
             chat = _chat(writer, reader)
             device = self._devices[writer]
             newest = (await device.newest())[chat]
-            await until(lambda reader=reader, chat=chat, newest=newest: self._readers[reader].seqs.get(chat) == newest)
+            seqs = self._readers[reader].seqs
+            await until(lambda seqs=seqs, chat=chat, newest=newest: seqs.get(chat, 0) >= newest)
             self.events.append(Drained(time.monotonic_ns(), f"{reader}/5"))
             for begin in range(1, newest + 1, PULL):
                 for one in await device.pull(chat, begin, min(begin + PULL - 1, newest)):

@@ -72,9 +72,9 @@ async def hard_round(load: FaultLoad, fault: str, length_s: float) -> None:
     async with faulty(node, fault):
         began = time.monotonic_ns()
         await asyncio.sleep(length_s)
-        await until(lambda: len(load.refusals) > refused)
         acked = [sent for sent, _ in load.acks if sent > began]
-    assert not acked, f"{fault}: acked what cannot be stored"
+        assert not acked, f"{fault}: acked what cannot be stored"
+        await until(lambda: len(load.refusals) > refused)
     await load.goes_on()
     assert (node.process, writer_of(node)) == pids
 
@@ -141,6 +141,26 @@ async def test_all_faults_under_load(tmp_path: Path, kind: str) -> None:
                     await load.kill_node()
                 await load.goes_on()
             await judged(load)
+    finally:
+        node.close()
+
+
+@pytest.mark.ci
+@pytest.mark.timeout(60)
+async def test_writer_that_acks_in_spite_of_a_failed_sync_is_caught(tmp_path: Path) -> None:
+    """What these tests are worth: with this fault planted, the judge finds messages that were acked and are gone."""
+    node = NodeProcess(
+        tmp_path, env={"GREENROOM_STORE_WRITER": "thread"}, module="greenroom.tests.kit.lying_node"
+    )
+    await node.start()
+    try:
+        async with FaultLoad(node, seed="planted") as load:
+            await load.goes_on()
+            with pytest.raises(AssertionError, match="acked what cannot be stored"):
+                await hard_round(load, "sync-eio", 0.3)
+            await load.kill_node()
+            await load.goes_on()
+            assert "acked_not_stored" in (await load.verdict()).totals
     finally:
         node.close()
 
