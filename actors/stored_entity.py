@@ -286,7 +286,7 @@ class StoredEntity(Entity):
         """The slice of this life is stored; its effects run next."""
 
     def receiveMsg_SliceLate(self, message: SliceLate, sender: Address) -> None:
-        """Whoever waits behind the slice is told, too; what they asked for stays in the draft."""
+        """Whoever waits behind the slice is told, too; what they asked for stays in the draft, up to a bound."""
         error = StoreUnavailable("the store is slow")
         self._fail(message.effects, error)
         for item in self._draft:
@@ -295,6 +295,10 @@ class StoredEntity(Entity):
             self.refuse_stashed(Command, error)
         elif self._sealed is not None and self._sealed.effects is message.effects:
             self._sealed.is_late = True
+            if len(self._draft) > self.world.settings.message.sends_in_flight:
+                # The next life waits for the slice with as much room in its stash, and no more.
+                self._draft.clear()
+                self.end()
 
     def receiveMsg_SliceRefused(self, message: SliceRefused, sender: Address) -> None:
         sealed = self._sealed

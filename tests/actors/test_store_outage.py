@@ -6,10 +6,10 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from engine_kit import Engine, running_engine
+from engine_kit import Engine, caller, running_engine
 
 from greenroom.actors.errors import StoreUnavailable
-from greenroom.actors.messages import AwaitWrites, CommitSlice
+from greenroom.actors.messages import AwaitWrites, CommitSlice, SetReadSeq
 from greenroom.actors.persistence import Persistence
 from greenroom.actors.runtime.address import Address
 from greenroom.persistence import errors
@@ -86,6 +86,29 @@ async def test_hung_commit(quick: Engine, monkeypatch: pytest.MonkeyPatch) -> No
         assert await seqs(quick, "si_" + "_".join(sorted((name, "b")))) == [1]
     assert quick.base.quarantined() == []
     assert not lane.owners
+
+
+async def test_draft_behind_a_hung_commit_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    environ = {"GREENROOM_STORE_WRITE_TIMEOUT_S": str(TIMEOUT_S), "GREENROOM_MESSAGE_SENDS_IN_FLIGHT": "8"}
+    async with running_engine(**environ) as engine:
+        await engine.register("a", "b")
+        await engine.send(engine.message("a", "b"))
+        hang = Hang(engine, monkeypatch)
+        sealed = engine.send(engine.message("a", "b", clientMsgID="sealed"))
+        await hang.arrived.wait()
+        pair = Address("conversation", "a_b")
+        for _ in range(3):
+            mark_read = SetReadSeq(caller=caller("b"), conversation_id="si_a_b", user_id="b", has_read_seq=1)
+            for mark in [engine.ask(pair, mark_read) for _ in range(20)]:
+                with pytest.raises(StoreUnavailable):
+                    await mark
+            cell = engine.base.cells.get(pair)
+            assert cell is None or len(cell.actor._draft) <= 8
+        hang.over()
+        with pytest.raises(StoreUnavailable):
+            await sealed
+        await engine.send(engine.message("a", "b", clientMsgID="after"))
+        assert await seqs(engine, "si_a_b") == [1, 2, 3]
 
 
 async def test_crashed_owner_of_a_hung_slice(quick: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
