@@ -128,7 +128,9 @@ class Node:
             ready: asyncio.Future[None] = loop.create_future()
             root = Supervisor(
                 [
-                    ChildSpec("store", lambda: Service(self.store.open, self.store.close), shutdown_s=10.0),
+                    ChildSpec(
+                        "store", lambda: Service(self.store.open, self.store.close, self.store.lost), shutdown_s=10.0
+                    ),
                     *(
                         ChildSpec(f"lane-{number}", partial(Persistence, self.world, lane))
                         for number, lane in enumerate(lanes)

@@ -16,6 +16,7 @@ from greenroom.actors.errors import (
     NoPermission,
     NotPeersFriend,
     RecordNotFound,
+    StoreUnavailable,
 )
 from greenroom.actors.messages import (
     Caller,
@@ -278,11 +279,13 @@ class Conversation(StoredEntity):
             askers=[(sender, command.ref)],
         )
         if not send.stored:
-            sealing = Sealing()
+            sealing = Sealing(self.runtime.now)
             send.seal(sealing)
             for effect in sealing.effects:
                 effect.run(self)
             return
+        if self.is_late:
+            raise StoreUnavailable("the store is slow")
         if self._unanswered >= self.world.settings.message.sends_in_flight:
             raise MailboxFull("too many sends of this conversation wait for the store")
         self.pair = self.pair or self.claim_members(message)

@@ -35,6 +35,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from greenroom.persistence.errors import StoreError
+
 __all__ = [
     "ActorAbsent",
     "ActorCrashed",
@@ -275,3 +277,10 @@ class WatchedUsersFull(GreenroomError):
 
     code = 1001
     name = "ArgsError"
+
+
+def as_refusal(error: BaseException) -> GreenroomError:
+    """What a client is told: the refusal itself, that the store cannot be read, or that the server failed."""
+    if isinstance(error, GreenroomError):
+        return error
+    return StoreUnavailable("the store cannot be read") if isinstance(error, StoreError) else GreenroomError()

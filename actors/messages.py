@@ -202,6 +202,8 @@ class CommitSlice(msgspec.Struct, frozen=True, gc=False):
     owner: Address
     slice: Slice
     effects: Any
+    since: float = 0.0
+    """On the loop's clock: when the first of what it decides was decided."""
 
 
 class SliceStored(msgspec.Struct, frozen=True, gc=False):
@@ -211,7 +213,8 @@ class SliceStored(msgspec.Struct, frozen=True, gc=False):
 
 
 class SliceLate(msgspec.Struct, frozen=True):
-    """The store has not answered within write_timeout_s. SliceStored or SliceRefused still follows."""
+    """The store has not answered within write_timeout_s; told again each second. SliceStored or SliceRefused still
+    follows."""
 
     effects: Any
 

@@ -7,11 +7,14 @@ its effects (answers, pushes) leave after the commit, in the order of the draft.
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
-from greenroom.actors.errors import ActorCrashed, GreenroomError, StoreUnavailable
+from thespian.actors import WakeupMessage
+
+from greenroom.actors.errors import ActorCrashed, GreenroomError, StoreUnavailable, as_refusal
 from greenroom.actors.messages import (
     AwaitWrites,
+    Command,
     CommitSlice,
     Push,
     SliceLate,
@@ -22,6 +25,7 @@ from greenroom.actors.messages import (
 from greenroom.actors.runtime.address import Address
 from greenroom.actors.runtime.entity import Entity
 from greenroom.actors.runtime.replies import Answer, Failed, Piped
+from greenroom.persistence.errors import StoreError
 from greenroom.persistence.store import Block, Reason, Refusal, Slice
 
 if TYPE_CHECKING:
@@ -35,6 +39,9 @@ log = logging.getLogger("greenroom.actors")
 
 _OF_THE_LANE = (WritesSettled, SliceStored, SliceLate, SliceRefused)
 """What a hold lets through."""
+
+_LOAD_AGAIN_S: Final = 0.5
+"""Wait after a load that the store could not answer."""
 
 Asker = tuple[Address, Any]
 """Who waits for an answer, and his own mark."""
@@ -90,9 +97,13 @@ class Deliver(Effect):
 class Sealing:
     """A slice in the making."""
 
-    __slots__ = ("effects", "items", "writes")
+    __slots__ = ("effects", "is_late", "items", "since", "writes")
 
-    def __init__(self) -> None:
+    def __init__(self, since: float) -> None:
+        self.since = since
+        """When the first of its items was decided, on the loop's clock."""
+        self.is_late = False
+        """Its senders were told that the store is slow."""
         self.writes: list[Block] = []
         self.effects: list[Effect] = []
         self.items: list[Item] = []
@@ -151,14 +162,17 @@ class StoredEntity(Entity):
         """The slices' key: kind and id."""
         self._lane = world.lane_of(key)
         self._draft: list[Item] = []
+        self._since = 0.0
+        """When the first item of the draft was decided."""
         self._sealed: Sealing | None = None
         self._reading: Asker | None = None
         """Whose command waits for a read."""
         self._inherited: list[Iterable[Effect]] | None = []
         """Effects of a former life's slice that came before this life was loaded; None once it is."""
+        self._loading = False
 
     def on_start(self) -> None:
-        self.hold(*_OF_THE_LANE)
+        self.hold(*_OF_THE_LANE, WakeupMessage)
         self.send(self._lane, AwaitWrites(self.myAddress))
 
     async def load(self) -> Any:
@@ -182,7 +196,14 @@ class StoredEntity(Entity):
 
     def decide(self, *items: Item) -> None:
         """Add to the draft. It leaves as a slice when this turn is over, or when the one under way is done."""
+        if not self._draft:
+            self._since = self.runtime.now
         self._draft.extend(items)
+
+    @property
+    def is_late(self) -> bool:
+        """The slice under way waits too long for the store already."""
+        return self._sealed is not None and self._sealed.is_late
 
     def read(
         self, reading: Coroutine[Any, Any, Any], then: Callable[[Any], None], command: Any, sender: Address
@@ -205,10 +226,29 @@ class StoredEntity(Entity):
             self._commit()
 
     def receiveMsg_WritesSettled(self, message: WritesSettled, sender: Address) -> None:
+        if self._sealed is not None:
+            # The lane answers slices before it says this: it crashed before it had noted ours.
+            self._end_unstored(self._sealed, Refusal(Reason.FAILED, "the lane crashed"))
+        if self._inherited is not None and not self._loading:
+            self._loading = True
+            self.pipe(self.load(), tag=None)
+
+    def receiveMsg_Failed(self, message: Failed, sender: Address) -> None:
+        """The lane has crashed on a message of ours, or after it. What does it know?"""
+        if sender == self._lane and (self._sealed is not None or self._inherited is not None):
+            self.send(self._lane, AwaitWrites(self.myAddress))
+
+    def receiveMsg_WakeupMessage(self, message: WakeupMessage, sender: Address) -> None:
         self.pipe(self.load(), tag=None)
 
     def receiveMsg_Piped(self, message: Piped, sender: Address) -> None:
         if message.tag is None:
+            if isinstance(message.error, StoreError):
+                # No crash, which would end in quarantine; and what a former life has stored is not forgotten.
+                log.error("%s cannot be loaded: the store cannot be read", self.myAddress)
+                self.refuse_stashed(Command, as_refusal(message.error))
+                self.wakeupAfter(_LOAD_AGAIN_S)
+                return
             if message.error is not None:
                 raise message.error
             self.loaded(message.value)
@@ -224,8 +264,8 @@ class StoredEntity(Entity):
             if message.error is not None:
                 raise message.error
             then(message.value)
-        except GreenroomError as error:
-            self.send(asker, Failed(command.ref, error))
+        except (GreenroomError, StoreError) as error:
+            self.send(asker, Failed(command.ref, as_refusal(error)))
         except Exception as error:
             # The crash answers and charges who sent the message at hand, and that is the read's result.
             self.send(asker, Failed(command.ref, ActorCrashed()))
@@ -246,26 +286,41 @@ class StoredEntity(Entity):
         """The slice of this life is stored; its effects run next."""
 
     def receiveMsg_SliceLate(self, message: SliceLate, sender: Address) -> None:
-        self._fail(message.effects, StoreUnavailable("the store is slow"))
+        """Whoever waits behind the slice is told, too; what they asked for stays in the draft, up to a bound."""
+        error = StoreUnavailable("the store is slow")
+        self._fail(message.effects, error)
+        for item in self._draft:
+            Reply(item.askers, None).fail(self, error)
+        if self._inherited is not None:
+            self.refuse_stashed(Command, error)
+        elif self._sealed is not None and self._sealed.effects is message.effects:
+            self._sealed.is_late = True
+            if len(self._draft) > self.world.settings.message.sends_in_flight:
+                # The next life waits for the slice with as much room in its stash, and no more.
+                self._draft.clear()
+                self.end()
 
     def receiveMsg_SliceRefused(self, message: SliceRefused, sender: Address) -> None:
         sealed = self._sealed
         if sealed is None or sealed.effects is not message.effects:
             self._fail(message.effects, StoreUnavailable(message.refusal.reason))
             return
+        if message.refusal.reason != Reason.REPEATED:
+            self._end_unstored(sealed, message.refusal)
         self._sealed = None
-        if message.refusal.reason == Reason.REPEATED:
-            item = sealed.items[message.refusal.index]
-            self.repeated(item, message.refusal)
-            again = [other for other in dict.fromkeys(sealed.items) if other is not item]
-            self._draft[:0] = again
-            return
-        error = self.refused(message.refusal)
+        item = sealed.items[message.refusal.index]
+        self.repeated(item, message.refusal)
+        again = [other for other in dict.fromkeys(sealed.items) if other is not item]
+        self._draft[:0] = again
+        self._since = sealed.since
+
+    def _end_unstored(self, sealed: Sealing, refusal: Refusal) -> NoReturn:
+        """Tell everybody, and load anew. The store's word is no fault of ours: as a crash, an outage would put
+        healthy entities in quarantine."""
+        self._sealed = None
+        error = self.refused(refusal)
         self._fail(sealed.effects, error)
         self._fail_unsealed(error)
-        # The store's word is no fault of ours: as a crash, an outage would put healthy entities in quarantine.
-        if isinstance(error, StoreUnavailable):
-            log.warning("a slice of %s was refused: %s", self.myAddress, message.refusal.reason)
         self.end()
 
     def on_crash(self, error: BaseException) -> None:
@@ -279,7 +334,7 @@ class StoredEntity(Entity):
             effect.run(self)
 
     def _commit(self) -> None:
-        sealing = Sealing()
+        sealing = Sealing(self._since)
         draft, self._draft = self._draft, []
         for item in draft:
             item.seal(sealing)
@@ -287,10 +342,8 @@ class StoredEntity(Entity):
             self._run(sealing.effects)
             return
         self._sealed = sealing
-        self.send(
-            self._lane,
-            CommitSlice(self.myAddress, Slice(self.key, self.world.store.epoch, sealing.writes), sealing.effects),
-        )
+        slice_ = Slice(self.key, self.world.store.epoch, sealing.writes)
+        self.send(self._lane, CommitSlice(self.myAddress, slice_, sealing.effects, sealing.since))
 
     def _fail(self, effects: Iterable[Effect], error: GreenroomError) -> None:
         for effect in effects:

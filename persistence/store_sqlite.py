@@ -43,6 +43,9 @@ WriterKind = Literal["process", "thread", "inline"]
 
 
 class _Committer(Protocol):
+    @property
+    def lost(self) -> asyncio.Future[str]: ...
+
     async def start(self) -> None: ...
 
     def commit(self, slices: Sequence[Slice]) -> asyncio.Future[list[Refusal | None]]: ...
@@ -83,7 +86,14 @@ class SqliteStore:
         """Of the writer process, if there is one."""
         return self._committer.pid if isinstance(self._committer, ProcessWriter) else None
 
+    async def lost(self) -> None:
+        """Wait for ever; raises StoreUnavailable when the writer cannot be kept up. Open it anew then."""
+        assert self._committer is not None
+        raise StoreUnavailable(await asyncio.shield(self._committer.lost))
+
     async def open(self) -> None:
+        if self._committer is not None and self._committer.lost.done():
+            await self.close()
         if self._connection is not None:
             raise RuntimeError("the store is open")
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
+import time
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -12,10 +13,10 @@ from greenroom.persistence.applier import Applier, Refused
 from greenroom.persistence.names import Names
 from greenroom.persistence.schema import stored_epoch
 from greenroom.persistence.statements import connect
-from greenroom.persistence.store import Reason, Refusal
+from greenroom.persistence.store import AddMessage, Reason, Refusal
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from greenroom.persistence.store import Slice
@@ -28,6 +29,14 @@ message bodies and a page for each slice."""
 CHECKPOINT_BYTES_MAX: Final = 64 << 20
 """Likewise: enough for one at once, though a batch waits for it."""
 PAGE_BYTES: Final = 4096
+
+PAUSE_S: Final = 0.05
+PAUSE_MAX_S: Final = 1.0
+"""After a failure batches are refused unseen for so long, doubled with each failure in a row: a disk that
+stays full is tried once a second, and one that works again is found within a second."""
+CHECKED_PAGES_MAX: Final = 16_384
+"""A database of so many pages (64 MiB) is checked whole after a failure, in a few tenths of a second; of a
+larger one only what was committed last."""
 
 BROKEN: Final = frozenset(
     {
@@ -48,11 +57,19 @@ class Writer:
     """Commits batches on one connection, synchronously, for one epoch.
 
     `commit` never raises. It returns after the batch is on disk (WAL, synchronous=FULL), so its outcomes may
-    be answered at once. After a failed commit the connection is closed, and the next batch is tried only
-    on a new one that passed SQLite's quick check; what was in the failed batch may or may not be stored.
+    be answered at once. After a failed commit, batches are refused for a pause; then the database is opened
+    anew, must take a write of the writer's own, and must still hold what was committed last, before the next
+    batch is tried. What was in the failed batch may or may not be stored.
     """
 
-    def __init__(self, path: Path | str, *, epoch: int, connection: sqlite3.Connection | None = None) -> None:
+    def __init__(
+        self,
+        path: Path | str,
+        *,
+        epoch: int,
+        connection: sqlite3.Connection | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         """With `connection` the writer shares it (a store in memory) and never closes it."""
         self._path = path
         self._epoch = epoch
@@ -61,15 +78,27 @@ class Writer:
         self._applier: Applier
         self._names: Names
         self._failed = False
+        """The database or its disk: to be looked at before it is used again."""
+        self._trouble = ""
+        self._pause_s = 0.0
+        self._paused_until = 0.0
+        self._clock = clock
+        self._last: tuple[Sequence[Slice], Sequence[Refusal | None]] = ((), ())
+        """The last batch committed, and its outcomes."""
         self._log_bytes = 0
 
     def open(self) -> None:
         connection = self._shared or connect(self._path)
-        if self._shared is None:
-            # Checkpoints are ours to time: SQLite's own come in the middle of a commit.
-            connection.execute("PRAGMA wal_autocheckpoint = 0")
-        self._names = Names(connection)
-        self._applier = Applier(connection, self._names)
+        try:
+            if self._shared is None:
+                # Checkpoints are ours to time: SQLite's own come in the middle of a commit.
+                connection.execute("PRAGMA wal_autocheckpoint = 0")
+            self._names = Names(connection)
+            self._applier = Applier(connection, self._names)
+        except BaseException:
+            if self._shared is None:
+                connection.close()
+            raise
         self._connection = connection
 
     def close(self) -> None:
@@ -81,19 +110,18 @@ class Writer:
         """One outcome for each slice, in order; None = committed and on disk."""
         if not slices:
             return []
+        if self._pause_s and self._clock() < self._paused_until:
+            return _failed(slices, self._trouble)
         connection = self._connection
-        if connection is None or self._failed:
-            try:
-                connection = self._reopen()
-            except sqlite3.Error as error:
-                return _failed(slices, error)
         try:
+            if connection is None or self._failed:
+                connection = self._reopen()
             outcomes = self._commit(connection, slices)
         except Exception as error:
-            self._roll_back(connection)
-            # Another connection's lock says nothing of the disk; after anything else look before going on.
-            self._failed = _code(error) != sqlite3.SQLITE_BUSY
-            return _failed(slices, error)
+            self._fail(error)
+            return _failed(slices, self._trouble)
+        self._pause_s = 0.0
+        self._last = slices, outcomes
         self._names.settle()
         self._log_bytes += PAGE_BYTES * len(slices) + self._applier.body_bytes
         self._applier.body_bytes = 0
@@ -170,18 +198,62 @@ class Writer:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
 
+    def _fail(self, error: Exception) -> None:
+        if self._connection is not None:
+            self._roll_back(self._connection)
+        # Another connection's lock says nothing of the disk.
+        self._failed = self._failed or _code(error) != sqlite3.SQLITE_BUSY
+        self._trouble = _describe(error)
+        self._pause_s = min(2 * self._pause_s or PAUSE_S, PAUSE_MAX_S)
+        self._paused_until = self._clock() + self._pause_s
+
     def _reopen(self) -> sqlite3.Connection:
+        """A connection with nothing of the old one's cache, on a database that was looked at."""
         if self._connection is None or self._shared is None:
             self._log_bytes = CHECKPOINT_BYTES
             with contextlib.suppress(sqlite3.Error):
                 self.close()
             self.open()
-        assert self._connection is not None
-        verdict = self._connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+        connection = self._connection
+        assert connection is not None
+        self._find_last(connection)
+        _try_write(connection)
+        _quick_check(connection)
+        self._failed = False
+        return connection
+
+    def _find_last(self, connection: sqlite3.Connection) -> None:
+        """What was committed last is there."""
+        newest = {
+            write.conversation_id: write
+            for one, outcome in zip(*self._last, strict=True)
+            if outcome is None
+            for write in one.writes
+            if isinstance(write, AddMessage)
+        }
+        for write in newest.values():
+            row = connection.execute(
+                "SELECT m.body FROM message m JOIN conversation c ON c.id = m.conversation"
+                " WHERE c.conversation_id = ? AND m.seq = ?",
+                (write.conversation_id, write.seq),
+            ).fetchone()
+            if row is None or bytes(row[0]) != write.body:
+                raise sqlite3.DatabaseError("a message that was committed is gone")
+
+def _try_write(connection: sqlite3.Connection) -> None:
+    """Write a page that ends as it was, and sync it: cheap while the disk still fails."""
+    connection.execute("BEGIN IMMEDIATE")
+    # Back and forth: what does not change its page is not written.
+    connection.execute("UPDATE meta SET value = value + 1 WHERE name = 'epoch'")
+    connection.execute("UPDATE meta SET value = value - 1 WHERE name = 'epoch'")
+    connection.execute("COMMIT")
+
+
+def _quick_check(connection: sqlite3.Connection) -> None:
+    if connection.execute("PRAGMA page_count").fetchone()[0] <= CHECKED_PAGES_MAX:
+        verdict = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
         if verdict != "ok":
             raise sqlite3.DatabaseError(f"quick_check: {verdict}")
-        self._failed = False
-        return self._connection
 
 
 def _is_broken(error: Exception) -> bool:
@@ -197,8 +269,8 @@ def _stale(epoch: int, stored: int) -> Refusal:
     return Refusal(Reason.STALE_EPOCH, f"epoch {epoch} is over, the store is at {stored}")
 
 
-def _failed(slices: Sequence[Slice], error: Exception) -> list[Refusal | None]:
-    return [Refusal(Reason.FAILED, _describe(error))] * len(slices)
+def _failed(slices: Sequence[Slice], trouble: str) -> list[Refusal | None]:
+    return [Refusal(Reason.FAILED, trouble)] * len(slices)
 
 
 def _describe(error: Exception) -> str:

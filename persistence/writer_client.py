@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 import socket
 import subprocess
@@ -28,15 +29,21 @@ START_LIMIT_S: Final = 30.0
 STOP_LIMIT_S: Final = 10.0
 """For it to finish and end; then it is killed."""
 BACKOFF_S: Final = 0.05
-BACKOFF_MAX_S: Final = 5.0
-"""Wait before a new process, doubled at each start that fails."""
+BACKOFF_MAX_S: Final = 1.0
+"""Wait before a new process, doubled with each death of the last minute."""
+DEATHS_MAX: Final = 10
+DEATHS_WITHIN_S: Final = 60.0
+"""More of them (a start that fails is one) and the writer is lost: starting once more is no cure."""
 OUTSTANDING_BYTES_MAX: Final = 64 << 20
 """Frames not yet answered; past it commits are refused, since the disk does not follow."""
+
+log = logging.getLogger("greenroom.persistence")
 
 
 class ProcessWriter:
     """Commits through one child process. When it dies, what was not answered is FAILED (it may be stored or
-    not), and so is every commit until the next process is ready."""
+    not), and so is every commit until the next process is ready. When it dies again and again, `lost` says so,
+    and every commit from then on is FAILED."""
 
     def __init__(self, path: Path, *, epoch: int) -> None:
         self._path = path
@@ -44,6 +51,10 @@ class ProcessWriter:
         self._link: _Link | None = None
         self._restarting: asyncio.Task[None] | None = None
         self._stopping = asyncio.Event()
+        self._deaths: deque[float] = deque()
+        """Moments of the last minute's, on the loop's clock."""
+        self.lost: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        """Why no process can be kept up."""
         self.restarts = 0
         """Processes that died and were replaced."""
 
@@ -115,8 +126,9 @@ class ProcessWriter:
 
     async def _restart(self, dead: _Link) -> None:
         await dead.end(kill=True)
-        backoff = BACKOFF_S
-        while True:
+        how = f"ended with {dead.process.returncode}"
+        while (backoff := self._backoff()) is not None:
+            log.error("the writer process %s; another is started in %g s", how, backoff)
             # Told to stop it ends here, never amid a start: a process half started would be nobody's.
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(backoff):
@@ -124,11 +136,23 @@ class ProcessWriter:
                     return
             try:
                 self._link = await self._spawn()
-            except StoreUnavailable:
-                backoff = min(2 * backoff, BACKOFF_MAX_S)
+            except StoreUnavailable as error:
+                how = f"did not start ({error})"
             else:
                 self.restarts += 1
                 return
+        reason = f"the writer process {how}, and {DEATHS_MAX} before it in {DEATHS_WITHIN_S:g} s"
+        log.critical(reason)
+        self.lost.set_result(reason)
+
+    def _backoff(self) -> float | None:
+        """Seconds until the next start, after one more death; None: there is to be none."""
+        now = asyncio.get_running_loop().time()
+        while self._deaths and self._deaths[0] <= now - DEATHS_WITHIN_S:
+            self._deaths.popleft()
+        self._deaths.append(now)
+        number = len(self._deaths)
+        return None if number > DEATHS_MAX else min(BACKOFF_S * 2 ** (number - 1), BACKOFF_MAX_S)
 
 
 class _Link(asyncio.Protocol):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import queue
+import sqlite3
 import threading
 from typing import TYPE_CHECKING, Final
 
@@ -27,7 +29,8 @@ _Batch = tuple[_Answer, "Sequence[Slice]"]
 
 
 class ThreadWriter:
-    """Commits in a thread. Batches that wait together are one transaction."""
+    """Commits in a thread. Batches that wait together are one transaction. Should the thread fail, `lost` says
+    so, and every commit that was not answered, and every later one, is FAILED."""
 
     def __init__(self, writer: Writer) -> None:
         self._writer = writer
@@ -35,6 +38,8 @@ class ThreadWriter:
         self._loop: asyncio.AbstractEventLoop
         self._thread: threading.Thread | None = None
         self._outstanding = 0
+        self.lost: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        """Why the thread has ended, if it was not told to."""
 
     async def start(self) -> None:
         self._loop = asyncio.get_running_loop()
@@ -60,6 +65,16 @@ class ThreadWriter:
             await asyncio.sleep(0)
 
     def _run(self) -> None:
+        batches: list[_Batch] = []
+        try:
+            self._work(batches)
+        except Exception as error:
+            with contextlib.suppress(sqlite3.Error):
+                self._writer.close()
+            self._loop.call_soon_threadsafe(self._fell, batches, type(error).__name__)
+
+    def _work(self, batches: list[_Batch]) -> None:
+        """Commit until told to end. `batches` are those that have not been answered."""
         rested = False
         ended = False
         while not ended:
@@ -70,7 +85,6 @@ class ThreadWriter:
                 rested = True
                 continue
             rested = False
-            batches: list[_Batch] = []
             while first is not None:
                 batches.append(first)
                 try:
@@ -80,10 +94,20 @@ class ThreadWriter:
             else:
                 ended = True
             outcomes = self._writer.commit([one for _, slices in batches for one in slices])
-            self._loop.call_soon_threadsafe(self._answer, batches, outcomes)
+            self._loop.call_soon_threadsafe(self._answer, tuple(batches), outcomes)
+            batches.clear()
         self._writer.close()
 
-    def _answer(self, batches: list[_Batch], outcomes: list[Refusal | None]) -> None:
+    def _fell(self, batches: list[_Batch], error: str) -> None:
+        self._thread = None
+        while not self._queue.empty():
+            if (batch := self._queue.get()) is not None:
+                batches.append(batch)
+        refusal = Refusal(Reason.FAILED, f"the writer fell: {error}")
+        self._answer(batches, [refusal] * sum(len(slices) for _, slices in batches))
+        self.lost.set_result(f"the writer's thread fell: {error}")
+
+    def _answer(self, batches: Sequence[_Batch], outcomes: list[Refusal | None]) -> None:
         start = 0
         for answer, slices in batches:
             end = start + len(slices)
@@ -98,6 +122,8 @@ class InlineWriter:
 
     def __init__(self, writer: Writer) -> None:
         self._writer = writer
+        self.lost: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        """Never done."""
 
     async def start(self) -> None:
         self._writer.open()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
-from greenroom.actors.errors import ConnectionsFull, GreenroomError, TokenInvalid
+from greenroom.actors.errors import ConnectionsFull, GreenroomError, TokenInvalid, as_refusal
 from greenroom.actors.messages import Caller, CloseSession, KickSession, OpenSession, SendMessage
 from greenroom.actors.runtime.address import Address
 from greenroom.actors.runtime.entity import Entity
@@ -372,7 +372,7 @@ class Connection(FrameProtocol):
         """A request, or the opening, was refused."""
         if not isinstance(error, GreenroomError):
             log.error("a request of %s failed with %s", self.address, type(error).__name__)
-            error = GreenroomError()
+            error = as_refusal(error)
         if ref == OPENING:
             self._open_refused(error)
             return

@@ -13,6 +13,7 @@ from greenroom.actors.runtime.replies import Answer, Ping
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from greenroom.actors.errors import GreenroomError
     from greenroom.actors.runtime.address import Address
     from greenroom.actors.runtime.base import LoopBase
 
@@ -139,6 +140,10 @@ class Entity(Actor):  # type: ignore[misc]
         """End a `hold`: what waited comes back, in its order, before newer mail."""
         self._myRef.held = None
         self._myRef.unstash()
+
+    def refuse_stashed(self, kind: type, error: GreenroomError) -> None:
+        """Answer what was set aside and is of this class with an error; the rest stays set aside."""
+        self._myRef.refuse_stashed(kind, error)
 
     def end(self) -> NoReturn:
         """End this life in peace, right here in a handler: the next message wakes a new one. No crash: not

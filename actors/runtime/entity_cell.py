@@ -176,6 +176,14 @@ class EntityCell(Cell):
                 self.mailbox.extendleft(reversed(stashed))
             self.rouse()
 
+    def refuse_stashed(self, kind: type, error: GreenroomError) -> None:
+        """Answer what was set aside and is of this class."""
+        stashed = self.stashed or ()
+        self.stashed = deque(mail for mail in stashed if not isinstance(mail[1], kind))
+        for mail in stashed:
+            if isinstance(mail[1], kind):
+                self.refuse(mail, error)
+
     def pipe(self, awaitable: Awaitable[Any], tag: Any, *, eager: bool) -> None:
         """Await beside the actor; the result is mail for this life only."""
         self.pipes += 1

@@ -17,12 +17,19 @@ __all__ = ["Service"]
 
 
 class Service(Entity):
-    """A fixed child that runs something with a start and a stop. A start that fails is a crash of this child."""
+    """A fixed child that runs something with a start and a stop. A start that fails is a crash of this child,
+    and so is an error of `watch`, which waits while the thing works; the next life starts it again."""
 
-    def __init__(self, start: Callable[[], Awaitable[None]], stop: Callable[[], Awaitable[None]]) -> None:
+    def __init__(
+        self,
+        start: Callable[[], Awaitable[None]],
+        stop: Callable[[], Awaitable[None]],
+        watch: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
         super().__init__()
         self._start = start
         self._stop = stop
+        self._watch = watch
 
     def on_start(self) -> None:
         self.hold()
@@ -32,6 +39,9 @@ class Service(Entity):
         if message.error is not None:
             raise message.error
         self.release()
+        if self._watch is not None:
+            watch, self._watch = self._watch, None
+            self.pipe(watch(), eager=False)
 
     def on_stop(self) -> Awaitable[None]:
         return asyncio.ensure_future(self._stop())  # A task of its own, for those that set time-outs.

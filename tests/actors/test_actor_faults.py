@@ -242,11 +242,13 @@ async def test_slow_store(monkeypatch: pytest.MonkeyPatch) -> None:
                 await engine.send(engine.message("a", "b", clientMsgID="late"))
             assert asyncio.get_running_loop().time() - began < 1
         assert shown(engine, "b", "si_a_b") == []
+        with pytest.raises(StoreUnavailable):  # At once: it would only wait behind the other.
+            await engine.send(engine.message("b", "a", clientMsgID="behind"))
         waiting = engine.send(engine.message("a", "b", clientMsgID="late", content=b"other"))
-        behind = engine.send(engine.message("b", "a", clientMsgID="behind"))
         await asyncio.sleep(0)
         gate.release()
-        first, _ = await asyncio.gather(waiting, behind)
+        first = await waiting
+        await engine.send(engine.message("b", "a", clientMsgID="behind"))
         again = await engine.send(engine.message("a", "b", clientMsgID="late"))
         assert again == first
         assert await stored(engine, "si_a_b") == [(1, "late"), (2, "behind")]

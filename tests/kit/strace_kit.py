@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-__all__ = ["Call", "calls_in", "strace_prefix"]
+__all__ = ["Call", "calls_in", "find_strace", "strace_prefix"]
 
 _LINE = re.compile(r"(?P<pid>\d+) +(?:(?P<name>\w+)\((?P<rest>.*)|<\.\.\. (?P<resumed>\w+) resumed>(?P<tail>.*))")
 _TARGET = re.compile(r"\d+<(?P<target>(?:[^<>]|->)*)>?")
@@ -32,13 +32,19 @@ class Call(NamedTuple):
     result: int
 
 
-def strace_prefix(trace: Path) -> tuple[str, ...]:
-    """What to run a node with. Skips the test without strace, except in CI, where that is an error."""
+def find_strace() -> str:
+    """Skips the test without strace, except in CI, where that is an error."""
     strace = shutil.which("strace")
     if strace is None:
         if os.environ.get("CI"):
             pytest.fail("strace is not installed: apt-get install strace")
         pytest.skip("strace is not installed")
+    return strace
+
+
+def strace_prefix(trace: Path) -> tuple[str, ...]:
+    """What to run a node with."""
+    strace = find_strace()
     calls = "trace=write,pwrite64,writev,sendto,sendmsg,fdatasync,fsync"
     # A message may stand anywhere in a page, and a frame may be long: whole buffers.
     return (strace, "-f", "-e", calls, "-e", "signal=none", "-s", "8192", "-yy", "-o", str(trace))

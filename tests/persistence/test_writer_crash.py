@@ -8,14 +8,24 @@ import os
 import random
 import signal
 import sys
+import threading
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
+from greenroom.persistence import writer_client
 from greenroom.persistence.check import check
+from greenroom.persistence.errors import StoreUnavailable
 from greenroom.persistence.store import Reason, Slice
 from greenroom.persistence.store_sqlite import SqliteStore
+from greenroom.persistence.writer import Writer
 from greenroom.tests.persistence.store_writes import commit, message
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from greenroom.persistence.store import Refusal
 
 KILLS = int(os.environ.get("GREENROOM_CRASH_KILLS", "5"))
 SEED = int(os.environ.get("GREENROOM_CRASH_SEED") or random.SystemRandom().randrange(1 << 32))
@@ -122,3 +132,59 @@ async def test_close_while_the_writer_restarts(tmp_path: Path) -> None:
     await store.close()
     refused = await commit(store, "conversation/a_b", message("si_a_b", 1))
     assert refused is not None
+
+
+async def test_writer_that_cannot_be_kept_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Each death is said; past a number of them the store is lost, and works again when it is opened anew."""
+    monkeypatch.setattr(writer_client, "DEATHS_MAX", 3)
+    store = SqliteStore(tmp_path / "greenroom.db", writer="process")
+    await store.open()
+    epoch = store.epoch
+    assert await commit(store, "conversation/a_b", message("si_a_b", 1)) is None
+    lost = asyncio.ensure_future(store.lost())
+    async with asyncio.timeout(15):
+        while not lost.done():
+            with contextlib.suppress(ProcessLookupError):
+                if store.writer_pid is not None:
+                    os.kill(store.writer_pid, signal.SIGKILL)
+            await asyncio.sleep(0.01)
+    with pytest.raises(StoreUnavailable, match=r"the writer process ended with -9, and 3 before it"):
+        await lost
+    said = [record.getMessage() for record in caplog.records if record.name == "greenroom.persistence"]
+    assert [text.rpartition("in ")[2] for text in said[:3]] == ["0.05 s", "0.1 s", "0.2 s"]
+    refused = await commit(store, "conversation/a_b", message("si_a_b", 2))
+    assert refused is not None
+    await store.open()
+    assert store.epoch > epoch
+    assert await commit(store, "conversation/a_b", message("si_a_b", 2)) is None
+    await store.close()
+
+
+async def test_thread_that_falls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = SqliteStore(tmp_path / "greenroom.db", writer="thread")
+    await store.open()
+    real = Writer.commit
+    going, fall = threading.Event(), threading.Event()
+
+    def commit_and_fall(self: Writer, slices: Sequence[Slice]) -> list[Refusal | None]:
+        going.set()
+        fall.wait()
+        raise MemoryError
+
+    monkeypatch.setattr(Writer, "commit", commit_and_fall)
+    first = asyncio.ensure_future(commit(store, "conversation/a_b", message("si_a_b", 1)))
+    await asyncio.to_thread(going.wait)
+    second = asyncio.ensure_future(commit(store, "conversation/a_b", message("si_a_b", 2)))
+    await asyncio.sleep(0)
+    fall.set()
+    monkeypatch.setattr(Writer, "commit", real)
+    with pytest.raises(StoreUnavailable, match="MemoryError"):
+        await store.lost()
+    for outcome in (await first, await second, await commit(store, "conversation/a_b", message("si_a_b", 1))):
+        assert outcome is not None
+        assert outcome.reason == Reason.FAILED
+    await store.open()
+    assert await commit(store, "conversation/a_b", message("si_a_b", 1)) is None
+    await store.close()

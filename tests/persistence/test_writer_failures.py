@@ -21,9 +21,11 @@ if TYPE_CHECKING:
 
 
 class Disk:
-    """Connections whose COMMIT fails, or that may not grow, as long as it is told to."""
+    """Connections whose COMMIT fails, or that may not grow, as long as it is told to; and the writer's clock."""
 
     def __init__(self) -> None:
+        self.now = 0.0
+        self.commits = 0
         self.commit_fails = False
         self.full = False
         self.opened = 0
@@ -42,6 +44,7 @@ class _Connection:
         if statement == "BEGIN IMMEDIATE":
             (pages,) = self._real.execute("PRAGMA page_count").fetchone()
             self._real.execute(f"PRAGMA max_page_count = {pages if self._disk.full else 1 << 30}")
+        self._disk.commits += statement == "COMMIT"
         if statement == "COMMIT" and self._disk.commit_fails:
             error = sqlite3.OperationalError("disk I/O error")
             error.sqlite_errorcode = sqlite3.SQLITE_IOERR_FSYNC
@@ -66,7 +69,7 @@ def writer(tmp_path: Path, disk: Disk) -> Iterator[Writer]:
     migrate(connection, instance=bytes(16))
     epoch = raise_epoch(connection)
     connection.close()
-    writer = Writer(tmp_path / "greenroom.db", epoch=epoch)
+    writer = Writer(tmp_path / "greenroom.db", epoch=epoch, clock=lambda: disk.now)
     writer.open()
     yield writer
     writer.close()
@@ -82,6 +85,7 @@ def test_failed_commit(writer: Writer, disk: Disk, tmp_path: Path) -> None:
     for _ in range(2):
         outcomes = writer.commit(batch(2, 3))
         assert [o and o.reason for o in outcomes] == [Reason.FAILED] * 3
+        disk.now += 1
     opened = disk.opened
     disk.commit_fails = False
     assert writer.commit(batch(2, 3)) == [None] * 3
@@ -89,6 +93,45 @@ def test_failed_commit(writer: Writer, disk: Disk, tmp_path: Path) -> None:
     assert writer.commit(batch(5)) == [None]
     assert disk.opened == opened + 1
     assert check(tmp_path) == []
+
+
+def test_disk_that_stays_bad_is_tried_once_a_second(writer: Writer, disk: Disk) -> None:
+    assert writer.commit(batch(1)) == [None]
+    disk.commit_fails = True
+    commits = disk.commits
+    while disk.now < 60:
+        (outcome,) = writer.commit(batch(2))
+        assert outcome is not None
+        # The reason goes with every refusal, tried or not.
+        assert (outcome.reason, outcome.detail) == (Reason.FAILED, "SQLITE_IOERR_FSYNC: disk I/O error")
+        disk.now += 0.01
+    assert 60 <= disk.commits - commits <= 66
+    disk.commit_fails = False
+    disk.now += writer_module.PAUSE_MAX_S
+    assert writer.commit(batch(2)) == [None]
+
+
+def test_committed_message_that_is_gone(
+    writer: Writer, disk: Disk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a large database only what was committed last is looked at: that much is."""
+    monkeypatch.setattr(writer_module, "CHECKED_PAGES_MAX", 0)
+    assert writer.commit(batch(1, 3)) == [None] * 3
+    disk.commit_fails = True
+    writer.commit(batch(4))
+    disk.commit_fails = False
+    other = connect(tmp_path / "greenroom.db")
+    kept = other.execute("SELECT * FROM message WHERE seq = 3").fetchone()
+    other.execute("DELETE FROM message WHERE seq = 3")
+    for _ in range(2):
+        disk.now += 1
+        (outcome,) = writer.commit(batch(4))
+        assert outcome is not None
+        assert outcome.detail == "DatabaseError: a message that was committed is gone"
+    other.execute(f"INSERT INTO message VALUES ({', '.join('?' * len(kept))})", kept)
+    other.close()
+    disk.now += 1
+    assert writer.commit(batch(4)) == [None]
 
 
 def test_full_disk(writer: Writer, disk: Disk, tmp_path: Path) -> None:
@@ -101,6 +144,7 @@ def test_full_disk(writer: Writer, disk: Disk, tmp_path: Path) -> None:
     assert {o.reason for o in outcome if o is not None} == {Reason.FAILED}
     assert len([o for o in outcome if o is not None]) == 50
     disk.full = False
+    disk.now += 1
     assert writer.commit(batch(seq, 50)) == [None] * 50
     assert check(tmp_path) == []
 
@@ -115,10 +159,12 @@ def test_damaged_database_stays_closed(writer: Writer, disk: Disk, tmp_path: Pat
     file = tmp_path / "greenroom.db"
     whole = file.read_bytes()
     file.write_bytes(whole[:16384] + b"\xff" * (len(whole) - 16384))
+    disk.now += 1
     (outcome,) = writer.commit(batch(51))
     assert outcome is not None
-    assert outcome.reason == Reason.FAILED
+    assert "malformed" in outcome.detail
     file.write_bytes(whole)
+    disk.now += 1
     assert writer.commit(batch(51)) == [None]
 
 
@@ -134,5 +180,6 @@ def test_lock_held_by_another(
     assert outcome.reason == Reason.FAILED
     other.execute("ROLLBACK")
     other.close()
+    disk.now += 1
     assert writer.commit(batch(2)) == [None]
     assert disk.opened == opened

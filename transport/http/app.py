@@ -15,7 +15,7 @@ from google.protobuf.message import DecodeError
 from starlette.applications import Starlette
 from starlette.routing import Route as StarletteRoute
 
-from greenroom.actors.errors import ArgsError, GreenroomError
+from greenroom.actors.errors import ArgsError, GreenroomError, as_refusal
 from greenroom.actors.messages import Caller, VerifyToken
 from greenroom.actors.rules.ids import user_address
 from greenroom.transport.http.answer import TEXT, Answer, write
@@ -101,7 +101,7 @@ class HttpApi:
             raise
         except Exception as error:
             _log_unforeseen(path if path in TABLE else "(unknown path)", error)
-            return _refusal(GreenroomError())
+            return _refusal(as_refusal(error))
 
     async def _identify(self, path: str, asked: _Asked) -> Caller:
         """Raises ArgsError for missing headers, and the token's errors."""

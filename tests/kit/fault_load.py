@@ -1,0 +1,213 @@
+"""Users who talk on while a node's disk fails: each send is answered, and all is written down for the judge."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+import time
+from functools import partial
+from typing import TYPE_CHECKING
+
+from websockets.exceptions import ConnectionClosed
+from wire_kit import Device, text_message, until
+
+from greenroom import Client
+from greenroom.persistence.history.events import (
+    Acked,
+    Begun,
+    Drained,
+    Event,
+    Failed,
+    Joined,
+    Received,
+    Sent,
+    StoredSeen,
+    StorePulled,
+)
+from greenroom.persistence.history.judge import judge
+from greenroom.transport.wire import msg_pb2
+
+if TYPE_CHECKING:
+    from node_kit import NodeProcess
+
+    from greenroom.persistence.history.verdict import Verdict
+    from greenroom.transport.client.message import Received as Message
+
+__all__ = ["FaultLoad"]
+
+PULL = 20
+"""Messages in a pull."""
+
+
+class FaultLoad:
+    """Pairs in which one writes and the other reads, over sockets. The writers are devices without any retry: each
+    request must be answered, with an ack or a refusal; a refused message is sent again half of the time, under the
+    same id. `rate` is of all together, in messages a second. A hundred payloads must fit
+    a pull's answer, of 768 KiB."""
+
+    def __init__(
+        self, node: NodeProcess, *, seed: str, pairs: int = 8, in_flight: int = 4, rate: float = 400,
+        payload_bytes: int = 200,
+    ) -> None:  # fmt: skip
+        self.node = node
+        self._content = b'{"content":"%b"}' % (b"x" * payload_bytes)
+        self.events: list[Event] = []
+        self.acks: list[tuple[int, int]] = []
+        """(sent, acked) of each ack."""
+        self.refusals: list[tuple[int, int]] = []
+        """(sent, refused)."""
+        self.codes: set[int] = set()
+        self._pairs = [(f"a{number}", f"b{number}") for number in range(pairs)]
+        self._dice = random.Random(seed)
+        self._pause_s = pairs * in_flight / rate
+        self._in_flight = in_flight
+        self._tokens: dict[str, str] = {}
+        self._devices: dict[str, Device] = {}
+        self._readers: dict[str, Client] = {}
+        self._talks: list[asyncio.Task[None]] = []
+        self._going = asyncio.Event()
+        self._over = False
+        self._since = 0
+        self._fresh: set[str] = set()
+        """Who has had an ack for something sent since `_since`."""
+
+    @property
+    def slowest_s(self) -> float:
+        return max(done - sent for sent, done in self.acks + self.refusals) / 1e9
+
+    async def __aenter__(self) -> FaultLoad:
+        self._tokens = await self.node.tokens(*(name for pair in self._pairs for name in pair))
+        for writer, reader in self._pairs:
+            for user in (writer, reader):
+                self.events.append(Joined(_chat(writer, reader), user, 0))
+                self.events.append(Begun(time.monotonic_ns(), f"{user}/5", user, hears_itself=False))
+            self._readers[reader] = Client(
+                ws_url=self.node.ws_url, user_id=reader, token=self._tokens[reader], since="beginning",
+                on_message=partial(self._received, reader), backoff_base_s=0.1,
+            )  # fmt: skip
+            await self._readers[reader].start()
+        await self._connect()
+        self.resume()
+        self._talks = [
+            asyncio.create_task(self._talk(writer, reader, f"{writer}-{number}", random.Random(self._dice.random())))
+            for writer, reader in self._pairs
+            for number in range(self._in_flight)
+        ]
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        self._over = True
+        for talk in self._talks:
+            talk.cancel()
+        await asyncio.gather(*self._talks, return_exceptions=True)
+        await asyncio.gather(*(reader.close() for reader in self._readers.values()))
+        await self._disconnect()
+
+    def resume(self) -> None:
+        self._going.set()
+
+    def pause(self) -> None:
+        self._going.clear()
+
+    async def goes_on(self) -> None:
+        """Until each writer has had acks for what was sent from now on."""
+        self._fresh.clear()
+        self._since = time.monotonic_ns()
+        await until(lambda: len(self._fresh) == len(self._talks) or self._broken(), 30)
+        self.check()
+
+    def check(self) -> None:
+        """Fails if a send met silence, or something that no client should meet."""
+        for talk in self._talks:
+            if talk.done():
+                talk.result()
+
+    async def kill_node(self) -> None:
+        """SIGKILL, and start it again; the writers come back, their unanswered sends are resent."""
+        self.node.kill()
+        await self._disconnect()
+        await self.node.start()
+        await self._connect()
+
+    async def verdict(self) -> Verdict:
+        """End the talk, wait until the readers have all, pull what is stored, and judge."""
+        self._over = True
+        self.resume()
+        await asyncio.gather(*self._talks)
+        for writer, reader in self._pairs:
+            chat = _chat(writer, reader)
+            device = self._devices[writer]
+            newest = (await device.newest())[chat]
+            seqs = self._readers[reader].seqs
+            await until(lambda seqs=seqs, chat=chat, newest=newest: seqs.get(chat, 0) >= newest)
+            self.events.append(Drained(time.monotonic_ns(), f"{reader}/5"))
+            for begin in range(1, newest + 1, PULL):
+                for one in await device.pull(chat, begin, min(begin + PULL - 1, newest)):
+                    if one.status < 4:
+                        ids = one.clientMsgID, one.serverMsgID, one.sendID
+                        self.events.append(StoredSeen(chat, one.seq, *ids, one.sendTime))
+            self.events.append(StorePulled(chat))
+        return await asyncio.to_thread(judge, self.events)
+
+    async def _connect(self) -> None:
+        for writer, _ in self._pairs:
+            self._devices[writer] = await Device.open(self.node, writer, self._tokens[writer])
+
+    async def _disconnect(self) -> None:
+        devices, self._devices = self._devices, {}
+        await asyncio.gather(*(device.__aexit__() for device in devices.values()))
+
+    def _broken(self) -> bool:
+        return any(talk.done() for talk in self._talks)
+
+    def _received(self, reader: str, message: Message) -> None:
+        ids = message.client_msg_id, message.server_msg_id, message.send_id
+        where = message.conversation_id, message.seq
+        self.events.append(
+            Received(time.monotonic_ns(), f"{reader}/5", *where, *ids, message.raw.sendTime, pulled=False)
+        )
+
+    async def _talk(self, writer: str, reader: str, name: str, dice: random.Random) -> None:
+        number = 0
+        client_msg_id = ""
+        while not self._over:
+            await self._going.wait()
+            await asyncio.sleep(dice.uniform(0, 2 * self._pause_s))
+            if not client_msg_id:
+                number += 1
+                client_msg_id = f"{name}-{number}"
+            if await self._send(writer, reader, client_msg_id, name) or dice.random() < 0.5:
+                client_msg_id = ""
+
+    async def _send(self, writer: str, reader: str, client_msg_id: str, name: str) -> bool:
+        """Whether it was acked."""
+        device = self._devices.get(writer)
+        if device is None:  # The node is down.
+            return False
+        chat, began = _chat(writer, reader), time.monotonic_ns()
+        key = f"{writer}/5", chat, client_msg_id
+        self.events.append(Sent(began, *key, stored=True))
+        message = text_message(writer, reader, clientMsgID=client_msg_id, content=self._content)
+        response = None
+        with contextlib.suppress(ConnectionClosed, asyncio.CancelledError):
+            # A time-out is silence, and fails the test.
+            response = await device.send(message)
+        now = time.monotonic_ns()
+        if response is None or response.err_code:
+            code = response.err_code if response is not None else 0
+            self.events.append(Failed(now, *key, code))
+            if response is not None:
+                self.codes.add(code)
+                self.refusals.append((began, now))
+            return False
+        answer = msg_pb2.SendMsgResp.FromString(response.data or b"")
+        self.events.append(Acked(now, *key, answer.serverMsgID, answer.sendTime))
+        self.acks.append((began, now))
+        if began >= self._since:
+            self._fresh.add(name)
+        return True
+
+
+def _chat(writer: str, reader: str) -> str:
+    return f"si_{writer}_{reader}"
