@@ -7,13 +7,19 @@ A message goes to an address: `Address("user", user_id)`, `Address("conversation
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from greenroom.actors.runtime.address import Address
+from greenroom.actors.runtime.replies import Outcome
 from greenroom.persistence.store import Refusal, Slice, UserRow
 from greenroom.transport.wire import group_pb2, sdkws_pb2
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from greenroom.actors.errors import GreenroomError
 
 __all__ = [
     "AwaitWrites", "Caller", "CancelMuteGroup", "CancelMuteMember", "CloseSession", "Command", "CommitSlice",
@@ -204,10 +210,13 @@ class CommitSlice(msgspec.Struct, frozen=True, gc=False):
     effects: Any
 
 
-class SliceStored(msgspec.Struct, frozen=True, gc=False):
+class SliceStored(Outcome, frozen=True, gc=False):
     """The slice is durable: its effects may leave."""
 
     effects: Any
+
+    def lost(self, send: Callable[[Address, Any], None], error: GreenroomError) -> None:
+        _tell_of_loss(self.effects, send, error)
 
 
 class SliceLate(msgspec.Struct, frozen=True):
@@ -216,9 +225,18 @@ class SliceLate(msgspec.Struct, frozen=True):
     effects: Any
 
 
-class SliceRefused(msgspec.Struct, frozen=True):
+class SliceRefused(Outcome, frozen=True):
     refusal: Refusal
     effects: Any
+
+    def lost(self, send: Callable[[Address, Any], None], error: GreenroomError) -> None:
+        _tell_of_loss(self.effects, send, error)
+
+
+def _tell_of_loss(effects: Any, send: Callable[[Address, Any], None], error: GreenroomError) -> None:
+    """No life of the owner can take the slice's outcome: who waits for an answer is told so."""
+    for effect in effects:
+        effect.lost(send, error)
 
 
 class AwaitWrites(msgspec.Struct, frozen=True):

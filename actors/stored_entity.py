@@ -22,10 +22,11 @@ from greenroom.actors.messages import (
 from greenroom.actors.runtime.address import Address
 from greenroom.actors.runtime.entity import Entity
 from greenroom.actors.runtime.replies import Answer, Failed, Piped
+from greenroom.persistence.errors import StoreError
 from greenroom.persistence.store import Block, Reason, Refusal, Slice
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterable
+    from collections.abc import Callable, Coroutine, Iterable, Iterator
 
     from greenroom.actors.world import World
 
@@ -52,6 +53,9 @@ class Effect:
     def run(self, entity: StoredEntity) -> None:
         raise NotImplementedError
 
+    def lost(self, send: Callable[[Address, Any], None], error: GreenroomError) -> None:
+        """It will not be run. Whoever waits for it is told."""
+
 
 class Reply(Effect):
     """Answer whoever waits. The list is emptied when they were told of a failure before."""
@@ -67,9 +71,9 @@ class Reply(Effect):
             entity.send(address, Answer(ref, self.value))
         self.askers.clear()
 
-    def fail(self, entity: StoredEntity, error: GreenroomError) -> None:
+    def lost(self, send: Callable[[Address, Any], None], error: GreenroomError) -> None:
         for address, ref in self.askers:
-            entity.send(address, Failed(ref, error))
+            send(address, Failed(ref, error))
         self.askers.clear()
 
 
@@ -154,8 +158,13 @@ class StoredEntity(Entity):
         self._sealed: Sealing | None = None
         self._reading: Asker | None = None
         """Whose command waits for a read."""
+        self._settled = False
+        """The lane has nothing of former lives any more."""
         self._inherited: list[Iterable[Effect]] | None = []
         """Effects of a former life's slice that came before this life was loaded; None once it is."""
+        self._running: Iterable[Effect] = ()
+        self._not_run: Iterator[Effect] = iter(())
+        """The effects that are being run, or were last, and what is left of them."""
 
     def on_start(self) -> None:
         self.hold(*_OF_THE_LANE)
@@ -205,15 +214,23 @@ class StoredEntity(Entity):
             self._commit()
 
     def receiveMsg_WritesSettled(self, message: WritesSettled, sender: Address) -> None:
-        self.pipe(self.load(), tag=None)
+        if not self._settled:  # A former life may have asked as well.
+            self._settled = True
+            self.pipe(self.load(), tag=None)
 
     def receiveMsg_Piped(self, message: Piped, sender: Address) -> None:
         if message.tag is None:
+            if isinstance(message.error, StoreError):
+                log.warning("%s cannot be loaded: %s", self.myAddress, type(message.error).__name__)
+                unread = StoreUnavailable("the store cannot be read")
+                for effects in self._inherited or ():
+                    self._fail(effects, unread)
+                self.end_refusing(unread)
             if message.error is not None:
                 raise message.error
             self.loaded(message.value)
-            for effects in self._inherited or ():
-                self._run(effects)
+            while self._inherited:
+                self._run(self._inherited.pop(0))
             self._inherited = None
             self.release()
             return
@@ -226,6 +243,8 @@ class StoredEntity(Entity):
             then(message.value)
         except GreenroomError as error:
             self.send(asker, Failed(command.ref, error))
+        except StoreError:
+            self.send(asker, Failed(command.ref, StoreUnavailable("the store cannot be read")))
         except Exception as error:
             # The crash answers and charges who sent the message at hand, and that is the read's result.
             self.send(asker, Failed(command.ref, ActorCrashed()))
@@ -270,12 +289,26 @@ class StoredEntity(Entity):
 
     def on_crash(self, error: BaseException) -> None:
         self._fail_unsealed(StoreUnavailable("the entity failed"))
+        # What the lane has answered it does not answer again: the next life does what is left, but for the effect
+        # that failed.
+        rest = list(self._not_run)
+        _, outcome = self._myRef.current or (None, None)
+        if isinstance(outcome, SliceStored | SliceRefused):
+            if outcome.effects is not self._running:
+                self.hand_on(outcome)
+            elif rest:
+                self.hand_on(SliceStored(rest))
+        elif rest:
+            self.send(self.myAddress, SliceStored(rest))
+        for effects in self._inherited or ():
+            self.send(self.myAddress, SliceStored(effects))
 
     def on_stop(self) -> None:
         self._fail_unsealed(StoreUnavailable("the node stops"))
 
     def _run(self, effects: Iterable[Effect]) -> None:
-        for effect in effects:
+        self._running, self._not_run = effects, iter(effects)
+        for effect in self._not_run:
             effect.run(self)
 
     def _commit(self) -> None:
@@ -294,8 +327,7 @@ class StoredEntity(Entity):
 
     def _fail(self, effects: Iterable[Effect], error: GreenroomError) -> None:
         for effect in effects:
-            if isinstance(effect, Reply):
-                effect.fail(self, error)
+            effect.lost(self.send, error)
 
     def _fail_unsealed(self, error: GreenroomError) -> None:
         """Answer whoever waits and is in no slice: those in a slice hear of it when the lane answers."""
@@ -304,4 +336,4 @@ class StoredEntity(Entity):
             self.send(asker, Failed(ref, error))
         draft, self._draft = self._draft, []
         for item in draft:
-            Reply(item.askers, None).fail(self, error)
+            Reply(item.askers, None).lost(self.send, error)

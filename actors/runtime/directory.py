@@ -10,20 +10,22 @@ import logging
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from greenroom.actors.errors import Quarantined
+from greenroom.actors.runtime.address import Address
 from greenroom.actors.runtime.entity_cell import EntityCell
 
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable
 
-    from greenroom.actors.runtime.address import Address
     from greenroom.actors.runtime.base import LoopBase
     from greenroom.actors.runtime.cell import Mail
     from greenroom.actors.runtime.counters import Counters
     from greenroom.actors.runtime.entity import Entity
 
-__all__ = ["Directory"]
+__all__ = ["Directory", "Quarantine"]
 
 log = logging.getLogger("greenroom.actors.runtime")
 
@@ -31,12 +33,27 @@ SWEEP_BATCH = 1000
 """Cells looked at in one go of the sweep: about 0.2 ms, so that it never holds the loop."""
 
 
+class Quarantine(msgspec.Struct, frozen=True):
+    """An entity that is not woken now."""
+
+    address: Address
+    actor: str
+    """Its class."""
+    crashes: int
+    """Since it was last calm."""
+    strikes: int
+    """Quarantines in a row, this one included."""
+    left_s: float
+
+
 class CrashRecord:
     """What is remembered of an entity that crashed, until it has been calm for long enough."""
 
-    __slots__ = ("crashes", "strikes", "until", "window_end")
+    __slots__ = ("actor", "crashes", "in_all", "strikes", "until", "window_end")
 
     def __init__(self) -> None:
+        self.actor = ""
+        self.in_all = 0
         self.crashes = 0
         self.window_end = 0.0
         self.strikes = 0
@@ -126,14 +143,16 @@ class Directory:
         cells = self.base.cells
         return [cell for cell in self._round if cells.get(cell.address) is cell]
 
-    def note_crash(self, address: Address) -> Quarantined | None:
+    def note_crash(self, cell: EntityCell) -> Quarantined | None:
         """Count a crash; answers the refusal to give when it was one too many.
 
         After a quarantine has passed one crash is enough for the next one, twice as long, until the entity
         has been calm for a window and for as long as the quarantine was.
         """
         now = self.base.loop.time()
-        record = self._records.setdefault(address, CrashRecord())
+        record = self._records.setdefault(cell.address, CrashRecord())
+        record.actor = cell.counters.name
+        record.in_all += 1
         if now > record.window_end:
             if record.strikes and now > record.until + max(self.crash_window_s, self._length(record.strikes)):
                 record.strikes = 0
@@ -146,7 +165,15 @@ class Directory:
             return None
         record.strikes += 1
         record.until = now + self._length(record.strikes)
-        log.error("%s is in quarantine for %.1f s", address, record.until - now)
+        length = record.until - now
+        log.error(
+            "%s is in quarantine for %.1f s: %s crashed %d times, quarantine %d in a row",
+            cell.address, length, record.actor, record.in_all, record.strikes,
+            extra={
+                "actor": record.actor, "address": str(cell.address), "crashes": record.in_all,
+                "strikes": record.strikes, "quarantine_s": length,
+            },
+        )  # fmt: skip
         return Quarantined()
 
     def _length(self, strikes: int) -> float:
@@ -160,9 +187,14 @@ class Directory:
             return record
         return None
 
-    def quarantined(self) -> list[Address]:
+    def quarantines(self) -> list[Quarantine]:
         """Those that are not woken now because they crashed too often."""
-        return [address for address in self._records if self._quarantined(address) is not None]
+        now = self.base.loop.time()
+        return [
+            Quarantine(address, record.actor, record.in_all, record.strikes, record.until - now)
+            for address, record in self._records.items()
+            if record.until > now
+        ]
 
     def _schedule_sweep(self) -> None:
         idle = self.idle_timeout_s if self.idle_timeout_s is not None else self.crash_window_s

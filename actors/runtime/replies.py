@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from greenroom.actors.errors import GreenroomError
 
-__all__ = ["Answer", "Failed", "Ping", "Piped"]
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from greenroom.actors.runtime.address import Address
+
+__all__ = ["Answer", "Failed", "Outcome", "Ping", "Piped"]
 
 
 class Answer(msgspec.Struct, frozen=True, gc=False):
@@ -23,6 +28,14 @@ class Failed(msgspec.Struct, frozen=True, gc=False):
 
     ref: Any
     error: GreenroomError
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """Mail that others than its sender wait for. When the entity that it is for cannot take it (crashed on it, in
+    quarantine), it is `lost` instead of refused to its sender."""
+
+    def lost(self, send: Callable[[Address, Any], None], error: GreenroomError) -> None:
+        """Tell those who wait."""
 
 
 class Piped(msgspec.Struct, frozen=True):

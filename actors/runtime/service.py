@@ -17,7 +17,10 @@ __all__ = ["Service"]
 
 
 class Service(Entity):
-    """A fixed child that runs something with a start and a stop. A start that fails is a crash of this child."""
+    """A fixed child that runs something with a start and a stop. A start that fails is a crash of this child.
+
+    `stop` comes before each `start`, too: after a crash something may still run. So it must do for what is stopped.
+    """
 
     def __init__(self, start: Callable[[], Awaitable[None]], stop: Callable[[], Awaitable[None]]) -> None:
         super().__init__()
@@ -26,7 +29,11 @@ class Service(Entity):
 
     def on_start(self) -> None:
         self.hold()
-        self.pipe(self._start(), eager=False)
+        self.pipe(self._start_anew(), eager=False)
+
+    async def _start_anew(self) -> None:
+        await self._stop()
+        await self._start()
 
     def receiveMsg_Piped(self, message: Piped, sender: Address) -> None:
         if message.error is not None:

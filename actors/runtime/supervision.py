@@ -176,7 +176,7 @@ class Supervisor(Entity):
     def forget(self, cell: EntityCell) -> None:
         """Nothing to forget: the spec stays."""
 
-    def note_crash(self, address: Address) -> Quarantined | None:
+    def note_crash(self, cell: EntityCell) -> Quarantined | None:
         """Intensity is counted when word of the death arrives."""
         return None
 
