@@ -253,6 +253,10 @@ class StoredEntity(Entity):
             raise
 
     def receiveMsg_SliceStored(self, message: SliceStored, sender: Address) -> None:
+        if sender == self._lane:  # And not a former life that hands on what is left to do.
+            tally = self.world.tally
+            tally.slices_stored += 1
+            tally.store_fails = False
         if self._inherited is not None:
             self._inherited.append(message.effects)
             return
@@ -265,9 +269,13 @@ class StoredEntity(Entity):
         """The slice of this life is stored; its effects run next."""
 
     def receiveMsg_SliceLate(self, message: SliceLate, sender: Address) -> None:
+        self.world.tally.slices_late += 1
+        self.world.tally.store_fails = True
         self._fail(message.effects, StoreUnavailable("the store is slow"))
 
     def receiveMsg_SliceRefused(self, message: SliceRefused, sender: Address) -> None:
+        if sender == self._lane:
+            self.world.tally.refused(failed=message.refusal.reason == Reason.FAILED)
         sealed = self._sealed
         if sealed is None or sealed.effects is not message.effects:
             self._fail(message.effects, StoreUnavailable(message.refusal.reason))

@@ -190,9 +190,8 @@ class EntityCell(Cell):
 
     def hand_on(self, message: Any) -> None:
         """See `Entity.hand_on`."""
-        mail, self.current = self.current, None
-        if mail is not None:
-            self.put(mail[0], message)
+        self.current = None
+        self.put(self.address, message)
 
     def refuse_waiting(self, error: GreenroomError) -> None:
         """Answer all that waits, set aside or in the mailbox, with an error."""
