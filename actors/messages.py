@@ -215,8 +215,9 @@ class SliceStored(Outcome, frozen=True, gc=False):
 
     effects: Any
 
-    def lost(self, send: Callable[[Address, Any], None], error: GreenroomError) -> None:
-        _tell_of_loss(self.effects, send, error)
+    def tell(self, send: Callable[[Address, Any], None], error: GreenroomError) -> bool:
+        _tell(self.effects, send, error)
+        return True  # What is stored is pushed, if late: receivers would not know that they miss it.
 
 
 class SliceLate(msgspec.Struct, frozen=True):
@@ -229,12 +230,12 @@ class SliceRefused(Outcome, frozen=True):
     refusal: Refusal
     effects: Any
 
-    def lost(self, send: Callable[[Address, Any], None], error: GreenroomError) -> None:
-        _tell_of_loss(self.effects, send, error)
+    def tell(self, send: Callable[[Address, Any], None], error: GreenroomError) -> bool:
+        _tell(self.effects, send, error)
+        return False
 
 
-def _tell_of_loss(effects: Any, send: Callable[[Address, Any], None], error: GreenroomError) -> None:
-    """No life of the owner can take the slice's outcome: who waits for an answer is told so."""
+def _tell(effects: Any, send: Callable[[Address, Any], None], error: GreenroomError) -> None:
     for effect in effects:
         effect.lost(send, error)
 

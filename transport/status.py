@@ -146,5 +146,5 @@ class Observer:
                 for name, one in sorted(self._base.stats().items())
                 if one.wakes or one.crashes
             ],
-            quarantined=[InQuarantine(one.address, one.actor, one.crashes, one.left_s) for one in held],
+            quarantined=[InQuarantine(str(one.address), one.actor, one.crashes, one.left_s) for one in held],
         )

@@ -161,7 +161,7 @@ class LoopBase(ThespianFace):
         """Messages to a dead address: an asker is told at once, the dead-letter handler gets them."""
         for sender, message in mail or ():
             if isinstance(message, Outcome):
-                message.lost(partial(self.send, target), ActorAbsent(str(target)))
+                message.tell(partial(self.send, target), ActorAbsent(str(target)))
             if isinstance(sender, Address) and sender.kind == "ask":
                 self.send(target, sender, Failed(getattr(message, "ref", None), ActorAbsent(str(target))))
             if self._dead_letters is not None and not isinstance(message, DeadEnvelope):

@@ -49,9 +49,11 @@ class Quarantine(msgspec.Struct, frozen=True):
 class CrashRecord:
     """What is remembered of an entity that crashed, until it has been calm for long enough."""
 
-    __slots__ = ("actor", "crashes", "in_all", "strikes", "until", "window_end")
+    __slots__ = ("actor", "crashes", "in_all", "kept", "strikes", "until", "window_end")
 
     def __init__(self) -> None:
+        self.kept: deque[Mail] | None = None
+        """For the life after the quarantine; a timer runs while there is any."""
         self.actor = ""
         self.in_all = 0
         self.crashes = 0
@@ -92,16 +94,44 @@ class Directory:
         # In the order in which the sweep will look at them. The dead are left in, to be skipped.
         self._round: deque[EntityCell] = deque()
         self._records: dict[Address, CrashRecord] = {}
+        self._releases: dict[Address, asyncio.TimerHandle] = {}
         self._sweep_timer: asyncio.TimerHandle | None = None
 
     def receive(self, sender: Address, address: Address, message: Any) -> None:
         """A message for one that is not awake: wake it, or refuse when it is in quarantine."""
         cell = self._wake(address)
-        if self._quarantined(address) is None:
-            cell.put(sender, message)
-            self._adopt(cell)
+        if self._quarantined(address) is not None:
+            cell.refuse((sender, message), Quarantined(), keep=True)
+            return
+        if address in self._records:
+            record = self._records[address]
+            cell.mailbox, record.kept = record.kept, None
+        cell.put(sender, message)
+        self._adopt(cell)
+
+    def keep(self, address: Address, mail: Mail) -> None:
+        """Mail for an entity in quarantine: it wakes for it afterwards."""
+        record = self._records[address]
+        if record.kept is None:
+            record.kept = deque()
+        record.kept.append(mail)
+        if address not in self._releases:
+            self._release_later(address, record)
+
+    def _release_later(self, address: Address, record: CrashRecord) -> None:
+        delay = max(0.0, record.until - self.base.loop.time())
+        self._releases[address] = self.base.loop.call_later(delay, self._release, address)
+
+    def _release(self, address: Address) -> None:
+        record = self._records[address]
+        if record.kept is None:
+            del self._releases[address]
+        elif self._quarantined(address) is not None:
+            self._release_later(address, record)
         else:
-            cell.refuse((sender, message), Quarantined())
+            del self._releases[address]
+            mail, record.kept = record.kept, None
+            self.resume(address, mail)
 
     def resume(self, address: Address, mail: deque[Mail]) -> None:
         """Hand the mail that a former life left to the next one; without mail nothing wakes."""
@@ -222,7 +252,7 @@ class Directory:
                 self._round.append(cell)
         for address, record in list(self._records.items())[:SWEEP_BATCH]:
             calm = record.until + self._length(record.strikes) if record.strikes else 0.0
-            if now > max(record.window_end, calm + self.crash_window_s):
+            if address not in self._releases and now > max(record.window_end, calm + self.crash_window_s):
                 del self._records[address]
         if (self._round and self.idle_timeout_s is not None) or self._records:
             self._schedule_sweep()
@@ -239,3 +269,5 @@ class Directory:
         if self._sweep_timer is not None:
             self._sweep_timer.cancel()
             self._sweep_timer = None
+        for timer in self._releases.values():
+            timer.cancel()

@@ -48,6 +48,9 @@ class Keeper(Protocol):
     def resume(self, address: Address, mail: deque[Mail]) -> None:
         """A life has left the base, with this mail unread."""
 
+    def keep(self, address: Address, mail: Mail) -> None:
+        """Mail for the next life, whenever that may begin."""
+
 
 class LifeEnded(BaseException):
     """Leaves a turn whose entity ends in peace: it was asked to, or wants to."""
@@ -269,13 +272,15 @@ class EntityCell(Cell):
                 return
             refusal = quarantined
         for each in left:
-            self.refuse(each, refusal)
+            self.refuse(each, refusal, keep=True)
 
-    def refuse(self, mail: Mail, error: GreenroomError) -> None:
-        """Answer one message with an error, unless answering would be an answer to an answer."""
+    def refuse(self, mail: Mail, error: GreenroomError, *, keep: bool = False) -> None:
+        """Answer one message with an error, unless answering would be an answer to an answer. `keep`: what should
+        be done all the same is kept for the next life."""
         sender, message = mail
         if isinstance(message, Outcome):
-            message.lost(self.actor_send, error)
+            if message.tell(self.actor_send, error) and keep and self.keeper is not None:
+                self.keeper.keep(self.address, mail)
         elif not isinstance(message, NEVER_ANSWERED):
             self.base.send(self.address, sender, Failed(getattr(message, "ref", None), error))
 

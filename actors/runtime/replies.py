@@ -31,11 +31,12 @@ class Failed(msgspec.Struct, frozen=True, gc=False):
 
 
 class Outcome(msgspec.Struct, frozen=True):
-    """Mail that others than its sender wait for. When the entity that it is for cannot take it (crashed on it, in
-    quarantine), it is `lost` instead of refused to its sender."""
+    """Mail that others than its sender wait for. When the entity that it is for cannot take it (in quarantine, or
+    gone), it is told to those instead of refused to its sender."""
 
-    def lost(self, send: Callable[[Address, Any], None], error: GreenroomError) -> None:
-        """Tell those who wait."""
+    def tell(self, send: Callable[[Address, Any], None], error: GreenroomError) -> bool:
+        """Tell those who wait. Answers whether the entity should have it all the same, when it can."""
+        raise NotImplementedError
 
 
 class Piped(msgspec.Struct, frozen=True):

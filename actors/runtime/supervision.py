@@ -180,6 +180,9 @@ class Supervisor(Entity):
         """Intensity is counted when word of the death arrives."""
         return None
 
+    def keep(self, address: Address, mail: Mail) -> None:
+        """The next life begins at once: `resume` has it all."""
+
     def resume(self, address: Address, mail: deque[Mail]) -> None:
         """Keep the mail for the next life, unless there is none."""
         runtime = self.runtime
