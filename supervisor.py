@@ -7,6 +7,7 @@ import logging
 import random
 import socket
 from functools import partial
+from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from thespian.actors import ActorSystem
@@ -35,6 +36,7 @@ from greenroom.transport.gateway import Gateway
 from greenroom.transport.http.context import Context
 from greenroom.transport.http.server import HttpServer
 from greenroom.transport.sessions import SessionTable
+from greenroom.transport.status import Observer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -86,7 +88,7 @@ class Node:
             self.system = ActorSystem(self.base, transientUnique=True)
             self.sessions = SessionTable(watched_users_limit=settings.websocket.watched_users_limit)
             self.store = self._make_store(self._directory.database)
-            lanes = [Lane() for _ in range(settings.store.lanes)]
+            lanes = {f"lane-{number}": Lane() for number in range(settings.store.lanes)}
             self.world = World(
                 system=self.base,
                 clock=clock,
@@ -95,7 +97,7 @@ class Node:
                 sessions=self.sessions,
                 auth=Authenticator(secret=secret, expire_days=settings.auth.token_expire_days, clock=clock),
                 settings=settings,
-                lanes=tuple(Address("fixed", f"lane-{number}") for number in range(len(lanes))),
+                lanes=tuple(Address("fixed", name) for name in lanes),
                 facts=FactStamps(),
             )
             queries = Queries(self.store)
@@ -108,6 +110,14 @@ class Node:
                 sessions=self.sessions,
                 admin_user_ids=frozenset(settings.auth.admin_user_ids),
             )
+            observer = Observer(
+                base=self.base,
+                clock=clock,
+                tally=self.world.tally,
+                sessions=self.sessions,
+                lanes=lanes,
+                version=version("greenroom"),
+            )
             self.http = HttpServer(
                 Context(
                     system=self.base,
@@ -118,6 +128,7 @@ class Node:
                     settings=settings,
                     clock=clock,
                     random=self.world.random,
+                    look=observer.look,
                     secret=secret,
                 )
             )
@@ -132,13 +143,12 @@ class Node:
                         "store", lambda: Service(self.store.open, self.store.close, self.store.lost), shutdown_s=10.0
                     ),
                     *(
-                        ChildSpec(f"lane-{number}", partial(Persistence, self.world, lane))
-                        for number, lane in enumerate(lanes)
+                        ChildSpec(name, partial(Persistence, self.world, lane)) for name, lane in lanes.items()
                     ),
                     ChildSpec("admins", lambda: Service(self._register_admins, _nothing)),
                     ChildSpec(
                         "gateway",
-                        lambda: Service(lambda: self.gateway.start(host, settings.node.ws_port), self.gateway.stop),
+                        lambda: Service(self._start_gateway, self.gateway.stop),
                     ),
                     ChildSpec("http", lambda: Service(self.http.start, self.http.stop)),
                 ],
@@ -166,6 +176,11 @@ class Node:
         await self.base.shutdown()
         self.system.shutdown()
         self._directory.release()
+
+    async def _start_gateway(self) -> None:
+        """A restart takes the port of before, where clients look for it."""
+        node = self.settings.node
+        await self.gateway.start(node.host, self.gateway.port or node.ws_port)
 
     def _crashed(self, entity: Address, sender: Address | None, error: BaseException) -> None:
         """A crash is charged to the connection whose request caused it."""

@@ -283,6 +283,7 @@ class Conversation(StoredEntity):
             send.seal(sealing)
             for effect in sealing.effects:
                 effect.run(self)
+            self.world.tally.sends_answered += 1
             return
         if self.is_late:
             raise StoreUnavailable("the store is slow")
@@ -344,6 +345,7 @@ class Conversation(StoredEntity):
         for item in dict.fromkeys(sealing.items):
             if isinstance(item, Send):
                 self._forget(item)
+                self.world.tally.sends_answered += 1
         self._seqs.clear()
         if self.is_settled:
             self.read_ahead.clear()  # All of it is in the store by now.

@@ -7,13 +7,19 @@ A message goes to an address: `Address("user", user_id)`, `Address("conversation
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from greenroom.actors.runtime.address import Address
+from greenroom.actors.runtime.replies import Outcome
 from greenroom.persistence.store import Refusal, Slice, UserRow
 from greenroom.transport.wire import group_pb2, sdkws_pb2
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from greenroom.actors.errors import GreenroomError
 
 __all__ = [
     "AwaitWrites", "Caller", "CancelMuteGroup", "CancelMuteMember", "CloseSession", "Command", "CommitSlice",
@@ -206,10 +212,14 @@ class CommitSlice(msgspec.Struct, frozen=True, gc=False):
     """On the loop's clock: when the first of what it decides was decided."""
 
 
-class SliceStored(msgspec.Struct, frozen=True, gc=False):
+class SliceStored(Outcome, frozen=True, gc=False):
     """The slice is durable: its effects may leave."""
 
     effects: Any
+
+    def tell(self, send: Callable[[Address, Any], None], error: GreenroomError) -> bool:
+        _tell(self.effects, send, error)
+        return True  # What is stored is pushed, if late: receivers would not know that they miss it.
 
 
 class SliceLate(msgspec.Struct, frozen=True):
@@ -219,16 +229,27 @@ class SliceLate(msgspec.Struct, frozen=True):
     effects: Any
 
 
-class SliceRefused(msgspec.Struct, frozen=True):
+class SliceRefused(Outcome, frozen=True):
     refusal: Refusal
     effects: Any
+
+    def tell(self, send: Callable[[Address, Any], None], error: GreenroomError) -> bool:
+        _tell(self.effects, send, error)
+        return False
+
+
+def _tell(effects: Any, send: Callable[[Address, Any], None], error: GreenroomError) -> None:
+    for effect in effects:
+        effect.lost(send, error)
 
 
 class AwaitWrites(msgspec.Struct, frozen=True):
     """From a waking entity to its lane: answered with WritesSettled once no slice of its key is under way."""
 
     owner: Address
+    life: int
+    """Of which life of the owner: it comes back in the answer, and only this life may go by it."""
 
 
 class WritesSettled(msgspec.Struct, frozen=True):
-    pass
+    life: int

@@ -48,14 +48,16 @@ class Lane:
         """At most one of each owner."""
         self.batch: list[CommitSlice] = []
         """Under way, in order."""
+        self.number = 0
+        """Of the batch under way: counts batches."""
         self.began = 0.0
         """When the batch under way was given to the store, on the loop's clock."""
         self.is_stuck = False
         """The batch under way has been there for too long."""
         self.owners: Counter[Address] = Counter()
         """Slices not yet answered, by owner."""
-        self.settling: set[Address] = set()
-        """Who waits until it has none."""
+        self.settling: dict[Address, int] = {}
+        """Who waits until it has none, and which life of it: the latest one that asked."""
         self.refused = 0
         """Slices, since the store last took one."""
 
@@ -93,9 +95,9 @@ class Persistence(Entity):
 
     def receiveMsg_AwaitWrites(self, message: AwaitWrites, sender: Address) -> None:
         if message.owner in self.lane.owners:
-            self.lane.settling.add(message.owner)
+            self.lane.settling[message.owner] = message.life
         else:
-            self.send(message.owner, WritesSettled())
+            self.send(message.owner, WritesSettled(message.life))
 
     def turn_over(self) -> None:
         lane, settings = self.lane, self.world.settings.store
@@ -145,6 +147,7 @@ class Persistence(Entity):
         lane, settings = self.lane, self.world.settings.store
         count = min(len(lane.waiting), settings.batch_slices)
         lane.batch = [lane.waiting.popleft() for _ in range(count)]
+        lane.number += 1
         lane.began = self.runtime.now
         self._look_later()
         self.pipe(self.world.store.commit([each.slice for each in lane.batch]))
@@ -184,9 +187,9 @@ class Persistence(Entity):
         owners[owner] -= 1
         if not owners[owner]:
             del owners[owner]
-            if owner in self.lane.settling:
-                self.lane.settling.remove(owner)
-                self.send(owner, WritesSettled())
+            life = self.lane.settling.pop(owner, None)
+            if life is not None:
+                self.send(owner, WritesSettled(life))
 
     def receiveMsg_Failed(self, message: Failed, sender: Address) -> None:
         """An owner crashed on an answer; its next life loads what is stored."""

@@ -29,7 +29,7 @@ from greenroom.persistence.errors import StoreError
 from greenroom.persistence.store import Block, Reason, Refusal, Slice
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterable
+    from collections.abc import Callable, Coroutine, Iterable, Iterator
 
     from greenroom.actors.world import World
 
@@ -59,6 +59,9 @@ class Effect:
     def run(self, entity: StoredEntity) -> None:
         raise NotImplementedError
 
+    def lost(self, send: Callable[[Address, Any], None], error: GreenroomError) -> None:
+        """It will not be run. Whoever waits for it is told."""
+
 
 class Reply(Effect):
     """Answer whoever waits. The list is emptied when they were told of a failure before."""
@@ -74,9 +77,9 @@ class Reply(Effect):
             entity.send(address, Answer(ref, self.value))
         self.askers.clear()
 
-    def fail(self, entity: StoredEntity, error: GreenroomError) -> None:
+    def lost(self, send: Callable[[Address, Any], None], error: GreenroomError) -> None:
         for address, ref in self.askers:
-            entity.send(address, Failed(ref, error))
+            send(address, Failed(ref, error))
         self.askers.clear()
 
 
@@ -170,10 +173,15 @@ class StoredEntity(Entity):
         self._inherited: list[Iterable[Effect]] | None = []
         """Effects of a former life's slice that came before this life was loaded; None once it is."""
         self._loading = False
+        self._life = 0
+        self._running: Iterable[Effect] = ()
+        self._not_run: Iterator[Effect] = iter(())
+        """The effects that are being run, or were last, and what is left of them."""
 
     def on_start(self) -> None:
         self.hold(*_OF_THE_LANE, WakeupMessage)
-        self.send(self._lane, AwaitWrites(self.myAddress))
+        self._life = self.runtime.next_number()
+        self.send(self._lane, AwaitWrites(self.myAddress, self._life))
 
     async def load(self) -> Any:
         """Read the state; its result is given to `loaded`."""
@@ -226,6 +234,8 @@ class StoredEntity(Entity):
             self._commit()
 
     def receiveMsg_WritesSettled(self, message: WritesSettled, sender: Address) -> None:
+        if message.life != self._life:
+            return
         if self._sealed is not None:
             # The lane answers slices before it says this: it crashed before it had noted ours.
             self._end_unstored(self._sealed, Refusal(Reason.FAILED, "the lane crashed"))
@@ -236,7 +246,7 @@ class StoredEntity(Entity):
     def receiveMsg_Failed(self, message: Failed, sender: Address) -> None:
         """The lane has crashed on a message of ours, or after it. What does it know?"""
         if sender == self._lane and (self._sealed is not None or self._inherited is not None):
-            self.send(self._lane, AwaitWrites(self.myAddress))
+            self.send(self._lane, AwaitWrites(self.myAddress, self._life))
 
     def receiveMsg_WakeupMessage(self, message: WakeupMessage, sender: Address) -> None:
         self.pipe(self.load(), tag=None)
@@ -252,8 +262,8 @@ class StoredEntity(Entity):
             if message.error is not None:
                 raise message.error
             self.loaded(message.value)
-            for effects in self._inherited or ():
-                self._run(effects)
+            while self._inherited:
+                self._run(self._inherited.pop(0))
             self._inherited = None
             self.release()
             return
@@ -274,6 +284,10 @@ class StoredEntity(Entity):
             raise
 
     def receiveMsg_SliceStored(self, message: SliceStored, sender: Address) -> None:
+        if sender == self._lane:  # And not a former life that hands on what is left to do.
+            tally = self.world.tally
+            tally.slices_stored += 1
+            tally.store_fails = False
         if self._inherited is not None:
             self._inherited.append(message.effects)
             return
@@ -287,10 +301,12 @@ class StoredEntity(Entity):
 
     def receiveMsg_SliceLate(self, message: SliceLate, sender: Address) -> None:
         """Whoever waits behind the slice is told, too; what they asked for stays in the draft, up to a bound."""
+        self.world.tally.slices_late += 1
+        self.world.tally.store_fails = True
         error = StoreUnavailable("the store is slow")
         self._fail(message.effects, error)
         for item in self._draft:
-            Reply(item.askers, None).fail(self, error)
+            Reply(item.askers, None).lost(self.send, error)
         if self._inherited is not None:
             self.refuse_stashed(Command, error)
         elif self._sealed is not None and self._sealed.effects is message.effects:
@@ -301,6 +317,8 @@ class StoredEntity(Entity):
                 self.end()
 
     def receiveMsg_SliceRefused(self, message: SliceRefused, sender: Address) -> None:
+        if sender == self._lane:
+            self.world.tally.refused(failed=message.refusal.reason == Reason.FAILED)
         sealed = self._sealed
         if sealed is None or sealed.effects is not message.effects:
             self._fail(message.effects, StoreUnavailable(message.refusal.reason))
@@ -325,12 +343,26 @@ class StoredEntity(Entity):
 
     def on_crash(self, error: BaseException) -> None:
         self._fail_unsealed(StoreUnavailable("the entity failed"))
+        # What the lane has answered it does not answer again: the next life does what is left, but for the effect
+        # that failed.
+        rest = list(self._not_run)
+        _, outcome = self._myRef.current or (None, None)
+        if isinstance(outcome, SliceStored | SliceRefused):
+            if outcome.effects is not self._running:
+                self.hand_on(outcome)
+            elif rest:
+                self.hand_on(SliceStored(rest))
+        elif rest:
+            self.send(self.myAddress, SliceStored(rest))
+        for effects in self._inherited or ():
+            self.send(self.myAddress, SliceStored(effects))
 
     def on_stop(self) -> None:
         self._fail_unsealed(StoreUnavailable("the node stops"))
 
     def _run(self, effects: Iterable[Effect]) -> None:
-        for effect in effects:
+        self._running, self._not_run = effects, iter(effects)
+        for effect in self._not_run:
             effect.run(self)
 
     def _commit(self) -> None:
@@ -347,8 +379,7 @@ class StoredEntity(Entity):
 
     def _fail(self, effects: Iterable[Effect], error: GreenroomError) -> None:
         for effect in effects:
-            if isinstance(effect, Reply):
-                effect.fail(self, error)
+            effect.lost(self.send, error)
 
     def _fail_unsealed(self, error: GreenroomError) -> None:
         """Answer whoever waits and is in no slice: those in a slice hear of it when the lane answers."""
@@ -357,4 +388,4 @@ class StoredEntity(Entity):
             self.send(asker, Failed(ref, error))
         draft, self._draft = self._draft, []
         for item in draft:
-            Reply(item.askers, None).fail(self, error)
+            Reply(item.askers, None).lost(self.send, error)

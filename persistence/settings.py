@@ -72,6 +72,8 @@ class WebSocketSettings(_Section, frozen=True):
 class HttpSettings(_Section, frozen=True):
     max_body_bytes: int
     requests_in_flight: int
+    metrics: bool
+    """Whether GET /metrics answers; it asks for no token."""
 
 
 class MessageSettings(_Section, frozen=True):

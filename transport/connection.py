@@ -402,7 +402,9 @@ class Connection(FrameProtocol):
         """A request of this connection crashed an entity. Past a few, the connection ends."""
         self.crashes += 1
         if self.crashes > CRASHES_ALLOWED:
-            log.warning("%s crashed %d entities: it is closed", self.address, self.crashes)
+            times = self._surroundings.base.sampler.take("connection closed for its crashes")
+            if times:
+                log.warning("%s crashed %d entities: it is closed (%d so closed)", self.address, self.crashes, times)
             self.leave()
 
     def stop(self) -> None:

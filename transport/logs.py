@@ -22,6 +22,8 @@ _SECRET_KEYS = frozenset({"token", "secret", "password", "authorization", "conte
 _SECRET_TEXT = re.compile(
     r"((?:token|secret|password)=)[^&\s\"']+|\beyJ[\w-]+\.[\w-]+\.[\w-]*", re.IGNORECASE
 )
+_FIELDS = ("actor", "address", "crashes", "strikes", "quarantine_s")
+"""What the standard library's records may carry beside their text."""
 _Event = MutableMapping[str, Any]
 
 
@@ -40,6 +42,7 @@ def configure(
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.StackInfoRenderer(),
+        structlog.stdlib.ExtraAdder(allow=_FIELDS),
     ]
     last: list[Any] = [structlog.stdlib.ProcessorFormatter.remove_processors_meta]
     if as_json:

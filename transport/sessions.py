@@ -84,6 +84,8 @@ class SessionTable:
 
     def __init__(self, *, watched_users_limit: int) -> None:
         self._watched_users_limit = watched_users_limit
+        self.pushes = 0
+        """Frames of messages handed to connections, since the node began."""
         self._sessions: dict[Address, Session] = {}
         # Tuples, so that a push may go on over one while a connection comes or goes.
         self._open: dict[str, tuple[Session, ...]] = {}
@@ -141,6 +143,7 @@ class SessionTable:
         rendering: _Rendering | None = None
         frames: list[bytes | None] = []
         opened = self._open
+        pushes = 0
         for user_id in user_ids:
             sessions = opened.get(user_id)
             if sessions is None:
@@ -159,6 +162,8 @@ class SessionTable:
                 if session.platform_id == IOS and session.is_background:
                     continue
                 session.push(frames[session.codec.variant] or rendering.encode(session.codec))
+                pushes += 1
+        self.pushes += pushes
         return absent
 
     # Who is here.

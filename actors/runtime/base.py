@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
+from functools import partial
 from typing import TYPE_CHECKING, Any, overload
 
 from thespian.actors import (
@@ -27,7 +28,8 @@ from greenroom.actors.runtime.entity_cell import EntityCell
 from greenroom.actors.runtime.face import ThespianFace
 from greenroom.actors.runtime.outside import Outside
 from greenroom.actors.runtime.plain import PlainCell, ReplyCell, SinkCell
-from greenroom.actors.runtime.replies import Failed
+from greenroom.actors.runtime.replies import Failed, Outcome
+from greenroom.actors.runtime.sampling import Sampler
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
     from thespian.actors import Actor
 
     from greenroom.actors.runtime.cell import Cell, Mail
+    from greenroom.actors.runtime.directory import Quarantine
     from greenroom.actors.runtime.entity_cell import Keeper
 
 __all__ = ["ChildCrashed", "LoopBase"]
@@ -85,6 +88,8 @@ class LoopBase(ThespianFace):
         self.scheduled = False
         self.closed = False
         self.now = loop.time()
+        self.sampler = Sampler(loop.time)
+        """For log lines of what may happen thousands of times."""
         self._number = 0
         self._counters: dict[type, Counters] = {}
         self._directories: dict[str, Directory] = {}
@@ -155,6 +160,8 @@ class LoopBase(ThespianFace):
     def send_dead(self, target: Address, mail: Iterable[Mail] | None) -> None:
         """Messages to a dead address: an asker is told at once, the dead-letter handler gets them."""
         for sender, message in mail or ():
+            if isinstance(message, Outcome):
+                message.tell(partial(self.send, target), ActorAbsent(str(target)))
             if isinstance(sender, Address) and sender.kind == "ask":
                 self.send(target, sender, Failed(getattr(message, "ref", None), ActorAbsent(str(target))))
             if self._dead_letters is not None and not isinstance(message, DeadEnvelope):
@@ -223,6 +230,7 @@ class LoopBase(ThespianFace):
             cell.rouse()
         else:
             cell = actor._myRef = PlainCell(self, address, actor, counters, parent)
+            counters.wakes += 1
             self.cells[address] = cell
             for mail in (former.mailbox if former is not None else None) or ():
                 cell.put(*mail)
@@ -282,6 +290,8 @@ class LoopBase(ThespianFace):
         """Take a cell out of the base; its children are asked to exit, its parent is told. O(children)."""
         address = cell.address
         self.cells.pop(address, None)
+        if cell.actor is not None:
+            cell.counters.ends += 1
         cell.actor = None
         cell.queued = True  # A dead cell takes no more turns.
         cell.end_timers()
@@ -344,7 +354,11 @@ class LoopBase(ThespianFace):
 
     def quarantined(self) -> list[Address]:
         """All entities that are in quarantine now."""
-        return [address for each in self._directories.values() for address in each.quarantined()]
+        return [one.address for one in self.quarantines()]
+
+    def quarantines(self) -> list[Quarantine]:
+        """The same with what led to it. O(entities that have crashed lately)."""
+        return [one for each in self._directories.values() for one in each.quarantines()]
 
     # Counters and small services of the cells.
 

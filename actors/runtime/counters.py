@@ -17,6 +17,7 @@ class ClassStats(msgspec.Struct, frozen=True):
     messages: int
     crashes: int
     wakes: int
+    awake: int
     sleeps: int
     unhandled: int
     mailbox_high_water: int
@@ -25,7 +26,7 @@ class ClassStats(msgspec.Struct, frozen=True):
 class Counters:
     """The live counters of one actor class."""
 
-    __slots__ = ("alarm", "crashes", "high_water", "messages", "name", "sleeps", "unhandled", "wakes")
+    __slots__ = ("alarm", "crashes", "ends", "high_water", "messages", "name", "sleeps", "unhandled", "wakes")
 
     def __init__(self, name: str, alarm: int) -> None:
         self.name = name
@@ -33,6 +34,7 @@ class Counters:
         self.messages = 0
         self.crashes = 0
         self.wakes = 0
+        self.ends = 0
         self.sleeps = 0
         self.unhandled = 0
         self.high_water = 0
@@ -50,6 +52,7 @@ class Counters:
             messages=self.messages,
             crashes=self.crashes,
             wakes=self.wakes,
+            awake=self.wakes - self.ends,
             sleeps=self.sleeps,
             unhandled=self.unhandled,
             mailbox_high_water=self.high_water,

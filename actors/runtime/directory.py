@@ -10,20 +10,22 @@ import logging
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from greenroom.actors.errors import Quarantined
+from greenroom.actors.runtime.address import Address
 from greenroom.actors.runtime.entity_cell import EntityCell
 
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable
 
-    from greenroom.actors.runtime.address import Address
     from greenroom.actors.runtime.base import LoopBase
     from greenroom.actors.runtime.cell import Mail
     from greenroom.actors.runtime.counters import Counters
     from greenroom.actors.runtime.entity import Entity
 
-__all__ = ["Directory"]
+__all__ = ["Directory", "Quarantine"]
 
 log = logging.getLogger("greenroom.actors.runtime")
 
@@ -31,12 +33,29 @@ SWEEP_BATCH = 1000
 """Cells looked at in one go of the sweep: about 0.2 ms, so that it never holds the loop."""
 
 
+class Quarantine(msgspec.Struct, frozen=True):
+    """An entity that is not woken now."""
+
+    address: Address
+    actor: str
+    """Its class."""
+    crashes: int
+    """Since it was last calm."""
+    strikes: int
+    """Quarantines in a row, this one included."""
+    left_s: float
+
+
 class CrashRecord:
     """What is remembered of an entity that crashed, until it has been calm for long enough."""
 
-    __slots__ = ("crashes", "strikes", "until", "window_end")
+    __slots__ = ("actor", "crashes", "in_all", "kept", "strikes", "until", "window_end")
 
     def __init__(self) -> None:
+        self.kept: deque[Mail] | None = None
+        """For the life after the quarantine; a timer runs while there is any."""
+        self.actor = ""
+        self.in_all = 0
         self.crashes = 0
         self.window_end = 0.0
         self.strikes = 0
@@ -75,16 +94,44 @@ class Directory:
         # In the order in which the sweep will look at them. The dead are left in, to be skipped.
         self._round: deque[EntityCell] = deque()
         self._records: dict[Address, CrashRecord] = {}
+        self._releases: dict[Address, asyncio.TimerHandle] = {}
         self._sweep_timer: asyncio.TimerHandle | None = None
 
     def receive(self, sender: Address, address: Address, message: Any) -> None:
         """A message for one that is not awake: wake it, or refuse when it is in quarantine."""
         cell = self._wake(address)
-        if self._quarantined(address) is None:
-            cell.put(sender, message)
-            self._adopt(cell)
+        if self._quarantined(address) is not None:
+            cell.refuse((sender, message), Quarantined(), keep=True)
+            return
+        if address in self._records:
+            record = self._records[address]
+            cell.mailbox, record.kept = record.kept, None
+        cell.put(sender, message)
+        self._adopt(cell)
+
+    def keep(self, address: Address, mail: Mail) -> None:
+        """Mail for an entity in quarantine: it wakes for it afterwards."""
+        record = self._records[address]
+        if record.kept is None:
+            record.kept = deque()
+        record.kept.append(mail)
+        if address not in self._releases:
+            self._release_later(address, record)
+
+    def _release_later(self, address: Address, record: CrashRecord) -> None:
+        delay = max(0.0, record.until - self.base.loop.time())
+        self._releases[address] = self.base.loop.call_later(delay, self._release, address)
+
+    def _release(self, address: Address) -> None:
+        record = self._records[address]
+        if record.kept is None:
+            del self._releases[address]
+        elif self._quarantined(address) is not None:
+            self._release_later(address, record)
         else:
-            cell.refuse((sender, message), Quarantined())
+            del self._releases[address]
+            mail, record.kept = record.kept, None
+            self.resume(address, mail)
 
     def resume(self, address: Address, mail: deque[Mail]) -> None:
         """Hand the mail that a former life left to the next one; without mail nothing wakes."""
@@ -126,14 +173,16 @@ class Directory:
         cells = self.base.cells
         return [cell for cell in self._round if cells.get(cell.address) is cell]
 
-    def note_crash(self, address: Address) -> Quarantined | None:
+    def note_crash(self, cell: EntityCell) -> Quarantined | None:
         """Count a crash; answers the refusal to give when it was one too many.
 
         After a quarantine has passed one crash is enough for the next one, twice as long, until the entity
         has been calm for a window and for as long as the quarantine was.
         """
         now = self.base.loop.time()
-        record = self._records.setdefault(address, CrashRecord())
+        record = self._records.setdefault(cell.address, CrashRecord())
+        record.actor = cell.counters.name
+        record.in_all += 1
         if now > record.window_end:
             if record.strikes and now > record.until + max(self.crash_window_s, self._length(record.strikes)):
                 record.strikes = 0
@@ -146,7 +195,15 @@ class Directory:
             return None
         record.strikes += 1
         record.until = now + self._length(record.strikes)
-        log.error("%s is in quarantine for %.1f s", address, record.until - now)
+        length = record.until - now
+        log.error(
+            "%s is in quarantine for %.1f s: %s crashed %d times, quarantine %d in a row",
+            cell.address, length, record.actor, record.in_all, record.strikes,
+            extra={
+                "actor": record.actor, "address": str(cell.address), "crashes": record.in_all,
+                "strikes": record.strikes, "quarantine_s": length,
+            },
+        )  # fmt: skip
         return Quarantined()
 
     def _length(self, strikes: int) -> float:
@@ -160,9 +217,14 @@ class Directory:
             return record
         return None
 
-    def quarantined(self) -> list[Address]:
+    def quarantines(self) -> list[Quarantine]:
         """Those that are not woken now because they crashed too often."""
-        return [address for address in self._records if self._quarantined(address) is not None]
+        now = self.base.loop.time()
+        return [
+            Quarantine(address, record.actor, record.in_all, record.strikes, record.until - now)
+            for address, record in self._records.items()
+            if record.until > now
+        ]
 
     def _schedule_sweep(self) -> None:
         idle = self.idle_timeout_s if self.idle_timeout_s is not None else self.crash_window_s
@@ -190,7 +252,7 @@ class Directory:
                 self._round.append(cell)
         for address, record in list(self._records.items())[:SWEEP_BATCH]:
             calm = record.until + self._length(record.strikes) if record.strikes else 0.0
-            if now > max(record.window_end, calm + self.crash_window_s):
+            if address not in self._releases and now > max(record.window_end, calm + self.crash_window_s):
                 del self._records[address]
         if (self._round and self.idle_timeout_s is not None) or self._records:
             self._schedule_sweep()
@@ -207,3 +269,5 @@ class Directory:
         if self._sweep_timer is not None:
             self._sweep_timer.cancel()
             self._sweep_timer = None
+        for timer in self._releases.values():
+            timer.cancel()

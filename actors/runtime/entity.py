@@ -110,7 +110,10 @@ class Entity(Actor):  # type: ignore[misc]
     def unhandled(self, message: Any, sender: Address) -> None:
         """A message for which this class has no handler: counted, and logged by its class name."""
         self._myRef.counters.unhandled += 1
-        log.warning("%s has no handler for %s", type(self).__name__, type(message).__name__)
+        names = type(self).__name__, type(message).__name__
+        times = self.runtime.sampler.take(names)
+        if times:
+            log.warning("%s has no handler for %s (%d times since the last line)", *names, times)
 
     @property
     def runtime(self) -> LoopBase:
@@ -149,6 +152,17 @@ class Entity(Actor):  # type: ignore[misc]
         """End this life in peace, right here in a handler: the next message wakes a new one. No crash: not
         counted towards quarantine.
         """
+        raise LifeEnded
+
+    def hand_on(self, message: Any) -> None:
+        """For `on_crash` only: the next life gets `message` in place of the one that was being handled, whose sender
+        is told nothing of this crash. A message that is handed on again and again ends with quarantine.
+        """
+        self._myRef.hand_on(message)
+
+    def end_refusing(self, error: GreenroomError) -> NoReturn:
+        """End this life as `end` does, after answering everything that waits with an error."""
+        self._myRef.refuse_waiting(error)
         raise LifeEnded
 
     def pipe(self, awaitable: Awaitable[Any], tag: Any = None, *, eager: bool = True) -> None:

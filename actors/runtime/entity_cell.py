@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import traceback
 from collections import deque
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -11,7 +12,7 @@ from thespian.actors import ActorExitRequest, ActorSystemMessage, ChildActorExit
 from greenroom.actors.errors import ActorCrashed, GreenroomError, MailboxFull, Quarantined
 from greenroom.actors.runtime.cell import Cell, Mail
 from greenroom.actors.runtime.pipe import drive
-from greenroom.actors.runtime.replies import Answer, Failed, Piped
+from greenroom.actors.runtime.replies import Answer, Failed, Outcome, Piped
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -41,11 +42,14 @@ class Keeper(Protocol):
     def forget(self, cell: EntityCell) -> None:
         """One life is about to leave the base."""
 
-    def note_crash(self, address: Address) -> Quarantined | None:
+    def note_crash(self, cell: EntityCell) -> Quarantined | None:
         """A life ended in a crash; answers the refusal to give when there is to be no next one for now."""
 
     def resume(self, address: Address, mail: deque[Mail]) -> None:
         """A life has left the base, with this mail unread."""
+
+    def keep(self, address: Address, mail: Mail) -> None:
+        """Mail for the next life, whenever that may begin."""
 
 
 class LifeEnded(BaseException):
@@ -195,6 +199,19 @@ class EntityCell(Cell):
 
         drive(awaitable, settle, eager=eager, start_task=self.base.start_task)
 
+    def hand_on(self, message: Any) -> None:
+        """See `Entity.hand_on`."""
+        self.current = None
+        self.put(self.address, message)
+
+    def refuse_waiting(self, error: GreenroomError) -> None:
+        """Answer all that waits, set aside or in the mailbox, with an error."""
+        for waiting in (self.stashed, self.mailbox):
+            for mail in waiting or ():
+                if not isinstance(mail[1], OF_ONE_LIFE):
+                    self.refuse(mail, error)
+        self.stashed = self.mailbox = None
+
     def idle_since(self, horizon: float) -> bool:
         """Whether nothing has happened here since `horizon` and nothing is in flight."""
         return (
@@ -240,13 +257,13 @@ class EntityCell(Cell):
         """End this life after a failure: answer, count, hand the mail on. Escalates to nobody."""
         self.queued = True
         base = self.base
-        mail, self.current = self.current, None
         self._note_crash(error)
         if self.actor is not None:
             try:
                 self.actor.on_crash(error)
             except Exception as second:
                 log.warning("on_crash of %s failed with %s", self.counters.name, type(second).__name__)
+        mail, self.current = self.current, None
         left = self._leave(error)
         refusal: GreenroomError = ActorCrashed()
         if mail is not None:
@@ -257,18 +274,22 @@ class EntityCell(Cell):
             except Exception as second:
                 log.warning("the base's on_crash hook failed with %s", type(second).__name__)
         if self.keeper is not None:
-            quarantined = self.keeper.note_crash(self.address)
+            quarantined = self.keeper.note_crash(self)
             if quarantined is None:
                 self.keeper.resume(self.address, left)
                 return
             refusal = quarantined
         for each in left:
-            self.refuse(each, refusal)
+            self.refuse(each, refusal, keep=True)
 
-    def refuse(self, mail: Mail, error: GreenroomError) -> None:
-        """Answer one message with an error, unless answering would be an answer to an answer."""
+    def refuse(self, mail: Mail, error: GreenroomError, *, keep: bool = False) -> None:
+        """Answer one message with an error, unless answering would be an answer to an answer. `keep`: what should
+        be done all the same is kept for the next life."""
         sender, message = mail
-        if not isinstance(message, NEVER_ANSWERED):
+        if isinstance(message, Outcome):
+            if message.tell(self.actor_send, error) and keep and self.keeper is not None:
+                self.keeper.keep(self.address, mail)
+        elif not isinstance(message, NEVER_ANSWERED):
             self.base.send(self.address, sender, Failed(getattr(message, "ref", None), error))
 
     def _leave(self, error: Exception | None) -> deque[Mail]:
@@ -284,14 +305,18 @@ class EntityCell(Cell):
 
     def _note_crash(self, error: Exception) -> None:
         self.counters.crashes += 1
-        trace = error.__traceback__
-        while trace is not None and trace.tb_next is not None:
-            trace = trace.tb_next
-        # Never the exception's text: it may quote the message.
-        log.error(
-            "%s crashed: %s at %s:%s",
-            self.address,
-            type(error).__name__,
-            trace.tb_frame.f_code.co_filename if trace is not None else "?",
-            trace.tb_lineno if trace is not None else 0,
-        )
+        frames = [
+            f"{frame.f_code.co_filename}:{line} in {frame.f_code.co_name}"
+            for frame, line in traceback.walk_tb(error.__traceback__)
+        ]
+        name, place = self.counters.name, frames[-1] if frames else "?"
+        key = (name, type(error), place)
+        # Neither the exception's text, which may quote the message, nor source lines.
+        way = "".join(f"\n  {frame}" for frame in frames) if self.base.sampler.is_new(key) else ""
+        times = self.base.sampler.take(key)
+        if times:
+            log.error(
+                "%s crashed: %s at %s (%d such since the last line; %d of %s in all)%s",
+                self.address, type(error).__name__, place, times, self.counters.crashes, name, way,
+                extra={"actor": name, "address": str(self.address), "crashes": self.counters.crashes},
+            )  # fmt: skip

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from greenroom.actors.errors import GreenroomError
 
-__all__ = ["Answer", "Failed", "Ping", "Piped"]
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from greenroom.actors.runtime.address import Address
+
+__all__ = ["Answer", "Failed", "Outcome", "Ping", "Piped"]
 
 
 class Answer(msgspec.Struct, frozen=True, gc=False):
@@ -23,6 +28,15 @@ class Failed(msgspec.Struct, frozen=True, gc=False):
 
     ref: Any
     error: GreenroomError
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """Mail that others than its sender wait for. When the entity that it is for cannot take it (in quarantine, or
+    gone), it is told to those instead of refused to its sender."""
+
+    def tell(self, send: Callable[[Address, Any], None], error: GreenroomError) -> bool:
+        """Tell those who wait. Answers whether the entity should have it all the same, when it can."""
+        raise NotImplementedError
 
 
 class Piped(msgspec.Struct, frozen=True):

@@ -18,7 +18,10 @@ __all__ = ["Service"]
 
 class Service(Entity):
     """A fixed child that runs something with a start and a stop. A start that fails is a crash of this child,
-    and so is an error of `watch`, which waits while the thing works; the next life starts it again."""
+    and so is an error of `watch`, which waits while the thing works; the next life starts it again.
+
+    `stop` comes before each `start`, too: after a crash something may still run. So it must do for what is stopped.
+    """
 
     def __init__(
         self,
@@ -33,7 +36,11 @@ class Service(Entity):
 
     def on_start(self) -> None:
         self.hold()
-        self.pipe(self._start(), eager=False)
+        self.pipe(self._start_anew(), eager=False)
+
+    async def _start_anew(self) -> None:
+        await self._stop()
+        await self._start()
 
     def receiveMsg_Piped(self, message: Piped, sender: Address) -> None:
         if message.error is not None:

@@ -176,9 +176,12 @@ class Supervisor(Entity):
     def forget(self, cell: EntityCell) -> None:
         """Nothing to forget: the spec stays."""
 
-    def note_crash(self, address: Address) -> Quarantined | None:
+    def note_crash(self, cell: EntityCell) -> Quarantined | None:
         """Intensity is counted when word of the death arrives."""
         return None
+
+    def keep(self, address: Address, mail: Mail) -> None:
+        """The next life begins at once: `resume` has it all."""
 
     def resume(self, address: Address, mail: deque[Mail]) -> None:
         """Keep the mail for the next life, unless there is none."""

@@ -3,62 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
-from engine_kit import Engine, caller, running_engine
+from engine_kit import caller, running_engine
+from fault_kit import PAIR, Gate, group_of, shown, stored
 
 from greenroom.actors.conversation import Conversation
 from greenroom.actors.errors import ActorCrashed, GreenroomError, Quarantined, StoreUnavailable, UserRegistered
-from greenroom.actors.messages import CreateGroup, RegisterUsers
+from greenroom.actors.messages import RegisterUsers
 from greenroom.actors.persistence import Persistence
-from greenroom.actors.rules.ids import group_address, user_address
+from greenroom.actors.rules.ids import user_address
 from greenroom.actors.runtime.address import Address
-from greenroom.persistence.store import Reason, Refusal, UserRow
-from greenroom.transport.wire import group_pb2, sdkws_pb2
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from greenroom.persistence.store import Slice
+from greenroom.persistence.store import UserRow
 
 LANE = Address("fixed", "lane-0")
 DATABASE_ERROR = 90002
-PAIR = Address("conversation", "a_b")
-
-
-class Gate:
-    """Stands before the store's commits: holds them back, or fails them."""
-
-    def __init__(self, engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-        self._commit = engine.world.store.commit
-        self._free = asyncio.Event()
-        self._free.set()
-        self._arrived = asyncio.Event()
-        self.fail: list[str] = []
-        """What happens to the next batches: "before" (not stored) or "after" (stored, but said to have failed)."""
-        self.keys: list[str] = []
-        """Of the slices that came, in order."""
-        monkeypatch.setattr(engine.world.store, "commit", self.commit)
-
-    async def commit(self, slices: Sequence[Slice]) -> list[Refusal | None]:
-        self.keys += [one.key for one in slices]
-        self._arrived.set()
-        await self._free.wait()
-        mode = self.fail.pop(0) if self.fail else ""
-        outcomes: list[Refusal | None] = [Refusal(Reason.FAILED, "of the test")] * len(slices)
-        return outcomes if mode == "before" else (await self._commit(slices), outcomes)[mode == "after"]
-
-    def hold(self) -> None:
-        self._free.clear()
-        self._arrived.clear()
-
-    async def arrived(self) -> None:
-        """A batch waits here."""
-        await self._arrived.wait()
-
-    def release(self) -> None:
-        self._free.set()
 
 
 @pytest.fixture
@@ -77,26 +37,6 @@ def crashing(monkeypatch: pytest.MonkeyPatch) -> None:
         real(self, command, *rest)
 
     monkeypatch.setattr(Conversation, "take", take)
-
-
-async def group_of(engine: Any, group_id: str, *users: str) -> None:
-    request = group_pb2.CreateGroupReq(
-        ownerUserID=users[0], memberUserIDs=users[1:], groupInfo=sdkws_pb2.GroupInfo(groupID=group_id, groupType=2)
-    )
-    await engine.ask(group_address(group_id), CreateGroup(caller=caller(users[0]), request=request))
-
-
-async def stored(engine: Any, chat: str) -> list[tuple[int, str]]:
-    messages = await engine.world.store.messages(chat, 1, 10_000)
-    return [(one.seq, sdkws_pb2.MsgData.FromString(one.body).clientMsgID) for one in messages]
-
-
-def shown(engine: Any, user: str, chat: str) -> list[tuple[int, str]]:
-    return [
-        (one.message.seq, one.message.clientMsgID)
-        for one in engine.sessions.received[user]
-        if one.conversation_id == chat and one.message.contentType == 101
-    ]
 
 
 @pytest.mark.usefixtures("crashing")

@@ -17,6 +17,7 @@ from greenroom.persistence.settings import AuthSettings, HttpSettings, NodeSetti
 from greenroom.persistence.store import PairFact, SeqState, Span, Store, StoredMessage, VersionLog
 from greenroom.transport.http.context import Context
 from greenroom.transport.http.server import HttpServer
+from greenroom.transport.status import ActorClass, InQuarantine, LaneState, NodeStatus, StoreState
 from greenroom.transport.wire import conversation_pb2, msg_pb2, sdkws_pb2
 
 if TYPE_CHECKING:
@@ -25,11 +26,27 @@ if TYPE_CHECKING:
     from greenroom.actors.errors import GreenroomError
     from greenroom.actors.runtime.address import Address
 
-__all__ = ["ADMIN_ID", "LOG_ID", "SECRET", "FakeSession", "FakeStore", "HttpStage", "http_stage"]
+__all__ = ["ADMIN_ID", "LOG_ID", "SECRET", "STATUS", "FakeSession", "FakeStore", "HttpStage", "http_stage"]
 
 SECRET = "openIM123-but-longer-for-hs256-keys"
 ADMIN_ID = "imAdmin"
 LOG_ID = "65a1b2c3d4e5f60718293a4b"
+STATUS = NodeStatus(
+    is_healthy=False,
+    version="1.2.3",
+    started_at=1_700_000_000_000,
+    up_s=93_784.0,
+    connections=7,
+    sends_answered=1234,
+    pushes=5678,
+    store=StoreState(is_failing=True, slices_stored=900, slices_refused=3, slices_failed=2, slices_late=1),
+    lanes=[LaneState("lane-0", 4, 5, 6)],
+    actors=[
+        ActorClass("Conversation", 11, 12, 13, 14, 15, 16, 1),
+        ActorClass("User", 21, 22, 23, 24, 25, 26, 0),
+    ],
+    quarantined=[InQuarantine("conversation:a_b", "Conversation", 9, 3.5)],
+)
 
 
 class FixedClock:
@@ -209,7 +226,7 @@ class HttpStage:
         self.system.errors[kind] = list(errors)
 
 
-def _settings(requests_in_flight: int) -> Settings:
+def _settings(requests_in_flight: int, metrics: bool) -> Settings:
     node = NodeSettings(
         host="127.0.0.1", ws_port=0, api_port=0, data_dir="", drain_timeout_s=1, log_level="", log_format=""
     )
@@ -217,13 +234,13 @@ def _settings(requests_in_flight: int) -> Settings:
         secret=SECRET, admin_user_ids=(ADMIN_ID,), token_expire_days=90, multi_login_policy=1,
         max_tokens_per_platform=30,
     )  # fmt: skip
-    http = HttpSettings(max_body_bytes=16 * 2**20, requests_in_flight=requests_in_flight)
+    http = HttpSettings(max_body_bytes=16 * 2**20, requests_in_flight=requests_in_flight, metrics=metrics)
     nothing = cast("Any", None)
     return Settings(node=node, auth=auth, http=http, websocket=nothing, message=nothing, store=nothing)
 
 
 @asynccontextmanager
-async def http_stage(*, requests_in_flight: int = 100) -> AsyncIterator[HttpStage]:
+async def http_stage(*, requests_in_flight: int = 100, metrics: bool = True) -> AsyncIterator[HttpStage]:
     store, system, sessions, clock = FakeStore(), FakeSystem(), FakeSessions(), FixedClock()
     for user_id, level in (("u1", 0), ("u2", 0), (ADMIN_ID, 2), ("bot", 4)):
         nickname = f"n-{user_id}"
@@ -234,7 +251,8 @@ async def http_stage(*, requests_in_flight: int = 100) -> AsyncIterator[HttpStag
         sessions=sessions,
         auth=Authenticator(secret=SECRET, expire_days=90, clock=clock),
         queries=Queries(cast("Store", store)),
-        settings=_settings(requests_in_flight),
+        settings=_settings(requests_in_flight, metrics),
+        look=lambda: STATUS,
         clock=clock,
         random=random.Random(7),
         secret=SECRET,

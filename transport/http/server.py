@@ -34,25 +34,23 @@ class HttpServer:
         self._node = context.settings.node
         self._app = make_app(context)
         self._server: _Server | None = None
-        self._socket: socket.socket | None = None
+        self._port = self._node.api_port
         self._run: asyncio.Task[None] | None = None
 
     @property
     def port(self) -> int:
-        """Where it listens: the given port, or the one that the system chose for port 0."""
-        if self._socket is None:
-            return self._node.api_port
-        bound: int = self._socket.getsockname()[1]
-        return bound
+        """Where it listens: the given port, or the one that the system chose for port 0, in every start."""
+        return self._port
 
     async def start(self) -> None:
         """Listens when this returns. Raises OSError when the address is taken."""
         host = self._node.host
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        self._socket = socket.create_server((host, self._node.api_port), family=family, backlog=_BACKLOG)
-        self._socket.setblocking(False)
+        listening = socket.create_server((host, self._port), family=family, backlog=_BACKLOG)
+        listening.setblocking(False)
+        self._port = listening.getsockname()[1]
         self._server = server = _Server(_config(self._app))
-        self._run = asyncio.create_task(server.serve(sockets=[self._socket]), name="http")
+        self._run = asyncio.create_task(server.serve(sockets=[listening]), name="http")
         ready = asyncio.create_task(server.ready.wait())
         await asyncio.wait({self._run, ready}, return_when=asyncio.FIRST_COMPLETED)
         ready.cancel()

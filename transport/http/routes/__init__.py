@@ -15,6 +15,7 @@ from greenroom.transport.http.routes import (
     jssdk,
     msg,
     object,
+    own,
     presence,
     send_msg,
     user,
@@ -27,7 +28,7 @@ __all__ = ["TABLE"]
 
 _SERVICES = (
     auth, user, presence, msg, send_msg, conversation, group, group_read, group_application, friend, object,
-    jssdk, absent,
+    jssdk, own, absent,
 )  # fmt: skip
 
 TABLE: dict[str, Route] = {route.path: route for service in _SERVICES for route in service.ROUTES}

@@ -1,0 +1,103 @@
+"""`greenroom serve` with crashes planted: run as a module, with a plan in the environment.
+
+CRASH_PLAN is JSON: `actor` (a class's name), `messages` (of these classes the handlers crash), `share` (of them, from
+0 to 1), `seed`, `ids` (only actors whose ids end so; all if empty). Half of the crashes come before the handler has
+done its work, half after it. SIGUSR1 turns them on, and off again.
+
+CRASH_CHILD names a fixed child ("root": the supervisor); at SIGUSR2 it crashes, CRASH_TIMES times.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import random
+import signal
+from functools import partial, wraps
+from typing import TYPE_CHECKING, Any
+
+from greenroom.actors.conversation import Conversation
+from greenroom.actors.group import Group
+from greenroom.actors.runtime.address import Address
+from greenroom.actors.runtime.entity import Entity
+from greenroom.actors.user import User
+from greenroom.supervisor import Node
+from greenroom.transport.connection import ConnectionActor
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["Crash", "plant_crash"]
+
+CLASSES = {"User": User, "Conversation": Conversation, "Group": Group, "ConnectionActor": ConnectionActor}
+armed = False
+
+
+class Crash:
+    """To a fixed child: raise."""
+
+
+def _crash(self: Entity, message: Crash, sender: Address) -> None:
+    raise RuntimeError("planted")
+
+
+def plant_crash() -> None:
+    """From now on every entity crashes on a `Crash`."""
+    setattr(Entity, "receiveMsg_Crash", _crash)  # noqa: B010 (mypy)
+
+
+def _plant(plan: dict[str, Any]) -> None:
+    owner = CLASSES[plan["actor"]]
+    rng = random.Random(plan["seed"])
+    share: float = plan["share"]
+    ids = tuple(plan["ids"]) or ("",)
+
+    def crashing(real: Callable[[Any, Any, Any], None]) -> Callable[[Any, Any, Any], None]:
+        @wraps(real)
+        def handler(self: Any, message: Any, sender: Any) -> None:
+            dice = 1.0
+            if armed and self.myAddress.id.endswith(ids) and type(self) is owner:
+                dice = rng.random()
+            if dice < share / 2:
+                raise RuntimeError("planted")
+            real(self, message, sender)
+            if dice < share:
+                raise RuntimeError("planted")
+
+        return handler
+
+    for name in plan["messages"]:
+        setattr(owner, f"receiveMsg_{name}", crashing(getattr(owner, f"receiveMsg_{name}")))
+
+
+def _toggle() -> None:
+    global armed
+    armed = not armed
+
+
+def _crash_child(node: Node) -> None:
+    for _ in range(int(os.environ.get("CRASH_TIMES", "1"))):
+        node.base.tell(Address("fixed", os.environ["CRASH_CHILD"]), Crash())
+
+
+def main() -> None:
+    from greenroom.__main__ import main as run
+
+    if "CRASH_PLAN" in os.environ:
+        _plant(json.loads(os.environ["CRASH_PLAN"]))
+    plant_crash()
+    start = Node.start
+
+    async def start_and_listen(self: Node) -> None:
+        await start(self)
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGUSR1, _toggle)
+        loop.add_signal_handler(signal.SIGUSR2, partial(_crash_child, self))
+
+    Node.start = start_and_listen  # type: ignore[method-assign]
+    run()
+
+
+if __name__ == "__main__":
+    main()

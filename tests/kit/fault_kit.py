@@ -1,0 +1,113 @@
+"""What tests of failing actors share: a gate before the store, and what was stored and shown."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from engine_kit import caller
+
+from greenroom.actors import messages
+from greenroom.actors.conversation import Conversation
+from greenroom.actors.group import Group
+from greenroom.actors.messages import CreateGroup
+from greenroom.actors.rules.ids import group_address
+from greenroom.actors.runtime.address import Address
+from greenroom.actors.user import User
+from greenroom.persistence.store import Reason, Refusal
+from greenroom.transport.wire import group_pb2, sdkws_pb2
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pytest
+    from engine_kit import Engine
+
+    from greenroom.persistence.store import Slice
+
+__all__ = ["PAIR", "Gate", "crash_at", "group_of", "plant", "shown", "stored"]
+
+PAIR = Address("conversation", "a_b")
+
+
+def plant(monkeypatch: pytest.MonkeyPatch, owner: type, name: str, method: Any) -> None:
+    """Put another method in an actor's class, for the actors that are awake, too."""
+    kind: type = getattr(messages, name.removeprefix("receiveMsg_"), type(None))
+    found = [each for each in (Conversation, Group, User) if issubclass(each, owner) and hasattr(owner, name)]
+    for each in found:
+        each._handlers[kind]
+    monkeypatch.setattr(owner, name, method)
+    for each in found:
+        monkeypatch.delitem(each._handlers, kind)  # It is found anew, and afterwards it is the old one again.
+
+
+def crash_at(monkeypatch: pytest.MonkeyPatch, owner: type, name: str, *moments: str) -> list[str]:
+    """The first calls of a method raise, "before" or "after" it has done its work; what is left of `moments`."""
+    real = getattr(owner, name)
+    left = list(moments)
+
+    def method(self: Any, *arguments: Any) -> Any:
+        moment = left.pop(0) if left else ""
+        if moment == "before":
+            raise ZeroDivisionError
+        done = real(self, *arguments)
+        if moment == "after":
+            raise ZeroDivisionError
+        return done
+
+    plant(monkeypatch, owner, name, method)
+    return left
+
+
+class Gate:
+    """Stands before the store's commits: holds them back, or fails them."""
+
+    def __init__(self, engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._commit = engine.world.store.commit
+        self._free = asyncio.Event()
+        self._free.set()
+        self._arrived = asyncio.Event()
+        self.fail: list[str] = []
+        """What happens to the next batches: "before" (not stored) or "after" (stored, but said to have failed)."""
+        self.keys: list[str] = []
+        """Of the slices that came, in order."""
+        monkeypatch.setattr(engine.world.store, "commit", self.commit)
+
+    async def commit(self, slices: Sequence[Slice]) -> list[Refusal | None]:
+        self.keys += [one.key for one in slices]
+        self._arrived.set()
+        await self._free.wait()
+        mode = self.fail.pop(0) if self.fail else ""
+        outcomes: list[Refusal | None] = [Refusal(Reason.FAILED, "of the test")] * len(slices)
+        return outcomes if mode == "before" else (await self._commit(slices), outcomes)[mode == "after"]
+
+    def hold(self) -> None:
+        self._free.clear()
+        self._arrived.clear()
+
+    async def arrived(self) -> None:
+        """A batch waits here."""
+        await self._arrived.wait()
+
+    def release(self) -> None:
+        self._free.set()
+
+
+async def group_of(engine: Any, group_id: str, *users: str) -> None:
+    request = group_pb2.CreateGroupReq(
+        ownerUserID=users[0], memberUserIDs=users[1:], groupInfo=sdkws_pb2.GroupInfo(groupID=group_id, groupType=2)
+    )
+    await engine.ask(group_address(group_id), CreateGroup(caller=caller(users[0]), request=request))
+
+
+async def stored(engine: Any, chat: str) -> list[tuple[int, str]]:
+    messages = await engine.world.store.messages(chat, 1, 10_000)
+    return [(one.seq, sdkws_pb2.MsgData.FromString(one.body).clientMsgID) for one in messages]
+
+
+def shown(engine: Any, user: str, chat: str) -> list[tuple[int, str]]:
+    return [
+        (one.message.seq, one.message.clientMsgID)
+        for one in engine.sessions.received[user]
+        if one.conversation_id == chat and one.message.contentType == 101
+    ]

@@ -1,0 +1,94 @@
+"""A running node on one screen, or as JSON; the exit code says whether it is well."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import msgspec
+
+from greenroom.persistence.settings import Settings
+from greenroom.transport.cli.options import CommandFailed, api_url, secret_for
+from greenroom.transport.client.api import Api
+from greenroom.transport.client.errors import ConnectionLost, Refused
+from greenroom.transport.status import NodeStatus
+
+__all__ = ["ILL", "NO_SECRET", "UNREACHABLE", "WELL", "show_status", "status_lines"]
+
+WELL, ILL = 0, 1
+UNREACHABLE, NO_SECRET = 69, 77
+"""As in sysexits.h, and as `greenroom load` has them."""
+_TIMEOUT_S = 5.0
+_SHOWN = 20
+"""Quarantined addresses on the screen; JSON has all."""
+
+
+async def show_status(settings: Settings, *, as_json: bool) -> int:
+    """Print what the node says; returns the exit code. Raises CommandFailed."""
+    status = await _ask(settings)
+    print(msgspec.json.encode(status).decode() if as_json else "\n".join(status_lines(status)))
+    return WELL if status.is_healthy else ILL
+
+
+async def _ask(settings: Settings) -> NodeStatus:
+    url = api_url(settings)
+    try:
+        secret = secret_for(settings)
+    except CommandFailed as problem:
+        raise CommandFailed(f"status: {problem}", exit_code=NO_SECRET) from None
+    try:
+        async with Api(url, timeout_s=_TIMEOUT_S) as api:
+            answer = await api.call("/greenroom/status", {"secret": secret})
+        return msgspec.convert(answer, NodeStatus)
+    except Refused:
+        raise CommandFailed(f"status: the node at {url} has another secret", exit_code=NO_SECRET) from None
+    except (ConnectionLost, msgspec.ValidationError):
+        raise CommandFailed(f"status: no node answers at {url}", exit_code=UNREACHABLE) from None
+
+
+def status_lines(status: NodeStatus) -> Iterator[str]:
+    """For a person: the verdict first, and the reason for a bad one before the figures."""
+    since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(status.started_at / 1000))
+    store, quarantined = status.store, status.quarantined
+    ills = []
+    if store.is_failing:
+        ills.append("the store fails")
+    if quarantined:
+        ills.append(f"{len(quarantined):,} in quarantine")
+    yield f"greenroom {status.version}: {' and '.join(ills) or 'well'}; up {_lasting(status.up_s)}, since {since}"
+    for held in quarantined[:_SHOWN]:
+        yield f"  {held.address}: not woken for {held.left_s:.0f} s more, after {_times(held.crashes)} of {held.actor}"
+    if len(quarantined) > _SHOWN:
+        yield f"  and {len(quarantined) - _SHOWN:,} more (--json shows all)"
+    yield (
+        f"{status.connections:,} connections; {status.sends_answered:,} messages acked, {status.pushes:,} pushed"
+    )
+    yield (
+        f"store: {store.slices_stored:,} slices stored, {store.slices_refused:,} refused, "
+        f"{store.slices_failed:,} failed, {store.slices_late:,} late"
+    )
+    for lane in status.lanes:
+        yield (
+            f"{lane.name}: {lane.waiting_slices:,} slices wait, {lane.batch_slices:,} under way; "
+            f"{lane.batches:,} batches"
+        )
+    yield ""
+    yield f"{'actor':<18}{'awake':>9}{'messages':>13}{'slept':>11}{'crashes':>9}{'unhandled':>11}{'quarantined':>13}"
+    for actor in status.actors:
+        yield (
+            f"{actor.name:<18}{actor.awake:>9,}{actor.messages:>13,}{actor.sleeps:>11,}{actor.crashes:>9,}"
+            f"{actor.unhandled:>11,}{actor.quarantined:>13,}"
+        )
+
+
+def _times(crashes: int) -> str:
+    return f"{crashes:,} crash{'' if crashes == 1 else 'es'}"
+
+
+def _lasting(seconds: float) -> str:
+    minutes, _ = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    days, hours = divmod(hours, 24)
+    if days:
+        return f"{days} d {hours} h"
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min" if minutes else f"{seconds:.0f} s"

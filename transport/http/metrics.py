@@ -1,0 +1,88 @@
+"""GET /metrics: a node's counters in Prometheus' text format. Counts only: no secret, no id of a user or group.
+
+Nobody is asked for a token, as is the convention for scrapers; the setting `http.metrics` takes the page away.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
+from prometheus_client.registry import Collector
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from prometheus_client import Metric
+
+    from greenroom.transport.status import NodeStatus
+
+__all__ = ["CONTENT_TYPE", "Metrics"]
+
+CONTENT_TYPE: Final = CONTENT_TYPE_PLAIN_0_0_4.encode()
+
+_BY_CLASS: Final = (
+    ("awake", GaugeMetricFamily, "Actors that are awake"),
+    ("quarantined", GaugeMetricFamily, "Actors that are not woken because they crashed again and again"),
+    ("mailbox_high_water", GaugeMetricFamily, "Most messages that ever waited in one mailbox"),
+    ("messages", CounterMetricFamily, "Messages handled"),
+    ("crashes", CounterMetricFamily, "Lives that ended with an exception"),
+    ("sleeps", CounterMetricFamily, "Lives that ended because nothing happened"),
+    ("unhandled", CounterMetricFamily, "Messages that the class has no handler for"),
+)
+"""Fields of ActorClass."""
+_BY_LANE: Final = (
+    ("waiting_slices", GaugeMetricFamily, "Slices that wait for a batch"),
+    ("batch_slices", GaugeMetricFamily, "Slices in the batch that is under way"),
+    ("batches", CounterMetricFamily, "Batches given to the store"),
+)
+"""Fields of LaneState."""
+_OF_STORE: Final = (
+    ("slices_stored", "Slices that are durable"),
+    ("slices_refused", "Slices refused by the store's rules: repeats, taken keys, old epochs"),
+    ("slices_failed", "Slices that the store could not write"),
+    ("slices_late", "Slices that the store did not answer within write_timeout_s"),
+)
+"""Fields of StoreState."""
+
+
+class Metrics(Collector):
+    """The page. Everything is read when somebody asks; nothing is counted for it."""
+
+    def __init__(self, look: Callable[[], NodeStatus]) -> None:
+        self._look = look
+        self._registry = CollectorRegistry(auto_describe=False)
+        self._registry.register(self)
+        ProcessCollector(registry=self._registry)
+        PlatformCollector(registry=self._registry)
+
+    def render(self) -> bytes:
+        return generate_latest(self._registry)
+
+    def describe(self) -> Iterable[Metric]:
+        return ()
+
+    def collect(self) -> Iterable[Metric]:
+        status = self._look()
+        yield GaugeMetricFamily("greenroom_connections", "Connections whose handshake was good", status.connections)
+        yield CounterMetricFamily(
+            "greenroom_sends_answered", "Messages taken, repeats not counted", status.sends_answered
+        )
+        yield CounterMetricFamily("greenroom_pushes", "Messages handed to connections", status.pushes)
+        yield GaugeMetricFamily(
+            "greenroom_store_failing", "1: the newest word of the store was a failure", float(status.store.is_failing)
+        )
+        for field, text in _OF_STORE:
+            yield CounterMetricFamily(f"greenroom_store_{field}", text, getattr(status.store, field))
+        for field, family, text in _BY_LANE:
+            metric = family(f"greenroom_lane_{field}", text, labels=("lane",))
+            for lane in status.lanes:
+                metric.add_metric((lane.name,), getattr(lane, field))
+            yield metric
+        for field, family, text in _BY_CLASS:
+            metric = family(f"greenroom_actor_{field}", text, labels=("actor",))
+            for actor in status.actors:
+                metric.add_metric((actor.name,), getattr(actor, field))
+            yield metric

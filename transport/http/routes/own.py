@@ -1,0 +1,33 @@
+"""/greenroom/: what is ours and no part of OpenIM's protocol."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from greenroom.actors.errors import NoPermission
+from greenroom.transport.http.access import ANYONE
+from greenroom.transport.http.table import post_free
+from greenroom.transport.status import NodeStatus
+
+if TYPE_CHECKING:
+    from greenroom.transport.http.context import Call
+
+__all__ = ["ROUTES"]
+
+
+class StatusRequest(msgspec.Struct):
+    """The node's secret is asked for, and no admin's token: that would need the store and a User, and the status
+    is wanted most when those are ill."""
+
+    secret: str = ""
+
+
+async def status(call: Call, request: StatusRequest) -> NodeStatus:
+    if not call.context.is_secret(request.secret):
+        raise NoPermission("secret invalid")
+    return call.context.look()
+
+
+ROUTES = (post_free("/greenroom/status", StatusRequest, NodeStatus, ANYONE, status),)

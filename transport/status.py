@@ -1,0 +1,150 @@
+"""What a node says of itself: taken from counters that are there anyway, when somebody asks. Changes nothing."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from greenroom.actors.persistence import Lane
+    from greenroom.actors.ports import Clock
+    from greenroom.actors.runtime.base import LoopBase
+    from greenroom.actors.tally import Tally
+    from greenroom.transport.sessions import SessionTable
+
+__all__ = ["ActorClass", "InQuarantine", "LaneState", "NodeStatus", "Observer", "StoreState"]
+
+
+class ActorClass(msgspec.Struct, frozen=True, rename="camel"):
+    """One class of actors, since the node began."""
+
+    name: str
+    awake: int
+    """Now."""
+    messages: int
+    crashes: int
+    sleeps: int
+    unhandled: int
+    """Messages that the class has no handler for."""
+    mailbox_high_water: int
+    """Most messages that ever waited in one mailbox."""
+    quarantined: int
+    """Now."""
+
+
+class LaneState(msgspec.Struct, frozen=True, rename="camel"):
+    """One lane: the queue before the store."""
+
+    name: str
+    waiting_slices: int
+    batch_slices: int
+    """In the batch that is under way."""
+    batches: int
+    """Since the node began."""
+
+
+class StoreState(msgspec.Struct, frozen=True, rename="camel"):
+    """What the store has answered, since the node began."""
+
+    is_failing: bool
+    """Its newest word was that it failed, or it did not answer in time."""
+    slices_stored: int
+    slices_refused: int
+    """By its rules: repeats, keys that are taken, an old epoch."""
+    slices_failed: int
+    slices_late: int
+
+
+class InQuarantine(msgspec.Struct, frozen=True, rename="camel"):
+    """An entity that crashed again and again, and is not woken for now. The address holds an id of a user or group."""
+
+    address: str
+    actor: str
+    crashes: int
+    left_s: float
+
+
+class NodeStatus(msgspec.Struct, frozen=True, rename="camel"):
+    is_healthy: bool
+    """The store does not fail, and nobody is in quarantine."""
+    version: str
+    started_at: int
+    """Milliseconds since 1970."""
+    up_s: float
+    connections: int
+    sends_answered: int
+    """Messages taken: each counts once."""
+    pushes: int
+    """Frames of messages handed to connections."""
+    store: StoreState
+    lanes: list[LaneState]
+    actors: list[ActorClass]
+    """By name; the runtime's own cells are left out."""
+    quarantined: list[InQuarantine]
+
+
+class Observer:
+    """Looks at the parts of one node. A look costs some microseconds, and as much again for each entity that has
+    crashed lately; never something for each that is awake."""
+
+    def __init__(
+        self,
+        *,
+        base: LoopBase,
+        clock: Clock,
+        tally: Tally,
+        sessions: SessionTable,
+        lanes: Mapping[str, Lane],
+        version: str,
+    ) -> None:
+        self._base = base
+        self._clock = clock
+        self._tally = tally
+        self._sessions = sessions
+        self._lanes = lanes
+        self._version = version
+        self._started_at = clock.now_ms()
+        self._began = base.loop.time()
+
+    def look(self) -> NodeStatus:
+        tally = self._tally
+        held = self._base.quarantines()
+        held_by_class = Counter(one.actor for one in held)
+        return NodeStatus(
+            is_healthy=not (tally.store_fails or held),
+            version=self._version,
+            started_at=self._started_at,
+            up_s=self._base.loop.time() - self._began,
+            connections=len(self._sessions),
+            sends_answered=tally.sends_answered,
+            pushes=self._sessions.pushes,
+            store=StoreState(
+                is_failing=tally.store_fails,
+                slices_stored=tally.slices_stored,
+                slices_refused=tally.slices_refused,
+                slices_failed=tally.slices_failed,
+                slices_late=tally.slices_late,
+            ),
+            lanes=[
+                LaneState(name, len(lane.waiting), len(lane.batch), lane.number) for name, lane in self._lanes.items()
+            ],
+            actors=[
+                ActorClass(
+                    name=name,
+                    awake=one.awake,
+                    messages=one.messages,
+                    crashes=one.crashes,
+                    sleeps=one.sleeps,
+                    unhandled=one.unhandled,
+                    mailbox_high_water=one.mailbox_high_water,
+                    quarantined=held_by_class[name],
+                )
+                for name, one in sorted(self._base.stats().items())
+                if one.wakes or one.crashes
+            ],
+            quarantined=[InQuarantine(str(one.address), one.actor, one.crashes, one.left_s) for one in held],
+        )
