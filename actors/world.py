@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from greenroom.actors.strain import Strain
 
 if TYPE_CHECKING:
     import random
@@ -30,6 +32,7 @@ class World:
     settings: Settings
     lanes: tuple[Address, ...]
     facts: FactStamps
+    strain: Strain = field(default_factory=Strain)
 
     def lane_of(self, key: str) -> Address:
         """The lane of a key: the same one for as long as the node lives."""

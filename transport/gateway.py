@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from greenroom.actors.runtime.address import Address
     from greenroom.actors.runtime.base import LoopBase
     from greenroom.persistence.settings import WebSocketSettings
+    from greenroom.transport.admission import Admission
     from greenroom.transport.handshake import Authenticator
     from greenroom.transport.requests import Queries
     from greenroom.transport.sessions import SessionTable
@@ -38,7 +39,7 @@ class Gateway:
     """Accepts OpenIM clients over WebSocket and speaks for them on the loop base.
 
     ```python
-    gateway = Gateway(base, settings=..., authenticator=..., address_of=..., queries=..., sessions=...)
+    gateway = Gateway(base, settings=..., admission=..., authenticator=..., address_of=..., queries=..., sessions=...)
     await gateway.start("127.0.0.1", 0)
     ...
     await gateway.drain(timeout_s=5.0)
@@ -51,6 +52,7 @@ class Gateway:
         base: LoopBase,
         *,
         settings: WebSocketSettings,
+        admission: Admission,
         authenticator: Authenticator,
         address_of: Callable[[sdkws_pb2.MsgData], Address],
         queries: Queries,
@@ -63,6 +65,7 @@ class Gateway:
         self._shell = Shell(base.loop, settings, tick_s=tick_s)
         self._surroundings = Surroundings(
             base,
+            admission=admission,
             authenticator=authenticator,
             address_of=address_of,
             queries=queries,
@@ -115,6 +118,7 @@ class Gateway:
             connection.abort()
         await self._gone(1.0)
         self._shell.wheel.stop()
+        self._surroundings.admission.stop()
 
     def kick(self, connection: Address) -> None:
         """Tell the client at this address that it is kicked, and close. One that has gone is passed over."""
