@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from operator import itemgetter
 from typing import TYPE_CHECKING, cast
 
 import pytest
@@ -11,6 +10,7 @@ from greenroom.actors.errors import WatchedUsersFull
 from greenroom.actors.messages import Push
 from greenroom.actors.runtime.address import Address
 from greenroom.actors.strain import Strain
+from greenroom.tests.kit.manual_loop import ManualLoop
 from greenroom.transport import sessions as sessions_module
 from greenroom.transport.envelope import CODECS, Codec, Response
 from greenroom.transport.sessions import SessionTable
@@ -18,7 +18,6 @@ from greenroom.transport.wire import sdkws_pb2
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Callable
 
 PUSH = Push("n_a_b", sdkws_pb2.MsgData(content=b"hello").SerializeToString(), "op")
 
@@ -48,33 +47,6 @@ class StubSession:
             assert (response.req_identifier, response.msg_incr, response.operation_id) == (2005, "", "")
             tips.append(sdkws_pb2.SubUserOnlineStatusTips.FromString(response.data or b""))
         return tips
-
-
-class ManualLoop:
-    """Its time stands still until `pass_s`."""
-
-    def __init__(self) -> None:
-        self.now = 100.0
-        self.due: list[tuple[float, Callable[[], None]]] = []
-
-    def time(self) -> float:
-        return self.now
-
-    def call_later(self, delay_s: float, callback: Callable[[], None]) -> object:
-        self.due.append((self.now + delay_s, callback))
-        return object()
-
-    def call_soon(self, callback: Callable[[], None]) -> object:
-        return self.call_later(0.0, callback)
-
-    def pass_s(self, seconds: float) -> None:
-        until = self.now + seconds
-        while self.due and min(self.due, key=itemgetter(0))[0] <= until:
-            first = min(self.due, key=itemgetter(0))
-            self.due.remove(first)
-            self.now = first[0]
-            first[1]()
-        self.now = until
 
 
 @pytest.fixture
