@@ -219,8 +219,8 @@ class Crowd:
 
 
 def part_of(values: Sequence[float], part: float) -> float:
-    """A quantile; nan of nothing."""
-    return sorted(values)[min(len(values) - 1, int(len(values) * part))] if values else float("nan")
+    """A quantile; 0 of nothing."""
+    return sorted(values)[min(len(values) - 1, int(len(values) * part))] if values else 0.0
 
 
 async def excess(job: dict[str, Any]) -> None:

@@ -19,8 +19,8 @@ from wire_kit import Device, text_message
 from greenroom.persistence.check import check
 from greenroom.persistence.schema import client_key
 from greenroom.tests.bench.excess import TYPING, Crowd, Told, part_of
-from greenroom.tests.bench.lean_client import LeanClient, connect
-from greenroom.tests.bench.measure import rss_bytes, tokens
+from greenroom.tests.bench.lean_client import PLATFORM, LeanClient, connect
+from greenroom.tests.bench.measure import rss_bytes
 from greenroom.transport.client.api import Api
 
 if TYPE_CHECKING:
@@ -41,6 +41,10 @@ async def running(folder: Path, **env: str) -> AsyncIterator[NodeProcess]:
         yield node
     finally:
         node.close()
+
+
+async def tokens(node: NodeProcess, *user_ids: str) -> list[tuple[str, str]]:
+    return list((await node.tokens(*user_ids, platform_id=PLATFORM)).items())
 
 
 def _judge(node: NodeProcess, acked: list[str]) -> None:
@@ -74,7 +78,7 @@ async def test_crowd_at_a_narrow_node(tmp_path: Path) -> None:
         "GREENROOM_OVERLOAD_PATIENCE_S": "0.05",
     }  # fmt: skip
     async with running(tmp_path, **env) as node:
-        users = await tokens(node, [f"u{number:02}" for number in range(20)])
+        users = await tokens(node, *(f"u{number:02}" for number in range(20)))
         crowd = Crowd(node.ws_port, users, window=16)
         await crowd.open()
         assert node.process is not None
@@ -84,7 +88,7 @@ async def test_crowd_at_a_narrow_node(tmp_path: Path) -> None:
         written = told.planned - told.never_written
         assert len(told.acked) + told.refused[BUSY] == written
         # Who is calm again is let in again.
-        async with await Device.open(node, "u00", dict(users)["u00"], platform_id=2) as device:
+        async with await Device.open(node, "u00", dict(users)["u00"], platform_id=PLATFORM) as device:
             response = await device.send(text_message("u00", "u01"))
         assert response.err_code == 0
         crowd.close()
@@ -98,8 +102,8 @@ async def test_twice_what_the_node_can_carry(tmp_path: Path) -> None:
     async with running(tmp_path) as node:
         assert node.process is not None
         pid = node.process.pid
-        users = await tokens(node, [f"u{number:03}" for number in range(400)])
-        typists = await tokens(node, [f"t{number:02}" for number in range(20)])
+        users = await tokens(node, *(f"u{number:03}" for number in range(400)))
+        typists = await tokens(node, *(f"t{number:02}" for number in range(20)))
         crowd = Crowd(node.ws_port, users, window=16)
         typing = Crowd(node.ws_port, typists, window=16, content_type=TYPING)
         await asyncio.gather(crowd.open(), typing.open())
@@ -140,7 +144,7 @@ async def test_fifty_readers_that_stop_reading(tmp_path: Path) -> None:
         assert node.process is not None
         pid = node.process.pid
         names = ["sender", "reader", *(f"stuck{number:02}" for number in range(stuck_count))]
-        users = dict(await tokens(node, names))
+        users = dict(await tokens(node, *names))
         async with Api(node.api_url) as api:
             admin = await api.admin_token(SECRET)
             group = await api.create_group("sender", names[1:], name="busy", token=admin)
@@ -150,8 +154,8 @@ async def test_fifty_readers_that_stop_reading(tmp_path: Path) -> None:
             client.transport.pause_reading()
             stuck.append(client)
         async with (
-            await Device.open(node, "sender", users["sender"], platform_id=2) as sender,
-            await Device.open(node, "reader", users["reader"], platform_id=2) as reader,
+            await Device.open(node, "sender", users["sender"], platform_id=PLATFORM) as sender,
+            await Device.open(node, "reader", users["reader"], platform_id=PLATFORM) as reader,
         ):
             before = rss_bytes(pid)
             for number in range(messages):
