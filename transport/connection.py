@@ -24,14 +24,11 @@ if TYPE_CHECKING:
     from google.protobuf.message import Message
     from websockets.http11 import Request as HttpRequest
 
-    from greenroom.actors.runtime.base import LoopBase
     from greenroom.actors.runtime.replies import Answer, Failed, Piped
-    from greenroom.transport.admission import Admission
-    from greenroom.transport.handshake import Authenticator
-    from greenroom.transport.sessions import SessionTable
+    from greenroom.transport.surroundings import Surroundings
     from greenroom.transport.wire import sdkws_pb2
 
-__all__ = ["Connection", "ConnectionActor", "Surroundings"]
+__all__ = ["Connection", "ConnectionActor"]
 
 log = logging.getLogger("greenroom.transport")
 
@@ -56,38 +53,6 @@ class _Ask(NamedTuple):
     operation_id: str
     msg_incr: str
     last: bool
-
-
-class Surroundings:
-    """What the connections of one gateway work with."""
-
-    __slots__ = (
-        "address_of", "admin_user_ids", "admission", "authenticator", "base", "connections", "on_empty", "queries",
-        "sessions",
-    )  # fmt: skip
-
-    def __init__(
-        self,
-        base: LoopBase,
-        *,
-        admission: Admission,
-        authenticator: Authenticator,
-        address_of: Callable[[sdkws_pb2.MsgData], Address],
-        queries: Queries,
-        sessions: SessionTable,
-        admin_user_ids: frozenset[str],
-    ) -> None:
-        self.base = base
-        self.admission = admission
-        self.authenticator = authenticator
-        self.address_of = address_of
-        self.queries = queries
-        self.sessions = sessions
-        self.admin_user_ids = admin_user_ids
-        self.connections: set[Connection] = set()
-        """Every socket, from the accept on."""
-        self.on_empty: Callable[[], None] | None = None
-        """Called when the last socket is gone."""
 
 
 class ConnectionActor(Entity):

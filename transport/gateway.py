@@ -7,8 +7,9 @@ import logging
 from typing import TYPE_CHECKING, cast
 
 from greenroom.actors.messages import KickSession
-from greenroom.transport.connection import Connection, Surroundings
+from greenroom.transport.connection import Connection
 from greenroom.transport.shell import Phase, Shell
+from greenroom.transport.surroundings import Surroundings
 
 if TYPE_CHECKING:
     import ssl as tls
