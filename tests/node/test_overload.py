@@ -96,6 +96,28 @@ async def test_crowd_at_a_narrow_node(tmp_path: Path) -> None:
         _judge(node, told.acked)
 
 
+async def test_http_connections_and_heads_have_bounds(tmp_path: Path) -> None:
+    async with running(tmp_path, GREENROOM_HTTP_MAX_CONNECTIONS="3") as node:
+        opened = [await asyncio.open_connection("127.0.0.1", node.api_port) for _ in range(4)]
+        readers = [reader for reader, _ in opened]
+        async with asyncio.timeout(10):
+            with contextlib.suppress(ConnectionError):
+                assert await readers[3].read() == b""
+        endless, healthy = opened[0][1], opened[1][1]
+        with contextlib.suppress(ConnectionError):
+            endless.write(b"GET /healthz HTTP/1.1\r\nHost: x\r\nX: ")
+            for _ in range(200):
+                endless.write(b"x" * 1000)
+                await endless.drain()
+            async with asyncio.timeout(10):
+                assert await readers[0].read() == b""
+        healthy.write(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+        async with asyncio.timeout(10):
+            assert (await readers[1].readline()).startswith(b"HTTP/1.1 200")
+        for _, writer in opened:
+            writer.close()
+
+
 @pytest.mark.ci
 @pytest.mark.timeout(120)
 async def test_twice_what_the_node_can_carry(tmp_path: Path) -> None:
