@@ -25,6 +25,7 @@ from greenroom.actors.runtime.address import Address
 from greenroom.actors.runtime.base import LoopBase
 from greenroom.actors.runtime.service import Service
 from greenroom.actors.runtime.supervision import ChildSpec, Supervisor
+from greenroom.actors.strain import Strain
 from greenroom.actors.user import User
 from greenroom.actors.world import World
 from greenroom.persistence.clock import SystemClock
@@ -32,6 +33,7 @@ from greenroom.persistence.data_directory import DataDirectory
 from greenroom.persistence.secret import secret_of
 from greenroom.persistence.store import UserRow
 from greenroom.persistence.store_sqlite import SqliteStore, WriterKind
+from greenroom.transport.admission import Admission
 from greenroom.transport.gateway import Gateway
 from greenroom.transport.http.context import Context
 from greenroom.transport.http.server import HttpServer
@@ -86,7 +88,10 @@ class Node:
             clock = SystemClock()
             self.base = LoopBase(loop, on_crash=self._crashed)
             self.system = ActorSystem(self.base, transientUnique=True)
-            self.sessions = SessionTable(watched_users_limit=settings.websocket.watched_users_limit)
+            strain = Strain()
+            self.sessions = SessionTable(
+                watched_users_limit=settings.websocket.watched_users_limit, strain=strain, loop=loop
+            )
             self.store = self._make_store(self._directory.database)
             lanes = {f"lane-{number}": Lane() for number in range(settings.store.lanes)}
             self.world = World(
@@ -99,11 +104,13 @@ class Node:
                 settings=settings,
                 lanes=tuple(Address("fixed", name) for name in lanes),
                 facts=FactStamps(),
+                strain=strain,
             )
             queries = Queries(self.store)
             self.gateway = Gateway(
                 self.base,
                 settings=settings.websocket,
+                admission=Admission(loop, settings.overload, strain),
                 authenticator=self.world.auth,
                 address_of=address_of,
                 queries=queries,

@@ -86,10 +86,7 @@ class Send(Item):
         self.stored = any(part.stored for part, _ in self.parts)
 
     def answer(self) -> msg_pb2.SendMsgResp:
-        message = self.message
-        return msg_pb2.SendMsgResp(
-            serverMsgID=message.serverMsgID, clientMsgID=message.clientMsgID, sendTime=message.sendTime
-        )
+        return _answer_to(self.message)
 
     def seal(self, sealing: Sealing) -> None:
         conversation, message = self.conversation, self.message
@@ -204,7 +201,17 @@ class Conversation(StoredEntity):
         rules.check(message, caller)
         if self._answered_before(message, (sender, command.ref)):
             return
+        if message.contentType == rules.TYPING and self.world.strain.is_high:
+            self._shed(command, sender)
+            return
         self.admit(command, sender)
+
+    def _shed(self, command: SendMessage, sender: Address) -> None:
+        """Answered, and not delivered."""
+        message = command.message
+        self.stamp(message, command.caller)
+        self.world.strain.typing_shed += 1
+        Reply([(sender, command.ref)], _answer_to(message)).run(self)
 
     def admit(self, command: SendMessage, sender: Address) -> None:
         """Check who may say what to whom, then `take` it; may wait for facts first."""
@@ -367,6 +374,12 @@ class Conversation(StoredEntity):
 
     def receiveMsg_SetReadSeq(self, command: SetReadSeq, sender: Address) -> None:
         set_read_seq(self, command, sender)
+
+
+def _answer_to(message: sdkws_pb2.MsgData) -> msg_pb2.SendMsgResp:
+    return msg_pb2.SendMsgResp(
+        serverMsgID=message.serverMsgID, clientMsgID=message.clientMsgID, sendTime=message.sendTime
+    )
 
 
 def _pair_of(message: sdkws_pb2.MsgData) -> tuple[str, ...]:

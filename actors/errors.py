@@ -28,6 +28,7 @@ GreenroomError                 500  ServerInternalError
 ├── ActorAbsent                500  ServerInternalError  retryable
 ├── AskTimeout                 500  ServerInternalError  retryable
 ├── MailboxFull                500  ServerInternalError  retryable
+├── NodeBusy                   500  ServerInternalError  retryable
 └── Quarantined                500  ServerInternalError  retryable
 """
 
@@ -53,6 +54,7 @@ __all__ = [
     "MutedGroup",
     "MutedInGroup",
     "NoPermission",
+    "NodeBusy",
     "NotPeersFriend",
     "Quarantined",
     "RecordNotFound",
@@ -106,6 +108,12 @@ class AskTimeout(GreenroomError):
 
 class MailboxFull(GreenroomError):
     """The actor sets too many messages aside already; this one was not kept."""
+
+    retryable = True
+
+
+class NodeBusy(GreenroomError):
+    """The node has more to do than it can in time; the request was not begun."""
 
     retryable = True
 

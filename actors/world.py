@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from greenroom.actors.strain import Strain
 from greenroom.actors.tally import Tally
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ class World:
     lanes: tuple[Address, ...]
     facts: FactStamps
     tally: Tally = field(default_factory=Tally)
+    strain: Strain = field(default_factory=Strain)
 
     def lane_of(self, key: str) -> Address:
         """The lane of a key: the same one for as long as the node lives."""

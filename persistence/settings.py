@@ -20,6 +20,7 @@ __all__ = [
     "HttpSettings",
     "MessageSettings",
     "NodeSettings",
+    "OverloadSettings",
     "Settings",
     "SettingsError",
     "StoreSettings",
@@ -70,10 +71,18 @@ class WebSocketSettings(_Section, frozen=True):
 
 
 class HttpSettings(_Section, frozen=True):
+    max_connections: int
     max_body_bytes: int
+    bodies_limit_bytes: int
     requests_in_flight: int
     metrics: bool
     """Whether GET /metrics answers; it asks for no token."""
+
+
+class OverloadSettings(_Section, frozen=True):
+    answer_within_s: float
+    requests_floor: int
+    patience_s: float
 
 
 class MessageSettings(_Section, frozen=True):
@@ -99,6 +108,7 @@ class Settings(_Section, frozen=True):
     auth: AuthSettings
     websocket: WebSocketSettings
     http: HttpSettings
+    overload: OverloadSettings
     message: MessageSettings
     store: StoreSettings
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
-from greenroom.actors.errors import ConnectionsFull, GreenroomError, TokenInvalid, as_refusal
+from greenroom.actors.errors import ConnectionsFull, GreenroomError, NodeBusy, TokenInvalid, as_refusal
 from greenroom.actors.messages import Caller, CloseSession, KickSession, OpenSession, SendMessage
 from greenroom.actors.runtime.address import Address
 from greenroom.actors.runtime.entity import Entity
@@ -23,14 +23,12 @@ if TYPE_CHECKING:
 
     from google.protobuf.message import Message
 
-    from greenroom.actors.runtime.base import LoopBase
     from greenroom.actors.runtime.replies import Answer, Failed, Piped
-    from greenroom.transport.handshake import Authenticator
-    from greenroom.transport.sessions import SessionTable
+    from greenroom.transport.surroundings import Surroundings
     from greenroom.transport.upgrade import Head
     from greenroom.transport.wire import sdkws_pb2
 
-__all__ = ["Connection", "ConnectionActor", "Surroundings"]
+__all__ = ["Connection", "ConnectionActor"]
 
 log = logging.getLogger("greenroom.transport")
 
@@ -55,36 +53,6 @@ class _Ask(NamedTuple):
     operation_id: str
     msg_incr: str
     last: bool
-
-
-class Surroundings:
-    """What the connections of one gateway work with."""
-
-    __slots__ = (
-        "address_of", "admin_user_ids", "authenticator", "base", "connections", "on_empty", "queries",
-        "sessions",
-    )  # fmt: skip
-
-    def __init__(
-        self,
-        base: LoopBase,
-        *,
-        authenticator: Authenticator,
-        address_of: Callable[[sdkws_pb2.MsgData], Address],
-        queries: Queries,
-        sessions: SessionTable,
-        admin_user_ids: frozenset[str],
-    ) -> None:
-        self.base = base
-        self.authenticator = authenticator
-        self.address_of = address_of
-        self.queries = queries
-        self.sessions = sessions
-        self.admin_user_ids = admin_user_ids
-        self.connections: set[Connection] = set()
-        """Every socket, from the accept on."""
-        self.on_empty: Callable[[], None] | None = None
-        """Called when the last socket is gone."""
 
 
 class ConnectionActor(Entity):
@@ -120,8 +88,9 @@ class ConnectionActor(Entity):
 class Connection(FrameProtocol):
     """One device of one user.
 
-    Order: sends are handed on as they come, up to `requests_in_flight` unanswered; any other request runs
-    alone, after all before it are answered. Replies are never dropped while the socket lives. Pushes leave in
+    Order: sends are handed on as they come, up to `requests_in_flight` unanswered and as far as the node takes
+    more on (`Admission`); any other request runs alone, after all before it are answered. While one waits to
+    begin, nothing more is read. Replies are never dropped while the socket lives. Pushes leave in
     the order of the calls; when the outbox is full the connection ends, and the client pulls what it missed.
     Whatever one client sends ends at most its own connection.
     """
@@ -257,33 +226,42 @@ class Connection(FrameProtocol):
 
     def leave(self) -> None:
         self._backlog = None
+        self._surroundings.admission.forget(self)
         super().leave()
 
-    def _take(self, data: bytes | Request) -> bytes | Request | None:
+    def _take(self, data: bytes | Request, *, in_turn: bool = False) -> bytes | Request | None:
         """Begin a request, or answer what has to wait."""
         asks = self._asks
         if self._alone or len(asks) >= self.shell.settings.requests_in_flight:
             return data
-        if isinstance(data, Request):
-            request = data
-        else:
-            try:
-                request = self.codec.decode_request(
-                    data, unfolded_limit_bytes=self.shell.settings.max_unfolded_bytes
-                )
-            except EnvelopeError:
-                log.debug("a frame of %s is no envelope: its connection ends", self.address)
-                self.leave()
-                return None
-        kind = REQUESTS.get(request.req_identifier)
-        if kind is None or request.send_id != self.user_id:
-            log.debug("a request of %s is unknown or another user's: its connection ends", self.address)
-            self.leave()
+        admission = self._surroundings.admission
+        if not in_turn and not admission.may_enter():
+            admission.wait(self)
+            return data
+        request = self._decode(data)
+        if request is None:
             return None
+        kind = REQUESTS[request.req_identifier]
         if asks and not kind.pipelined:
             return request
         kind.run(self, request)
         return None
+
+    def _decode(self, data: bytes | Request) -> Request | None:
+        """A request that this user may make; after any other the connection ends."""
+        if isinstance(data, Request):
+            return data
+        try:
+            request = self.codec.decode_request(data, unfolded_limit_bytes=self.shell.settings.max_unfolded_bytes)
+        except EnvelopeError:
+            log.debug("a frame of %s is no envelope: its connection ends", self.address)
+            self.leave()
+            return None
+        if request.req_identifier not in REQUESTS or request.send_id != self.user_id:
+            log.debug("a request of %s is unknown or another user's: its connection ends", self.address)
+            self.leave()
+            return None
+        return request
 
     def _work_off(self) -> None:
         backlog = self._backlog
@@ -293,7 +271,46 @@ class Connection(FrameProtocol):
                 backlog[0] = waiting
                 return
             backlog.popleft()
-        if self._backlog is backlog and backlog is not None:
+        self.read_on()
+
+    # The admission's side.
+
+    def go_on(self) -> bool:
+        """See `Waiter`."""
+        backlog = self._backlog
+        if not backlog:
+            return False
+        waiting = self._take(backlog[0], in_turn=True)
+        if waiting is not None:
+            backlog[0] = waiting
+            return False
+        if self._backlog is not backlog:
+            return False
+        backlog.popleft()
+        self.read_on()
+        return bool(backlog)
+
+    def give_up(self) -> int:
+        """See `Waiter`. Only sends are refused."""
+        backlog = self._backlog
+        count = 0
+        while backlog and self._backlog is backlog:
+            request = self._decode(backlog[0])
+            if request is None:
+                break
+            if not REQUESTS[request.req_identifier].pipelined:
+                backlog[0] = request
+                if self._take(request, in_turn=True) is None and self._backlog is backlog:
+                    backlog.popleft()
+                break
+            backlog.popleft()
+            self.reply_error(request, NodeBusy())
+            count += 1
+        return count
+
+    def read_on(self) -> None:
+        """Read again when nothing waits to begin any more."""
+        if self._backlog is not None and not self._backlog:
             self._backlog = None
             self.review_reading()
 
@@ -332,6 +349,7 @@ class Connection(FrameProtocol):
         ref = self._next_ref
         self._next_ref = ref + 1
         self._asks[ref] = _ask(request)
+        self._surroundings.admission.enter()
         return ref
 
     def _caller(self, operation_id: str) -> Caller:
@@ -367,6 +385,7 @@ class Connection(FrameProtocol):
             data = value if value is None or isinstance(value, bytes) else value.SerializeToString()
             self._respond(ask, data, None)
             self._settled()
+            self._surroundings.admission.leave()
 
     def failed(self, ref: int, error: BaseException) -> None:
         """A request, or the opening, was refused."""
@@ -380,6 +399,7 @@ class Connection(FrameProtocol):
         if ask is not None:
             self._respond(ask, None, error)
             self._settled()
+            self._surroundings.admission.leave()
 
     def _settled(self) -> None:
         if not self._asks:
@@ -438,7 +458,10 @@ class Connection(FrameProtocol):
         surroundings = self._surroundings
         surroundings.connections.discard(self)
         self._backlog = self._upgrade = None
-        self._asks.clear()
+        surroundings.admission.forget(self)
+        if self._asks:
+            surroundings.admission.leave(len(self._asks))
+            self._asks.clear()
         self.token = ""
         if self.is_session:
             surroundings.sessions.remove(self)

@@ -7,8 +7,9 @@ import logging
 from typing import TYPE_CHECKING, cast
 
 from greenroom.actors.messages import KickSession
-from greenroom.transport.connection import Connection, Surroundings
+from greenroom.transport.connection import Connection
 from greenroom.transport.shell import Phase, Shell
+from greenroom.transport.surroundings import Surroundings
 
 if TYPE_CHECKING:
     import ssl as tls
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from greenroom.actors.runtime.address import Address
     from greenroom.actors.runtime.base import LoopBase
     from greenroom.persistence.settings import WebSocketSettings
+    from greenroom.transport.admission import Admission
     from greenroom.transport.handshake import Authenticator
     from greenroom.transport.requests import Queries
     from greenroom.transport.sessions import SessionTable
@@ -38,7 +40,7 @@ class Gateway:
     """Accepts OpenIM clients over WebSocket and speaks for them on the loop base.
 
     ```python
-    gateway = Gateway(base, settings=..., authenticator=..., address_of=..., queries=..., sessions=...)
+    gateway = Gateway(base, settings=..., admission=..., authenticator=..., address_of=..., queries=..., sessions=...)
     await gateway.start("127.0.0.1", 0)
     ...
     await gateway.drain(timeout_s=5.0)
@@ -51,6 +53,7 @@ class Gateway:
         base: LoopBase,
         *,
         settings: WebSocketSettings,
+        admission: Admission,
         authenticator: Authenticator,
         address_of: Callable[[sdkws_pb2.MsgData], Address],
         queries: Queries,
@@ -63,6 +66,7 @@ class Gateway:
         self._shell = Shell(base.loop, settings, tick_s=tick_s)
         self._surroundings = Surroundings(
             base,
+            admission=admission,
             authenticator=authenticator,
             address_of=address_of,
             queries=queries,
@@ -115,6 +119,7 @@ class Gateway:
             connection.abort()
         await self._gone(1.0)
         self._shell.wheel.stop()
+        self._surroundings.admission.stop()
 
     def kick(self, connection: Address) -> None:
         """Tell the client at this address that it is kicked, and close. One that has gone is passed over."""

@@ -70,17 +70,18 @@ class Outbox:
             self._flusher.mark(self)
 
     def offer(self, frame: bytes, limit_frames: int, limit_bytes: int) -> bool:
-        """Take a frame, unless that passes the bound."""
+        """Take a frame, unless that passes the bound. What a full transport holds counts, too."""
         frames = self._frames
         size = self._size + len(frame)
+        if self.blocked_at is not None and self._transport is not None:
+            size += self._transport.get_write_buffer_size()
         if len(frames) >= limit_frames or size > limit_bytes:
             # What merely waits for the end of this tick is no sign of a slow peer.
             self.flush()
             if self._frames:
                 return False
-            size = len(frame)
         frames.append(frame)
-        self._size = size
+        self._size += len(frame)
         if not self._dirty:
             self._dirty = True
             self._flusher.mark(self)

@@ -16,12 +16,20 @@ from greenroom.transport.wire import sdkws_pb2
 from greenroom.transport.wire.splice import push_messages
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Iterable
 
     from greenroom.actors.messages import Push
+    from greenroom.actors.strain import Strain
     from greenroom.transport.envelope import Codec
 
 __all__ = ["Session", "SessionTable", "SessionView"]
+
+_NEWS_S = 1.0
+"""What a change of presence waits for others to be told with it."""
+_STRAINED_NEWS_S = 10.0
+"""The same while the node's strain is high, at most."""
+_NEWS_AT_ONCE = 256
 
 
 class Session(Protocol):
@@ -79,13 +87,21 @@ class SessionTable:
     """Implements `greenroom.actors.ports.Sessions`. A connection is added by its transport, opened by its
     User, and removed by its transport once the socket is gone, whatever its User does.
 
-    Presence goes to watchers at each change of the set of a user's platforms, in the order of the changes.
+    Presence goes to watchers once a second, one push for all of their users whose platforms have changed, as
+    they are then; a change and its undoing in between are not told. While the node's strain is high it waits, for
+    ten seconds at most.
     """
 
-    def __init__(self, *, watched_users_limit: int) -> None:
+    def __init__(self, *, watched_users_limit: int, strain: Strain, loop: asyncio.AbstractEventLoop) -> None:
         self._watched_users_limit = watched_users_limit
         self.pushes = 0
         """Frames of messages handed to connections, since the node began."""
+        self._strain = strain
+        self._loop = loop
+        # Watched users whose platforms may have changed: what their watchers know, None when they differ in that.
+        self._news: dict[str, list[int] | None] = {}
+        self._news_timer: asyncio.Handle | None = None
+        self._news_due = 0.0
         self._sessions: dict[Address, Session] = {}
         # Tuples, so that a push may go on over one while a connection comes or goes.
         self._open: dict[str, tuple[Session, ...]] = {}
@@ -192,6 +208,8 @@ class SessionTable:
         if session.address in self._sessions:
             for user_id in changed - watched:
                 self._watchers.setdefault(user_id, {})[session] = None
+                if user_id in self._news:
+                    self._news[user_id] = None
             session.watched = changed or None
         return self._presence(wanted)
 
@@ -207,11 +225,33 @@ class SessionTable:
             self._open[user_id] = after
         else:
             self._open.pop(user_id, None)
-        watchers = self._watchers.get(user_id)
-        if watchers and _platforms(before) != _platforms(after):
-            rendering = _Rendering(Response(req_identifier=PRESENCE, data=self._presence((user_id,))))
-            for watcher in tuple(watchers):
-                watcher.push(rendering.frames[watcher.codec.variant] or rendering.encode(watcher.codec))
+        if user_id in self._watchers and user_id not in self._news:
+            known = _platforms(before)
+            if known != _platforms(after):
+                self._news[user_id] = known
+                if self._news_timer is None:
+                    self._news_due = self._loop.time() + _STRAINED_NEWS_S
+                    self._news_timer = self._loop.call_later(_NEWS_S, self._tell_news)
+
+    def _tell_news(self) -> None:
+        """Some of the news; the rest when the loop has seen to others."""
+        if self._strain.is_high and self._loop.time() < self._news_due:
+            self._news_timer = self._loop.call_later(_NEWS_S, self._tell_news)
+            return
+        told: dict[Session, list[str]] = {}
+        for user_id in list(self._news)[:_NEWS_AT_ONCE]:
+            if self._news.pop(user_id) != self.online_platforms(user_id):
+                for watcher in self._watchers.get(user_id, ()):
+                    told.setdefault(watcher, []).append(user_id)
+        renderings: dict[tuple[str, ...], _Rendering] = {}
+        for watcher, user_ids in told.items():
+            key = tuple(user_ids)
+            rendering = renderings.get(key)
+            if rendering is None:
+                rendering = _Rendering(Response(req_identifier=PRESENCE, data=self._presence(key)))
+                renderings[key] = rendering
+            watcher.push(rendering.frames[watcher.codec.variant] or rendering.encode(watcher.codec))
+        self._news_timer = self._loop.call_soon(self._tell_news) if self._news else None
 
     def _presence(self, user_ids: Iterable[str]) -> bytes:
         tips = sdkws_pb2.SubUserOnlineStatusTips()

@@ -11,7 +11,7 @@ from greenroom.transport.wire import sdkws_pb2
 if TYPE_CHECKING:
     from greenroom.actors.messages import Caller
 
-__all__ = ["Part", "check", "force_options", "is_notification_type", "render", "split"]
+__all__ = ["TYPING", "Part", "check", "force_options", "is_notification_type", "render", "split"]
 
 REVOKE, TYPING, OA, AT_TEXT, HAS_READ = 111, 113, 1400, 106, 2200
 _SENT = 2

@@ -29,6 +29,10 @@ __all__ = ["Directory", "Quarantine"]
 
 log = logging.getLogger("greenroom.actors.runtime")
 
+AWAKE_LIMIT = 100_000
+"""Awake entities of a kind that get the whole idle timeout; of twice as many each gets half of it, and so on. So
+whoever writes to ever new addresses does not fill the memory: the busy ones stay, waking costs a read."""
+
 SWEEP_BATCH = 1000
 """Cells looked at in one go of the sweep: about 0.2 ms, so that it never holds the loop."""
 
@@ -226,8 +230,14 @@ class Directory:
             if record.until > now
         ]
 
+    def _idle_s(self) -> float | None:
+        """The idle timeout as it is now."""
+        if self.idle_timeout_s is None:
+            return None
+        return self.idle_timeout_s * min(1.0, AWAKE_LIMIT / max(1, self.awake_count))
+
     def _schedule_sweep(self) -> None:
-        idle = self.idle_timeout_s if self.idle_timeout_s is not None else self.crash_window_s
+        idle = self._idle_s() or self.crash_window_s
         # One round takes half a timeout, however many they are.
         delay = max(0.01, idle / 2 / (1 + len(self._round) // SWEEP_BATCH))
         self._sweep_timer = self.base.loop.call_later(delay, self._sweep)
@@ -236,9 +246,10 @@ class Directory:
         self._sweep_timer = None
         base = self.base
         now = base.loop.time()
-        if self.idle_timeout_s is not None:
-            horizon = now - self.idle_timeout_s
-            half = now - self.idle_timeout_s / 2
+        idle_s = self._idle_s()
+        if idle_s is not None:
+            horizon = now - idle_s
+            half = now - idle_s / 2
             for _ in range(min(SWEEP_BATCH, len(self._round))):
                 cell = self._round.popleft()
                 if base.cells.get(cell.address) is not cell:

@@ -35,6 +35,8 @@ class LeanClient(asyncio.Protocol):
         self.failed = False
         self.first_answer: bytes | None = None
         self.on_data: Callable[[LeanClient, int], None] | None = None
+        self.on_answer: Callable[[bytes], None] | None = None
+        """Called with the payload of each answer."""
         self.opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.transport: asyncio.Transport
 
@@ -81,6 +83,8 @@ class LeanClient(asyncio.Protocol):
                     answers += 1
                     if self.first_answer is None:
                         self.first_answer = data[start:end]
+                    if self.on_answer is not None:
+                        self.on_answer(data[start:end])
             position = end
         self._rest = data[position:] if position < size else b""
         self.answers += answers

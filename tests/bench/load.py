@@ -17,6 +17,7 @@ from typing import Any
 
 import uvloop
 
+from greenroom.tests.bench.excess import excess
 from greenroom.tests.bench.lean_client import LeanClient, connect, messages_of, request_frame
 from greenroom.tests.bench.measure import cpu_s
 from greenroom.transport.envelope import codec
@@ -281,7 +282,7 @@ def say(result: dict[str, Any]) -> None:
     print(json.dumps(result), flush=True)
 
 
-JOBS = {"pairs": pairs, "logins": logins, "fan": fan, "sink": sink, "http": http}
+JOBS = {"pairs": pairs, "logins": logins, "fan": fan, "sink": sink, "http": http, "excess": excess}
 
 
 if __name__ == "__main__":

@@ -15,13 +15,14 @@ from typing import TYPE_CHECKING
 
 import uvloop
 
-from greenroom.tests.bench import actor_hops, connections, fan_out, http_calls, one_to_one
+from greenroom.tests.bench import actor_hops, connections, fan_out, http_calls, one_to_one, overload
 
 if TYPE_CHECKING:
     from types import ModuleType
 
 BENCHMARKS: dict[str, ModuleType] = {
-    each.__name__.rpartition(".")[2]: each for each in (actor_hops, one_to_one, fan_out, connections, http_calls)
+    each.__name__.rpartition(".")[2]: each
+    for each in (actor_hops, one_to_one, fan_out, connections, http_calls, overload)
 }
 """By name; each has `figures(seconds=, repeats=)`, which gives its lines."""
 

@@ -13,7 +13,7 @@ from greenroom.actors.messages import CreateGroup, IssuedToken, IssueToken, Send
 from greenroom.actors.queries import Queries
 from greenroom.actors.rules.tokens import Authenticator
 from greenroom.actors.runtime.replies import Answer
-from greenroom.persistence.settings import AuthSettings, HttpSettings, NodeSettings, Settings
+from greenroom.persistence.settings import AuthSettings, HttpSettings, NodeSettings, OverloadSettings, Settings
 from greenroom.persistence.store import PairFact, SeqState, Span, Store, StoredMessage, VersionLog
 from greenroom.transport.http.context import Context
 from greenroom.transport.http.server import HttpServer
@@ -226,7 +226,7 @@ class HttpStage:
         self.system.errors[kind] = list(errors)
 
 
-def _settings(requests_in_flight: int, metrics: bool) -> Settings:
+def _settings(requests_in_flight: int, metrics: bool, patience_s: float) -> Settings:
     node = NodeSettings(
         host="127.0.0.1", ws_port=0, api_port=0, data_dir="", drain_timeout_s=1, log_level="", log_format=""
     )
@@ -234,13 +234,21 @@ def _settings(requests_in_flight: int, metrics: bool) -> Settings:
         secret=SECRET, admin_user_ids=(ADMIN_ID,), token_expire_days=90, multi_login_policy=1,
         max_tokens_per_platform=30,
     )  # fmt: skip
-    http = HttpSettings(max_body_bytes=16 * 2**20, requests_in_flight=requests_in_flight, metrics=metrics)
+    http = HttpSettings(
+        max_connections=100, max_body_bytes=16 * 2**20, bodies_limit_bytes=64 * 2**20,
+        requests_in_flight=requests_in_flight, metrics=metrics,
+    )  # fmt: skip
+    overload = OverloadSettings(answer_within_s=0.2, requests_floor=256, patience_s=patience_s)
     nothing = cast("Any", None)
-    return Settings(node=node, auth=auth, http=http, websocket=nothing, message=nothing, store=nothing)
+    return Settings(
+        node=node, auth=auth, http=http, overload=overload, websocket=nothing, message=nothing, store=nothing
+    )
 
 
 @asynccontextmanager
-async def http_stage(*, requests_in_flight: int = 100, metrics: bool = True) -> AsyncIterator[HttpStage]:
+async def http_stage(
+    *, requests_in_flight: int = 100, metrics: bool = True, patience_s: float = 5.0
+) -> AsyncIterator[HttpStage]:
     store, system, sessions, clock = FakeStore(), FakeSystem(), FakeSessions(), FixedClock()
     for user_id, level in (("u1", 0), ("u2", 0), (ADMIN_ID, 2), ("bot", 4)):
         nickname = f"n-{user_id}"
@@ -251,7 +259,7 @@ async def http_stage(*, requests_in_flight: int = 100, metrics: bool = True) -> 
         sessions=sessions,
         auth=Authenticator(secret=SECRET, expire_days=90, clock=clock),
         queries=Queries(cast("Store", store)),
-        settings=_settings(requests_in_flight, metrics),
+        settings=_settings(requests_in_flight, metrics, patience_s),
         look=lambda: STATUS,
         clock=clock,
         random=random.Random(7),

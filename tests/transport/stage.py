@@ -14,6 +14,9 @@ from greenroom.actors.runtime.address import Address
 from greenroom.actors.runtime.base import LoopBase
 from greenroom.actors.runtime.entity import Entity
 from greenroom.actors.runtime.replies import Answer, Failed
+from greenroom.actors.strain import Strain
+from greenroom.persistence.settings import OverloadSettings
+from greenroom.transport.admission import Admission
 from greenroom.transport.envelope import Request, Response, codec
 from greenroom.transport.gateway import Gateway
 from greenroom.transport.sessions import SessionTable
@@ -147,6 +150,7 @@ class Stage:
 
     def __init__(self, settings: WebSocketSettings, *, tick_s: float = 0.05) -> None:
         self.settings = settings
+        self.overload = OverloadSettings(answer_within_s=0.2, requests_floor=256, patience_s=0.2)
         self.tick_s = tick_s
         self.opened: list[OpenSession] = []
         self.closed: list[CloseSession] = []
@@ -160,10 +164,16 @@ class Stage:
         self.base = LoopBase(asyncio.get_running_loop())
         self.base.register_kind("user", lambda id_: StubUser(self, id_), idle_timeout_s=None)
         self.base.register_kind("conversation", lambda id_: StubConversation(self), idle_timeout_s=None)
-        self.sessions = SessionTable(watched_users_limit=self.settings.watched_users_limit)
+        loop = asyncio.get_running_loop()
+        self.strain = Strain()
+        self.sessions = SessionTable(
+            watched_users_limit=self.settings.watched_users_limit, strain=self.strain, loop=loop
+        )
+        self.admission = Admission(loop, self.overload, self.strain)
         self.gateway = Gateway(
             self.base,
             settings=self.settings,
+            admission=self.admission,
             authenticator=StubAuthenticator(),
             address_of=address_of,
             queries=self.queries,

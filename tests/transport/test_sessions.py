@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, cast
+
 import pytest
 
 from greenroom.actors.errors import WatchedUsersFull
 from greenroom.actors.messages import Push
 from greenroom.actors.runtime.address import Address
+from greenroom.actors.strain import Strain
+from greenroom.tests.kit.manual_loop import ManualLoop
 from greenroom.transport import sessions as sessions_module
 from greenroom.transport.envelope import CODECS, Codec, Response
 from greenroom.transport.sessions import SessionTable
 from greenroom.transport.wire import sdkws_pb2
+
+if TYPE_CHECKING:
+    import asyncio
 
 PUSH = Push("n_a_b", sdkws_pb2.MsgData(content=b"hello").SerializeToString(), "op")
 
@@ -43,8 +50,18 @@ class StubSession:
 
 
 @pytest.fixture
-def table() -> SessionTable:
-    return SessionTable(watched_users_limit=3)
+def loop() -> ManualLoop:
+    return ManualLoop()
+
+
+@pytest.fixture
+def strain() -> Strain:
+    return Strain()
+
+
+@pytest.fixture
+def table(loop: ManualLoop, strain: Strain) -> SessionTable:
+    return SessionTable(watched_users_limit=3, strain=strain, loop=cast("asyncio.AbstractEventLoop", loop))
 
 
 def add(table: SessionTable, *sessions: StubSession) -> None:
@@ -119,7 +136,7 @@ def test_views_and_platforms(table: SessionTable) -> None:
     assert "secret" not in repr(views)
 
 
-def test_watcher_hears_of_each_change(table: SessionTable) -> None:
+def test_watcher_hears_of_each_change(table: SessionTable, loop: ManualLoop) -> None:
     watcher, other = StubSession(1, "w"), StubSession(2, "o", variant=2)
     add(table, watcher, other)
     assert presence(table.watch(watcher, ["a", "w"], [])) == {"a": [], "w": [2]}
@@ -129,24 +146,94 @@ def test_watcher_hears_of_each_change(table: SessionTable) -> None:
         StubSession(4, "a", 1),
         StubSession(5, "a", 1),
     )
-    add(table, first, second, third)
+    add(table, first)
+    loop.pass_s(1)
+    add(table, second, third)
     table.remove(third)
+    loop.pass_s(1)
     table.close("a", second.address)
     table.remove(first)
+    loop.pass_s(1)
     for session in (watcher, other):
         heard = [list(tips.subscribers[0].onlinePlatformIDs) for tips in session.responses()]
-        assert heard == [[5], [1, 5], [5], []]
+        assert heard == [[5], [1, 5], []]
 
 
-def test_watching_ends(table: SessionTable) -> None:
+def test_presence_is_one_push_a_second_for_all_who_changed(table: SessionTable, loop: ManualLoop) -> None:
+    watcher, other = StubSession(1, "w"), StubSession(2, "o")
+    add(table, watcher, other, StubSession(3, "b"))
+    table.watch(watcher, ["a", "b", "c"], [])
+    table.watch(other, ["b"], [])
+    again = StubSession(4, "a")
+    for _ in range(3):
+        add(table, again)
+        table.remove(again)
+    add(table, again, StubSession(5, "b", 5))
+    blinked = StubSession(6, "c")
+    add(table, blinked)
+    table.remove(blinked)
+    loop.pass_s(0.9)
+    assert watcher.frames == other.frames == []
+    loop.pass_s(0.1)
+    assert [presence(tips.SerializeToString()) for tips in watcher.responses()] == [{"a": [2], "b": [2, 5]}]
+    assert [presence(tips.SerializeToString()) for tips in other.responses()] == [{"b": [2, 5]}]
+
+
+def test_who_watches_amid_a_change_hears_how_it_ended(table: SessionTable, loop: ManualLoop) -> None:
+    watcher, late, blinked = StubSession(1, "w"), StubSession(2, "l"), StubSession(3, "a")
+    add(table, watcher, late)
+    table.watch(watcher, ["a"], [])
+    add(table, blinked)
+    assert presence(table.watch(late, ["a"], [])) == {"a": [2]}
+    table.remove(blinked)
+    loop.pass_s(1)
+    assert [presence(tips.SerializeToString()) for tips in late.responses()] == [{"a": []}]
+
+
+def test_presence_waits_while_strain_is_high(table: SessionTable, loop: ManualLoop, strain: Strain) -> None:
+    watcher, other = StubSession(1, "w"), StubSession(2, "a")
+    add(table, watcher)
+    table.watch(watcher, ["a", "b"], [])
+    strain.is_high = True
+    add(table, other)
+    loop.pass_s(5)
+    assert watcher.frames == []
+    strain.is_high = False
+    loop.pass_s(1)
+    assert [presence(tips.SerializeToString()) for tips in watcher.responses()] == [{"a": [2]}]
+    strain.is_high = True
+    table.remove(other)
+    add(table, StubSession(3, "b"))
+    loop.pass_s(9)
+    assert len(watcher.frames) == 1
+    loop.pass_s(1)
+    assert presence(watcher.responses()[1].SerializeToString()) == {"a": [], "b": [2]}
+
+
+def test_more_news_than_one_round_takes(
+    table: SessionTable, loop: ManualLoop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sessions_module, "_NEWS_AT_ONCE", 2)
+    watcher = StubSession(1, "w")
+    add(table, watcher)
+    table.watch(watcher, ["a", "b", "c"], [])
+    add(table, *(StubSession(number, user) for number, user in enumerate("abc", 2)))
+    loop.pass_s(1)
+    assert [presence(tips.SerializeToString()) for tips in watcher.responses()] == [{"a": [2], "b": [2]}, {"c": [2]}]
+
+
+def test_watching_ends(table: SessionTable, loop: ManualLoop) -> None:
     watcher = StubSession(1, "w")
     add(table, watcher)
     table.watch(watcher, ["a", "b"], [])
     assert presence(table.watch(watcher, ["b", "b"], ["a", "b"])) == {"b": []}
     add(table, StubSession(2, "a"))
+    loop.pass_s(2)
     assert watcher.frames == []
-    table.remove(watcher)
     add(table, StubSession(3, "b"))
+    table.remove(watcher)
+    add(table, StubSession(4, "b", 5))
+    loop.pass_s(2)
     assert watcher.frames == []
     assert table._watchers == {}
 

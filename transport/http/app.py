@@ -15,11 +15,11 @@ from google.protobuf.message import DecodeError
 from starlette.applications import Starlette
 from starlette.routing import Route as StarletteRoute
 
-from greenroom.actors.errors import ArgsError, GreenroomError, as_refusal
+from greenroom.actors.errors import ArgsError, GreenroomError, NodeBusy, as_refusal
 from greenroom.actors.messages import Caller, VerifyToken
 from greenroom.actors.rules.ids import user_address
 from greenroom.transport.http.answer import TEXT, Answer, write
-from greenroom.transport.http.body import BodyLate, ClientGone, read_body
+from greenroom.transport.http.body import Bodies, BodiesFull, BodyLate, ClientGone, read_body
 from greenroom.transport.http.context import Call, Context
 from greenroom.transport.http.envelope import failure, success
 from greenroom.transport.http.free_json import BodyMismatch, bind
@@ -62,11 +62,13 @@ class _Asked(msgspec.Struct):
 
 
 class HttpApi:
-    """An ASGI application. At most `http.requests_in_flight` POSTs are under way; more of them wait."""
+    """An ASGI application. At most `http.requests_in_flight` POSTs are under way; more of them wait, for
+    `overload.patience_s`, and are then answered with 503 and NodeBusy. So is a body for which there is no room."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
         self._places = asyncio.Semaphore(context.settings.http.requests_in_flight)
+        self._bodies = Bodies(context.settings.http.bodies_limit_bytes)
         self._openapi = b""
         self._metrics = Metrics(context.look) if context.settings.http.metrics else None
 
@@ -75,8 +77,7 @@ class HttpApi:
         asked = _read_headers(scope["headers"])
         try:
             if method == "POST":
-                async with self._places:
-                    answer = await self._post(path, asked, receive)
+                answer = await self._admit(path, asked, receive)
             elif method == "OPTIONS":
                 answer = Answer(b'"Options Request!"')
             elif method in ("GET", "HEAD"):
@@ -88,6 +89,17 @@ class HttpApi:
         http_id = f"{self._context.random.getrandbits(128):032x}"
         http_id = f"{http_id[:8]}-{http_id[8:12]}-4{http_id[13:16]}-a{http_id[17:20]}-{http_id[20:]}"
         await write(send, answer, http_id=http_id, takes_gzip=asked.takes_gzip)
+
+    async def _admit(self, path: str, asked: _Asked, receive: Receive) -> Answer:
+        try:
+            async with asyncio.timeout(self._context.settings.overload.patience_s):
+                await self._places.acquire()
+        except TimeoutError:
+            return _busy()
+        try:
+            return await self._post(path, asked, receive)
+        finally:
+            self._places.release()
 
     async def _post(self, path: str, asked: _Asked, receive: Receive) -> Answer:
         try:
@@ -123,10 +135,16 @@ class HttpApi:
         return caller
 
     async def _run(self, route: Route, caller: Caller, asked: _Asked, receive: Receive) -> Answer:
-        try:
-            body, whole = await read_body(receive, self._context.settings.http.max_body_bytes)
-        except BodyLate:
-            return _refusal(ArgsError("body did not come in time"))._replace(closes=True)
+        with self._bodies.share() as share:
+            try:
+                body, whole = await read_body(receive, self._context.settings.http.max_body_bytes, share)
+            except BodyLate:
+                return _refusal(ArgsError("body did not come in time"))._replace(closes=True)
+            except BodiesFull:
+                return _busy()
+            return await self._handle(route, caller, asked, body, whole)
+
+    async def _handle(self, route: Route, caller: Caller, asked: _Asked, body: bytes, whole: bool) -> Answer:
         if route.handler is None or route.request is None:
             raise NotImplementedYet(f"not implemented yet: {route.path}")
         as_protobuf = asked.is_protobuf and route.protobuf
@@ -183,6 +201,11 @@ def _bind(route: Route, body: bytes, as_protobuf: bool) -> Any:
 
 def _refusal(error: GreenroomError) -> Answer:
     return Answer(failure(error.code, error.name, error.detail))
+
+
+def _busy() -> Answer:
+    """The body was not read: the connection is of no more use."""
+    return _refusal(NodeBusy())._replace(status=503, closes=True)
 
 
 def _not_found() -> Answer:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from starlette.types import Receive
 
-__all__ = ["BodyLate", "ClientGone", "read_body"]
+__all__ = ["Bodies", "BodiesFull", "BodyLate", "ClientGone", "Share", "read_body"]
 
 _TIMEOUT_S = 10.0
 """The SDK gives up after 10 s; a slower body would only hold one of the bounded places."""
@@ -24,30 +27,73 @@ class BodyLate(Exception):
     """The body did not come in time."""
 
 
-async def read_body(receive: Receive, limit_bytes: int) -> tuple[bytes, bool]:
+class BodiesFull(Exception):
+    """All bodies together are too large."""
+
+
+class Bodies:
+    """Counts what the bodies of all requests hold; a context gives back what its request took."""
+
+    def __init__(self, limit_bytes: int) -> None:
+        self.limit_bytes = limit_bytes
+        self.held_bytes = 0
+
+    @contextlib.contextmanager
+    def share(self) -> Iterator[Share]:
+        share = Share(self)
+        try:
+            yield share
+        finally:
+            self.held_bytes -= share.size
+
+
+class Share:
+    """One request's part."""
+
+    __slots__ = ("_bodies", "size")
+
+    def __init__(self, bodies: Bodies) -> None:
+        self._bodies = bodies
+        self.size = 0
+
+    def take(self, size: int) -> None:
+        """Raises BodiesFull."""
+        if self._bodies.held_bytes + size > self._bodies.limit_bytes:
+            raise BodiesFull
+        self._bodies.held_bytes += size
+        self.size += size
+
+
+async def read_body(receive: Receive, limit_bytes: int, share: Share) -> tuple[bytes, bool]:
     """The body cut at the limit, and whether all of it was read from the socket.
 
-    Raises ClientGone, BodyLate.
+    Raises ClientGone, BodyLate, BodiesFull.
     """
     try:
         async with asyncio.timeout(_TIMEOUT_S):
             message = await receive()
             if message["type"] == "http.request" and not message.get("more_body"):
                 body: bytes = message.get("body", b"")
+                share.take(min(len(body), limit_bytes))
                 return body[:limit_bytes], True
-            return await _read_more(message["type"], message.get("body", b""), receive, limit_bytes)
+            return await _read_more(message["type"], message.get("body", b""), receive, limit_bytes, share)
     except TimeoutError:
         raise BodyLate from None
 
 
-async def _read_more(kind: str, first: bytes, receive: Receive, limit_bytes: int) -> tuple[bytes, bool]:
+async def _read_more(
+    kind: str, first: bytes, receive: Receive, limit_bytes: int, share: Share
+) -> tuple[bytes, bool]:
     body, seen = bytearray(first[:limit_bytes]), len(first)
+    share.take(len(body))
     while kind == "http.request":
         message = await receive()
         kind = message["type"]
         chunk = message.get("body", b"")
         seen += len(chunk)
-        body += chunk[: limit_bytes - len(body)]
+        kept = chunk[: limit_bytes - len(body)]
+        share.take(len(kept))
+        body += kept
         if kind == "http.request" and not message.get("more_body"):
             return bytes(body), True
         if seen > _EXCESS * limit_bytes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import uvicorn
@@ -24,6 +25,8 @@ __all__ = ["HttpServer"]
 _KEEP_ALIVE_S = 75
 """Longer than the pauses of a client that syncs; shorter than a day's forgotten sockets."""
 _BACKLOG = 2048
+_HEAD_LIMIT_BYTES = 65536
+"""Of a request's line and headers; what one read brings beyond it is looked at, too."""
 _DATE_S = 1.0
 
 
@@ -32,6 +35,7 @@ class HttpServer:
 
     def __init__(self, context: Context) -> None:
         self._node = context.settings.node
+        self._max_connections = context.settings.http.max_connections
         self._app = make_app(context)
         self._server: _Server | None = None
         self._port = self._node.api_port
@@ -49,7 +53,7 @@ class HttpServer:
         listening = socket.create_server((host, self._port), family=family, backlog=_BACKLOG)
         listening.setblocking(False)
         self._port = listening.getsockname()[1]
-        self._server = server = _Server(_config(self._app))
+        self._server = server = _Server(_config(self._app, self._max_connections))
         self._run = asyncio.create_task(server.serve(sockets=[listening]), name="http")
         ready = asyncio.create_task(server.ready.wait())
         await asyncio.wait({self._run, ready}, return_when=asyncio.FIRST_COMPLETED)
@@ -82,10 +86,10 @@ class HttpServer:
         await asyncio.wait({self._run})
 
 
-def _config(app: ASGIApp) -> uvicorn.Config:
+def _config(app: ASGIApp, max_connections: int) -> uvicorn.Config:
     return uvicorn.Config(
         app,
-        http=_Protocol,
+        http=partial(_Protocol, max_connections=max_connections),  # type: ignore[arg-type]
         ws="none",
         lifespan="off",
         log_config=None,
@@ -98,11 +102,40 @@ def _config(app: ASGIApp) -> uvicorn.Config:
 
 
 class _Protocol(HttpToolsProtocol):
-    """uvicorn asks the global loggers whether to write an access log; its lines hold what clients send."""
+    """uvicorn asks the global loggers whether to write an access log; its lines hold what clients send. And it
+    bounds neither connections, nor a request's head, nor the silence before the first request."""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, max_connections: int, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.access_log = False
+        self._max_connections = max_connections
+        self._head_bytes: int | None = 0
+        """Of the head that is being read; None amid a body."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        if len(self.connections) >= self._max_connections:
+            self.transport = transport
+            transport.abort()
+            return
+        super().connection_made(transport)
+        self.timeout_keep_alive_task = self.loop.call_later(
+            self.timeout_keep_alive, self.timeout_keep_alive_handler
+        )
+
+    def data_received(self, data: bytes) -> None:
+        if self._head_bytes is not None:
+            self._head_bytes += len(data)
+        super().data_received(data)
+        if self._head_bytes is not None and self._head_bytes > _HEAD_LIMIT_BYTES:
+            self.transport.abort()
+
+    def on_headers_complete(self) -> None:
+        self._head_bytes = None
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        self._head_bytes = 0
+        super().on_message_complete()
 
 
 class _Server(uvicorn.Server):

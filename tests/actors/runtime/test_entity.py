@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from greenroom.actors.errors import ActorAbsent, ActorCrashed, AskTimeout, MailboxFull, Quarantined
 from greenroom.actors.loop_base import LoopBase
+from greenroom.actors.runtime import directory
 from greenroom.actors.runtime.address import Address
 from greenroom.actors.runtime.entity import Entity
 from greenroom.actors.runtime.replies import Answer, Failed, Piped
@@ -149,6 +150,15 @@ async def test_idle_entity_sleeps_and_wakes_as_new(base: LoopBase, one: Address,
     assert await base.ask(one, Say("b", ref=1)) == Answer(1, 2)
     assert heard == ["start", "a", "stop", "start", "b"]
     assert base.stats()["Recorder"].sleeps == 1
+
+
+async def test_very_many_sleep_sooner(base: LoopBase, one: Address, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(directory, "AWAKE_LIMIT", 5)
+    for number in range(20):
+        await base.ask(Address("recorder", str(number)), Say("a"))
+    assert base.awake_count("recorder") == 20
+    await asyncio.sleep(6)  # Of a timeout of ten.
+    assert base.awake_count("recorder") == 0
 
 
 async def test_entity_that_may_not_sleep_stays(base: LoopBase, one: Address) -> None:

@@ -10,6 +10,7 @@ import pytest
 from greenroom.actors.errors import TokenKicked
 from greenroom.actors.messages import Caller, SetUserInfo, VerifyToken
 from greenroom.tests.kit.http_kit import ADMIN_ID, SECRET, http_stage
+from greenroom.transport.http.body import Bodies, BodiesFull, read_body
 
 if TYPE_CHECKING:
     from greenroom.tests.kit.http_kit import HttpStage
@@ -213,3 +214,47 @@ async def test_not_there_yet(http: HttpStage) -> None:
         "errDlt": "not implemented yet: /friend/add_friend",
     }
     assert json.loads((await http.client.get("/prometheus_discovery/api")).content)["errCode"] == 500
+
+
+async def test_requests_that_wait_too_long_are_told() -> None:
+    async with http_stage(requests_in_flight=1, patience_s=0.05) as http:
+        go = asyncio.Event()
+        plain = http.system.ask
+
+        async def slow(target: Any, message: Any, *, timeout_s: float | None = None) -> Any:
+            await go.wait()
+            return await plain(target, message, timeout_s=timeout_s)
+
+        http.system.ask = slow  # type: ignore[method-assign]
+        calls = {asyncio.create_task(http.post(TIME)) for _ in range(4)}
+        refused: set[asyncio.Task[Any]] = set()
+        while len(refused) < 3:
+            done, calls = await asyncio.wait(calls, return_when=asyncio.FIRST_COMPLETED)
+            refused |= done
+        assert [(each.result().status_code, each.result().json()["errCode"]) for each in refused] == [(503, 500)] * 3
+        go.set()
+        assert (await calls.pop()).json()["errCode"] == 0
+        assert (await http.post(TIME)).status_code == 200
+
+
+async def test_bodies_that_are_too_large_together() -> None:
+    async with http_stage() as http:
+        bodies = Bodies(100)
+
+        def body(*chunks: bytes) -> Any:
+            messages = [{"type": "http.request", "body": chunk, "more_body": True} for chunk in chunks]
+            messages[-1]["more_body"] = False
+
+            async def receive() -> Any:
+                return messages.pop(0)
+
+            return receive
+
+        with bodies.share() as share:
+            assert await read_body(body(b"x" * 30, b"y" * 30), 50, share) == (b"x" * 30 + b"y" * 20, True)
+            assert bodies.held_bytes == 50
+            with bodies.share() as other, pytest.raises(BodiesFull):
+                await read_body(body(b"x" * 30, b"y" * 30), 60, other)
+            assert bodies.held_bytes == 50
+        assert bodies.held_bytes == 0
+        assert (await http.post(TIME)).status_code == 200

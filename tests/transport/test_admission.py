@@ -1,0 +1,157 @@
+"""The admission alone: room, turns, lateness, rest; its loop's time stands still until it is moved."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+import pytest
+
+from greenroom.actors.strain import Strain
+from greenroom.persistence.settings import OverloadSettings
+from greenroom.tests.kit.manual_loop import ManualLoop
+from greenroom.transport.admission import Admission
+
+if TYPE_CHECKING:
+    import asyncio
+
+
+class StubWaiter:
+    """Has so many requests to begin; `begun` and `refused` are shared, in the order of what happened."""
+
+    def __init__(self, name: str, count: int, admission: Admission, begun: list[str]) -> None:
+        self.name, self.count, self.admission, self.begun = name, count, admission, begun
+        self.refused = 0
+        self.reads = 0
+
+    def go_on(self) -> bool:
+        self.count -= 1
+        self.begun.append(self.name)
+        self.admission.enter()
+        return self.count > 0
+
+    def give_up(self) -> int:
+        count, self.count = self.count, 0
+        self.refused += count
+        return count
+
+    def read_on(self) -> None:
+        self.reads += 1
+
+
+class Desk:
+    def __init__(self, *, floor: int = 2) -> None:
+        self.loop = ManualLoop()
+        self.strain = Strain()
+        settings = OverloadSettings(answer_within_s=0.2, requests_floor=floor, patience_s=0.19)
+        self.admission = Admission(cast("asyncio.AbstractEventLoop", self.loop), settings, self.strain)
+        self.begun: list[str] = []
+
+    def waiter(self, name: str, count: int = 1) -> StubWaiter:
+        one = StubWaiter(name, count, self.admission, self.begun)
+        self.admission.wait(one)
+        return one
+
+    def fill(self) -> None:
+        while self.admission.may_enter():
+            self.admission.enter()
+
+
+@pytest.fixture
+def desk() -> Desk:
+    return Desk()
+
+
+def test_room_for_as_many_as_the_limit(desk: Desk) -> None:
+    desk.fill()
+    assert desk.admission.under_way == desk.admission.limit == 2
+    desk.admission.leave()
+    assert desk.admission.may_enter()
+
+
+def test_turns_come_in_the_order_of_waiting(desk: Desk) -> None:
+    desk.fill()
+    desk.waiter("a", 3)
+    desk.waiter("b")
+    for _ in range(4):
+        desk.admission.leave()
+        assert not desk.admission.may_enter()
+    assert desk.begun == ["a", "a", "a", "b"]
+    assert desk.admission.waiting_count == 0
+
+
+def test_nobody_passes_those_who_wait(desk: Desk) -> None:
+    desk.fill()
+    desk.waiter("a", 5)
+    desk.admission.leave(2)
+    assert desk.begun == ["a", "a"]
+    assert not desk.admission.may_enter()
+
+
+def test_who_waits_too_long_is_refused_and_rests(desk: Desk) -> None:
+    desk.fill()
+    early = desk.waiter("early", 3)
+    desk.loop.pass_s(0.1)
+    late = desk.waiter("late")
+    desk.loop.pass_s(0.15)
+    assert (early.refused, late.refused, desk.admission.refused) == (3, 0, 3)
+    assert desk.strain.is_high
+    desk.loop.pass_s(0.1)
+    assert late.refused == 1
+    assert (early.reads, late.reads) == (0, 0)
+    desk.loop.pass_s(0.3)
+    assert (early.reads, late.reads) == (1, 1)
+    assert not desk.strain.is_high
+    assert desk.begun == []
+
+
+def test_refusals_keep_within_their_bound(desk: Desk) -> None:
+    desk.fill()
+    crowd = [desk.waiter(str(number), 8) for number in range(40)]
+    desk.loop.pass_s(0.2)
+    first = desk.admission.refused
+    assert 64 <= first < 64 + 8
+    desk.admission.leave(0)
+    desk.loop.pass_s(0.05)
+    assert 128 <= desk.admission.refused < 128 + 16
+    # The late are not begun when there is room again: their answer would be later still.
+    desk.admission.leave()
+    assert desk.begun == []
+    desk.loop.pass_s(0.2)
+    assert desk.admission.refused == 8 * 40 == sum(each.refused for each in crowd)
+
+
+def test_limit_follows_the_answers(desk: Desk) -> None:
+    admission = desk.admission
+    for _ in range(100):
+        for _ in range(100):
+            admission.enter()
+        admission.leave(100)
+        admission.enter()
+        desk.loop.pass_s(0.05)
+        admission.leave()
+    # 100 answers each 50 ms: as many are let in as are answered in 0.2 s.
+    assert 380 <= admission.limit <= 420
+    admission.enter()
+    desk.loop.pass_s(5)
+    assert admission.limit == 2
+    admission.leave()
+
+
+def test_timer_ends_when_nothing_is_left(desk: Desk) -> None:
+    desk.fill()
+    gone = desk.waiter("gone")
+    desk.admission.forget(gone)
+    desk.admission.leave(2)
+    desk.loop.pass_s(1)
+    assert desk.loop.due == []
+    assert (gone.refused, desk.begun) == (0, [])
+    assert not desk.strain.is_high
+
+
+def test_late_loop_is_strain(desk: Desk) -> None:
+    desk.fill()
+    desk.loop.now += 0.5
+    desk.loop.pass_s(0)
+    assert desk.strain.is_high
+    desk.loop.pass_s(0.1)
+    assert not desk.strain.is_high
