@@ -53,7 +53,7 @@ def _damaged(content: bytes, dice: random.Random) -> bytes:
 async def _verdict(folder: Path, files: dict[str, bytes], acked: dict[str, int]) -> str:
     """"whole", or "named: ..." , or "silent: ..." for a loss that neither a read nor the check names."""
     shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir()
+    os.mkdir(folder)
     for name, content in files.items():
         (folder / name).write_bytes(content)
     found = check(folder)
