@@ -15,7 +15,7 @@ import pytest
 from disk_kit import Disk, Event, disk_strace, events_in
 
 from greenroom.persistence.check import check
-from greenroom.persistence.errors import StoreUnavailable
+from greenroom.persistence.errors import StoreDamaged, StoreUnavailable
 from greenroom.persistence.store_sqlite import SqliteStore
 from greenroom.tests.persistence.power_node import CHATS, chat_message
 
@@ -127,6 +127,8 @@ async def test_missing_sync_is_found(tmp_path: Path, memory: Path, synchronous: 
     for image, acked in _images(events, tmp_path / "root", 50, "planted"):
         try:
             found += any("were acked" in one for one in await _lost(memory, image, acked))
+        except StoreDamaged:  # The mark was on disk before what it counts.
+            found += bool(acked)
         except StoreUnavailable:
             assert synchronous == "OFF", "the log alone loses whole commits"
             found += bool(acked)
