@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from greenroom.persistence.damage import message_sum
 from greenroom.persistence.schema import (
     GROUP_COLUMNS,
     LOG_NUMBERS,
@@ -124,8 +125,8 @@ class Applier:
             many(
                 self._connection,
                 "INSERT OR FAIL INTO message (conversation, seq, sender, client, server, send_time,"
-                " content_type, body) VALUES {}",
-                "(?, ?, ?, ?, ?, ?, ?, ?)",
+                " content_type, body, sum) VALUES {}",
+                "(?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 self._messages,
             )
             self._messages = []
@@ -225,10 +226,12 @@ class Applier:
         names.raise_seq(conversation_id, head, seq)
         self._heads[head[0]] = (seq, write.send_time)
         self.body_bytes += len(write.body)
-        self._messages += (
+        row = (
             head[0], seq, sender, client, server_id_value(write.server_msg_id), write.send_time,
             write.content_type, write.body,
         )  # fmt: skip
+        self._messages += row
+        self._messages.append(message_sum(*row))
         if self.careful:
             self.flush()
 

@@ -6,7 +6,8 @@ import sqlite3
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from greenroom.persistence.errors import StoreUnavailable
+from greenroom.persistence.damage import examine, verify
+from greenroom.persistence.errors import StoreDamaged, StoreUnavailable
 from greenroom.persistence.schema import APPLICATION_ID, SCHEMA_VERSION
 from greenroom.persistence.statements import connect
 
@@ -104,6 +105,12 @@ def check(path: Path | str) -> list[Finding]:
         raise StoreUnavailable(f"{file}: no database")
     findings: list[Finding] = []
     try:
+        examine(file)
+    except StoreDamaged as damage:
+        return [Finding("database", str(damage))]
+    except sqlite3.DatabaseError as error:
+        return [Finding("database", f"{type(error).__name__}: {error}")]
+    try:
         connection = connect(file, read_only=True)
     except sqlite3.Error as error:
         raise StoreUnavailable(f"{file}: {error}") from error
@@ -130,10 +137,22 @@ def _findings(connection: sqlite3.Connection) -> Iterator[Finding]:
     for (verdict,) in connection.execute("PRAGMA integrity_check"):
         if verdict != "ok":
             yield Finding("database", verdict)
+    yield from _sums(connection)
     yield from _seqs(connection)
     for rule, query in RULES:
         for subject, detail in connection.execute(query):
             yield Finding(str(subject), f"{rule}: {detail}" if detail != "" else rule)
+
+
+def _sums(connection: sqlite3.Connection) -> Iterator[Finding]:
+    rows = connection.execute(
+        "SELECT conversation, seq, sender, client, server, send_time, content_type, body, sum FROM message"
+    )
+    for row in rows:
+        try:
+            verify(f"{row[0]}", row)
+        except StoreDamaged as damage:
+            yield Finding(f"conversation {row[0]}", str(damage))
 
 
 def _seqs(connection: sqlite3.Connection) -> Iterator[Finding]:

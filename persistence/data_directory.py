@@ -34,7 +34,7 @@ class DataDirectory:
         """Make the folder if it is missing and lock it, or raise DataDirectoryInUse."""
         if self._lock_fd is not None:
             return
-        self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _make(self.path)
         fd = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -62,3 +62,15 @@ class DataDirectory:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.release()
+
+
+def _make(path: Path) -> None:
+    """With its parents, as far as they are missing; on disk when it returns."""
+    missing = [one for one in (path, *path.parents) if not one.exists()]
+    for one in reversed(missing):
+        one.mkdir(mode=0o700, exist_ok=True)
+        fd = os.open(one.parent, os.O_RDONLY)
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)

@@ -3,6 +3,7 @@
 StoreError
 ├── StoreUnavailable      it cannot answer now (disk, lock, closed, a dead writer)
 ├── DataDirectoryInUse    another process owns the data directory
+├── StoreDamaged          its files do not hold what was committed
 ├── StoreTooNew           written by a later release
 └── NotAStore             the file is something else
 """
@@ -11,7 +12,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-__all__ = ["DataDirectoryInUse", "NotAStore", "StoreError", "StoreTooNew", "StoreUnavailable"]
+__all__ = ["DataDirectoryInUse", "NotAStore", "StoreDamaged", "StoreError", "StoreTooNew", "StoreUnavailable"]
 
 
 class StoreError(Exception):
@@ -26,6 +27,10 @@ class StoreUnavailable(StoreError):
 
 class DataDirectoryInUse(StoreError):
     pass
+
+
+class StoreDamaged(StoreError):
+    """Says which file, conversation or message, and what it should hold."""
 
 
 class StoreTooNew(StoreError):

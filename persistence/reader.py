@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from greenroom.persistence.schema import LOG_NUMBERS, client_key, server_id_text, version_id
+from greenroom.persistence.damage import verify
+from greenroom.persistence.errors import StoreDamaged
+from greenroom.persistence.schema import LOG_NUMBERS, version_id
 from greenroom.persistence.store import (
     ConversationState,
-    FirstAnswer,
     KeyState,
     PairFact,
     SeqState,
@@ -34,6 +35,10 @@ the index of his own messages is read instead, which grows with all he ever sent
 
 USER_COLUMNS: Final = (
     "u.user_id, u.nickname, u.face_url, u.ex, u.create_time, u.app_manger_level, u.global_recv_msg_opt"
+)
+
+MESSAGE_COLUMNS: Final = (
+    "m.conversation, m.seq, m.sender, m.client, m.server, m.send_time, m.content_type, m.body, m.sum, m.is_read"
 )
 
 OWN_LAST_SEQ: Final = f"""CASE
@@ -111,46 +116,39 @@ class Reader:
             facts[row[0]] = PairFact(user_info(row), row[7] or 0, bool(row[8]), bool(row[9]))
         return facts
 
-    def first_answer(self, conversation_id: str, send_id: str, client_msg_id: str) -> FirstAnswer | None:
-        key = client_key(client_msg_id)
-        if key is None:
-            return None
-        row = self._connection.execute(
-            "SELECT seq, server, send_time FROM message WHERE client = ?"
-            " AND conversation = (SELECT id FROM conversation WHERE conversation_id = ?)"
-            " AND sender = (SELECT id FROM user WHERE user_id = ?)",
-            (key, conversation_id, send_id),
-        ).fetchone()
-        return None if row is None else FirstAnswer(row[0], server_id_text(row[1]), row[2])
-
     def messages(
         self, conversation_id: str, begin: int, end: int, *, newest: int | None = None
     ) -> list[StoredMessage]:
         rows = self._connection.execute(
-            "SELECT seq, body, is_read FROM message WHERE seq BETWEEN ? AND ?"
+            f"SELECT {MESSAGE_COLUMNS} FROM message m WHERE seq BETWEEN ? AND ?"
             " AND conversation = (SELECT id FROM conversation WHERE conversation_id = ?)"
             " ORDER BY seq DESC LIMIT ?",
             (begin, end, conversation_id, -1 if newest is None else max(newest, 0)),
         ).fetchall()
-        return [StoredMessage(seq, body, bool(is_read)) for seq, body, is_read in reversed(rows)]
+        found = [_message(conversation_id, row) for row in reversed(rows)]
+        if found and found[-1].seq - found[0].seq >= len(found):
+            present = {one.seq for one in found}
+            missing = next(seq for seq in range(found[0].seq, found[-1].seq) if seq not in present)
+            raise StoreDamaged(f"conversation {conversation_id}: message {missing} is missing")
+        return found
 
     def messages_at(self, conversation_id: str, seqs: Sequence[int]) -> list[StoredMessage]:
         rows = self._connection.execute(
-            "SELECT m.seq, m.body, m.is_read FROM json_each(?) j CROSS JOIN message m ON m.seq = j.value AND"
+            f"SELECT {MESSAGE_COLUMNS} FROM json_each(?) j CROSS JOIN message m ON m.seq = j.value AND"
             " m.conversation = (SELECT id FROM conversation WHERE conversation_id = ?) ORDER BY j.key",
             (json_list(seqs), conversation_id),
         )
-        return [StoredMessage(seq, body, bool(is_read)) for seq, body, is_read in rows.fetchall()]
+        return [_message(conversation_id, row) for row in rows.fetchall()]
 
     def last_messages(self, spans: Mapping[str, int]) -> dict[str, StoredMessage]:
         rows = self._connection.execute(
-            "SELECT c.conversation_id, m.seq, m.body, m.is_read FROM json_each(?) j CROSS JOIN conversation c"
+            f"SELECT {MESSAGE_COLUMNS}, c.conversation_id FROM json_each(?) j CROSS JOIN conversation c"
             " ON c.conversation_id = json_extract(j.value, '$[0]') CROSS JOIN message m ON m.conversation ="
             " c.id AND m.seq = (SELECT max(seq) FROM message WHERE conversation = c.id"
             " AND seq <= json_extract(j.value, '$[1]'))",
             (json_list(list(spans.items())),),
         )
-        return {row[0]: StoredMessage(row[1], row[2], bool(row[3])) for row in rows.fetchall()}
+        return {row[-1]: _message(row[-1], row) for row in rows.fetchall()}
 
     def spans(self, user_id: str, conversation_ids: Sequence[str]) -> dict[str, Span]:
         wanted = dict.fromkeys(conversation_ids)
@@ -263,6 +261,11 @@ class Reader:
 def json_list(values: Sequence[object]) -> str:
     """A parameter for json_each."""
     return msgspec.json.encode(list(values)).decode()
+
+
+def _message(conversation_id: str, row: Sequence[Any]) -> StoredMessage:
+    verify(conversation_id, row)
+    return StoredMessage(row[1], row[7], bool(row[9]))
 
 
 def user_info(row: Sequence[Any]) -> sdkws_pb2.UserInfo:

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "GROUP_COLUMNS", "LOG_NUMBERS", "MEMBER_COLUMNS", "RECORD_COLUMNS", "SCHEMA_VERSION", "USER_COLUMNS",
-    "client_key", "instance_of", "migrate", "raise_epoch", "server_id_text", "server_id_value",
-    "stored_epoch", "version_id",
+    "client_key", "count_commit", "instance_of", "migrate", "raise_epoch", "server_id_text", "server_id_value",
+    "stored_commits", "stored_epoch", "version_id",
 ]  # fmt: skip
 
 APPLICATION_ID: Final = 0x47524E4D
@@ -99,6 +99,12 @@ MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
         """CREATE TABLE black (
             owner INTEGER NOT NULL, blocked INTEGER NOT NULL, PRIMARY KEY (owner, blocked)) WITHOUT ROWID""",
     ),
+    (
+        # Transactions of the writer: what the mark beside the database is compared with.
+        "INSERT INTO meta VALUES ('commits', 0)",
+        # See damage.message_sum; NULL for messages of before.
+        "ALTER TABLE message ADD COLUMN sum INTEGER",
+    ),
 )
 """Step i leads from version i to i + 1. Released steps never change; a change of tables is a new step."""
 
@@ -170,6 +176,19 @@ def raise_epoch(connection: sqlite3.Connection) -> int:
 def stored_epoch(connection: sqlite3.Connection) -> int:
     (epoch,) = connection.execute("SELECT value FROM meta WHERE name = 'epoch'").fetchone()
     return int(epoch)
+
+
+def count_commit(connection: sqlite3.Connection) -> int:
+    """To be called once in each transaction; the number of this one."""
+    ((commits,),) = connection.execute(
+        "UPDATE meta SET value = value + 1 WHERE name = 'commits' RETURNING value"
+    ).fetchall()
+    return int(commits)
+
+
+def stored_commits(connection: sqlite3.Connection) -> int:
+    (commits,) = connection.execute("SELECT value FROM meta WHERE name = 'commits'").fetchone()
+    return int(commits)
 
 
 def instance_of(connection: sqlite3.Connection) -> bytes:

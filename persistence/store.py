@@ -364,7 +364,8 @@ class Store(Protocol):
     Order: slices of one commit are applied in order; commits in the order of their calls.
     Durability: when `commit` answers None for a slice, it survives SIGKILL and loss of power (a store in
     memory promises only the order).
-    Errors: a read raises StoreUnavailable when the store cannot answer.
+    Errors: a read raises StoreUnavailable when the store cannot answer, StoreDamaged when a message that it
+    asks for is not as it was stored.
     """
 
     @property
@@ -394,10 +395,6 @@ class Store(Protocol):
 
     async def pair_facts(self, first: str, second: str) -> dict[str, PairFact]:
         """Facts of both sides by user id (one entry for a chat with oneself)."""
-
-    async def first_answer(
-        self, conversation_id: str, send_id: str, client_msg_id: str
-    ) -> FirstAnswer | None: ...
 
     async def messages(
         self, conversation_id: str, begin: int, end: int, *, newest: int | None = None

@@ -9,6 +9,7 @@ import sqlite3
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
+from greenroom.persistence.damage import examine
 from greenroom.persistence.errors import StoreUnavailable
 from greenroom.persistence.reader import Reader
 from greenroom.persistence.reader_lists import ListReader
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from greenroom.persistence.store import (
-        FirstAnswer,
         KeyState,
         LogKind,
         PairFact,
@@ -137,6 +137,8 @@ class SqliteStore:
 
     def _prepare(self) -> tuple[sqlite3.Connection, int, bytes]:
         """Migrate and raise the epoch; gives the connection to read on."""
+        if isinstance(self._path, Path):
+            examine(self._path)
         connection = connect(self._path)
         try:
             migrate(connection, instance=self._entropy(16))
@@ -181,12 +183,6 @@ class SqliteStore:
     async def pair_facts(self, first: str, second: str) -> dict[str, PairFact]:
         with self._reading() as (reader, _):
             return reader.pair_facts(first, second)
-
-    async def first_answer(
-        self, conversation_id: str, send_id: str, client_msg_id: str
-    ) -> FirstAnswer | None:
-        with self._reading() as (reader, _):
-            return reader.first_answer(conversation_id, send_id, client_msg_id)
 
     async def messages(
         self, conversation_id: str, begin: int, end: int, *, newest: int | None = None

@@ -5,19 +5,20 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 
 from greenroom.persistence.applier import Applier, Refused
+from greenroom.persistence.mark import Mark
 from greenroom.persistence.names import Names
-from greenroom.persistence.schema import stored_epoch
+from greenroom.persistence.schema import count_commit, instance_of, stored_epoch
 from greenroom.persistence.statements import connect
 from greenroom.persistence.store import AddMessage, Reason, Refusal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from pathlib import Path
 
     from greenroom.persistence.store import Slice
 
@@ -75,6 +76,7 @@ class Writer:
         self._epoch = epoch
         self._shared = connection
         self._connection: sqlite3.Connection | None = None
+        self._mark: Mark | None = None
         self._applier: Applier
         self._names: Names
         self._failed = False
@@ -93,6 +95,7 @@ class Writer:
             if self._shared is None:
                 # Checkpoints are ours to time: SQLite's own come in the middle of a commit.
                 connection.execute("PRAGMA wal_autocheckpoint = 0")
+                self._mark = Mark(Path(self._path), instance_of(connection))
             self._names = Names(connection)
             self._applier = Applier(connection, self._names)
         except BaseException:
@@ -105,6 +108,9 @@ class Writer:
         connection, self._connection = self._connection, None
         if connection is not None and self._shared is None:
             connection.close()
+        mark, self._mark = self._mark, None
+        if mark is not None:
+            mark.close()
 
     def commit(self, slices: Sequence[Slice]) -> list[Refusal | None]:
         """One outcome for each slice, in order; None = committed and on disk."""
@@ -161,7 +167,10 @@ class Writer:
             self._roll_back(connection)
             connection.execute("BEGIN IMMEDIATE")
             outcomes = [self._apply_apart(connection, one, stored_epoch(connection)) for one in slices]
+        commits = count_commit(connection)
         connection.execute("COMMIT")
+        if self._mark is not None:
+            self._mark.set(commits)
         return outcomes
 
     def _apply_apart(self, connection: sqlite3.Connection, one: Slice, epoch: int) -> Refusal | None:

@@ -17,7 +17,7 @@ __all__ = ["Call", "calls_in", "find_strace", "strace_prefix"]
 
 _LINE = re.compile(r"(?P<pid>\d+) +(?:(?P<name>\w+)\((?P<rest>.*)|<\.\.\. (?P<resumed>\w+) resumed>(?P<tail>.*))")
 _TARGET = re.compile(r"\d+<(?P<target>(?:[^<>]|->)*)>?")
-_RESULT = re.compile(r"= (-?\d+)(?: \w+ \(.*\))?$")
+_RESULT = re.compile(r"= (-?\d+)(?:<.*>| \w+ \(.*\))?$")
 _UNFINISHED = " <unfinished ...>"
 
 
@@ -42,12 +42,16 @@ def find_strace() -> str:
     return strace
 
 
-def strace_prefix(trace: Path) -> tuple[str, ...]:
+def strace_prefix(
+    trace: Path,
+    *,
+    calls: str = "write,pwrite64,writev,sendto,sendmsg,fdatasync,fsync",
+    shown: tuple[str, ...] = ("-s", "8192", "-yy"),
+) -> tuple[str, ...]:
     """What to run a node with."""
     strace = find_strace()
-    calls = "trace=write,pwrite64,writev,sendto,sendmsg,fdatasync,fsync"
     # A message may stand anywhere in a page, and a frame may be long: whole buffers.
-    return (strace, "-f", "-e", calls, "-e", "signal=none", "-s", "8192", "-yy", "-o", str(trace))
+    return (strace, "-f", "-e", f"trace={calls}", "-e", "signal=none", *shown, "-o", str(trace))
 
 
 def calls_in(trace: Path) -> Iterator[Call]:

@@ -226,7 +226,8 @@ async def test_database_that_is_none(tmp_path: Path) -> None:
 async def test_check_after_sigterm(node: NodeProcess) -> None:
     await _still_serves(node)
     assert await node.terminate() == 0, node.log
-    assert {path.name for path in node.data_dir.iterdir()} == {"greenroom.db", "lock"}, "all is in the database"
+    left = {path.name for path in node.data_dir.iterdir()}
+    assert left == {"greenroom.db", "greenroom.db-mark", "lock"}, "all is in the database"
     result = await asyncio.to_thread(_run, "check", "--data-dir", str(node.data_dir))
     assert (result.returncode, result.stdout) == (0, "")
     assert "no findings" in result.stderr
