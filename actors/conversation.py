@@ -111,8 +111,6 @@ class Send(Item):
                         body=body,
                     ),
                 )
-                if part.is_chat:
-                    conversation.read_ahead[part.conversation_id, send_id] = seq
             push = Push(part.conversation_id, with_seq(body, seq) if seq else body, self.operation_id)
             effects.append(Deliver(push, self.user_ids, self.also))
         sealing.effects.append(Reply(self.askers, self.answer()))
@@ -138,8 +136,8 @@ class Conversation(StoredEntity):
         self.states: dict[str, ConversationState] = {}
         """Of the key's conversations, as committed."""
         self.read_ahead: dict[tuple[str, str], int] = {}
-        """Read seqs by (conversation, user) that this life has written or is writing: marks, and the senders' own
-        messages, from which the store derives them."""
+        """Read seqs by (conversation, user) that marks of this life have written or are writing. Not those of the
+        senders' own messages: until they are committed their seqs may change."""
         self._seqs: dict[str, int] = {}
         """Seqs given in the slice in the making, by conversation."""
         self._last_time = 0

@@ -188,6 +188,17 @@ async def test_mark_conversation_read_tells_both_sides(engine: Any) -> None:
     assert (await engine.world.store.newest_seqs("b"))["n_a_b"] == 1
 
 
+async def test_mark_after_a_repeat_reads_nothing_that_is_not_there(engine: Any) -> None:
+    await engine.register("a", "b")
+    message = engine.message("a", "b", clientMsgID="one")
+    await engine.send(message)
+    await engine.send(message)
+    mark = MarkConversationRead(caller=caller("a"), conversation_id="si_a_b", user_id="a", has_read_seq=1, seqs=[])
+    await engine.ask(address_of_chat("si_a_b"), mark)
+    await engine.send(engine.message("b", "a"))
+    assert (await engine.world.store.seq_states("a", ["si_a_b"]))["si_a_b"].read_seq == 1
+
+
 async def test_mark_messages_and_set_read_seq_are_bounded_by_the_newest(engine: Any) -> None:
     await engine.register("a", "b")
     await engine.send(engine.message("a", "b"))
