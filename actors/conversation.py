@@ -301,7 +301,7 @@ class Conversation(StoredEntity):
 
     def decide(self, *items: Item) -> None:
         for item in items:
-            if isinstance(item, Send):
+            if isinstance(item, Send) and item.stored:
                 self._unanswered += 1
         super().decide(*items)
 

@@ -65,8 +65,8 @@ class Group(Conversation):
         """Of the members' version log, as decided."""
         self.version_id = ""
         self.listeners: set[str] = set()
-        self.audience: set[str] = set()
-        """Listeners that were online when last looked at."""
+        self.audience: dict[str, None] = {}
+        """Listeners that were online when last looked at. A dict: who hears first is no matter of hashes."""
 
     async def load(self) -> Any:
         store = self.world.store
@@ -90,22 +90,26 @@ class Group(Conversation):
         for user_id in user_ids:
             self.listeners.add(user_id)
             if online(user_id):
-                self.audience.add(user_id)
+                self.audience[user_id] = None
 
     def leave(self, user_ids: Iterable[str]) -> None:
         self.listeners.difference_update(user_ids)
-        self.audience.difference_update(user_ids)
+        self._forget_online(user_ids)
 
     def receiveMsg_MemberOnline(self, message: MemberOnline, sender: Address) -> None:
         if message.user_id in self.listeners:
-            self.audience.add(message.user_id)
+            self.audience[message.user_id] = None
 
     def deliver(self, push: Push, user_ids: tuple[str, ...] | None, also: tuple[str, ...]) -> None:
         if user_ids is not None:
             super().deliver(push, user_ids, also)
             return
-        users = self.audience.union(also) if also else self.audience
-        self.audience.difference_update(self.world.sessions.push(push, users))
+        users = self.audience | dict.fromkeys(also) if also else self.audience
+        self._forget_online(self.world.sessions.push(push, users))
+
+    def _forget_online(self, user_ids: Iterable[str]) -> None:
+        for user_id in user_ids:
+            self.audience.pop(user_id, None)
 
     def claim_members(self, message: sdkws_pb2.MsgData) -> tuple[str, ...]:
         return ()

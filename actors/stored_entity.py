@@ -100,9 +100,11 @@ class Deliver(Effect):
 class Sealing:
     """A slice in the making."""
 
-    __slots__ = ("effects", "is_late", "items", "since", "writes")
+    __slots__ = ("draft", "effects", "is_late", "items", "since", "writes")
 
-    def __init__(self, since: float) -> None:
+    def __init__(self, since: float, draft: Iterable[Item] = ()) -> None:
+        self.draft = draft
+        """What it is made of, also what writes nothing."""
         self.since = since
         """When the first of its items was decided, on the loop's clock."""
         self.is_late = False
@@ -328,8 +330,7 @@ class StoredEntity(Entity):
         self._sealed = None
         item = sealed.items[message.refusal.index]
         self.repeated(item, message.refusal)
-        again = [other for other in dict.fromkeys(sealed.items) if other is not item]
-        self._draft[:0] = again
+        self._draft[:0] = [other for other in sealed.draft if other is not item]
         self._since = sealed.since
 
     def _end_unstored(self, sealed: Sealing, refusal: Refusal) -> NoReturn:
@@ -366,9 +367,9 @@ class StoredEntity(Entity):
             effect.run(self)
 
     def _commit(self) -> None:
-        sealing = Sealing(self._since)
-        draft, self._draft = self._draft, []
-        for item in draft:
+        sealing = Sealing(self._since, self._draft)
+        self._draft = []
+        for item in sealing.draft:
             item.seal(sealing)
         if not sealing.writes:
             self._run(sealing.effects)

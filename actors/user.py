@@ -211,9 +211,9 @@ class User(StoredEntity):
         sessions = self.world.sessions.sessions_of(self.id)
         others = [(one.platform_id, one) for one in sessions if one.digest != digest]
         kicked = kicked_by_login(policy, platform_id, others)
-        digests = {one.digest for one in kicked}
+        digests = dict.fromkeys(one.digest for one in kicked)
         if (policy == 1 and any(one.platform_id == platform_id for one in sessions)) or (policy == 5 and kicked):
-            digests |= {one.digest for one in self._tokens.values() if one.platform_id == platform_id}
+            digests |= dict.fromkeys(one.digest for one in self._tokens.values() if one.platform_id == platform_id)
         rows = self._kick_tokens(one for one in digests if one != digest)
         if rows or kicked:
             writes = [SetTokens(self.id, rows)] if rows else []

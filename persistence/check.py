@@ -14,7 +14,7 @@ from greenroom.persistence.statements import connect
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["FINDINGS_LIMIT", "Finding", "check"]
+__all__ = ["FINDINGS_LIMIT", "Finding", "check", "check_connection"]
 
 FINDINGS_LIMIT: Final = 1_000
 """The check ends here: what is broken so often is broken."""
@@ -103,7 +103,6 @@ def check(path: Path | str) -> list[Finding]:
         file = file / "greenroom.db"
     if not file.is_file():
         raise StoreUnavailable(f"{file}: no database")
-    findings: list[Finding] = []
     try:
         examine(file)
     except StoreDamaged as damage:
@@ -117,14 +116,21 @@ def check(path: Path | str) -> list[Finding]:
     try:
         # One moment for all queries, whatever is written meanwhile.
         connection.execute("BEGIN")
+        return check_connection(connection)
+    finally:
+        connection.close()
+
+
+def check_connection(connection: sqlite3.Connection) -> list[Finding]:
+    """The same of an open database, which may be in memory."""
+    findings: list[Finding] = []
+    try:
         for finding in _findings(connection):
             findings.append(finding)
             if len(findings) == FINDINGS_LIMIT:
                 break
     except sqlite3.Error as error:
         findings.append(Finding("database", f"{type(error).__name__}: {error}"))
-    finally:
-        connection.close()
     return findings
 
 

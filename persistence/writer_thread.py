@@ -121,17 +121,17 @@ class InlineWriter:
     """Commits at once, on the loop: for stores in memory and for tools."""
 
     def __init__(self, writer: Writer) -> None:
-        self._writer = writer
+        self.writer = writer
         self.lost: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         """Never done."""
 
     async def start(self) -> None:
-        self._writer.open()
+        self.writer.open()
 
     def commit(self, slices: Sequence[Slice]) -> _Answer:
         answer: _Answer = asyncio.get_running_loop().create_future()
-        answer.set_result(self._writer.commit(slices))
+        answer.set_result(self.writer.commit(slices))
         return answer
 
     async def stop(self) -> None:
-        self._writer.close()
+        self.writer.close()

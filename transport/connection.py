@@ -452,11 +452,11 @@ class Connection(FrameProtocol):
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
-        self._surroundings.connections.add(self)
+        self._surroundings.connections[self] = None
 
     def on_lost(self) -> None:
         surroundings = self._surroundings
-        surroundings.connections.discard(self)
+        surroundings.connections.pop(self, None)
         self._backlog = self._upgrade = None
         surroundings.admission.forget(self)
         if self._asks:

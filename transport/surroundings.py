@@ -45,7 +45,7 @@ class Surroundings:
         self.queries = queries
         self.sessions = sessions
         self.admin_user_ids = admin_user_ids
-        self.connections: set[Connection] = set()
+        self.connections: dict[Connection, None] = {}
         """Every socket, from the accept on."""
         self.on_empty: Callable[[], None] | None = None
         """Called when the last socket is gone."""

@@ -93,7 +93,7 @@ class LoopBase(ThespianFace):
         self._number = 0
         self._counters: dict[type, Counters] = {}
         self._directories: dict[str, Directory] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: dict[asyncio.Task[None], None] = {}
         self._dead_letters: Address | None = None
         self._closing: asyncio.Future[None] | None = None
         self._mourners: dict[Address, list[asyncio.Future[None]]] = {}
@@ -381,8 +381,8 @@ class LoopBase(ThespianFace):
     def start_task(self, coroutine: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """A task that is kept until it is done, and cancelled at shutdown."""
         task = self.loop.create_task(coroutine)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._tasks[task] = None
+        task.add_done_callback(self._tasks.pop)
         return task
 
     # Turns.

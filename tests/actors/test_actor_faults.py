@@ -11,9 +11,9 @@ from fault_kit import PAIR, Gate, group_of, shown, stored
 
 from greenroom.actors.conversation import Conversation
 from greenroom.actors.errors import ActorCrashed, GreenroomError, Quarantined, StoreUnavailable, UserRegistered
-from greenroom.actors.messages import RegisterUsers
+from greenroom.actors.messages import InviteMembers, KickMembers, RegisterUsers, SetUserInfo
 from greenroom.actors.persistence import Persistence
-from greenroom.actors.rules.ids import user_address
+from greenroom.actors.rules.ids import group_address, user_address
 from greenroom.actors.runtime.address import Address
 from greenroom.persistence.store import UserRow
 
@@ -219,3 +219,88 @@ async def test_crash_loop_of_one_conversation(engine: Any, monkeypatch: pytest.M
         await asyncio.sleep(0.02)
     await engine.send(engine.message("a", "b", clientMsgID="after"))
     assert await stored(engine, "si_a_b") == [(1, "before"), (2, "after")]
+
+
+async def test_kick_in_one_slice_with_a_repeat(engine: Any) -> None:
+    """The slice is made anew without the repeat, and with all else: also with what only takes effect."""
+    await engine.register("a", "b", "c")
+    await group_of(engine, "g", "a", "b", "c")
+    await engine.send(engine.message("a", group_id="g", clientMsgID="said"))
+    kick = KickMembers(caller=caller("a"), user_ids=["c"])
+    welcome = InviteMembers(caller=caller("a"), user_ids=["b"])
+    changes = [engine.ask(group_address("g"), command) for command in (kick, welcome)]
+    again = engine.send(engine.message("a", group_id="g", clientMsgID="said"))
+    await asyncio.gather(again, *changes)
+    await engine.send(engine.message("a", group_id="g", clientMsgID="after"))
+    assert [name for _, name in shown(engine, "b", "sg_g")] == ["said", "after"]
+    assert [name for _, name in shown(engine, "c", "sg_g")] == ["said"]
+
+
+async def test_notices_that_are_only_pushed_are_not_counted_as_waiting() -> None:
+    async with running_engine(GREENROOM_MESSAGE_SENDS_IN_FLIGHT="3") as engine:
+        await engine.register("a", "b")
+        await group_of(engine, "g", "a", "b")
+        for number in range(4):
+            await engine.ask(user_address("b"), SetUserInfo(caller=caller("b"), changes={"nickname": f"b{number}"}))
+        await engine.send(engine.message("a", group_id="g", clientMsgID="heard"))
+        assert [name for _, name in shown(engine, "b", "sg_g")] == ["heard"]
+
+
+async def test_life_that_crashes_before_it_is_loaded(engine: Any, gate: Gate, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its successor loads once: a second time would put the store's picture over what has been decided."""
+    await engine.register("a", "b")
+    lives: list[Conversation] = []
+    real = Conversation.loaded
+
+    def loaded(self: Any, state: Any) -> None:
+        lives.append(self)
+        real(self, state)
+
+    monkeypatch.setattr(Conversation, "loaded", loaded)
+    gate.hold()
+    sends = [engine.send(engine.message("a", "b", clientMsgID="first"))]
+    await gate.arrived()
+    for number in range(2):
+        engine.base.cells[PAIR].crash(ZeroDivisionError())
+        sends.append(engine.send(engine.message("a", "b", clientMsgID=f"waits {number}")))
+        await asyncio.sleep(0)
+    gate.release()
+    assert [ack.clientMsgID for ack in await asyncio.gather(*sends)] == ["first", "waits 0", "waits 1"]
+    assert len(lives) == len({id(life) for life in lives}) == 2
+
+
+async def test_slice_of_an_entity_that_is_in_quarantine_when_it_lands(engine: Any, gate: Gate) -> None:
+    """Who waits for it is told; the resend finds it stored."""
+    await engine.register("a", "b")
+    gate.hold()
+    waiting = engine.send(engine.message("a", "b", clientMsgID="under way"))
+    await gate.arrived()
+    for _ in range(3):
+        engine.base.tell(PAIR, object())
+        await asyncio.sleep(0)
+        engine.base.cells[PAIR].crash(ZeroDivisionError())
+    assert engine.base.quarantined() == [PAIR]
+    gate.release()
+    with pytest.raises(Quarantined):
+        await waiting
+    assert await stored(engine, "si_a_b") == [(1, "under way")]
+
+
+async def test_life_that_cannot_load_and_has_inherited_answers(
+    engine: Any, gate: Gate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Life after life fails, until the quarantine tells who waits."""
+    await engine.register("a", "b")
+    gate.hold()
+    waiting = engine.send(engine.message("a", "b", clientMsgID="under way"))
+    await gate.arrived()
+    engine.base.cells[PAIR].crash(ZeroDivisionError())
+
+    async def key(key: str) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(engine.world.store, "key", key)
+    gate.release()
+    with pytest.raises(Quarantined):
+        await waiting
+    assert await stored(engine, "si_a_b") == [(1, "under way")]
