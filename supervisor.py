@@ -172,6 +172,8 @@ class Node:
         self.base.stop(_ROOT)
         await self.base.gone(_ROOT)
         await self.base.shutdown()
+        for stop in (self.http.stop, self.gateway.stop, self.store.close):
+            await stop()  # Again: when the tree fell, the child that crashed had no chance to.
         self.system.shutdown()
         self._directory.release()
 

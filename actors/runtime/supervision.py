@@ -168,6 +168,7 @@ class Supervisor(Entity):
 
     def on_crash(self, error: BaseException) -> None:
         """A bug of the supervisor itself is a fall as well; its children are stopped by its death."""
+        self._stopping = True
         if self._on_fall is not None:
             self._on_fall(f"supervisor crashed with {type(error).__name__}")
 
