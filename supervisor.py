@@ -110,14 +110,6 @@ class Node:
                 sessions=self.sessions,
                 admin_user_ids=frozenset(settings.auth.admin_user_ids),
             )
-            observer = Observer(
-                base=self.base,
-                clock=clock,
-                tally=self.world.tally,
-                sessions=self.sessions,
-                lanes=lanes,
-                version=version("greenroom"),
-            )
             self.http = HttpServer(
                 Context(
                     system=self.base,
@@ -128,7 +120,7 @@ class Node:
                     settings=settings,
                     clock=clock,
                     random=self.world.random,
-                    look=observer.look,
+                    look=lambda: observer.look(root.restarts),
                     secret=secret,
                 )
             )
@@ -152,6 +144,14 @@ class Node:
                 ],
                 on_ready=lambda: ready.set_result(None),
                 on_fall=self._fell,
+            )
+            observer = Observer(
+                base=self.base,
+                clock=clock,
+                tally=self.world.tally,
+                sessions=self.sessions,
+                lanes=lanes,
+                version=version("greenroom"),
             )
             self.base.spawn(_ROOT, lambda: root)
             await asyncio.wait({ready, self.fallen}, return_when=asyncio.FIRST_COMPLETED)  # type: ignore[type-var]

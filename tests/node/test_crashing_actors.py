@@ -35,14 +35,16 @@ pytestmark = pytest.mark.ci
 SEED = int(os.environ.get("GREENROOM_SEED", str(random.randrange(10**6))))
 SEND_MESSAGE = 1003
 CRASHING_SENDS = 10_000
-SCENARIO = """
+HOLD_S = float(os.environ.get("GREENROOM_CRASH_S", "4"))
+"""How long the load goes on."""
+SCENARIO = f"""
 title = "Everything that an actor class answers, over connections that break"
 users = 60
 
 [pace]
 rate_per_s = 200.0
 ramp_s = 0.5
-hold_s = 5.0
+hold_s = {HOLD_S}
 drain_s = 30.0
 
 [client]
@@ -67,7 +69,7 @@ share = 0.8
 every_s = 1.0
 """
 PLANS: dict[str, tuple[float, list[str]]] = {
-    "User": (0.4, ["OpenSession", "CloseSession", "Piped"]),
+    "User": (0.2, ["OpenSession", "CloseSession", "Piped"]),
     "Conversation": (0.2, ["SendMessage", "SliceStored", "Piped"]),
     "Group": (0.25, ["SendMessage", "SliceStored", "Piped", "MemberOnline"]),
     "ConnectionActor": (0.1, ["Answer", "Failed"]),
@@ -122,10 +124,42 @@ async def test_judge_of_a_run_with_crashes(tmp_path: Path, actor: str) -> None:
         assert figures["verdict"]["ok"]
         assert figures["drained"]
         assert not [error for error in figures["errors"] if "in time" in error], figures["errors"]
-        assert figures["counts"]["acked"] > 300
-        assert crashes(status, actor) >= 50
+        assert figures["counts"]["acked"] > 200
+        print(f"{crashes(status, actor)} crashes, {figures['counts']}")
+        assert crashes(status, actor) >= 30
         assert {one["name"]: one["crashes"] for one in status["actors"] if one["crashes"]}.keys() == {actor}
         assert len(node.log.splitlines()) < 100 + crashes(status, actor) / 3
+        assert await node.terminate() == 0
+    finally:
+        node.close()
+    assert check(node.data_dir) == []
+
+
+@pytest.mark.timeout(90)
+async def test_judge_of_a_run_with_crashing_children(tmp_path: Path) -> None:
+    """Store, lane and gateway, each as often as its intensity allows."""
+    children = ["store", "lane-0", "gateway"] * 3
+    node = NodeProcess(
+        tmp_path, module="greenroom.tests.kit.crashing_node", env={"CRASH_CHILD": ",".join(children)}
+    )
+    scenario = tmp_path / "crashes.toml"
+    scenario.write_text(SCENARIO)
+    await node.start()
+    try:
+        process = await start_load(tmp_path, str(scenario), *SHORT[4:], node=node)
+        await said(process, b"acked/s")
+        for _ in children:
+            assert node.process is not None
+            node.process.send_signal(signal.SIGUSR2)
+            await asyncio.sleep(0.4)
+        run = await wait_load(process, tmp_path, "crashes")
+        status = await status_of(node)
+        assert run.code == 0, run.out + run.err
+        assert run.figures["verdict"]["ok"]
+        assert run.figures["drained"]
+        assert not [error for error in run.figures["errors"] if "in time" in error], run.figures["errors"]
+        assert run.figures["counts"]["acked"] > 50
+        assert status["restarts"] == {"store": 3, "lane-0": 3, "gateway": 3, "admins": 0, "http": 0}
         assert await node.terminate() == 0
     finally:
         node.close()
@@ -276,7 +310,7 @@ async def _look_at_quarantine(node: NodeProcess) -> None:
 
 
 @pytest.mark.timeout(40)
-@pytest.mark.parametrize("child", ["store", "lane-0", "admins", "gateway", "http", "root"])
+@pytest.mark.parametrize("child", ["store", "root"])
 async def test_child_past_its_intensity_ends_the_process(tmp_path: Path, child: str) -> None:
     """Up to the root: not zero, and one line that says which child and how often. What was acked is on disk."""
     node = NodeProcess(
