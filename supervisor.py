@@ -117,14 +117,6 @@ class Node:
                 sessions=self.sessions,
                 admin_user_ids=frozenset(settings.auth.admin_user_ids),
             )
-            observer = Observer(
-                base=self.base,
-                clock=clock,
-                tally=self.world.tally,
-                sessions=self.sessions,
-                lanes=lanes,
-                version=version("greenroom"),
-            )
             self.http = HttpServer(
                 Context(
                     system=self.base,
@@ -135,7 +127,7 @@ class Node:
                     settings=settings,
                     clock=clock,
                     random=self.world.random,
-                    look=observer.look,
+                    look=lambda: observer.look(root.restarts),
                     secret=secret,
                 )
             )
@@ -162,6 +154,14 @@ class Node:
                 on_ready=lambda: ready.set_result(None),
                 on_fall=self._fell,
             )
+            observer = Observer(
+                base=self.base,
+                clock=clock,
+                tally=self.world.tally,
+                sessions=self.sessions,
+                lanes=lanes,
+                version=version("greenroom"),
+            )
             self.base.spawn(_ROOT, lambda: root)
             await asyncio.wait({ready, self.fallen}, return_when=asyncio.FIRST_COMPLETED)  # type: ignore[type-var]
             if self.fallen.done():
@@ -181,6 +181,8 @@ class Node:
         self.base.stop(_ROOT)
         await self.base.gone(_ROOT)
         await self.base.shutdown()
+        for stop in (self.http.stop, self.gateway.stop, self.store.close):
+            await stop()  # Again: when the tree fell, the child that crashed had no chance to.
         self.system.shutdown()
         self._directory.release()
 

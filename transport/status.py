@@ -82,6 +82,8 @@ class NodeStatus(msgspec.Struct, frozen=True, rename="camel"):
     """Frames of messages handed to connections."""
     store: StoreState
     lanes: list[LaneState]
+    restarts: dict[str, int]
+    """Of each fixed child, since the node began."""
     actors: list[ActorClass]
     """By name; the runtime's own cells are left out."""
     quarantined: list[InQuarantine]
@@ -110,7 +112,7 @@ class Observer:
         self._started_at = clock.now_ms()
         self._began = base.loop.time()
 
-    def look(self) -> NodeStatus:
+    def look(self, restarts: Mapping[str, int]) -> NodeStatus:
         tally = self._tally
         held = self._base.quarantines()
         held_by_class = Counter(one.actor for one in held)
@@ -132,6 +134,7 @@ class Observer:
             lanes=[
                 LaneState(name, len(lane.waiting), len(lane.batch), lane.number) for name, lane in self._lanes.items()
             ],
+            restarts=dict(restarts),
             actors=[
                 ActorClass(
                     name=name,

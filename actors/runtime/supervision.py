@@ -68,6 +68,8 @@ class Supervisor(Entity):
         self._starting: ChildSpec | None = None
         self._started: list[ChildSpec] = []
         self._restarts: dict[Address, deque[float]] = {}
+        self.restarts = {spec.name: 0 for spec in self._specs.values()}
+        """By child, since this supervisor began."""
         self._on_ready = on_ready
         self._on_fall = on_fall
         self._fall_reason = ""
@@ -139,6 +141,7 @@ class Supervisor(Entity):
         if len(times) > most:
             self._fall(f"{spec.name} {how}, {len(times)} times within {within_s:g} s")
             return
+        self.restarts[spec.name] += 1
         log.error("%s %s; restarted", spec.name, how)
         self._launch(spec)
 
@@ -168,6 +171,7 @@ class Supervisor(Entity):
 
     def on_crash(self, error: BaseException) -> None:
         """A bug of the supervisor itself is a fall as well; its children are stopped by its death."""
+        self._stopping = True
         if self._on_fall is not None:
             self._on_fall(f"supervisor crashed with {type(error).__name__}")
 

@@ -4,7 +4,8 @@ CRASH_PLAN is JSON: `actor` (a class's name), `messages` (of these classes the h
 0 to 1), `seed`, `ids` (only actors whose ids end so; all if empty). Half of the crashes come before the handler has
 done its work, half after it. SIGUSR1 turns them on, and off again.
 
-CRASH_CHILD names a fixed child ("root": the supervisor); at SIGUSR2 it crashes, CRASH_TIMES times.
+CRASH_CHILD names fixed children ("root": the supervisor), with commas: at each SIGUSR2 the next one crashes,
+CRASH_TIMES times.
 """
 
 from __future__ import annotations
@@ -76,9 +77,10 @@ def _toggle() -> None:
     armed = not armed
 
 
-def _crash_child(node: Node) -> None:
+def _crash_child(node: Node, children: list[str]) -> None:
+    child = children.pop(0)
     for _ in range(int(os.environ.get("CRASH_TIMES", "1"))):
-        node.base.tell(Address("fixed", os.environ["CRASH_CHILD"]), Crash())
+        node.base.tell(Address("fixed", child), Crash())
 
 
 def main() -> None:
@@ -88,12 +90,13 @@ def main() -> None:
         _plant(json.loads(os.environ["CRASH_PLAN"]))
     plant_crash()
     start = Node.start
+    children = os.environ.get("CRASH_CHILD", "").split(",")
 
     async def start_and_listen(self: Node) -> None:
         await start(self)
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGUSR1, _toggle)
-        loop.add_signal_handler(signal.SIGUSR2, partial(_crash_child, self))
+        loop.add_signal_handler(signal.SIGUSR2, partial(_crash_child, self, children))
 
     Node.start = start_and_listen  # type: ignore[method-assign]
     run()

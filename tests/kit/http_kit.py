@@ -41,6 +41,7 @@ STATUS = NodeStatus(
     pushes=5678,
     store=StoreState(is_failing=True, slices_stored=900, slices_refused=3, slices_failed=2, slices_late=1),
     lanes=[LaneState("lane-0", 4, 5, 6)],
+    restarts={"store": 2, "http": 0},
     actors=[
         ActorClass("Conversation", 11, 12, 13, 14, 15, 16, 1),
         ActorClass("User", 21, 22, 23, 24, 25, 26, 0),

@@ -72,6 +72,9 @@ def status_lines(status: NodeStatus) -> Iterator[str]:
             f"{lane.name}: {lane.waiting_slices:,} slices wait, {lane.batch_slices:,} under way; "
             f"{lane.batches:,} batches"
         )
+    restarted = ", ".join(f"{child} {times:,}" for child, times in status.restarts.items() if times)
+    if restarted:
+        yield f"restarted after a crash: {restarted}"
     yield ""
     yield f"{'actor':<18}{'awake':>9}{'messages':>13}{'slept':>11}{'crashes':>9}{'unhandled':>11}{'quarantined':>13}"
     for actor in status.actors:

@@ -81,6 +81,10 @@ class Metrics(Collector):
             for lane in status.lanes:
                 metric.add_metric((lane.name,), getattr(lane, field))
             yield metric
+        restarts = CounterMetricFamily("greenroom_child_restarts", "Restarts of a fixed child", labels=("child",))
+        for child, times in status.restarts.items():
+            restarts.add_metric((child,), times)
+        yield restarts
         for field, family, text in _BY_CLASS:
             metric = family(f"greenroom_actor_{field}", text, labels=("actor",))
             for actor in status.actors:

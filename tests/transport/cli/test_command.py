@@ -39,6 +39,8 @@ def run_nothing(settings: Settings, *, on_start: Callable[[Listening], None]) ->
         ("token", 2, "--user"),
         ("token --user alice --data-dir nothing", 1, "start the node first"),
         ("check --data-dir nothing", 1, "not a folder"),
+        ("status --jsn", 64, "--jsn"),
+        ("status --data-dir nothing", 77, "start the node first"),
     ],
 )
 def test_mistakes_get_one_line(
