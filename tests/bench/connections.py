@@ -14,6 +14,7 @@ __all__ = ["figures"]
 
 WARM_UP = 200
 AT_ONCE = 50
+PING_EVERY_S = 15.0
 IDLE_S = 2
 """Users without traffic go to sleep after this, here, so that one need not wait a minute for it."""
 
@@ -29,7 +30,9 @@ async def figures(*, seconds: float, repeats: int) -> AsyncIterator[Figure]:
             assert process.process is not None
             pid = process.process.pid
             users = await tokens(process, [f"idle{number:05d}" for number in range(count + WARM_UP)])
-            job = {"job": "logins", "port": process.ws_port, "pid": pid, "at_once": AT_ONCE}
+            job = {
+                "job": "logins", "port": process.ws_port, "pid": pid, "at_once": AT_ONCE, "ping_every_s": PING_EVERY_S
+            }  # fmt: skip
             async with Load(**job, users=users[count:]) as load:
                 await load.result()
             await asyncio.sleep(2 * IDLE_S)

@@ -37,6 +37,8 @@ class LeanClient(asyncio.Protocol):
         self.on_data: Callable[[LeanClient, int], None] | None = None
         self.on_answer: Callable[[bytes], None] | None = None
         """Called with the payload of each answer."""
+        self.on_push: Callable[[bytes], None] | None = None
+        """Called with the payload of each push."""
         self.opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.transport: asyncio.Transport
 
@@ -79,6 +81,8 @@ class LeanClient(asyncio.Protocol):
             if data[position] == 0x82:
                 if data.startswith(b'{"reqIdentifier":2001', start) if self._plain else length > _ACK_LIMIT_BYTES:
                     pushes += 1
+                    if self.on_push is not None:
+                        self.on_push(data[start:end])
                 else:
                     answers += 1
                     if self.first_answer is None:

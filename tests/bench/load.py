@@ -19,52 +19,14 @@ import uvloop
 
 from greenroom.tests.bench.excess import excess
 from greenroom.tests.bench.lean_client import LeanClient, connect, messages_of, request_frame
-from greenroom.tests.bench.measure import cpu_s
+from greenroom.tests.bench.many_conversations import spread
+from greenroom.tests.bench.receipt_load import receipts
+from greenroom.tests.bench.sync_load import sync
+from greenroom.tests.bench.window import Window, say, settle
 from greenroom.transport.envelope import codec
 
-_DRAIN_LIMIT_S = 20.0
-_PING_EVERY_S = 15.0
+_PING_STEP_S = 0.1
 _TICK_S = 0.001
-
-
-class Window:
-    """What was done, and what the node spent on it, between two moments."""
-
-    def __init__(self, pid: int, *clients: list[LeanClient]) -> None:
-        self._pid = pid
-        self._clients = clients
-        self._begin = self._look()
-
-    def _look(self) -> tuple[float, float, dict[int, float], list[int], list[int]]:
-        return (
-            time.perf_counter(), time.process_time(), cpu_s(self._pid),
-            [sum(each.answers for each in some) for some in self._clients],
-            [sum(each.pushes for each in some) for some in self._clients],
-        )  # fmt: skip
-
-    def close(self) -> dict[str, Any]:
-        began, own, cpu, answers, pushes = self._begin
-        now, own_now, cpu_now, answers_now, pushes_now = self._look()
-        spent = {pid: after - cpu.get(pid, 0.0) for pid, after in cpu_now.items()}
-        return {
-            "wall_s": now - began,
-            "cpu_s": sum(spent.values()),
-            "node_s": spent.get(self._pid, 0.0),
-            "load_share": (own_now - own) / (now - began),
-            "answers": [after - before for before, after in zip(answers, answers_now, strict=True)],
-            "pushes": [after - before for before, after in zip(pushes, pushes_now, strict=True)],
-        }
-
-
-async def settle(senders: list[LeanClient], pushed: list[tuple[list[LeanClient], int]]) -> None:
-    """Wait until each send is answered, and each group of clients has got so many pushes. Raises TimeoutError."""
-    async with asyncio.timeout(_DRAIN_LIMIT_S):
-        while any(each.answers < each.sent for each in senders) or any(
-            sum(each.pushes for each in some) < wanted for some, wanted in pushed
-        ):
-            if any(each.failed for some, _ in pushed for each in some):
-                raise ConnectionError("a connection was lost")
-            await asyncio.sleep(0.01)
 
 
 async def pairs(job: dict[str, Any]) -> None:
@@ -136,7 +98,8 @@ async def pairs(job: dict[str, Any]) -> None:
 
 
 async def logins(job: dict[str, Any]) -> None:
-    """Connect everybody, `at_once` at a time, each with a first 1001; then stay, pinging, until told to end."""
+    """Connect everybody, `at_once` at a time, each with a first 1001; then stay until told to end. Each pings every
+    `ping_every_s` (None: never)."""
     window = Window(job["pid"], [])
     clients: list[LeanClient] = []
     gate = asyncio.Semaphore(job["at_once"])
@@ -155,12 +118,17 @@ async def logins(job: dict[str, Any]) -> None:
     say(window.close())
     loop = asyncio.get_running_loop()
     ended = loop.run_in_executor(None, sys.stdin.read)
+    every_s = job["ping_every_s"]
+    begin, pinged = loop.time(), 0
     while not ended.done():
-        await asyncio.wait([ended], timeout=_PING_EVERY_S)
+        await asyncio.wait([ended], timeout=_PING_STEP_S)
         if any(each.failed for each in clients):
             raise ConnectionError("a connection was lost")
-        for each in clients:
-            each.ping()
+        if every_s is not None:
+            due = int((loop.time() - begin) / every_s * len(clients))
+            for number in range(pinged, due):
+                clients[number % len(clients)].ping()
+            pinged = due
 
 
 async def fan(job: dict[str, Any]) -> None:
@@ -278,11 +246,10 @@ async def http(job: dict[str, Any]) -> None:
     say(result)
 
 
-def say(result: dict[str, Any]) -> None:
-    print(json.dumps(result), flush=True)
-
-
-JOBS = {"pairs": pairs, "logins": logins, "fan": fan, "sink": sink, "http": http, "excess": excess}
+JOBS = {
+    "pairs": pairs, "logins": logins, "fan": fan, "sink": sink, "http": http, "excess": excess,
+    "receipts": receipts, "spread": spread, "sync": sync,
+}  # fmt: skip
 
 
 if __name__ == "__main__":

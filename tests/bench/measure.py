@@ -19,7 +19,7 @@ from greenroom.transport.client.api import Api
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
-__all__ = ["Figure", "Load", "cpu_s", "members_of", "node", "rss_bytes", "tokens"]
+__all__ = ["Figure", "Load", "cpu_s", "members_of", "node", "pss_bytes", "rss_bytes", "tokens"]
 
 _TICKS = os.sysconf("SC_CLK_TCK")
 _PLATFORM = 2
@@ -65,6 +65,14 @@ def cpu_s(pid: int) -> dict[int, float]:
 def rss_bytes(pid: int) -> int:
     """Resident memory of one process."""
     return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGESIZE")
+
+
+def pss_bytes(pid: int) -> int:
+    """Its share of the memory in use: a page that several processes use counts in parts."""
+    for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+        if line.startswith("Pss:"):
+            return int(line.split()[1]) * 1024
+    raise RuntimeError("no Pss in smaps_rollup")
 
 
 @contextlib.asynccontextmanager

@@ -15,15 +15,30 @@ from typing import TYPE_CHECKING
 
 import uvloop
 
-from greenroom.tests.bench import actor_hops, connections, fan_out, http_calls, one_to_one, overload
+from greenroom.tests.bench import (
+    actor_hops,
+    at_rest,
+    awake,
+    connections,
+    fan_out,
+    http_calls,
+    long_history,
+    one_to_one,
+    overload,
+    receipts,
+    sync,
+)
 
 if TYPE_CHECKING:
     from types import ModuleType
 
 BENCHMARKS: dict[str, ModuleType] = {
     each.__name__.rpartition(".")[2]: each
-    for each in (actor_hops, one_to_one, fan_out, connections, http_calls, overload)
-}
+    for each in (
+        actor_hops, one_to_one, receipts, fan_out, connections, at_rest, http_calls, sync, awake, long_history,
+        overload,
+    )
+}  # fmt: skip
 """By name; each has `figures(seconds=, repeats=)`, which gives its lines."""
 
 
