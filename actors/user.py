@@ -98,17 +98,15 @@ class User(StoredEntity):
     def __init__(self, world: World, user_id: str) -> None:
         super().__init__(world, user_id, f"user/{user_id}")
         self._registered = False
+        """Known to be: asked of the store by the first command that needs it."""
         self._tokens: dict[bytes, TokenRow] = {}
         """By digest, oldest first."""
 
-    async def load(self) -> tuple[list[sdkws_pb2.UserInfo], list[TokenRow]]:
-        store = self.world.store
-        return await store.users([self.id]), await store.tokens(self.id)
+    async def load(self) -> list[TokenRow]:
+        return await self.world.store.tokens(self.id)
 
-    def loaded(self, state: tuple[list[sdkws_pb2.UserInfo], list[TokenRow]]) -> None:
-        users, tokens = state
-        self._registered = bool(users)
-        self._tokens = {token.digest: token for token in tokens}
+    def loaded(self, state: list[TokenRow]) -> None:
+        self._tokens = {token.digest: token for token in state}
 
     def may_sleep(self) -> bool:
         return super().may_sleep() and not self.world.sessions.is_online(self.id)
@@ -209,6 +207,8 @@ class User(StoredEntity):
         """PROTOCOL 1.8: who is kicked by a new connection, and whose tokens with them."""
         policy = self.world.settings.auth.multi_login_policy
         sessions = self.world.sessions.sessions_of(self.id)
+        if not sessions:
+            return
         others = [(one.platform_id, one) for one in sessions if one.digest != digest]
         kicked = kicked_by_login(policy, platform_id, others)
         digests = dict.fromkeys(one.digest for one in kicked)

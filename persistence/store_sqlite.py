@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import sqlite3
 from pathlib import Path
@@ -21,7 +20,7 @@ from greenroom.persistence.writer_client import ProcessWriter
 from greenroom.persistence.writer_thread import InlineWriter, ThreadWriter
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from greenroom.persistence.store import (
         KeyState,
@@ -53,6 +52,24 @@ class _Committer(Protocol):
     async def stop(self) -> None: ...
 
 
+class _Reading:
+    """The readers of an open store, in a `with` that says the store's errors. Used for each read: a generator's
+    context manager costs as much as a short read."""
+
+    __slots__ = ("_path", "_readers")
+
+    def __init__(self, path: Path | str, reader: Reader, lists: ListReader) -> None:
+        self._path = path
+        self._readers = reader, lists
+
+    def __enter__(self) -> tuple[Reader, ListReader]:
+        return self._readers
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, sqlite3.Error):
+            raise StoreUnavailable(f"{self._path}: {error}") from error
+
+
 class SqliteStore:
     """`Store` on a SQLite file, or in memory (path ":memory:", which is always written inline).
 
@@ -74,8 +91,7 @@ class SqliteStore:
         self._epoch = 0
         self._connection: sqlite3.Connection | None = None
         self._committer: _Committer | None = None
-        self._reader: Reader | None = None
-        self._lists: ListReader | None = None
+        self._open: _Reading | None = None
 
     @property
     def epoch(self) -> int:
@@ -102,8 +118,7 @@ class SqliteStore:
         except sqlite3.Error as error:
             raise StoreUnavailable(f"{self._path}: {error}") from error
         self._connection = connection
-        self._reader = Reader(connection, instance)
-        self._lists = ListReader(connection)
+        self._open = _Reading(self._path, Reader(connection, instance), ListReader(connection))
         shared = connection if self._path == MEMORY else None
         if isinstance(self._path, Path) and self._kind == "process":
             self._committer = ProcessWriter(self._path, epoch=self._epoch)
@@ -121,7 +136,7 @@ class SqliteStore:
     async def close(self) -> None:
         # The reader first: whoever closes last empties the log into the database, and a reader may not.
         connection, self._connection = self._connection, None
-        self._reader = self._lists = None
+        self._open = None
         if connection is not None and self._path != MEMORY:
             connection.close()
         committer, self._committer = self._committer, None
@@ -155,14 +170,10 @@ class SqliteStore:
         connection.close()
         return reader, epoch, instance
 
-    @contextlib.contextmanager
-    def _reading(self) -> Iterator[tuple[Reader, ListReader]]:
-        if self._reader is None or self._lists is None:
+    def _reading(self) -> _Reading:
+        if self._open is None:
             raise StoreUnavailable("the store is closed")
-        try:
-            yield self._reader, self._lists
-        except sqlite3.Error as error:
-            raise StoreUnavailable(f"{self._path}: {error}") from error
+        return self._open
 
     async def users(self, user_ids: Sequence[str]) -> list[sdkws_pb2.UserInfo]:
         with self._reading() as (reader, _):

@@ -9,7 +9,7 @@ import base64
 import binascii
 import re
 from typing import Protocol
-from urllib.parse import parse_qsl
+from urllib.parse import unquote_plus
 
 import msgspec
 
@@ -84,12 +84,7 @@ def parse_parameters(target: str, compression_header: str = "") -> ConnectParame
     Raises the first failure in the protocol's order: ArgsMissing (1602), or GreenroomError (500) for an
     `isBackground` that is no bool.
     """
-    try:
-        pairs = parse_qsl(target.partition("?")[2], keep_blank_values=True, max_num_fields=QUERY_FIELDS_LIMIT)
-    except ValueError:
-        raise ArgsMissing("too many parameters") from None
-    # The first one of a name counts.
-    query = dict(reversed(pairs))
+    query = _parse_query(target.partition("?")[2])
     parameters = _unpack(packed) if (packed := query.get("v")) else _from_query(query, compression_header)
     if not parameters.operation_id:
         raise ArgsMissing("operationID is empty")
@@ -102,6 +97,20 @@ def parse_parameters(target: str, compression_header: str = "") -> ConnectParame
     if parameters.sdk_type not in ("go", "js"):
         raise ArgsMissing("sdkType is invalid")
     return parameters
+
+
+def _parse_query(text: str) -> dict[str, str]:
+    """The first one of a name counts. Raises ArgsMissing for too many."""
+    query: dict[str, str] = {}
+    pairs = text.split("&", QUERY_FIELDS_LIMIT)
+    if len(pairs) > QUERY_FIELDS_LIMIT:
+        raise ArgsMissing("too many parameters")
+    for pair in pairs:
+        name, _, value = pair.partition("=")
+        if "%" in pair or "+" in pair:
+            name, value = unquote_plus(name), unquote_plus(value)
+        query.setdefault(name, value)
+    return query
 
 
 def _unpack(value: str) -> ConnectParameters:

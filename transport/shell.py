@@ -217,7 +217,9 @@ class FrameProtocol(asyncio.Protocol):
             elif self.phase is Phase.HEAD:
                 self._read_head(data)
             elif self.phase is Phase.OPENING and self._head is not None:
+                # Too early: it waits for the 101, and so does what may come after it.
                 self._head += data
+                self.review_reading()
         except Exception as error:
             # No traceback and no text: either may quote what the peer sent.
             log.error("a connection failed with %s and was dropped", type(error).__name__)
@@ -298,7 +300,6 @@ class FrameProtocol(asyncio.Protocol):
             return
         self.phase = Phase.OPENING
         self.outbox.hold()
-        self.review_reading()
         try:
             if end < 0:
                 raise HeadMalformed

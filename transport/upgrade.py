@@ -57,8 +57,11 @@ class Head:
 
     def _lists(self, name: bytes, token: bytes) -> bool:
         """Whether a header that is a list has this token, in whatever case."""
-        values = self.headers.get(name, ())
-        return any(token in _TOKEN.split(value.lower()) for value in values)
+        for value in self.headers.get(name, ()):
+            value = value.lower()
+            if value == token or token in _TOKEN.split(value):
+                return True
+        return False
 
     # What the parser calls.
 

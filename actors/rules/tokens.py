@@ -32,6 +32,11 @@ class _Hmac(HMACAlgorithm):
     def check_key_length(self, key: bytes) -> None:
         return None
 
+    def prepare_key(self, key: str | bytes) -> bytes:
+        """As it is: `Authenticator` has it examined once, not with each token."""
+        assert isinstance(key, bytes)
+        return key
+
 
 class Claims(NamedTuple):
     user_id: str
@@ -45,7 +50,7 @@ class Authenticator:
     """Makes and parses tokens with the shared secret (HS256). Parsed ones are remembered by their digest."""
 
     def __init__(self, *, secret: str, expire_days: int, clock: Clock) -> None:
-        self._secret = secret
+        self._key = HMACAlgorithm(HMACAlgorithm.SHA256).prepare_key(secret)
         self._clock = clock
         self._jws = jwt.PyJWS(algorithms=[])
         self._jws.register_algorithm("HS256", _Hmac(_Hmac.SHA256))
@@ -57,7 +62,7 @@ class Authenticator:
         now = self._clock.now_ms() // 1000
         expire_at = now + self.expire_seconds
         payload = {"UserID": user_id, "PlatformID": platform_id, "exp": expire_at, "iat": now - 5}
-        token = self._jws.encode(json.dumps(payload).encode(), self._secret, algorithm="HS256")
+        token = self._jws.encode(json.dumps(payload).encode(), self._key, algorithm="HS256")
         claims = Claims(user_id, platform_id, expire_at, digest_of(token))
         self._remember(claims)  # It is about to be used, and reading it would only confirm this.
         return token, claims
@@ -85,7 +90,7 @@ class Authenticator:
         # The library would compare times with a clock of its own; ours is given.
         now = self._clock.now_ms() / 1000
         try:
-            payload: Any = json.loads(self._jws.decode(token, self._secret, algorithms=["HS256"]))
+            payload: Any = json.loads(self._jws.decode(token, self._key, algorithms=["HS256"]))
         except jwt.InvalidSignatureError as error:
             raise TokenUnknown from error
         except jwt.InvalidAlgorithmError as error:
