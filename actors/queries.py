@@ -21,6 +21,8 @@ _RANGES_LIMIT = 1000
 """Ranges or conversations in one request; the SDK asks for about 100."""
 _SEQS_LIMIT = 1000
 _NUM_LIMIT = 1000
+_READ_AT_ONCE = 1000
+"""Messages of one read."""
 _REPLY_LIMIT_BYTES = 768 * 1024
 """The SDK takes frames of 1 MiB at most; what does not fit is not answered, and the client asks again."""
 
@@ -43,25 +45,33 @@ class Queries:
         _bound(request.seqRanges, _RANGES_LIMIT)
         ids = [one.conversationID for one in request.seqRanges]
         spans = await self._store.spans(request.userID, ids)
-        chats: dict[str, bytes] = {}
-        twins: dict[str, bytes] = {}
-        room = _REPLY_LIMIT_BYTES
+        ascending = request.order == _ASCENDING
+        ranges: list[tuple[str, int, int]] = []
+        ends: list[bool] = []
         for asked in request.seqRanges:
-            span = spans.get(asked.conversationID)
+            conversation_id, end = asked.conversationID, asked.end
+            span = spans.get(conversation_id)
             if span is None:
                 continue
-            is_twin = asked.conversationID.startswith("n_")
-            begin, end = max(asked.begin, span.begin, 1), min(asked.end, span.end)
-            newest = _NUM_LIMIT if is_twin else min(asked.num, _NUM_LIMIT)
-            if begin > end or newest <= 0 or room <= 0:
-                continue
-            found = await self._store.messages(asked.conversationID, begin, end, newest=newest)
-            found, room = _fit(found, room)
-            if not found:
-                continue
-            is_end = span.end <= end if request.order == _ASCENDING else begin <= max(span.begin, 1)
-            whole = twins if is_twin else chats
-            whole[asked.conversationID] = pull_msgs(map(_shape, found), is_end, 0)
+            newest = _NUM_LIMIT if conversation_id.startswith("n_") else min(asked.num, _NUM_LIMIT)
+            first, begin = max(span.begin, 1), asked.begin
+            begin, end = max(begin, first), min(end, span.end)
+            if begin <= end and newest > 0:
+                ranges.append((conversation_id, max(begin, end - newest + 1), end))
+                ends.append(span.end <= end if ascending else begin <= first)
+        chats: dict[str, bytes] = {}
+        twins: dict[str, bytes] = {}
+        room, place = _REPLY_LIMIT_BYTES, 0
+        while place < len(ranges) and room > 0:
+            some = _some(ranges, place)
+            for (conversation_id, _, _), is_end, found in zip(
+                some, ends[place : place + len(some)], await self._store.messages_of(some), strict=True
+            ):
+                fitting, room = _fit(found, room)
+                if fitting:
+                    whole = twins if conversation_id.startswith("n_") else chats
+                    whole[conversation_id] = pull_msgs(map(_shape, fitting), is_end, 0)
+            place += len(some)
         return pull_reply(chats, twins)
 
     async def pull_by_seqs(self, caller: Caller, request: msg_pb2.GetSeqMessageReq) -> bytes:
@@ -125,6 +135,15 @@ def _check(caller: Caller, user_id: str) -> None:
 def _bound(items: Sized, limit: int) -> None:
     if len(items) > limit:
         raise ArgsError(f"more than {limit} at once")
+
+
+def _some(ranges: list[tuple[str, int, int]], place: int) -> list[tuple[str, int, int]]:
+    """The next ranges that are read at once: of few messages in all, since what does not fit is read in vain."""
+    count, end = 0, place
+    while end < len(ranges) and (end == place or count + ranges[end][2] - ranges[end][1] < _READ_AT_ONCE):
+        count += ranges[end][2] - ranges[end][1] + 1
+        end += 1
+    return ranges[place:end]
 
 
 def _shape(message: StoredMessage) -> bytes:

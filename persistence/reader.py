@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -9,6 +10,7 @@ import msgspec
 from greenroom.persistence.damage import verify
 from greenroom.persistence.errors import StoreDamaged
 from greenroom.persistence.schema import LOG_NUMBERS, version_id
+from greenroom.persistence.statements import many
 from greenroom.persistence.store import (
     ConversationState,
     KeyState,
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
     from greenroom.persistence.store import LogKind
 
 __all__ = ["Reader", "json_list"]
+
+_seq: Final = attrgetter("seq")
 
 UNREAD_WALKED: Final = 64
 """To find a user's last message, his unread ones are walked back if there are no more than these; past it
@@ -125,11 +129,25 @@ class Reader:
             " ORDER BY seq DESC LIMIT ?",
             (begin, end, conversation_id, -1 if newest is None else max(newest, 0)),
         ).fetchall()
-        found = [_message(conversation_id, row) for row in reversed(rows)]
-        if found and found[-1].seq - found[0].seq >= len(found):
-            present = {one.seq for one in found}
-            missing = next(seq for seq in range(found[0].seq, found[-1].seq) if seq not in present)
-            raise StoreDamaged(f"conversation {conversation_id}: message {missing} is missing")
+        return _whole(conversation_id, [_message(conversation_id, row) for row in reversed(rows)])
+
+    def messages_of(self, ranges: Sequence[tuple[str, int, int]]) -> list[list[StoredMessage]]:
+        rows = many(
+            self._connection,
+            f"WITH asked (place, id, low, high) AS (VALUES {{}}) SELECT {MESSAGE_COLUMNS}, asked.place FROM asked"
+            " CROSS JOIN conversation c ON c.conversation_id = asked.id"
+            " CROSS JOIN message m ON m.conversation = c.id AND m.seq BETWEEN asked.low AND asked.high",
+            "(?, ?, ?, ?)",
+            [value for place, asked in enumerate(ranges) for value in (place, *asked)],
+        )
+        found: list[list[StoredMessage]] = [[] for _ in ranges]
+        for row in rows:
+            place = row[-1]
+            found[place].append(_message(ranges[place][0], row))
+        for (conversation_id, _, _), messages in zip(ranges, found, strict=True):
+            if len(messages) > 1:
+                messages.sort(key=_seq)
+                _whole(conversation_id, messages)
         return found
 
     def messages_at(self, conversation_id: str, seqs: Sequence[int]) -> list[StoredMessage]:
@@ -261,6 +279,15 @@ class Reader:
 def json_list(values: Sequence[object]) -> str:
     """A parameter for json_each."""
     return msgspec.json.encode(list(values)).decode()
+
+
+def _whole(conversation_id: str, found: list[StoredMessage]) -> list[StoredMessage]:
+    """Messages of a range, ascending. Raises StoreDamaged if one in between is not there."""
+    if found and found[-1].seq - found[0].seq >= len(found):
+        present = {one.seq for one in found}
+        missing = next(seq for seq in range(found[0].seq, found[-1].seq) if seq not in present)
+        raise StoreDamaged(f"conversation {conversation_id}: message {missing} is missing")
+    return found
 
 
 def _message(conversation_id: str, row: Sequence[Any]) -> StoredMessage:

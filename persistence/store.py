@@ -401,6 +401,9 @@ class Store(Protocol):
     ) -> list[StoredMessage]:
         """Messages of begin..end, ascending; with `newest`, at most that many from the end of the range."""
 
+    async def messages_of(self, ranges: Sequence[tuple[str, int, int]]) -> list[list[StoredMessage]]:
+        """Of each (conversation, begin, end) its messages begin..end, ascending."""
+
     async def messages_at(self, conversation_id: str, seqs: Sequence[int]) -> list[StoredMessage]:
         """Those that exist, in the order asked for."""
 

@@ -201,6 +201,10 @@ class SqliteStore:
         with self._reading() as (reader, _):
             return reader.messages(conversation_id, begin, end, newest=newest)
 
+    async def messages_of(self, ranges: Sequence[tuple[str, int, int]]) -> list[list[StoredMessage]]:
+        with self._reading() as (reader, _):
+            return reader.messages_of(ranges)
+
     async def messages_at(self, conversation_id: str, seqs: Sequence[int]) -> list[StoredMessage]:
         with self._reading() as (reader, _):
             return reader.messages_at(conversation_id, seqs)

@@ -146,6 +146,9 @@ class FakeStore:
         last = self.last.get(conversation_id)
         return [last] if last and begin <= last.seq <= end else []
 
+    async def messages_of(self, ranges: Sequence[tuple[str, int, int]]) -> list[list[StoredMessage]]:
+        return [await self.messages(*one) for one in ranges]
+
     async def newest_seqs(self, user_id: str) -> dict[str, int]:
         return {one: state.max_seq for one, state in self.states.items()}
 
