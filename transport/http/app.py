@@ -1,4 +1,4 @@
-"""The HTTP API: one catch-all route over the table, in the protocol's order of checks (PROTOCOL 2.1).
+"""The HTTP API: an ASGI application over the table, in the protocol's order of checks (PROTOCOL 2.1).
 
 Holds no chat rule. Logs no token, no body and no message of an unforeseen exception, which may quote them.
 """
@@ -12,8 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 from google.protobuf.message import DecodeError
-from starlette.applications import Starlette
-from starlette.routing import Route as StarletteRoute
 
 from greenroom.actors.errors import ArgsError, GreenroomError, NodeBusy, as_refusal
 from greenroom.actors.messages import Caller, VerifyToken
@@ -33,7 +31,7 @@ from greenroom.transport.wire.openim_json import JsonMismatch, from_json
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
-__all__ = ["HttpApi", "make_app"]
+__all__ = ["HttpApi"]
 
 logger = logging.getLogger("greenroom.http")
 
@@ -62,8 +60,9 @@ class _Asked(msgspec.Struct):
 
 
 class HttpApi:
-    """An ASGI application. At most `http.requests_in_flight` POSTs are under way; more of them wait, for
-    `overload.patience_s`, and are then answered with 503 and NodeBusy. So is a body for which there is no room."""
+    """One look-up leads to a request's row: no router, no middleware. At most `http.requests_in_flight` POSTs are under
+    way; more of them wait, for `overload.patience_s`, and are then answered with 503 and NodeBusy. So is a body for
+    which there is no room."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
@@ -91,11 +90,14 @@ class HttpApi:
         await write(send, answer, http_id=http_id, takes_gzip=asked.takes_gzip)
 
     async def _admit(self, path: str, asked: _Asked, receive: Receive) -> Answer:
-        try:
-            async with asyncio.timeout(self._context.settings.overload.patience_s):
-                await self._places.acquire()
-        except TimeoutError:
-            return _busy()
+        if self._places.locked():
+            try:
+                async with asyncio.timeout(self._context.settings.overload.patience_s):
+                    await self._places.acquire()
+            except TimeoutError:
+                return _busy()
+        else:
+            await self._places.acquire()
         try:
             return await self._post(path, asked, receive)
         finally:
@@ -170,10 +172,6 @@ class HttpApi:
         if any(path == one or (one[-1] == "/" and path.startswith(one)) for one in ABSENT_GETS):
             return _refusal(NotImplementedYet("not implemented yet"))
         return _not_found()
-
-
-def make_app(context: Context) -> Starlette:
-    return Starlette(routes=[StarletteRoute("/{path:path}", HttpApi(context))])
 
 
 def _read_headers(headers: list[tuple[bytes, bytes]]) -> _Asked:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from greenroom.transport.http.app import make_app
+from greenroom.transport.http.app import HttpApi
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,7 +36,7 @@ class HttpServer:
     def __init__(self, context: Context) -> None:
         self._node = context.settings.node
         self._max_connections = context.settings.http.max_connections
-        self._app = make_app(context)
+        self._app = HttpApi(context)
         self._server: _Server | None = None
         self._port = self._node.api_port
         self._run: asyncio.Task[None] | None = None
