@@ -11,7 +11,7 @@ from greenroom.actors.rules.ids import GROUP, SINGLE, own_notification_id
 from greenroom.actors.rules.notifications import HAS_READ, build
 from greenroom.actors.stored_entity import Asker, Change, Deliver, Item
 from greenroom.persistence import store
-from greenroom.transport.wire import conversation_pb2, sdkws_pb2
+from greenroom.transport.wire import sdkws_pb2
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -29,10 +29,10 @@ def mark_conversation(entity: Conversation, command: MarkConversationRead, sende
     if command.has_read_seq < 1:
         raise ArgsError("hasReadSeq must be at least 1")
 
-    def then(state: tuple[conversation_pb2.Conversation, int]) -> None:
-        record, read_seq = state
+    def then(record: store.Reading) -> None:
+        read_seq = record.read_seq
         target = min(command.has_read_seq, entity.max_seq(command.conversation_id))
-        if record.conversationType != SINGLE:
+        if record.conversation_type != SINGLE:
             entity.decide(*_raise_own(entity, command, target, asker=(sender, command.ref)))
             return
         given = _within(entity, command.conversation_id, command.seqs)
@@ -41,7 +41,7 @@ def mark_conversation(entity: Conversation, command: MarkConversationRead, sende
         marked = store.MarkMessagesRead(command.conversation_id, command.user_id, read_seq + 1, target, given)
         _decide(entity, command, max(read_seq, target), seqs, record, marked, asker=(sender, command.ref))
 
-    entity.read(_record_and_read_seq(entity, command), then, command, sender)
+    entity.read(_reading(entity, command), then, command, sender)
 
 
 def mark_messages(entity: Conversation, command: MarkMessagesRead, sender: Address) -> None:
@@ -51,8 +51,8 @@ def mark_messages(entity: Conversation, command: MarkMessagesRead, sender: Addre
     if len(command.seqs) > entity.world.settings.message.mark_seqs_limit:
         raise ArgsError("too many seqs")
 
-    def then(state: tuple[conversation_pb2.Conversation, int]) -> None:
-        record, read_seq = state
+    def then(record: store.Reading) -> None:
+        read_seq = record.read_seq
         last = command.seqs[-1]
         if last > entity.max_seq(command.conversation_id):
             raise ArgsError("seqs above the conversation's newest")
@@ -60,27 +60,28 @@ def mark_messages(entity: Conversation, command: MarkMessagesRead, sender: Addre
         marked = store.MarkMessagesRead(command.conversation_id, command.user_id, 1, 0, seqs)
         _decide(entity, command, max(read_seq, last), seqs, record, marked, asker=(sender, command.ref))
 
-    entity.read(_record_and_read_seq(entity, command), then, command, sender)
+    entity.read(_reading(entity, command), then, command, sender)
 
 
 def set_read_seq(entity: Conversation, command: SetReadSeq, sender: Address) -> None:
     """The read seq alone; only the reader's own devices hear of it."""
 
-    def then(state: tuple[conversation_pb2.Conversation, int]) -> None:
+    def then(record: store.Reading) -> None:
         if command.has_read_seq > entity.max_seq(command.conversation_id):
             raise ArgsError("hasReadSeq is above the conversation's newest seq")
         entity.decide(*_raise_own(entity, command, command.has_read_seq, asker=(sender, command.ref)))
 
-    entity.read(_record_and_read_seq(entity, command), then, command, sender)
+    entity.read(_reading(entity, command), then, command, sender)
 
 
-async def _record_and_read_seq(entity: Conversation, command: Mark) -> tuple[conversation_pb2.Conversation, int]:
+async def _reading(entity: Conversation, command: Mark) -> store.Reading:
     """Raises RecordNotFound if the user has no record of the conversation."""
     where = command.conversation_id, command.user_id
-    records = await entity.world.store.records(command.user_id, [command.conversation_id])
-    if not records:
+    stored = await entity.world.store.reading(*where)
+    if stored is None:
         raise RecordNotFound("no such conversation of this user")
-    return records[0], max(await entity.world.store.read_seq(*where), entity.read_ahead.get(where, 0))
+    ahead = entity.read_ahead.get(where, 0)
+    return stored._replace(read_seq=ahead) if ahead > stored.read_seq else stored
 
 
 def _within(entity: Conversation, conversation_id: str, seqs: Iterable[int]) -> list[int]:
@@ -108,7 +109,7 @@ def _decide(
     command: MarkConversationRead | MarkMessagesRead,
     read_seq: int,
     seqs: Sequence[int],
-    record: conversation_pb2.Conversation,
+    record: store.Reading,
     marked: store.MarkMessagesRead,
     *,
     asker: Asker,
@@ -117,23 +118,23 @@ def _decide(
     from greenroom.actors.conversation import Send
 
     writes: list[store.Block] = [_raise(entity, command, read_seq)]
-    if record.conversationType == SINGLE:
+    if record.conversation_type == SINGLE:
         writes.append(marked)
     entity.decide(Change(*writes, askers=[asker]))
     if not seqs:
         return
-    in_group = record.conversationType == GROUP
+    in_group = record.conversation_type == GROUP
     notice = build(
         entity.world,
         HAS_READ,
         _tips(command, seqs, read_seq),
         send_id=command.user_id,
-        recv_id=record.groupID if in_group else record.userID,
+        recv_id=record.group_id if in_group else record.peer_id,
         session_type=GROUP if in_group else SINGLE,
         stored=True,
     )
     entity.stamp(notice, command.caller)
-    user_ids = None if in_group else tuple(dict.fromkeys((record.userID, command.user_id)))
+    user_ids = None if in_group else tuple(dict.fromkeys((record.peer_id, command.user_id)))
     entity.decide(Send(entity, notice, operation_id=command.caller.operation_id, user_ids=user_ids))
 
 

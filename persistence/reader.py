@@ -15,6 +15,7 @@ from greenroom.persistence.store import (
     ConversationState,
     KeyState,
     PairFact,
+    Reading,
     SeqState,
     Span,
     StoredMessage,
@@ -250,6 +251,17 @@ class Reader:
             ids=conversation_id,
         )
         return int(rows[0][0]) if rows else 0
+
+    def reading(self, conversation_id: str, user_id: str) -> Reading | None:
+        row = self._connection.execute(
+            f"SELECT r.conversation_type, coalesce(p.user_id, ''), r.group_id,"
+            f" max(coalesce(d.seq, 0), coalesce({OWN_LAST_SEQ.replace(':user', 'r.owner')}, 0)) FROM conversation c"
+            " CROSS JOIN record r ON r.conversation = c.id AND r.owner = (SELECT id FROM user WHERE user_id = ?2)"
+            " LEFT JOIN user p ON p.id = r.peer LEFT JOIN read d ON d.user = r.owner AND d.conversation = c.id"
+            " WHERE c.conversation_id = ?1",
+            (conversation_id, user_id),
+        ).fetchone()
+        return None if row is None else Reading(*row)
 
     def changes(self, log: LogKind, owner_id: str, since: int, *, limit: int) -> VersionLog:
         table, name = ("chat_group", "group_id") if log == "members" else ("user", "user_id")

@@ -19,8 +19,8 @@ __all__ = [
     "AddBlack", "AddFriend", "AddGroup", "AddMembers", "AddMessage", "AddRecords", "AddUsers", "Block",
     "BumpVersion", "ClaimKey", "Columns", "ConversationState", "DropMembers", "DropTokens", "FirstAnswer",
     "GroupRow",
-    "KeyKind", "KeyState", "LogKind", "MarkMessagesRead", "MemberRow", "PairFact", "RaiseReadSeq", "Reason",
-    "RecordOwner", "Refusal", "SeqState", "SetGroup", "SetMember", "SetRecord", "SetTokens", "SetUser",
+    "KeyKind", "KeyState", "LogKind", "MarkMessagesRead", "MemberRow", "PairFact", "RaiseReadSeq", "Reading",
+    "Reason", "RecordOwner", "Refusal", "SeqState", "SetGroup", "SetMember", "SetRecord", "SetTokens", "SetUser",
     "Slice", "Span", "Store", "StoredMessage", "TokenRow", "UserRow", "VersionLog", "Write",
 ]  # fmt: skip
 
@@ -331,6 +331,14 @@ class Span(NamedTuple):
     """The conversation's newest seq, whatever the user may see."""
 
 
+class Reading(NamedTuple):
+    conversation_type: int
+    peer_id: str
+    group_id: str
+    read_seq: int
+    """As `Store.read_seq`."""
+
+
 class SeqState(NamedTuple):
     max_seq: int
     """The record's own max seq if it has one (he left), else the conversation's."""
@@ -423,6 +431,9 @@ class Store(Protocol):
 
     async def read_seq(self, conversation_id: str, user_id: str) -> int:
         """The greater of the read seq stored and the seq of the user's own last message; 0 if none."""
+
+    async def reading(self, conversation_id: str, user_id: str) -> Reading | None:
+        """What marking as read starts from; None if the user has no record of the conversation."""
 
     async def records(
         self, owner_id: str, conversation_ids: Sequence[str] | None = None

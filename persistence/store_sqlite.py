@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         KeyState,
         LogKind,
         PairFact,
+        Reading,
         SeqState,
         Slice,
         Span,
@@ -228,6 +229,10 @@ class SqliteStore:
     async def read_seq(self, conversation_id: str, user_id: str) -> int:
         with self._reading() as (reader, _):
             return reader.read_seq(conversation_id, user_id)
+
+    async def reading(self, conversation_id: str, user_id: str) -> Reading | None:
+        with self._reading() as (reader, _):
+            return reader.reading(conversation_id, user_id)
 
     async def records(
         self, owner_id: str, conversation_ids: Sequence[str] | None = None

@@ -99,36 +99,41 @@ async def pairs(job: dict[str, Any]) -> None:
 
 async def logins(job: dict[str, Any]) -> None:
     """Connect everybody, `at_once` at a time, each with a first 1001; then stay until told to end. Each pings every
-    `ping_every_s` (None: never)."""
+    `ping_every_s` from its login on (None: never)."""
     window = Window(job["pid"], [])
-    clients: list[LeanClient] = []
+    loop = asyncio.get_running_loop()
     gate = asyncio.Semaphore(job["at_once"])
+    due: deque[tuple[float, LeanClient]] = deque()
+    every_s = job["ping_every_s"]
 
     async def one(user_id: str, token: str) -> None:
         async with gate:
             client = await connect(job["port"], user_id, token)
-            answered = asyncio.get_running_loop().create_future()
+            answered = loop.create_future()
             client.on_data = lambda *_: None if answered.done() else answered.set_result(None)
             client.transport.write(request_frame(1001, user_id, b"\x0a" + bytes((len(user_id),)) + user_id.encode()))
             await answered
             client.on_data = None
-            clients.append(client)
+            due.append((loop.time() + (every_s or 0.0), client))
 
+    async def ping() -> None:
+        while True:
+            while due and due[0][0] <= loop.time():
+                at, client = due.popleft()
+                client.ping()
+                due.append((at + every_s, client))
+            await asyncio.sleep(_PING_STEP_S)
+
+    pinging = asyncio.create_task(ping()) if every_s is not None else None
     await asyncio.gather(*[one(user_id, token) for user_id, token in job["users"]])
     say(window.close())
-    loop = asyncio.get_running_loop()
     ended = loop.run_in_executor(None, sys.stdin.read)
-    every_s = job["ping_every_s"]
-    begin, pinged = loop.time(), 0
     while not ended.done():
-        await asyncio.wait([ended], timeout=_PING_STEP_S)
-        if any(each.failed for each in clients):
+        await asyncio.wait([ended], timeout=1.0)
+        if any(each.failed for _, each in due):
             raise ConnectionError("a connection was lost")
-        if every_s is not None:
-            due = int((loop.time() - begin) / every_s * len(clients))
-            for number in range(pinged, due):
-                clients[number % len(clients)].ping()
-            pinged = due
+    if pinging is not None:
+        pinging.cancel()
 
 
 async def fan(job: dict[str, Any]) -> None:

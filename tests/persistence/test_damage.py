@@ -119,7 +119,10 @@ async def test_damaged_message(tmp_path: Path, killed: tuple[dict[str, bytes], d
     store = SqliteStore(tmp_path / NAME, writer="inline")
     await store.open()
     assert len(await store.messages(chat, 1, 2)) == 2
-    for read in (store.messages(chat, 1, 9), store.messages_at(chat, [3]), store.last_messages({chat: 3})):
+    for read in (
+        store.messages(chat, 1, 9), store.messages_of([(chat, 3, 3)]), store.messages_at(chat, [3]),
+        store.last_messages({chat: 3}),
+    ):  # fmt: skip
         with pytest.raises(StoreDamaged, match=f"{chat}: message 3 is damaged"):
             await read
     await store.close()

@@ -13,6 +13,7 @@ from greenroom.persistence.store import (
     FirstAnswer,
     MarkMessagesRead,
     RaiseReadSeq,
+    Reading,
     Reason,
     RecordOwner,
     SetGroup,
@@ -246,6 +247,19 @@ async def test_messages_by_range_and_by_seq(store: Store) -> None:
     assert await store.last_messages({A_B: 0}) == {}
 
 
+async def test_messages_of_many_ranges(store: Store) -> None:
+    chats = [f"si_a_{name}" for name in "bcdefg"]
+    for chat in chats:
+        assert await commit(store, f"conversation/{chat[3:]}", *[message(chat, seq) for seq in range(1, 6)]) is None
+    asked = [(chat, number, 4) for number, chat in enumerate(chats)]
+    found = await store.messages_of([*asked, ("si_x_y", 1, 9), (chats[0], 5, 5)])
+    assert [[m.seq for m in some] for some in found] == [
+        [1, 2, 3, 4], [1, 2, 3, 4], [2, 3, 4], [3, 4], [4], [], [], [5]
+    ]  # fmt: skip
+    assert found[2] == await store.messages(chats[2], 2, 4)
+    assert await store.messages_of([]) == []
+
+
 async def test_mark_messages_read(store: Store) -> None:
     sent = [message(A_B, seq, "a" if seq % 2 else "b") for seq in range(1, 11)]
     # In one slice with the messages: writes are applied in order.
@@ -273,9 +287,14 @@ async def test_own_messages_raise_the_read_seq(store: Store, unread: int) -> Non
     await commit(store, "conversation/a_b", *own, *others, record(A_B, ("a", "b"), ("b", "a")))
     assert await store.read_seq(A_B, "b") == 2
     assert await store.read_seq(A_B, "a") == 2 + unread
+    assert await store.reading(A_B, "b") == Reading(1, "a", "", 2)
+    assert await store.reading(A_B, "a") == Reading(1, "b", "", 2 + unread)
+    assert await store.reading(A_B, "c") is None
+    assert await store.reading("si_b_c", "b") is None
     assert (await store.seq_states("b", None))[A_B].read_seq == 2
     await commit(store, "conversation/a_b", RaiseReadSeq(A_B, "b", 3))
     assert await store.read_seq(A_B, "b") == 3
+    assert await store.reading(A_B, "b") == Reading(1, "a", "", 3)
 
 
 async def test_register_users(store: Store) -> None:

@@ -219,7 +219,7 @@ async def test_reading(http: HttpStage) -> None:
     for path in ("mark_conversation_as_read", "mark_msgs_as_read", "set_conversation_has_read_seq"):
         assert (await http.post(f"/msg/{path}", body)).json()["errCode"] == 0
         assert str(http.system.asked[-1][0]) == "conversation:u1_u2"
-        unknown = body | {"conversationID": "si_u1_u3"}
+        unknown = body | {"conversationID": "n_u1_u2"}
         assert (await http.error(f"/msg/{path}", unknown))[0] == 1004
     assert (await http.error("/msg/mark_conversation_as_read", body | {"hasReadSeq": 0}))[0] == 1001
     assert (await http.error("/msg/mark_msgs_as_read", body | {"seqs": [0]}))[0] == 1001

@@ -42,7 +42,7 @@ async def get_conversations_has_read_and_max_seq(
 
 async def mark_msgs_as_read(call: Call, request: wire.MarkMsgsAsReadReq) -> None:
     _check_seqs(request.seqs)
-    address = await _address(call, request.userID, request.conversationID)
+    address = _address(request.conversationID)
     command = MarkMessagesRead(
         caller=call.caller,
         conversation_id=request.conversationID,
@@ -55,7 +55,7 @@ async def mark_msgs_as_read(call: Call, request: wire.MarkMsgsAsReadReq) -> None
 async def mark_conversation_as_read(call: Call, request: wire.MarkConversationAsReadReq) -> None:
     _check_read_seq(request.hasReadSeq)
     _check_seqs(request.seqs)
-    address = await _address(call, request.userID, request.conversationID)
+    address = _address(request.conversationID)
     command = MarkConversationRead(
         caller=call.caller,
         conversation_id=request.conversationID,
@@ -68,7 +68,7 @@ async def mark_conversation_as_read(call: Call, request: wire.MarkConversationAs
 
 async def set_conversation_has_read_seq(call: Call, request: wire.SetConversationHasReadSeqReq) -> None:
     _check_read_seq(request.hasReadSeq)
-    address = await _address(call, request.userID, request.conversationID)
+    address = _address(request.conversationID)
     command = SetReadSeq(
         caller=call.caller,
         conversation_id=request.conversationID,
@@ -82,12 +82,12 @@ async def get_server_time(call: Call, request: wire.GetServerTimeReq) -> wire.Ge
     return wire.GetServerTimeResp(serverTime=call.context.clock.now_ms())
 
 
-async def _address(call: Call, user_id: str, conversation_id: str) -> Address:
-    """Whoever owns the conversation; the user's own record is his right to it. Raises RecordNotFound."""
-    records = await call.context.store.records(user_id, [conversation_id])
-    if not records:
-        raise RecordNotFound("conversation not found")
-    return address_of_chat(conversation_id)
+def _address(conversation_id: str) -> Address:
+    """Whoever owns the conversation, and knows whether the user has a record of it. Raises RecordNotFound."""
+    try:
+        return address_of_chat(conversation_id)
+    except ValueError:
+        raise RecordNotFound("conversation not found") from None
 
 
 def _check_read_seq(seq: int) -> None:
