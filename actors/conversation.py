@@ -245,10 +245,10 @@ class Conversation(StoredEntity):
         message, caller = command.message, command.caller
         send_id, recv_id = message.sendID, message.recvID
         mine, theirs = self._facts[send_id], self._facts[recv_id]
-        if theirs.user is None or mine.user is None:
+        if not (theirs.is_registered and mine.is_registered):
             raise RecordNotFound("sender or receiver is not registered")
         if message.sessionType == NOTIFICATION_CHAT:
-            if mine.user.appMangerLevel < _TRUSTED_LEVEL and not caller.is_admin:
+            if mine.level < _TRUSTED_LEVEL and not caller.is_admin:
                 raise NoPermission("not a notification account")
         else:
             self._check_single(message, caller, mine, theirs)
@@ -264,8 +264,7 @@ class Conversation(StoredEntity):
             return
         if caller.is_admin and rules.is_notification_type(message.contentType):
             return
-        assert mine.user is not None
-        if mine.user.appMangerLevel >= _TRUSTED_LEVEL:
+        if mine.level >= _TRUSTED_LEVEL:
             return
         if theirs.blocks_peer:
             raise BlockedByPeer
@@ -358,6 +357,8 @@ class Conversation(StoredEntity):
     def _forget(self, send: Send) -> None:
         self._unanswered -= 1
         self._taken.pop((send.message.sendID, send.message.clientMsgID), None)
+        if not self._taken:
+            self._taken.clear()  # Gives back its room.
 
     def refused(self, refusal: Refusal) -> GreenroomError:
         if refusal.reason == Reason.KEY_TAKEN:
@@ -387,8 +388,7 @@ def _pair_of(message: sdkws_pb2.MsgData) -> tuple[str, ...]:
 
 def _apply_receive_options(message: sdkws_pb2.MsgData, theirs: PairFact) -> None:
     """PROTOCOL 3.5 g."""
-    assert theirs.user is not None
-    option = theirs.user.globalRecvMsgOpt
+    option = theirs.global_recv_msg_opt
     if option == _RECEIVE:
         option = theirs.recv_msg_opt
     if option == _DO_NOT_RECEIVE:

@@ -365,6 +365,8 @@ class StoredEntity(Entity):
         self._running, self._not_run = effects, iter(effects)
         for effect in self._not_run:
             effect.run(self)
+        if isinstance(effects, list):
+            effects.clear()  # Done: an entity that falls silent keeps no message in memory.
 
     def _commit(self) -> None:
         sealing = Sealing(self._since, self._draft)

@@ -105,10 +105,10 @@ class Reader:
         )
 
     def pair_facts(self, first: str, second: str) -> dict[str, PairFact]:
-        facts = {user_id: PairFact(None, 0, False, False) for user_id in (first, second)}
+        facts = {user_id: PairFact(False, 0, 0, 0, False, False) for user_id in (first, second)}
         conversation_id = "si_" + "_".join(sorted((first, second)))
         rows = self._connection.execute(
-            f"SELECT {USER_COLUMNS}, r.recv_msg_opt,"
+            "SELECT u.user_id, u.app_manger_level, u.global_recv_msg_opt, r.recv_msg_opt,"
             " EXISTS (SELECT 1 FROM black b WHERE b.owner = u.id AND b.blocked = p.id),"
             " EXISTS (SELECT 1 FROM friend f WHERE f.owner = u.id AND f.friend = p.id)"
             " FROM user u LEFT JOIN user p ON p.user_id = iif(u.user_id = ?1, ?2, ?1)"
@@ -118,7 +118,7 @@ class Reader:
             (first, second, conversation_id),
         )
         for row in rows.fetchall():
-            facts[row[0]] = PairFact(user_info(row), row[7] or 0, bool(row[8]), bool(row[9]))
+            facts[row[0]] = PairFact(True, row[1], row[2], row[3] or 0, bool(row[4]), bool(row[5]))
         return facts
 
     def messages(

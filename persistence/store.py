@@ -350,8 +350,10 @@ class SeqState(NamedTuple):
 class PairFact(NamedTuple):
     """What the send checks ask of one side of a pair."""
 
-    user: sdkws_pb2.UserInfo | None
-    """None: not registered."""
+    is_registered: bool
+    level: int
+    """The user's appMangerLevel."""
+    global_recv_msg_opt: int
     recv_msg_opt: int
     """Of this user's record of the pair's single chat; 0 without a record."""
     blocks_peer: bool

@@ -154,7 +154,7 @@ class FakeStore:
 
     async def pair_facts(self, first: str, second: str) -> dict[str, PairFact]:
         return {
-            one: PairFact(self.known.get(one), 0, False, (one, peer) in self.friends)
+            one: PairFact(one in self.known, 0, 0, 0, False, (one, peer) in self.friends)
             for one, peer in ((first, second), (second, first))
         }
 

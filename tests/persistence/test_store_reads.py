@@ -58,11 +58,10 @@ async def test_pair_facts(store: Store) -> None:
     await commit(store, "conversation/a_b", SetRecord("b", A_B, {"recv_msg_opt": 2}))
     facts = await store.pair_facts("a", "b")
     assert list(facts) == ["a", "b"]
-    assert facts["a"].user is not None
-    assert (facts["a"].user.nickname, facts["a"][1:]) == ("A", (0, True, False))
-    assert facts["b"][1:] == (2, False, True)
+    assert facts["a"] == (True, 1, 0, 0, True, False)
+    assert facts["b"] == (True, 1, 0, 2, False, True)
     facts = await store.pair_facts("b", "nobody")
-    assert (facts["nobody"], facts["b"][1:]) == ((None, 0, False, False), (0, False, False))
+    assert (facts["nobody"], facts["b"]) == ((False, 0, 0, 0, False, False), (True, 1, 0, 0, False, False))
     assert list(await store.pair_facts("a", "a")) == ["a"]
 
 
