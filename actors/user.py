@@ -201,7 +201,10 @@ class User(StoredEntity):
                 self.runtime.tell_awake(group_address(group_id), MemberOnline(self.id))
             self.send(sender, Answer(command.ref))
 
-        self.read(self.world.store.joined_groups(self.id), then, command, sender)
+        if self.runtime.anybody_awake("group"):
+            self.read(self.world.store.joined_groups(self.id), then, command, sender)
+        else:
+            then([])
 
     def _apply_policy(self, platform_id: int, digest: bytes) -> None:
         """PROTOCOL 1.8: who is kicked by a new connection, and whose tokens with them."""

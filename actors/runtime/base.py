@@ -135,6 +135,10 @@ class LoopBase(ThespianFace):
         if target in self.cells:
             self.send(self.system_address, target, message)
 
+    def anybody_awake(self, kind: str) -> bool:
+        """Whether any entity of a kind is awake."""
+        return self._directories[kind].awake_count > 0
+
     def tell_all_awake(self, kind: str, message: Any) -> None:
         """Send to all of a kind that are awake. O(number awake)."""
         for cell in self._directories[kind].awake():

@@ -1,8 +1,13 @@
-"""The client side: a device of one user (`Client`) and the HTTP API as callers see it (`api.Api`)."""
+"""The client side: a device of one user (`Client`) and the HTTP API as callers see it (`api.Api`).
+
+Names are loaded when first asked for: the command line needs the errors, a node nothing else.
+"""
 
 from __future__ import annotations
 
-from greenroom.transport.client.client import Client
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from greenroom.transport.client.errors import (
     ClientClosed,
     ClientError,
@@ -14,8 +19,11 @@ from greenroom.transport.client.errors import (
     SendTimedOut,
     TokenRejected,
 )
-from greenroom.transport.client.message import Received, Sent, direct_conversation_id, group_conversation_id
-from greenroom.transport.client.ticker import Ticker
+
+if TYPE_CHECKING:
+    from greenroom.transport.client.client import Client
+    from greenroom.transport.client.message import Received, Sent, direct_conversation_id, group_conversation_id
+    from greenroom.transport.client.ticker import Ticker
 
 __all__ = [
     "Client",
@@ -34,3 +42,20 @@ __all__ = [
     "direct_conversation_id",
     "group_conversation_id",
 ]
+
+_HOMES = {
+    "Client": "client",
+    "Received": "message",
+    "Sent": "message",
+    "Ticker": "ticker",
+    "direct_conversation_id": "message",
+    "group_conversation_id": "message",
+}
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = globals()[name] = getattr(import_module(f"{__name__}.{home}"), name)
+    return value

@@ -21,7 +21,6 @@ from greenroom.transport.http.body import Bodies, BodiesFull, BodyLate, ClientGo
 from greenroom.transport.http.context import Call, Context
 from greenroom.transport.http.envelope import failure, success
 from greenroom.transport.http.free_json import BodyMismatch, bind
-from greenroom.transport.http.metrics import CONTENT_TYPE, Metrics
 from greenroom.transport.http.openapi import describe
 from greenroom.transport.http.routes import TABLE
 from greenroom.transport.http.routes.absent import ABSENT_GETS
@@ -30,6 +29,8 @@ from greenroom.transport.wire.openim_json import JsonMismatch, from_json
 
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
+
+    from greenroom.transport.http.metrics import Metrics
 
 __all__ = ["HttpApi"]
 
@@ -69,7 +70,7 @@ class HttpApi:
         self._places = asyncio.Semaphore(context.settings.http.requests_in_flight)
         self._bodies = Bodies(context.settings.http.bodies_limit_bytes)
         self._openapi = b""
-        self._metrics = Metrics(context.look) if context.settings.http.metrics else None
+        self._metrics: Metrics | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         method, path = scope["method"], scope["path"]
@@ -164,14 +165,22 @@ class HttpApi:
     def _get(self, path: str) -> Answer:
         if path == "/healthz":
             return Answer(b'{"status":"ok"}')
-        if path == "/metrics" and self._metrics is not None:
-            return Answer(self._metrics.render(), content_type=CONTENT_TYPE)
+        if path == "/metrics" and self._context.settings.http.metrics:
+            return self._get_metrics()
         if path == "/openapi.json":
             self._openapi = self._openapi or msgspec.json.encode(describe(TABLE.values()))
             return Answer(self._openapi)
         if any(path == one or (one[-1] == "/" and path.startswith(one)) for one in ABSENT_GETS):
             return _refusal(NotImplementedYet("not implemented yet"))
         return _not_found()
+
+    def _get_metrics(self) -> Answer:
+        # Most nodes are never asked, and Prometheus' library is half a megabyte.
+        from greenroom.transport.http.metrics import CONTENT_TYPE, Metrics
+
+        if self._metrics is None:
+            self._metrics = Metrics(self._context.look)
+        return Answer(self._metrics.render(), content_type=CONTENT_TYPE)
 
 
 def _read_headers(headers: list[tuple[bytes, bytes]]) -> _Asked:
