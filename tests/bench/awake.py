@@ -1,5 +1,6 @@
-"""Very many conversations awake: the memory of one of two users, and the rate of messages to any of them, over the
-rate of the same senders to ten of them."""
+"""Very many conversations awake: the memory of one of two users, and the rate of messages to any of them, over the rate
+of the same senders to ten of them (many messages of one conversation then share a slice) and to as many conversations
+as there are messages in flight (then they do not)."""
 
 from __future__ import annotations
 
@@ -23,6 +24,7 @@ async def figures(*, seconds: float, repeats: int) -> AsyncIterator[Figure]:
     peers = [f"peer{number:05d}" for number in range(10_000 if seconds >= 3 else 300)]
     count = SENDERS * len(peers)
     ratios: list[float] = []
+    ratios_apart: list[float] = []
     beside: list[float] = []
     memory: list[float] = []
     note = ""
@@ -40,16 +42,19 @@ async def figures(*, seconds: float, repeats: int) -> AsyncIterator[Figure]:
                 "fill": False, "few": 1, "seconds": seconds, "warm_s": 1.0,
             }  # fmt: skip
             few = _rate(await Load.run(**job))
+            apart = _rate(await Load.run(**{**job, "few": WINDOW}))
             before = rss_bytes(pid)
             await Load.run(**{**job, "few": 0, "fill": True})
             memory.append((rss_bytes(pid) - before) / count / 1024)
             many = _rate(await Load.run(**{**job, "few": 0}))
             few_of_many = _rate(await Load.run(**job))
+        ratios_apart.append(many / apart)
         ratios.append(many / (few + few_of_many) * 2)
         beside.append(few_of_many / few)
         note = f"{many:,.0f} over {few:,.0f} before and {few_of_many:,.0f} after, per CPU-s"
     name = f"{count:,} conversations awake"
     yield Figure(f"{name}: rate to all / to {SENDERS}", ratios, "ratio", note)
+    yield Figure(f"{name}: rate to all / to {SENDERS * WINDOW}", ratios_apart, "ratio", "a message each in flight")
     yield Figure(f"{name}: rate to {SENDERS} / before", beside, "ratio", f"to the same {SENDERS}")
     yield Figure(f"{name}: memory of one", memory, "KiB", "resident memory of the node, its store's cache in it")
 
