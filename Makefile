@@ -5,7 +5,7 @@ VENV := .venv/made
 BIN := .venv/bin
 JOBS ?= 2
 
-.PHONY: run test test-all ci check bench torture clean
+.PHONY: run test test-all ci check bench torture simulate clean
 
 run: $(VENV)
 	$(BIN)/greenroom serve $(ARGS)
@@ -34,6 +34,10 @@ bench: $(VENV)
 KILLS ?= 25
 torture: $(VENV)
 	$(BIN)/python -m greenroom.tests.torture.run --kills $(KILLS) $(ARGS)
+
+# The whole node in virtual time, a seed a run: SEEDS=N of them, or SEED=K alone; ARGS="--trace FILE", ARGS="--bug NAME".
+simulate: $(VENV)
+	$(BIN)/python -m greenroom.tests.simulation.run $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),300)) $(ARGS)
 
 # The folder is a package under the name greenroom: the link says so to whoever reads the files (types), the
 # editable install to whoever runs them.

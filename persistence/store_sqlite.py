@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sqlite3
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
@@ -84,11 +85,14 @@ class SqliteStore:
         *,
         writer: WriterKind = "process",
         entropy: Callable[[int], bytes] = os.urandom,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`entropy` gives a new database its id."""
+        """`entropy` gives a new database its id; by `clock`, in seconds, a writer that is no process of its own pauses
+        after a failure."""
         self._path = path if path == MEMORY else Path(path)
         self._kind: WriterKind = "inline" if path == MEMORY else writer
         self._entropy = entropy
+        self._clock = clock
         self._epoch = 0
         self._connection: sqlite3.Connection | None = None
         self._committer: _Committer | None = None
@@ -124,7 +128,7 @@ class SqliteStore:
         if isinstance(self._path, Path) and self._kind == "process":
             self._committer = ProcessWriter(self._path, epoch=self._epoch)
         else:
-            writer = Writer(self._path, epoch=self._epoch, connection=shared)
+            writer = Writer(self._path, epoch=self._epoch, connection=shared, clock=self._clock)
             self._committer = ThreadWriter(writer) if self._kind == "thread" else InlineWriter(writer)
         try:
             await self._committer.start()

@@ -217,12 +217,12 @@ class Writer:
         self._paused_until = self._clock() + self._pause_s
 
     def _reopen(self) -> sqlite3.Connection:
-        """A connection with nothing of the old one's cache, on a database that was looked at."""
-        if self._connection is None or self._shared is None:
-            self._log_bytes = CHECKPOINT_BYTES
-            with contextlib.suppress(sqlite3.Error):
-                self.close()
-            self.open()
+        """With nothing that the old one remembered, on a database that was looked at: a commit that failed may have
+        landed."""
+        self._log_bytes = CHECKPOINT_BYTES
+        with contextlib.suppress(sqlite3.Error):
+            self.close()
+        self.open()
         connection = self._connection
         assert connection is not None
         self._find_last(connection)
@@ -248,6 +248,7 @@ class Writer:
             ).fetchone()
             if row is None or bytes(row[0]) != write.body:
                 raise sqlite3.DatabaseError("a message that was committed is gone")
+
 
 def _try_write(connection: sqlite3.Connection) -> None:
     """Write a page that ends as it was, and sync it: cheap while the disk still fails."""

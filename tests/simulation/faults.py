@@ -1,0 +1,94 @@
+"""What goes wrong in a run. Each seed has its own few kinds of fault, so that rare meetings are not drowned."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from greenroom.actors.runtime.address import Address
+from greenroom.tests.simulation.device_socket import Gone
+from greenroom.tests.simulation.disk import Faults
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from greenroom.tests.simulation.world import World
+
+__all__ = ["Nemesis"]
+
+
+class Nemesis:
+    """`rage` until the world heals; then the node is up."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.random = world.random
+        kinds: list[Callable[[], Awaitable[None]]] = [
+            self._cut, self._cut, self._crash_entity, self._crash_entity, self._bomb, self._crash_lane,
+            self._kill_node, self._restart, self._step_clock,
+        ]  # fmt: skip
+        self.kinds = self.random.sample(kinds, self.random.randint(0, 5))
+        world.note("faults", [kind.__name__ for kind in self.kinds])
+
+    def disk_faults(self) -> Faults:
+        random = self.random
+        return Faults(
+            commit_fails=random.choice([0, 0, 0.02, 0.2]),
+            commit_delay_s=random.choice([0.0005, 0.005, 0.1]),
+            commit_hangs=random.choice([0, 0, 0.02]),
+            read_fails=random.choice([0, 0, 0.01]),
+            read_waits=random.choice([0, 0.2]),
+        )
+
+    async def rage(self) -> None:
+        world, random = self.world, self.random
+        mean_s = random.choice([0.1, 0.5, 2.0])
+        while not world.healing:
+            await asyncio.sleep(random.expovariate(1 / mean_s))
+            if world.node is not None and world.node.fallen:
+                world.kill_node()
+            if world.node is None:
+                await world.start_node()
+            if self.kinds and not world.healing:
+                await random.choice(self.kinds)()
+        if world.node is None or world.node.fallen:
+            world.kill_node()
+            await world.start_node()
+
+    async def _cut(self) -> None:
+        links = list(self.world.network.links.values())
+        if links:
+            self.world.network.cut(self.random.choice(links), silent=self.random.random() < 0.3)
+
+    async def _crash_entity(self) -> None:
+        node = self.world.node
+        if node is not None and (awake := node.entities(busy=self.random.random() < 0.7)):
+            node.loop.call_soon(node.crash, self.random.choice(awake))
+
+    async def _bomb(self) -> None:
+        """Whoever looks at the clock next fails in the middle of his turn."""
+        self.world.clock.bomb = True
+
+    async def _crash_lane(self) -> None:
+        node = self.world.node
+        if node is not None:
+            lane = self.random.randrange(node.world.settings.store.lanes)
+            node.loop.call_soon(node.crash, Address("fixed", f"lane-{lane}"))
+
+    async def _kill_node(self) -> None:
+        self.world.kill_node()
+        await asyncio.sleep(self.random.uniform(0.01, 1))
+
+    async def _restart(self) -> None:
+        """As a service manager does it: SIGTERM, wait for the end, start."""
+        node = self.world.node
+        if node is not None:
+            self.world.note("SIGTERM")
+            try:
+                await self.world.on_node(node, node.stop())
+            except Gone:
+                return
+            self.world.kill_node()
+
+    async def _step_clock(self) -> None:
+        self.world.clock.error_ms = self.random.randint(-2000, 2000)

@@ -1,0 +1,236 @@
+"""Bugs planted in the engine's own classes, for as long as a block lasts: what the simulation must be able to find."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING, Any, NamedTuple
+from unittest.mock import patch
+
+import msgspec
+
+from greenroom.actors.conversation import Conversation, Send
+from greenroom.actors.group import Group
+from greenroom.actors.persistence import Persistence
+from greenroom.actors.stored_entity import Deliver, Reply, StoredEntity
+from greenroom.actors.user import User
+from greenroom.persistence.applier import Applier
+from greenroom.persistence.names import Names
+from greenroom.persistence.store import AddMessage
+from greenroom.persistence.writer import Writer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+__all__ = ["BUGS", "Bug", "planted"]
+
+Patches = list[tuple[Any, str, "Callable[..., Any]"]]
+
+
+class Bug(NamedTuple):
+    kind: str
+    """The violation that names it, perhaps among others."""
+    seed: int
+    """The first that finds it."""
+    plant: Callable[[], Patches]
+    """Class, name of a method, and what stands in its place."""
+
+
+def _acks_before_the_commit() -> Patches:
+    real = StoredEntity._commit
+
+    def commit(self: Any) -> None:
+        real(self)
+        for effect in self._sealed.effects if self._sealed else ():
+            if isinstance(effect, Reply):
+                effect.run(self)
+
+    return [(StoredEntity, "_commit", commit)]
+
+
+def _pushes_before_the_commit() -> Patches:
+    real = StoredEntity._commit
+
+    def commit(self: Any) -> None:
+        real(self)
+        effects = self._sealed.effects if self._sealed else []
+        for effect in [one for one in effects if isinstance(one, Deliver)]:
+            effects.remove(effect)
+            effect.run(self)
+
+    return [(StoredEntity, "_commit", commit)]
+
+
+def _forgets_repeats_after_a_restart() -> Patches:
+    real = Writer.commit
+
+    def anonymous(write: Any) -> Any:
+        return msgspec.structs.replace(write, client_msg_id="") if isinstance(write, AddMessage) else write
+
+    def commit(self: Any, slices: Any) -> Any:
+        if self._epoch > 1:
+            slices = [msgspec.structs.replace(one, writes=[anonymous(write) for write in one.writes]) for one in slices]
+        return real(self, slices)
+
+    return [(Writer, "commit", commit)]
+
+
+def _leaves_a_gap_after_a_refused_slice() -> Patches:
+    """Its seqs are not given anew; and the writer does not mind."""
+    real_repeated, real_add = Conversation.repeated, Applier._add_message
+
+    def repeated(self: Any, item: Any, refusal: Any) -> None:
+        given = dict(self._seqs)
+        real_repeated(self, item, refusal)
+        self._seqs = given
+
+    def add(self: Any, write: Any) -> None:
+        number, _ = self._names.conversation(write.conversation_id)
+        self._names.conversations[write.conversation_id] = (number, write.seq - 1)
+        real_add(self, write)
+
+    return [(Conversation, "repeated", repeated), (Applier, "_add_message", add)]
+
+
+def _pushes_with_the_seq_of_a_refused_slice() -> Patches:
+    real = Send.seal
+    first: dict[int, tuple[Any, list[Any]]] = {}
+
+    def seal(self: Any, sealing: Any) -> None:
+        start = len(sealing.effects)
+        real(self, sealing)
+        _, pushes = first.setdefault(id(self), (self, []))
+        for place, effect in enumerate(sealing.effects[start:], start):
+            if isinstance(effect, Deliver):
+                if len(pushes) < len(self.parts):
+                    pushes.append(effect.push)
+                else:
+                    effect.push = pushes[place - start - 1]
+
+    return [(Send, "seal", seal)]
+
+
+def _runs_inherited_effects_twice() -> Patches:
+    real = StoredEntity.receiveMsg_SliceStored
+
+    def stored(self: Any, message: Any, sender: Any) -> None:
+        real(self, message, sender)
+        if self._inherited is not None:
+            self._inherited.append(message.effects)
+
+    return [(StoredEntity, "receiveMsg_SliceStored", stored)]
+
+
+def _loses_inherited_effects() -> Patches:
+    real = StoredEntity.receiveMsg_SliceStored
+
+    def stored(self: Any, message: Any, sender: Any) -> None:
+        if self._inherited is None:
+            real(self, message, sender)
+
+    return [(StoredEntity, "receiveMsg_SliceStored", stored)]
+
+
+def _swaps_two_pushes_of_a_slice() -> Patches:
+    real = StoredEntity._run
+
+    def run(self: Any, effects: Any) -> None:
+        effects = list(effects)
+        pushes = [place for place, effect in enumerate(effects) if isinstance(effect, Deliver)]
+        if len(pushes) > 1:
+            one, other = pushes[:2]
+            effects[one], effects[other] = effects[other], effects[one]
+        real(self, effects)
+
+    return [(StoredEntity, "_run", run)]
+
+
+def _lets_kicked_members_hear() -> Patches:
+    return [(Group, "leave", lambda self, user_ids: None)]
+
+
+def _takes_send_times_from_the_clock() -> Patches:
+    def stamp(self: Any, message: Any, caller: Any) -> None:
+        message.sendTime = self.world.clock.now_ms()
+        message.serverMsgID = self.world.new_id()
+
+    return [(Conversation, "stamp", stamp)]
+
+
+def _acks_a_resend_with_another_id() -> Patches:
+    real = Conversation.repeated
+
+    def repeated(self: Any, item: Any, refusal: Any) -> None:
+        Reply(item.askers, item.answer()).run(self)
+        real(self, item, refusal)
+
+    return [(Conversation, "repeated", repeated)]
+
+
+def _mixes_up_the_outcomes_of_a_batch() -> Patches:
+    real = Persistence._answer
+    return [(Persistence, "_answer", lambda self, outcomes: real(self, outcomes[::-1]))]
+
+
+def _remembers_names_that_were_rolled_back() -> Patches:
+    return [(Names, "undo", lambda self, mark: None)]
+
+
+def _does_not_hear_who_comes_online() -> Patches:
+    return [(Group, "receiveMsg_MemberOnline", lambda self, message, sender: None)]
+
+
+def _lets_read_seqs_go_back() -> Patches:
+    def mark(self: Any, write: Any) -> None:
+        key = self._names.user(write.user_id), self._names.conversation(write.conversation_id)[0]
+        self._connection.execute("INSERT OR REPLACE INTO read VALUES (?, ?, ?)", (*key, write.seq))
+
+    return [(Applier, "_raise_read_seq", mark)]
+
+
+def _forgets_what_writes_nothing() -> Patches:
+    """A real one, found by the simulation."""
+    real = StoredEntity.receiveMsg_SliceRefused
+
+    def refused(self: Any, message: Any, sender: Any) -> None:
+        if self._sealed is not None:
+            self._sealed.draft = list(dict.fromkeys(self._sealed.items))
+        real(self, message, sender)
+
+    return [(StoredEntity, "receiveMsg_SliceRefused", refused)]
+
+
+BUGS = {
+    "acks before the commit": Bug("acked_before_commit", 0, _acks_before_the_commit),
+    "pushes before the commit": Bug("pushed_before_commit", 0, _pushes_before_the_commit),
+    "forgets repeats after a restart": Bug("stored_twice", 5, _forgets_repeats_after_a_restart),
+    "leaves a gap after a refused slice": Bug("seq_gap", 0, _leaves_a_gap_after_a_refused_slice),
+    "pushes with the seq of a refused slice": Bug("pushed_before_commit", 1, _pushes_with_the_seq_of_a_refused_slice),
+    "runs inherited effects twice": Bug("pushed_again", 12, _runs_inherited_effects_twice),
+    "loses inherited effects": Bug("never_answered", 48, _loses_inherited_effects),
+    "swaps two pushes of a slice": Bug("pushed_back", 0, _swaps_two_pushes_of_a_slice),
+    "lets kicked members hear": Bug("received_outside_membership", 0, _lets_kicked_members_hear),
+    "takes sendTime from the clock": Bug("time_back", 5, _takes_send_times_from_the_clock),
+    "acks a resend with another id": Bug("ack_differs", 0, _acks_a_resend_with_another_id),
+    "mixes up the outcomes of a batch": Bug("acked_not_stored", 1, _mixes_up_the_outcomes_of_a_batch),
+    "remembers names that were rolled back": Bug("does_not_heal", 0, _remembers_names_that_were_rolled_back),
+    "does not hear who comes online": Bug("lost", 2, _does_not_hear_who_comes_online),
+    "lets read seqs go back": Bug("read_wrong", 7, _lets_read_seqs_go_back),
+    "forgets what writes nothing": Bug("received_outside_membership", 131, _forgets_what_writes_nothing),
+}
+
+
+@contextmanager
+def planted(name: str) -> Iterator[None]:
+    """The engine has this bug; an empty name: none."""
+    with ExitStack() as stack:
+        for owner, method, instead in BUGS[name].plant() if name else ():
+            stack.enter_context(patch.object(owner, method, instead))
+        _forget_handlers()
+        yield
+    _forget_handlers()
+
+
+def _forget_handlers() -> None:
+    """Entity classes remember their handlers by message."""
+    for entity in (User, Conversation, Group, Persistence):
+        entity._handlers.clear()
