@@ -27,6 +27,8 @@ class Disk:
         self.now = 0.0
         self.commits = 0
         self.commit_fails = False
+        self.commit_lands = False
+        """It fails, and is done all the same."""
         self.full = False
         self.opened = 0
 
@@ -46,6 +48,8 @@ class _Connection:
             self._real.execute(f"PRAGMA max_page_count = {pages if self._disk.full else 1 << 30}")
         self._disk.commits += statement == "COMMIT"
         if statement == "COMMIT" and self._disk.commit_fails:
+            if self._disk.commit_lands:
+                self._real.execute(statement)
             error = sqlite3.OperationalError("disk I/O error")
             error.sqlite_errorcode = sqlite3.SQLITE_IOERR_FSYNC
             error.sqlite_errorname = "SQLITE_IOERR_FSYNC"
@@ -93,6 +97,27 @@ def test_failed_commit(writer: Writer, disk: Disk, tmp_path: Path) -> None:
     assert writer.commit(batch(5)) == [None]
     assert disk.opened == opened + 1
     assert check(tmp_path) == []
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_failed_commit_that_landed(tmp_path: Path, disk: Disk, shared: bool) -> None:
+    connection = disk.connect(tmp_path / "greenroom.db")
+    migrate(connection, instance=bytes(16))
+    writer = Writer(
+        tmp_path / "greenroom.db", epoch=raise_epoch(connection), connection=connection if shared else None,
+        clock=lambda: disk.now,
+    )  # fmt: skip
+    writer.open()
+    assert writer.commit(batch(1)) == [None]
+    disk.commit_fails = disk.commit_lands = True
+    (outcome,) = writer.commit(batch(2))
+    assert outcome is not None
+    assert outcome.reason == Reason.FAILED
+    disk.commit_fails = False
+    disk.now += 1
+    assert writer.commit(batch(3)) == [None]
+    writer.close()
+    connection.close()
 
 
 def test_disk_that_stays_bad_is_tried_once_a_second(writer: Writer, disk: Disk) -> None:
