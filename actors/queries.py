@@ -24,7 +24,7 @@ _NUM_LIMIT = 1000
 _READ_AT_ONCE = 1000
 """Messages of one read."""
 _REPLY_LIMIT_BYTES = 768 * 1024
-"""The SDK takes frames of 1 MiB at most; what does not fit is not answered, and the client asks again."""
+"""The SDK takes frames of 1 MiB at most; what does not fit is left out, and `endSeq` says so."""
 
 
 class Queries:
@@ -40,7 +40,9 @@ class Queries:
         return sdkws_pb2.GetMaxSeqResp(maxSeqs=seqs).SerializeToString()
 
     async def pull_by_range(self, caller: Caller, request: sdkws_pb2.PullMessageBySeqsReq) -> bytes:
-        """1002: of each range the newest `num`, ascending. A range that gives nothing is left out."""
+        """1002: of each range the newest `num`, ascending. A range that gives nothing is left out. One that does not
+        fit gives its newest, with the oldest of them as `endSeq` (its end + 1: none fits); those after it are left out.
+        """
         _check(caller, request.userID)
         _bound(request.seqRanges, _RANGES_LIMIT)
         ids = [one.conversationID for one in request.seqRanges]
@@ -62,15 +64,18 @@ class Queries:
         chats: dict[str, bytes] = {}
         twins: dict[str, bytes] = {}
         room, place = _REPLY_LIMIT_BYTES, 0
-        while place < len(ranges) and room > 0:
+        while place < len(ranges) and room >= 0:
             some = _some(ranges, place)
-            for (conversation_id, _, _), is_end, found in zip(
+            for (conversation_id, _, end), is_end, found in zip(
                 some, ends[place : place + len(some)], await self._store.messages_of(some), strict=True
             ):
                 fitting, room = _fit(found, room)
-                if fitting:
+                if found:
+                    end_seq = 0 if len(fitting) == len(found) else fitting[0].seq if fitting else end + 1
                     whole = twins if conversation_id.startswith("n_") else chats
-                    whole[conversation_id] = pull_msgs(map(_shape, fitting), is_end, 0)
+                    whole[conversation_id] = pull_msgs(map(_shape, fitting), is_end, end_seq)
+                if room < 0:
+                    break
             place += len(some)
         return pull_reply(chats, twins)
 
@@ -153,10 +158,14 @@ def _shape(message: StoredMessage) -> bytes:
 
 
 def _fit(messages: list[StoredMessage], room: int) -> tuple[list[StoredMessage], int]:
-    """The newest of them that fit into `room` bytes, and what is left of it."""
+    """The newest of them that fit into `room` bytes, and what is left of it: negative if not all do. The first of an
+    answer fits always."""
     taken = 0
     for message in reversed(messages):
-        room -= len(message.body) + 16
+        left = room - len(message.body) - 16
+        if room == _REPLY_LIMIT_BYTES:
+            left = max(left, 0)
+        room = left
         if room < 0:
             break
         taken += 1

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 __all__ = ["TYPING", "Part", "check", "force_options", "is_notification_type", "render", "split"]
 
 REVOKE, TYPING, OA, AT_TEXT, HAS_READ = 111, 113, 1400, 106, 2200
+_CONTENT_LIMIT_BYTES = 512 * 1024
+"""Over HTTP more could come than the SDKs take in one frame (1 MiB)."""
 _SENT = 2
 """Message status: success."""
 
@@ -32,6 +34,8 @@ def check(message: sdkws_pb2.MsgData, caller: Caller) -> None:
     send_id, session_type = message.sendID, message.sessionType
     if not send_id or not message.content:
         raise ArgsError("sendID and content are needed")
+    if len(message.content) > _CONTENT_LIMIT_BYTES:
+        raise ArgsError(f"content is longer than {_CONTENT_LIMIT_BYTES} bytes")
     if (message.contentType == OA) != (session_type == NOTIFICATION_CHAT):
         raise ArgsError("contentType 1400 goes with sessionType 4")
     if send_id != caller.user_id and not caller.is_admin:

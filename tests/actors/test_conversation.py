@@ -125,6 +125,7 @@ async def test_two_pairs_of_one_key_at_once(engine: Any) -> None:
         ({"send_id": "a", "recv_id": "nobody"}, RecordNotFound),
         ({"send_id": "nobody", "recv_id": "b"}, RecordNotFound),
         ({"send_id": "a", "recv_id": "b", "content": b""}, ArgsError),
+        ({"send_id": "a", "recv_id": "b", "content": bytes(512 * 1024 + 1)}, ArgsError),
         ({"send_id": "a", "recv_id": "b", "sessionType": 2}, ArgsError),
         ({"send_id": "a", "recv_id": "b", "contentType": 1400}, ArgsError),
     ],

@@ -12,7 +12,8 @@ from greenroom.actors.messages import Caller, IssueToken, MarkConversationRead, 
 from greenroom.actors.rules.ids import address_of_chat, user_address
 from greenroom.persistence.history import events
 from greenroom.tests.simulation.device_socket import DeviceSocket, Gone
-from greenroom.transport.client.timeline import Span, Timelines
+from greenroom.transport.client.pull import pull_request
+from greenroom.transport.client.timeline import Timelines
 from greenroom.transport.envelope import Request, Response, codec
 from greenroom.transport.wire import msg_pb2, sdkws_pb2
 
@@ -216,30 +217,17 @@ class Device:
             while self.timelines.behind and self.online:
                 spans = list(self.timelines.missing(page=self.world.page, conversations=4))
                 try:
-                    response = await self.request(1002, self._pull_request(spans))
+                    response = await self.request(1002, pull_request(self.user_id, spans, 1000))
                 except Gone:
                     return
                 if response.err_code:
                     await asyncio.sleep(0.2)
                     continue
                 answer = sdkws_pb2.PullMessageBySeqsResp.FromString(response.data or b"")
-                for span in spans:
-                    name = span.conversation_id
-                    shelf = answer.notificationMsgs if name.startswith("n_") else answer.msgs
-                    found = shelf[name].Msgs if name in shelf else []
-                    for message in sorted(found, key=lambda one: one.seq):
-                        if self.timelines.accept_fetched(name, message.seq):
-                            self._accept(name, message, pulled=True)
-                    self.timelines.finish(span)
+                for name, message in self.timelines.accept_pulled(spans, answer):
+                    self._accept(name, message, pulled=True)
         finally:
             self._pulling = None
-
-    def _pull_request(self, spans: list[Span]) -> bytes:
-        ranges = [
-            sdkws_pb2.SeqRange(conversationID=one.conversation_id, begin=one.begin, end=one.end, num=1000)
-            for one in spans
-        ]
-        return sdkws_pb2.PullMessageBySeqsReq(userID=self.user_id, seqRanges=ranges).SerializeToString()
 
     # What it does.
 

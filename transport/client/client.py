@@ -10,6 +10,7 @@ import logging
 import random
 import secrets
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Literal, Self, TypeVar
 
 import msgspec
@@ -28,8 +29,9 @@ from greenroom.transport.client.errors import (
 from greenroom.transport.client.inbox import Inbox
 from greenroom.transport.client.link import Door, Link
 from greenroom.transport.client.message import TEXT, Received, Sent
+from greenroom.transport.client.pull import NOTIFICATION_PREFIX, Span, pull_all, pull_request
 from greenroom.transport.client.ticker import Ticker
-from greenroom.transport.client.timeline import Span, Timelines
+from greenroom.transport.client.timeline import Timelines
 from greenroom.transport.wire import msg_pb2, sdkws_pb2
 
 if TYPE_CHECKING:
@@ -48,7 +50,6 @@ _Answer = TypeVar("_Answer", bound=Message)
 
 NEWEST_SEQ, PULL_BY_RANGE, SEND_MESSAGE, READ_SEQS = 1001, 1002, 1003, 1006
 PUSH_MESSAGE, KICK_ONLINE = 2001, 2002
-NOTIFICATION_PREFIX = "n_"
 STATUS_SENDING, STATUS_DELETED = 1, 4
 FROM_USER = 100
 SINGLE_CHAT, GROUP_CHAT = 1, 3
@@ -293,9 +294,12 @@ class Client:
         self, conversation_id: str, *, begin: int, end: int, limit: int = 100
     ) -> list[Received]:
         """The newest `limit` messages of the seqs begin..end, ascending; deleted ones come with status 4."""
-        request = self._pull_request([Span(conversation_id, begin, end)], limit)
-        answer = _parse(sdkws_pb2.PullMessageBySeqsResp, await self._request(PULL_BY_RANGE, request))
-        return [Received(conversation_id, raw) for raw in _pulled(answer, conversation_id)]
+        ask = partial(self._request, PULL_BY_RANGE)
+        try:
+            found = await pull_all(ask, self.user_id, Span(conversation_id, begin, end), limit)
+        except DecodeError as problem:
+            raise Garbled(str(problem)) from problem
+        return [Received(conversation_id, raw) for raw in found]
 
     async def mark_read(self, conversation_id: str, seq: int, *, seqs: Sequence[int] = ()) -> None:
         """Tell the server that the conversation is read up to `seq` (over HTTP)."""
@@ -505,7 +509,7 @@ class Client:
         while self._timelines.behind and not self._inbox.full and self._link is not None:
             spans = list(self._timelines.missing(page=PULL_PAGE, conversations=PULL_CONVERSATIONS))
             try:
-                data = await self._request(PULL_BY_RANGE, self._pull_request(spans, PULL_PAGE))
+                data = await self._request(PULL_BY_RANGE, pull_request(self.user_id, spans, PULL_PAGE))
                 answer = _parse(sdkws_pb2.PullMessageBySeqsResp, data)
             except ConnectionLost:
                 return
@@ -517,18 +521,8 @@ class Client:
             except ClientError:
                 return
             failures = 0
-            for span in spans:
-                for raw in _pulled(answer, span.conversation_id):
-                    if self._timelines.accept_fetched(span.conversation_id, raw.seq):
-                        self._hand_out(span.conversation_id, raw)
-                self._timelines.finish(span)
-
-    def _pull_request(self, spans: Sequence[Span], limit: int) -> bytes:
-        ranges = [
-            sdkws_pb2.SeqRange(conversationID=span.conversation_id, begin=span.begin, end=span.end, num=limit)
-            for span in spans
-        ]
-        return sdkws_pb2.PullMessageBySeqsReq(userID=self.user_id, seqRanges=ranges).SerializeToString()
+            for conversation_id, raw in self._timelines.accept_pulled(spans, answer):
+                self._hand_out(conversation_id, raw)
 
 
 def _parse(kind: type[_Answer], data: bytes) -> _Answer:
@@ -536,11 +530,3 @@ def _parse(kind: type[_Answer], data: bytes) -> _Answer:
         return kind.FromString(data)
     except DecodeError:
         raise Garbled(f"the server's answer is no {kind.__name__}") from None
-
-
-def _pulled(answer: sdkws_pb2.PullMessageBySeqsResp, conversation_id: str) -> list[sdkws_pb2.MsgData]:
-    """The messages of one conversation in an answer, ascending."""
-    shelf = answer.notificationMsgs if conversation_id.startswith(NOTIFICATION_PREFIX) else answer.msgs
-    if conversation_id not in shelf:
-        return []
-    return sorted(shelf[conversation_id].Msgs, key=lambda raw: raw.seq)

@@ -8,20 +8,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import msgspec
+from greenroom.transport.client.pull import Span, ascending, is_cut, part_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
-__all__ = ["Span", "Timelines"]
+    from greenroom.transport.wire import sdkws_pb2
 
-
-class Span(msgspec.Struct, frozen=True, gc=False):
-    """Seqs begin..end, both included."""
-
-    conversation_id: str
-    begin: int
-    end: int
+__all__ = ["Timelines"]
 
 
 class Timelines:
@@ -38,6 +32,8 @@ class Timelines:
         """Seqs that the server had nothing for. Not zero: a deletion, a membership that ended, or a loss."""
         self._target: dict[str, int] = {}
         """Conversation -> the highest seq known of, only where it is ahead of `synced`."""
+        self._page: int | None = None
+        """Messages that lately fitted into an answer."""
         self._from_beginning = from_beginning
         self._learned = False
 
@@ -80,12 +76,33 @@ class Timelines:
 
     def missing(self, *, page: int, conversations: int) -> Iterator[Span]:
         """What to fetch next: the oldest missing page of up to so many conversations."""
+        page = min(page, self._page or page)
         for _, conversation_id in zip(range(conversations), self._target, strict=False):
             begin = self.synced[conversation_id] + 1
             yield Span(conversation_id, begin, min(self._target[conversation_id], begin + page - 1))
 
-    def accept_fetched(self, conversation_id: str, seq: int) -> bool:
-        """Whether to accept this message of an answered span (given in ascending order)."""
+    def accept_pulled(
+        self, spans: Iterable[Span], answer: sdkws_pb2.PullMessageBySeqsResp
+    ) -> Iterator[tuple[str, sdkws_pb2.MsgData]]:
+        """The messages to accept, with their conversations, of the answer to these spans.
+
+        What a whole answer does not bring is not there. What was cut is missing still, and asked for in smaller pages.
+        """
+        cut = is_cut(answer)
+        for span in spans:
+            part = part_of(answer, span.conversation_id)
+            if cut and (part is None or part.endSeq):
+                if part is not None and part.Msgs:
+                    self._page = len(part.Msgs)
+                continue
+            for raw in ascending(part):
+                if self._accept(span.conversation_id, raw.seq):
+                    yield span.conversation_id, raw
+            self._pass(span)
+        if not self._target:
+            self._page = None
+
+    def _accept(self, conversation_id: str, seq: int) -> bool:
         synced = self.synced[conversation_id]
         if seq <= synced:
             return False
@@ -93,8 +110,7 @@ class Timelines:
         self._advance(conversation_id, seq)
         return True
 
-    def finish(self, span: Span) -> None:
-        """The span has been answered: whatever did not come is not there."""
+    def _pass(self, span: Span) -> None:
         synced = self.synced[span.conversation_id]
         if synced < span.end:
             self.holes += span.end - synced

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from functools import partial
 from typing import TYPE_CHECKING
 
 from google.protobuf.message import DecodeError
@@ -24,8 +25,9 @@ from greenroom.actors.load.messages import (
 from greenroom.transport.client.errors import ClientError, ConnectionLost, Refused, TokenRejected
 from greenroom.transport.client.link import Door, Link
 from greenroom.transport.client.message import TEXT
+from greenroom.transport.client.pull import Span, pull_all, pull_request
 from greenroom.transport.client.ticker import Ticker
-from greenroom.transport.client.timeline import Span, Timelines
+from greenroom.transport.client.timeline import Timelines
 from greenroom.transport.wire import msg_pb2, sdkws_pb2
 
 if TYPE_CHECKING:
@@ -174,8 +176,7 @@ class LoadDevice:
 
     async def pull(self, conversation_id: str, begin: int, end: int) -> list[sdkws_pb2.MsgData]:
         """What the server has of these seqs, ascending; at most PAGE of them. Raises ClientError, TimeoutError."""
-        data = await self._ask(PULL_BY_RANGE, self._pull_request([Span(conversation_id, begin, end)]))
-        return _pulled(sdkws_pb2.PullMessageBySeqsResp.FromString(data), conversation_id)
+        return await pull_all(partial(self._ask, PULL_BY_RANGE), self.user_id, Span(conversation_id, begin, end), PAGE)
 
     async def _ask(self, identifier: int, data: bytes) -> bytes:
         if self._link is None:
@@ -289,7 +290,7 @@ class LoadDevice:
             while self._timelines.behind and self._link is not None and failures < PULL_TRIES:
                 spans = list(self._timelines.missing(page=PAGE, conversations=CONVERSATIONS_A_PULL))
                 try:
-                    data = await self._ask(PULL_BY_RANGE, self._pull_request(spans))
+                    data = await self._ask(PULL_BY_RANGE, pull_request(self.user_id, spans, PAGE))
                     answer = sdkws_pb2.PullMessageBySeqsResp.FromString(data)
                 except ConnectionLost:
                     return
@@ -298,21 +299,11 @@ class LoadDevice:
                     await asyncio.sleep(0.2 * 2**failures)
                     continue
                 failures = 0
-                for span in spans:
-                    for raw in _pulled(answer, span.conversation_id):
-                        if self._timelines.accept_fetched(span.conversation_id, raw.seq):
-                            self._take(span.conversation_id, raw, pulled=True)
-                    self._timelines.finish(span)
+                for conversation_id, raw in self._timelines.accept_pulled(spans, answer):
+                    self._take(conversation_id, raw, pulled=True)
                 self._hand_over()
         finally:
             self._pulling = None
-
-    def _pull_request(self, spans: list[Span]) -> bytes:
-        ranges = [
-            sdkws_pb2.SeqRange(conversationID=span.conversation_id, begin=span.begin, end=span.end, num=PAGE)
-            for span in spans
-        ]
-        return sdkws_pb2.PullMessageBySeqsReq(userID=self.user_id, seqRanges=ranges).SerializeToString()
 
 
 class LoadDevices:
@@ -345,12 +336,6 @@ def _text(client_msg_id: str, payload_bytes: int) -> bytes:
     """A text message's content of about so many bytes, different for each message."""
     filler = f"{client_msg_id} " * (payload_bytes // (len(client_msg_id) + 1) + 1)
     return json.dumps({"content": filler[:payload_bytes]}).encode()
-
-
-def _pulled(answer: sdkws_pb2.PullMessageBySeqsResp, conversation_id: str) -> list[sdkws_pb2.MsgData]:
-    if conversation_id not in answer.msgs:
-        return []
-    return sorted(answer.msgs[conversation_id].Msgs, key=lambda raw: raw.seq)
 
 
 def _reason(problem: BaseException) -> str:

@@ -1,0 +1,66 @@
+"""Pulls by range (PROTOCOL 5.3). The answer has a bound: of the first range that does not fit it brings the newest
+messages, with `endSeq` the oldest of them (a seq past the range: none fits), and of the ranges after that nothing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from greenroom.transport.wire import sdkws_pb2
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterable
+
+__all__ = ["NOTIFICATION_PREFIX", "Span", "ascending", "is_cut", "part_of", "pull_all", "pull_request"]
+
+NOTIFICATION_PREFIX = "n_"
+
+
+class Span(msgspec.Struct, frozen=True, gc=False):
+    """Seqs begin..end, both included."""
+
+    conversation_id: str
+    begin: int
+    end: int
+
+
+def pull_request(user_id: str, spans: Iterable[Span], limit: int) -> bytes:
+    """The request for the newest `limit` messages of each span."""
+    ranges = [
+        sdkws_pb2.SeqRange(conversationID=span.conversation_id, begin=span.begin, end=span.end, num=limit)
+        for span in spans
+    ]
+    return sdkws_pb2.PullMessageBySeqsReq(userID=user_id, seqRanges=ranges).SerializeToString()
+
+
+def part_of(answer: sdkws_pb2.PullMessageBySeqsResp, conversation_id: str) -> sdkws_pb2.PullMsgs | None:
+    """What the answer has of a conversation, if anything."""
+    shelf = answer.notificationMsgs if conversation_id.startswith(NOTIFICATION_PREFIX) else answer.msgs
+    return shelf.get(conversation_id)
+
+
+def is_cut(answer: sdkws_pb2.PullMessageBySeqsResp) -> bool:
+    """Whether it leaves out something that is there."""
+    return any(part.endSeq for shelf in (answer.msgs, answer.notificationMsgs) for part in shelf.values())
+
+
+def ascending(part: sdkws_pb2.PullMsgs | None) -> list[sdkws_pb2.MsgData]:
+    return sorted(part.Msgs, key=lambda raw: raw.seq) if part is not None else []
+
+
+async def pull_all(
+    ask: Callable[[bytes], Awaitable[bytes]], user_id: str, span: Span, limit: int
+) -> list[sdkws_pb2.MsgData]:
+    """The newest `limit` messages of the span, ascending, with as many requests as it takes. `ask` sends one; what it
+    raises, and DecodeError, goes on."""
+    found: list[sdkws_pb2.MsgData] = []
+    end = span.end
+    while span.begin <= end and len(found) < limit:
+        request = pull_request(user_id, [Span(span.conversation_id, span.begin, end)], limit - len(found))
+        part = part_of(sdkws_pb2.PullMessageBySeqsResp.FromString(await ask(request)), span.conversation_id)
+        found = ascending(part) + found
+        if part is None or not 0 < part.endSeq <= end:
+            break
+        end = part.endSeq - 1
+    return found
