@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -46,7 +46,7 @@ class _Text(msgspec.Struct):
     body: msgspec.Raw = msgspec.Raw(b"null")
 
 
-class _Ask(NamedTuple):
+class _Ask(msgspec.Struct, frozen=True, gc=False):
     """What is kept of a request until its answer comes."""
 
     req_identifier: int
