@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from greenroom.actors import group_change, membership, muting
+from greenroom.actors.audience import Audience
 from greenroom.actors.conversation import Conversation
 from greenroom.actors.errors import (
     ArgsError,
@@ -65,8 +66,8 @@ class Group(Conversation):
         """Of the members' version log, as decided."""
         self.version_id = ""
         self.listeners: set[str] = set()
-        self.audience: dict[str, None] = {}
-        """Listeners that were online when last looked at. A dict: who hears first is no matter of hashes."""
+        self.audience = Audience()
+        """Listeners that were online when last looked at."""
 
     async def load(self) -> Any:
         store = self.world.store
@@ -90,26 +91,24 @@ class Group(Conversation):
         for user_id in user_ids:
             self.listeners.add(user_id)
             if online(user_id):
-                self.audience[user_id] = None
+                self.audience.add(user_id)
 
     def leave(self, user_ids: Iterable[str]) -> None:
         self.listeners.difference_update(user_ids)
-        self._forget_online(user_ids)
+        self.audience.discard(user_ids)
 
     def receiveMsg_MemberOnline(self, message: MemberOnline, sender: Address) -> None:
         if message.user_id in self.listeners:
-            self.audience[message.user_id] = None
+            self.audience.add(message.user_id)
 
     def deliver(self, push: Push, user_ids: tuple[str, ...] | None, also: tuple[str, ...]) -> None:
         if user_ids is not None:
             super().deliver(push, user_ids, also)
             return
-        users = self.audience | dict.fromkeys(also) if also else self.audience
-        self._forget_online(self.world.sessions.push(push, users))
-
-    def _forget_online(self, user_ids: Iterable[str]) -> None:
-        for user_id in user_ids:
-            self.audience.pop(user_id, None)
+        self.world.sessions.broadcast(push, self.audience)
+        others = tuple(user_id for user_id in also if user_id not in self.audience.users)
+        if others:
+            super().deliver(push, others, ())
 
     def claim_members(self, message: sdkws_pb2.MsgData) -> tuple[str, ...]:
         return ()

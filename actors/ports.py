@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from greenroom.actors.audience import Audience
     from greenroom.actors.messages import Push
     from greenroom.actors.runtime.address import Address
 
@@ -52,3 +53,6 @@ class Sessions(Protocol):
 
     def push(self, push: Push, user_ids: Iterable[str]) -> list[str]:
         """Write one push to every connection of these users; returns those without any connection."""
+
+    def broadcast(self, push: Push, audience: Audience) -> None:
+        """Write one push to every connection of an audience; drops those without any connection from it."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -46,7 +46,7 @@ class _Text(msgspec.Struct):
     body: msgspec.Raw = msgspec.Raw(b"null")
 
 
-class _Ask(NamedTuple):
+class _Ask(msgspec.Struct, frozen=True, gc=False):
     """What is kept of a request until its answer comes."""
 
     req_identifier: int
@@ -225,6 +225,7 @@ class Connection(FrameProtocol):
         return bool(self._asks)
 
     def leave(self) -> None:
+        self._surroundings.sessions.hand_over()
         self._backlog = None
         self._surroundings.admission.forget(self)
         super().leave()
@@ -341,6 +342,7 @@ class Connection(FrameProtocol):
 
     def set_background(self, is_background: bool) -> None:
         self.is_background = is_background
+        self._surroundings.sessions.reconsider()
 
     def watch(self, subscribe: list[str], unsubscribe: list[str]) -> bytes:
         return self._surroundings.sessions.watch(self, subscribe, unsubscribe)
@@ -412,6 +414,7 @@ class Connection(FrameProtocol):
 
     def kick(self) -> None:
         """Say 2002 and close."""
+        self._surroundings.sessions.hand_over()
         if self.phase is Phase.OPEN or self.phase is Phase.LEAVING:
             self.outbox.add(binary_frame(self.codec.encode_response(Response(req_identifier=KICK))))
             self.finish()
@@ -429,6 +432,7 @@ class Connection(FrameProtocol):
 
     def stop(self) -> None:
         """Close, after what waits in the outbox."""
+        self._surroundings.sessions.hand_over()
         if self.phase is Phase.OPENING:
             self.abort()
         else:
@@ -447,6 +451,12 @@ class Connection(FrameProtocol):
                     self.leave()
                 else:
                     self.abort()
+
+    def push_all(self, frames: list[bytes], data: bytes) -> None:
+        """The same with several in a row, which have waited for the end of a tick; `data` is all of them."""
+        if self.phase is not Phase.OPEN or not self.outbox.pass_on(data):
+            for frame in frames:
+                self.push(frame)
 
     # The socket's side.
 

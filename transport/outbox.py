@@ -87,6 +87,14 @@ class Outbox:
             self._flusher.mark(self)
         return True
 
+    def pass_on(self, data: bytes) -> bool:
+        """Hand frames that have waited elsewhere to the transport, unless it is full or others wait before them."""
+        transport = self._transport
+        if self._frames or self._held or self.blocked_at is not None or transport is None:
+            return False
+        transport.write(data)
+        return True
+
     def hold(self) -> None:
         """Let nothing leave until `release`."""
         self._held = True

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
+from weakref import WeakKeyDictionary
 
 import msgspec
 
 from greenroom.actors.errors import WatchedUsersFull
 from greenroom.actors.runtime.address import Address
+from greenroom.transport.broadcasts import Broadcasts, Listener, Reach
 from greenroom.transport.envelope import Response
 from greenroom.transport.handshake import IOS
 from greenroom.transport.ready_frame import binary_frame
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import Iterable
 
+    from greenroom.actors.audience import Audience
     from greenroom.actors.messages import Push
     from greenroom.actors.strain import Strain
     from greenroom.transport.envelope import Codec
@@ -32,7 +35,7 @@ _STRAINED_NEWS_S = 10.0
 _NEWS_AT_ONCE = 256
 
 
-class Session(Protocol):
+class Session(Listener, Protocol):
     """What the table needs of a connection."""
 
     address: Address
@@ -41,12 +44,8 @@ class Session(Protocol):
     is_background: bool
     token: str
     digest: bytes
-    codec: Codec
     watched: set[str] | None
     """Whose presence it watches; the table's own."""
-
-    def push(self, frame: bytes) -> None:
-        """Write a ready frame, or lose it and close."""
 
     def charge(self) -> None:
         """A request of this connection crashed an entity."""
@@ -102,6 +101,9 @@ class SessionTable:
         self._news: dict[str, list[int] | None] = {}
         self._news_timer: asyncio.Handle | None = None
         self._news_due = 0.0
+        self._broadcasts = Broadcasts(loop)
+        # What is known of audiences since a connection last came or went.
+        self._reaches: WeakKeyDictionary[Audience, Reach] = WeakKeyDictionary()
         self._sessions: dict[Address, Session] = {}
         # Tuples, so that a push may go on over one while a connection comes or goes.
         self._open: dict[str, tuple[Session, ...]] = {}
@@ -131,6 +133,14 @@ class SessionTable:
         if session is not None:
             session.charge()
 
+    def reconsider(self) -> None:
+        """A connection came, went, or is to hear more or less than before."""
+        self._reaches.clear()
+
+    def hand_over(self) -> None:
+        """Put what was broadcast into the outboxes: a connection is about to close after what waits in its own."""
+        self._broadcasts.hand_over()
+
     # The actors' side.
 
     def open(self, user_id: str, connection: Address) -> None:
@@ -155,6 +165,7 @@ class SessionTable:
 
     def push(self, push: Push, user_ids: Iterable[str]) -> list[str]:
         """See `Sessions.push`. An iOS connection in the background is passed over."""
+        self._broadcasts.hand_over()
         absent: list[str] = []
         rendering: _Rendering | None = None
         frames: list[bytes | None] = []
@@ -166,21 +177,27 @@ class SessionTable:
                 absent.append(user_id)
                 continue
             if rendering is None:
-                rendering = _Rendering(
-                    Response(
-                        req_identifier=PUSH,
-                        operation_id=push.operation_id,
-                        data=push_messages(push.conversation_id, push.message),
-                    )
-                )
+                rendering = _Rendering(_pushed(push))
                 frames = rendering.frames
             for session in sessions:
-                if session.platform_id == IOS and session.is_background:
+                if _is_deaf(session):
                     continue
                 session.push(frames[session.codec.variant] or rendering.encode(session.codec))
                 pushes += 1
         self.pushes += pushes
         return absent
+
+    def broadcast(self, push: Push, audience: Audience) -> None:
+        """See `Sessions.broadcast`. An iOS connection in the background is passed over."""
+        reach = self._reaches.get(audience)
+        if reach is None or reach.version != audience.version:
+            opened = self._open
+            audience.discard([user_id for user_id in audience.users if user_id not in opened])
+            sessions = (each for user_id in audience.users for each in opened[user_id] if not _is_deaf(each))
+            reach = self._reaches[audience] = Reach(sessions, audience.version)
+        if reach.listeners:
+            self._broadcasts.add(reach, _pushed(push))
+            self.pushes += len(reach)
 
     # Who is here.
 
@@ -221,6 +238,7 @@ class SessionTable:
                 del self._watchers[user_id]
 
     def _change(self, user_id: str, before: tuple[Session, ...], after: tuple[Session, ...]) -> None:
+        self.reconsider()
         if after:
             self._open[user_id] = after
         else:
@@ -238,6 +256,7 @@ class SessionTable:
         if self._strain.is_high and self._loop.time() < self._news_due:
             self._news_timer = self._loop.call_later(_NEWS_S, self._tell_news)
             return
+        self._broadcasts.hand_over()
         told: dict[Session, list[str]] = {}
         for user_id in list(self._news)[:_NEWS_AT_ONCE]:
             if self._news.pop(user_id) != self.online_platforms(user_id):
@@ -258,6 +277,15 @@ class SessionTable:
         for user_id in user_ids:
             tips.subscribers.add(userID=user_id, onlinePlatformIDs=self.online_platforms(user_id))
         return tips.SerializeToString()
+
+
+def _is_deaf(session: Session) -> bool:
+    return session.platform_id == IOS and session.is_background
+
+
+def _pushed(push: Push) -> Response:
+    data = push_messages(push.conversation_id, push.message)
+    return Response(req_identifier=PUSH, operation_id=push.operation_id, data=data)
 
 
 def _platforms(sessions: tuple[Session, ...]) -> list[int]:

@@ -29,6 +29,8 @@ from greenroom.transport.wire import msg_pb2, sdkws_pb2
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Sequence
 
+    from greenroom.actors.audience import Audience
+
 __all__ = ["Engine", "ManualClock", "RecordingSessions", "caller", "running_engine"]
 
 
@@ -81,6 +83,9 @@ class RecordingSessions:
                 message = sdkws_pb2.MsgData.FromString(push.message)
                 self.received[user_id].append(Received(push.conversation_id, message))
         return absent
+
+    def broadcast(self, push: Push, audience: Audience) -> None:
+        audience.discard(self.push(push, audience.users))
 
     def seqs(self, user_id: str, conversation_id: str) -> list[int]:
         """What the user was pushed of a conversation, stored messages only."""

@@ -20,6 +20,7 @@ from greenroom.transport.envelope import (
     Response,
     codec,
 )
+from greenroom.transport.folding import fold, unfold
 
 JS = codec("js", False)
 JS_GZIP = codec("js", True)
@@ -234,3 +235,16 @@ def test_wrong_checksum_is_refused() -> None:
 def test_gzip_is_the_same_each_time() -> None:
     assert JS_GZIP.encode_request(FULL) == JS_GZIP.encode_request(FULL)
     assert JS_GZIP.encode_request(FULL)[4:8] == bytes(4)
+
+
+@pytest.mark.parametrize("size", [0, 1, 511, 512, 5000])
+def test_fold_is_gzip_for_any_reader(size: int) -> None:
+    data = bytes(range(256)) * 20
+    folded = fold(data[:size])
+    assert gzip.decompress(folded) == data[:size]
+    assert unfold(folded, unfolded_limit_bytes=size) == data[:size]
+
+
+def test_short_frames_grow_by_gzips_own_bytes_only() -> None:
+    assert len(fold(bytes(511))) == 511 + 23
+    assert len(fold(bytes(512))) < 100

@@ -40,6 +40,10 @@ class StubSession:
     def push(self, frame: bytes) -> None:
         self.frames.append(frame)
 
+    def push_all(self, frames: list[bytes], data: bytes) -> None:
+        assert b"".join(frames) == data
+        self.frames += frames
+
     def responses(self) -> list[sdkws_pb2.SubUserOnlineStatusTips]:
         tips = []
         for frame in self.frames:
