@@ -26,7 +26,7 @@ from greenroom.actors.messages import (
     SendMessage,
     SetReadSeq,
 )
-from greenroom.actors.reading import mark_conversation, mark_messages, set_read_seq
+from greenroom.actors.reading import mark_conversation, mark_messages, raise_reading, set_read_seq
 from greenroom.actors.rules import message as rules
 from greenroom.actors.rules.ids import NOTIFICATION_CHAT, SINGLE
 from greenroom.actors.stored_entity import Asker, Deliver, Effect, Item, Reply, Sealing, StoredEntity
@@ -39,6 +39,7 @@ from greenroom.persistence.store import (
     KeyKind,
     KeyState,
     PairFact,
+    Reading,
     Reason,
     RecordOwner,
     Refusal,
@@ -56,6 +57,7 @@ _RECEIVE, _DO_NOT_RECEIVE, _NO_OFFLINE_PUSH = 0, 1, 2
 _AHEAD_LIMIT_MS = 5000
 """How far sendTime may run ahead of the clock, when a conversation takes more than a message a millisecond or the
 clock was set back; past it, times repeat."""
+_READINGS_KEPT = 16
 _TRUSTED_LEVEL = 2
 """From this appMangerLevel on, black lists and friendship are not asked."""
 
@@ -135,9 +137,9 @@ class Conversation(StoredEntity):
         """The two users: stored, or about to be by the first message taken."""
         self.states: dict[str, ConversationState] = {}
         """Of the key's conversations, as committed."""
-        self.read_ahead: dict[tuple[str, str], int] = {}
-        """Read seqs by (conversation, user) that marks of this life have written or are writing. Not those of the
-        senders' own messages: until they are committed their seqs may change."""
+        self.readings: dict[tuple[str, str], Reading] = {}
+        """By (conversation, user), of those who mark as read: as in the store, and with the marks that are under way.
+        Own messages count once they are committed: until then their seqs may change."""
         self._seqs: dict[str, int] = {}
         """Seqs given in the slice in the making, by conversation."""
         self._last_time = 0
@@ -346,13 +348,15 @@ class Conversation(StoredEntity):
                 self.states[write.conversation_id] = ConversationState(
                     write.seq, state.min_seq if state else 0, write.send_time
                 )
+                if self.readings:
+                    raise_reading(self, write.conversation_id, write.send_id, write.seq)
         for item in dict.fromkeys(sealing.items):
             if isinstance(item, Send):
                 self._forget(item)
                 self.world.tally.sends_answered += 1
         self._seqs.clear()
-        if self.is_settled:
-            self.read_ahead.clear()  # All of it is in the store by now.
+        if self.is_settled and len(self.readings) > _READINGS_KEPT:
+            self.readings.clear()  # All of it is in the store by now.
 
     def _forget(self, send: Send) -> None:
         self._unanswered -= 1

@@ -202,14 +202,17 @@ class Push(msgspec.Struct, frozen=True, gc=False):
     """Of the request that caused it."""
 
 
-class CommitSlice(msgspec.Struct, frozen=True, gc=False):
-    """From an entity to its lane. `effects` are carried and given back, for whoever then lives at `owner`."""
+class CommitSlice(msgspec.Struct, gc=False):
+    """From an entity to its lane. `effects` are carried and given back, for whoever then lives at `owner`. What the
+    owner decides while the slice waits is added to its writes and effects."""
 
     owner: Address
     slice: Slice
     effects: Any
     since: float = 0.0
     """On the loop's clock: when the first of what it decides was decided."""
+    is_taken: bool = False
+    """The lane has given it to the store: it stays as it is."""
 
 
 class SliceStored(Outcome, frozen=True, gc=False):

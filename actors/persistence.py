@@ -77,6 +77,8 @@ class Persistence(Entity):
         self.lane = lane
         self._gathering = False
         self._looking = False
+        self._has_answered = False
+        """In this turn."""
 
     def on_start(self) -> None:
         if self.lane.batch:
@@ -99,16 +101,21 @@ class Persistence(Entity):
         else:
             self.send(message.owner, WritesSettled(message.life))
 
-    def turn_over(self) -> None:
+    def turn_over(self) -> bool | None:
         lane, settings = self.lane, self.world.settings.store
+        if self._has_answered:
+            # The owners first: what they have decided meanwhile goes with this batch, instead of waiting for it.
+            self._has_answered = False
+            return True
         if lane.batch or not lane.waiting:
-            return
+            return None
         if settings.batch_interval_ms > 0 and len(lane.waiting) < settings.batch_slices:
             if not self._gathering:
                 self._gathering = True
                 self.wakeupAfter(settings.batch_interval_ms / 1000, _GATHER)
-            return
+            return None
         self._commit()
+        return None
 
     def receiveMsg_WakeupMessage(self, message: WakeupMessage, sender: Address) -> None:
         if message.payload == _GATHER:
@@ -147,6 +154,8 @@ class Persistence(Entity):
         lane, settings = self.lane, self.world.settings.store
         count = min(len(lane.waiting), settings.batch_slices)
         lane.batch = [lane.waiting.popleft() for _ in range(count)]
+        for each in lane.batch:
+            each.is_taken = True
         lane.number += 1
         lane.began = self.runtime.now
         self._look_later()
@@ -164,6 +173,7 @@ class Persistence(Entity):
             raise ValueError("not one outcome for each slice")
         batch, lane.batch = lane.batch, []
         lane.is_stuck = False
+        self._has_answered = True
         for each, refusal in zip(batch, outcomes, strict=True):
             if refusal is None:
                 self.send(each.owner, SliceStored(each.effects))

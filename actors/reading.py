@@ -14,12 +14,12 @@ from greenroom.persistence import store
 from greenroom.transport.wire import sdkws_pb2
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from greenroom.actors.conversation import Conversation
     from greenroom.actors.runtime.address import Address
 
-__all__ = ["mark_conversation", "mark_messages", "set_read_seq"]
+__all__ = ["mark_conversation", "mark_messages", "raise_reading", "set_read_seq"]
 
 Mark = MarkConversationRead | MarkMessagesRead | SetReadSeq
 
@@ -41,7 +41,7 @@ def mark_conversation(entity: Conversation, command: MarkConversationRead, sende
         marked = store.MarkMessagesRead(command.conversation_id, command.user_id, read_seq + 1, target, given)
         _decide(entity, command, max(read_seq, target), seqs, record, marked, asker=(sender, command.ref))
 
-    entity.read(_reading(entity, command), then, command, sender)
+    _with_reading(entity, command, sender, then)
 
 
 def mark_messages(entity: Conversation, command: MarkMessagesRead, sender: Address) -> None:
@@ -60,7 +60,7 @@ def mark_messages(entity: Conversation, command: MarkMessagesRead, sender: Addre
         marked = store.MarkMessagesRead(command.conversation_id, command.user_id, 1, 0, seqs)
         _decide(entity, command, max(read_seq, last), seqs, record, marked, asker=(sender, command.ref))
 
-    entity.read(_reading(entity, command), then, command, sender)
+    _with_reading(entity, command, sender, then)
 
 
 def set_read_seq(entity: Conversation, command: SetReadSeq, sender: Address) -> None:
@@ -71,17 +71,35 @@ def set_read_seq(entity: Conversation, command: SetReadSeq, sender: Address) -> 
             raise ArgsError("hasReadSeq is above the conversation's newest seq")
         entity.decide(*_raise_own(entity, command, command.has_read_seq, asker=(sender, command.ref)))
 
-    entity.read(_reading(entity, command), then, command, sender)
+    _with_reading(entity, command, sender, then)
 
 
-async def _reading(entity: Conversation, command: Mark) -> store.Reading:
-    """Raises RecordNotFound if the user has no record of the conversation."""
+def raise_reading(entity: Conversation, conversation_id: str, user_id: str, seq: int) -> None:
+    """The user has read up to `seq`, if his state is known here."""
+    where = conversation_id, user_id
+    known = entity.readings.get(where)
+    if known is not None and seq > known.read_seq:
+        entity.readings[where] = known._replace(read_seq=seq)
+
+
+def _with_reading(
+    entity: Conversation, command: Mark, sender: Address, then: Callable[[store.Reading], None]
+) -> None:
+    """`then` with the state of the user who marks; RecordNotFound for one who has no record of the conversation. The
+    store is asked once in a life: nobody else changes what it says."""
     where = command.conversation_id, command.user_id
-    stored = await entity.world.store.reading(*where)
-    if stored is None:
-        raise RecordNotFound("no such conversation of this user")
-    ahead = entity.read_ahead.get(where, 0)
-    return stored._replace(read_seq=ahead) if ahead > stored.read_seq else stored
+    known = entity.readings.get(where)
+    if known is not None:
+        then(known)
+        return
+
+    def keep(stored: store.Reading | None) -> None:
+        if stored is None:
+            raise RecordNotFound("no such conversation of this user")
+        entity.readings[where] = stored
+        then(stored)
+
+    entity.read(entity.world.store.reading(*where), keep, command, sender)
 
 
 def _within(entity: Conversation, conversation_id: str, seqs: Iterable[int]) -> list[int]:
@@ -90,9 +108,8 @@ def _within(entity: Conversation, conversation_id: str, seqs: Iterable[int]) -> 
 
 
 def _raise(entity: Conversation, command: Mark, seq: int) -> store.RaiseReadSeq:
-    where = command.conversation_id, command.user_id
-    entity.read_ahead[where] = max(seq, entity.read_ahead.get(where, 0))
-    return store.RaiseReadSeq(*where, seq)
+    raise_reading(entity, command.conversation_id, command.user_id, seq)
+    return store.RaiseReadSeq(command.conversation_id, command.user_id, seq)
 
 
 def _raise_own(entity: Conversation, command: Mark, seq: int, *, asker: Asker) -> list[Item]:

@@ -1,7 +1,8 @@
 """An entity that keeps its state in the store: loaded through its lane, changed by slices, one under way at a time.
 
-Ordering rule: what a turn decides goes into the draft; the draft becomes the next slice when none is under way;
-its effects (answers, pushes) leave after the commit, in the order of the draft. So nothing can be acked early.
+Ordering rule: what a turn decides goes into the draft; the draft becomes the next slice when none is under way, and
+joins it while it still waits in the lane; its effects (answers, pushes) leave after the commit, in the order of the
+draft. So nothing can be acked early.
 """
 
 from __future__ import annotations
@@ -100,11 +101,13 @@ class Deliver(Effect):
 class Sealing:
     """A slice in the making."""
 
-    __slots__ = ("draft", "effects", "is_late", "items", "since", "writes")
+    __slots__ = ("command", "draft", "effects", "is_late", "items", "since", "writes")
 
     def __init__(self, since: float, draft: Iterable[Item] = ()) -> None:
-        self.draft = draft
+        self.draft = list(draft)
         """What it is made of, also what writes nothing."""
+        self.command: CommitSlice | None = None
+        """What the lane was given; it shares `writes` and `effects`."""
         self.since = since
         """When the first of its items was decided, on the loop's clock."""
         self.is_late = False
@@ -114,10 +117,21 @@ class Sealing:
         self.items: list[Item] = []
         """Which item each write came from."""
 
+    @property
+    def is_open(self) -> bool:
+        """Whether the lane has not yet given it to the store."""
+        return self.command is not None and not self.command.is_taken
+
     def write(self, item: Item, *writes: Block) -> None:
         for write in writes:
             self.writes.append(write)
             self.items.append(item)
+
+    def join(self, more: Sealing) -> None:
+        self.draft += more.draft
+        self.writes += more.writes
+        self.items += more.items
+        self.effects += more.effects
 
 
 class Item:
@@ -232,7 +246,7 @@ class StoredEntity(Entity):
         return not self._draft
 
     def turn_over(self) -> None:
-        if self._draft and self._sealed is None:
+        if self._draft and (self._sealed is None or self._sealed.is_open):
             self._commit()
 
     def receiveMsg_WritesSettled(self, message: WritesSettled, sender: Address) -> None:
@@ -373,12 +387,16 @@ class StoredEntity(Entity):
         self._draft = []
         for item in sealing.draft:
             item.seal(sealing)
+        if self._sealed is not None:
+            self._sealed.join(sealing)  # Whole: if an item fails, the lane's slice has nothing of it.
+            return
         if not sealing.writes:
             self._run(sealing.effects)
             return
         self._sealed = sealing
         slice_ = Slice(self.key, self.world.store.epoch, sealing.writes)
-        self.send(self._lane, CommitSlice(self.myAddress, slice_, sealing.effects, sealing.since))
+        sealing.command = CommitSlice(self.myAddress, slice_, sealing.effects, sealing.since)
+        self.send(self._lane, sealing.command)
 
     def _fail(self, effects: Iterable[Effect], error: GreenroomError) -> None:
         for effect in effects:

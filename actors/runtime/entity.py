@@ -102,10 +102,12 @@ class Entity(Actor):  # type: ignore[misc]
         """Whether this entity may be put to sleep now. Asked only when it has no mail, stash or pipe."""
         return not self.busy
 
-    def turn_over(self) -> None:
+    def turn_over(self) -> bool | None:
         """Called after each turn, which is one message or several that were waiting: what they decided may go
-        out together. Failing here is a crash, charged to the turn's last message.
+        out together. True asks for one more turn, after those of everybody who waits for one now. Failing here is a
+        crash, charged to the turn's last message.
         """
+        return None
 
     def unhandled(self, message: Any, sender: Address) -> None:
         """A message for which this class has no handler: counted, and logged by its class name."""

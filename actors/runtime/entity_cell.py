@@ -101,6 +101,7 @@ class EntityCell(Cell):
         base = self.base
         self.touched = base.now
         handled = 0
+        again: bool | None = False
         try:
             while mailbox and handled < limit:
                 self.current = mail = mailbox.popleft()
@@ -115,7 +116,7 @@ class EntityCell(Cell):
                 except GreenroomError as refusal:
                     self.refuse(mail, refusal)
             if actor._turns_over:
-                actor.turn_over()
+                again = actor.turn_over()
         except Exception as error:
             counters.messages += handled
             self.crash(error)
@@ -132,7 +133,7 @@ class EntityCell(Cell):
             return handled
         self.current = None
         counters.messages += handled
-        if mailbox:
+        if mailbox or again:
             base.ready.append(self)
         else:
             self.queued = False

@@ -86,11 +86,11 @@ async def test_lane_that_crashes_amid_a_batch(engine: Any, gate: Gate, monkeypat
     real = Persistence.turn_over
     crashes: list[Persistence] = []
 
-    def turn_over(self: Persistence) -> None:
+    def turn_over(self: Persistence) -> bool | None:
         if len(self.lane.batch) and len(self.lane.waiting) == 3 and not crashes:
             crashes.append(self)
             raise ZeroDivisionError
-        real(self)
+        return real(self)
 
     monkeypatch.setattr(Persistence, "turn_over", turn_over)
     gate.hold()

@@ -189,6 +189,23 @@ async def test_mark_conversation_read_tells_both_sides(engine: Any) -> None:
     assert (await engine.world.store.newest_seqs("b"))["n_a_b"] == 1
 
 
+@pytest.mark.parametrize("wakes_anew", [False, True])
+async def test_second_mark_knows_of_the_first_and_of_own_messages(engine: Any, wakes_anew: bool) -> None:
+    await engine.register("a", "b")
+    address = address_of_chat("si_a_b")
+    await engine.send(engine.message("a", "b"))
+    await engine.ask(
+        address, MarkMessagesRead(caller=caller("b"), conversation_id="si_a_b", user_id="b", seqs=[1])
+    )
+    await engine.send(engine.message("b", "a"))
+    await engine.send(engine.message("a", "b"))
+    if wakes_anew:
+        engine.base.stop(address)
+    mark = MarkConversationRead(caller=caller("b"), conversation_id="si_a_b", user_id="b", has_read_seq=3, seqs=[])
+    await engine.ask(address, mark)
+    assert b'\\"seqs\\":[3],\\"hasReadSeq\\":3' in engine.sessions.received["a"][-1].message.content
+
+
 async def test_mark_after_a_repeat_reads_nothing_that_is_not_there(engine: Any) -> None:
     await engine.register("a", "b")
     message = engine.message("a", "b", clientMsgID="one")

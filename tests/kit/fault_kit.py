@@ -69,12 +69,12 @@ class Gate:
         self._arrived = asyncio.Event()
         self.fail: list[str] = []
         """What happens to the next batches: "before" (not stored) or "after" (stored, but said to have failed)."""
-        self.keys: list[str] = []
-        """Of the slices that came, in order."""
+        self.batches: list[list[str]] = []
+        """The keys of the slices of each batch, in order."""
         monkeypatch.setattr(engine.world.store, "commit", self.commit)
 
     async def commit(self, slices: Sequence[Slice]) -> list[Refusal | None]:
-        self.keys += [one.key for one in slices]
+        self.batches.append([one.key for one in slices])
         self._arrived.set()
         await self._free.wait()
         mode = self.fail.pop(0) if self.fail else ""

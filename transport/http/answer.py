@@ -2,30 +2,28 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from http import HTTPStatus
+from typing import NamedTuple
 
 from isal import igzip
 
-if TYPE_CHECKING:
-    from starlette.types import Send
-
-__all__ = ["JSON", "TEXT", "Answer", "write"]
+__all__ = ["JSON", "TEXT", "Answer", "Ready", "ready"]
 
 JSON = b"application/json"
 TEXT = b"text/plain"
 
-_EXPOSED = (
-    b"Content-Length, Access-Control-Allow-Origin, Access-Control-Allow-Headers,Cache-Control,"
-    b"Content-Language,Content-Type,Expires,Last-Modified,Pragma,FooBar"
-)
-_CORS = (
-    (b"access-control-allow-origin", b"*"),
-    (b"access-control-allow-methods", b"*"),
-    (b"access-control-allow-headers", b"*"),
-    (b"access-control-expose-headers", _EXPOSED),
-    (b"access-control-max-age", b"172800"),
-    (b"access-control-allow-credentials", b"false"),
-)
+_FIRST = {
+    each.value: f"HTTP/1.1 {each.value} {each.phrase}\r\n".encode()
+    + b"access-control-allow-origin: *\r\n"
+    b"access-control-allow-methods: *\r\n"
+    b"access-control-allow-headers: *\r\n"
+    b"access-control-expose-headers: Content-Length, Access-Control-Allow-Origin, Access-Control-Allow-Headers,"
+    b"Cache-Control,Content-Language,Content-Type,Expires,Last-Modified,Pragma,FooBar\r\n"
+    b"access-control-max-age: 172800\r\n"
+    b"access-control-allow-credentials: false\r\n"
+    for each in HTTPStatus
+}
+"""The lines that begin an answer, by its status."""
 
 _GZIP_FROM_BYTES = 1024
 """Below this an answer fits one packet anyway."""
@@ -40,18 +38,21 @@ class Answer(NamedTuple):
     """The connection is of no more use: the rest of a body is still on its way."""
 
 
-async def write(send: Send, answer: Answer, *, http_id: str, takes_gzip: bool) -> None:
-    body = answer.body
-    headers: list[tuple[bytes, bytes]] = [
-        *_CORS, (b"content-type", answer.content_type), (b"x-http-id", http_id.encode()),
-    ]  # fmt: skip
+class Ready(NamedTuple):
+    """An answer as it goes over the wire, but for what is the connection's: the date and whether it stays open."""
+
+    head: bytes
+    """The status line and headers, each with its end of line; no empty line."""
+    body: bytes
+    closes: bool
+
+
+def ready(answer: Answer, *, http_id: str, takes_gzip: bool) -> Ready:
+    body, encoding = answer.body, b""
     if takes_gzip and len(body) >= _GZIP_FROM_BYTES:
         body = igzip.compress(body, _GZIP_LEVEL)
-        headers.append((b"content-encoding", b"gzip"))
-        headers.append((b"vary", b"accept-encoding"))
-    if answer.closes:
-        headers.append((b"connection", b"close"))
-    headers.append((b"content-length", b"%d" % len(body)))
-    start: dict[str, Any] = {"type": "http.response.start", "status": answer.status, "headers": headers}
-    await send(start)
-    await send({"type": "http.response.body", "body": body})
+        encoding = b"content-encoding: gzip\r\nvary: accept-encoding\r\n"
+    head = b"%bcontent-type: %b\r\nx-http-id: %b\r\n%bcontent-length: %d\r\n" % (
+        _FIRST[answer.status], answer.content_type, http_id.encode(), encoding, len(body),
+    )  # fmt: skip
+    return Ready(head, body, answer.closes)

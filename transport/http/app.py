@@ -1,4 +1,4 @@
-"""The HTTP API: an ASGI application over the table, in the protocol's order of checks (PROTOCOL 2.1).
+"""The HTTP API: a request is answered from its row of the table, in the protocol's order of checks (PROTOCOL 2.1).
 
 Holds no chat rule. Logs no token, no body and no message of an unforeseen exception, which may quote them.
 """
@@ -16,7 +16,7 @@ from google.protobuf.message import DecodeError
 from greenroom.actors.errors import ArgsError, GreenroomError, NodeBusy, as_refusal
 from greenroom.actors.messages import Caller, VerifyToken
 from greenroom.actors.rules.ids import user_address
-from greenroom.transport.http.answer import TEXT, Answer, write
+from greenroom.transport.http.answer import TEXT, Answer, Ready, ready
 from greenroom.transport.http.body import Bodies, BodiesFull, BodyLate, ClientGone, read_body
 from greenroom.transport.http.context import Call, Context
 from greenroom.transport.http.envelope import failure, success
@@ -28,8 +28,9 @@ from greenroom.transport.http.table import Route, is_wire
 from greenroom.transport.wire.openim_json import JsonMismatch, from_json
 
 if TYPE_CHECKING:
-    from starlette.types import Receive, Scope, Send
+    from collections.abc import Iterable
 
+    from greenroom.transport.http.body import Receive
     from greenroom.transport.http.metrics import Metrics
 
 __all__ = ["HttpApi"]
@@ -72,9 +73,11 @@ class HttpApi:
         self._openapi = b""
         self._metrics: Metrics | None = None
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        method, path = scope["method"], scope["path"]
-        asked = _read_headers(scope["headers"])
+    async def answer(
+        self, method: str, path: str, headers: Iterable[tuple[bytes, bytes]], receive: Receive
+    ) -> Ready | None:
+        """Names of headers in lower case. None: the client is gone."""
+        asked = _read_headers(headers)
         try:
             if method == "POST":
                 answer = await self._admit(path, asked, receive)
@@ -85,10 +88,13 @@ class HttpApi:
             else:
                 answer = _not_found()
         except ClientGone:
-            return
+            return None
+        except Exception as error:
+            _log_unforeseen(path if path in TABLE else "(unknown path)", error)
+            answer = _refusal(as_refusal(error))
         http_id = f"{self._context.random.getrandbits(128):032x}"
         http_id = f"{http_id[:8]}-{http_id[8:12]}-4{http_id[13:16]}-a{http_id[17:20]}-{http_id[20:]}"
-        await write(send, answer, http_id=http_id, takes_gzip=asked.takes_gzip)
+        return ready(answer, http_id=http_id, takes_gzip=asked.takes_gzip)
 
     async def _admit(self, path: str, asked: _Asked, receive: Receive) -> Answer:
         if self._places.locked():
@@ -114,11 +120,6 @@ class HttpApi:
         except GreenroomError as error:
             logger.debug("refused: %s", type(error).__name__)
             return _refusal(error)
-        except ClientGone:
-            raise
-        except Exception as error:
-            _log_unforeseen(path if path in TABLE else "(unknown path)", error)
-            return _refusal(as_refusal(error))
 
     async def _identify(self, path: str, asked: _Asked) -> Caller:
         """Raises ArgsError for missing headers, and the token's errors."""
@@ -183,7 +184,7 @@ class HttpApi:
         return Answer(self._metrics.render(), content_type=CONTENT_TYPE)
 
 
-def _read_headers(headers: list[tuple[bytes, bytes]]) -> _Asked:
+def _read_headers(headers: Iterable[tuple[bytes, bytes]]) -> _Asked:
     asked = _Asked()
     for name, value in headers:
         if name == b"operationid":

@@ -7,9 +7,11 @@ import contextlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Awaitable, Callable, Iterator
+    from typing import Any
 
-    from starlette.types import Receive
+    Receive = Callable[[], Awaitable[Any]]
+    """The next part of a body: ASGI's `http.request`, or `http.disconnect`."""
 
 __all__ = ["Bodies", "BodiesFull", "BodyLate", "ClientGone", "Share", "read_body"]
 

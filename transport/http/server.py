@@ -16,8 +16,9 @@ from greenroom.transport.http.app import HttpApi
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from starlette.types import ASGIApp
+    from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
+    from greenroom.transport.http.answer import Ready
     from greenroom.transport.http.context import Context
 
 __all__ = ["HttpServer"]
@@ -36,7 +37,7 @@ class HttpServer:
     def __init__(self, context: Context) -> None:
         self._node = context.settings.node
         self._max_connections = context.settings.http.max_connections
-        self._app = HttpApi(context)
+        self._api = HttpApi(context)
         self._server: _Server | None = None
         self._port = self._node.api_port
         self._run: asyncio.Task[None] | None = None
@@ -53,7 +54,7 @@ class HttpServer:
         listening = socket.create_server((host, self._port), family=family, backlog=_BACKLOG)
         listening.setblocking(False)
         self._port = listening.getsockname()[1]
-        self._server = server = _Server(_config(self._app, self._max_connections))
+        self._server = server = _Server(_config(self._api, self._max_connections))
         self._run = asyncio.create_task(server.serve(sockets=[listening]), name="http")
         ready = asyncio.create_task(server.ready.wait())
         await asyncio.wait({self._run, ready}, return_when=asyncio.FIRST_COMPLETED)
@@ -86,9 +87,10 @@ class HttpServer:
         await asyncio.wait({self._run})
 
 
-def _config(app: ASGIApp, max_connections: int) -> uvicorn.Config:
+def _config(api: HttpApi, max_connections: int) -> uvicorn.Config:
     return uvicorn.Config(
-        app,
+        api,  # type: ignore[arg-type]  # _Protocol calls it, in its own way
+        interface="asgi3",
         http=partial(_Protocol, max_connections=max_connections),  # type: ignore[arg-type]
         ws="none",
         lifespan="off",
@@ -102,8 +104,9 @@ def _config(app: ASGIApp, max_connections: int) -> uvicorn.Config:
 
 
 class _Protocol(HttpToolsProtocol):
-    """uvicorn asks the global loggers whether to write an access log; its lines hold what clients send. And it
-    bounds neither connections, nor a request's head, nor the silence before the first request."""
+    """uvicorn asks the global loggers whether to write an access log; its lines hold what clients send. It bounds
+    neither connections, nor a request's head, nor the silence before the first request. And as ASGI has it, an
+    answer's head and body are two writes: two packets, for which the client wakes twice."""
 
     def __init__(self, *args: Any, max_connections: int, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -136,6 +139,43 @@ class _Protocol(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         self._head_bytes = 0
         super().on_message_complete()
+
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        task = self.loop.create_task(self._run(cycle, app))
+        task.add_done_callback(self.tasks.discard)
+        self.tasks.add(task)
+
+    async def _run(self, cycle: RequestResponseCycle, api: HttpApi) -> None:
+        """In place of uvicorn's `run_asgi`: answer one request."""
+        scope = cycle.scope
+        try:
+            ready = await api.answer(scope["method"], scope["path"], scope["headers"], cycle.receive)
+            if ready is None:
+                return
+            if cycle.flow.write_paused:
+                await cycle.flow.drain()
+            if not cycle.disconnected:
+                self._write(cycle, ready)
+        finally:
+            if not cycle.response_complete:
+                self.transport.close()
+            del cycle.on_response  # It holds us, and we hold the cycle.
+
+    def _write(self, cycle: RequestResponseCycle, ready: Ready) -> None:
+        closes = ready.closes or not cycle.keep_alive
+        parts = [ready.head]
+        for name, value in self.server_state.default_headers:
+            parts += (name, b": ", value, b"\r\n")
+        parts.append(b"connection: close\r\n\r\n" if closes else b"\r\n")
+        if cycle.scope["method"] != "HEAD":
+            parts.append(ready.body)
+        self.transport.write(b"".join(parts))
+        cycle.response_started = cycle.response_complete = True
+        cycle.message_event.set()
+        if closes:
+            self.transport.close()
+        self.on_response_complete()
 
 
 class _Server(uvicorn.Server):

@@ -352,6 +352,26 @@ async def test_turn_is_over_before_an_exit(base: LoopBase, heard: list[str]) -> 
     assert heard == ["start", "a", "b", "over", "stop"]
 
 
+class Polite(Recorder):
+    """Asks once for a turn after the others."""
+
+    def turn_over(self) -> bool:
+        self.log.append("over")
+        return self.log.count("over") == 1
+
+    def receiveMsg_Say(self, message: Say, sender: Address) -> None:
+        super().receiveMsg_Say(message, sender)
+        self.send(Address("recorder", "1"), Say("said by the other"))
+
+
+async def test_another_turn_comes_after_those_who_wait(base: LoopBase, heard: list[str]) -> None:
+    base.register_kind("polite", Polite, idle_timeout_s=None)
+    base.register_kind("recorder", Recorder, idle_timeout_s=None)
+    await base.ask(Address("recorder", "1"), Say("a", ref=0))
+    await base.ask(Address("polite", "1"), Say("b", ref=0))
+    assert heard == ["start", "a", "start", "b", "over", "said by the other", "over"]
+
+
 async def test_refusal_is_answered_and_life_goes_on(base: LoopBase, heard: list[str]) -> None:
     base.register_kind("gatherer", Gatherer, idle_timeout_s=None)
     one = Address("gatherer", "1")

@@ -1,0 +1,89 @@
+"""What leaves in one commit: as much as has been decided when it begins."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from fault_kit import Gate, shown, stored
+
+from greenroom.actors.conversation import Send
+from greenroom.actors.errors import ActorCrashed
+from greenroom.actors.runtime.address import Address
+from greenroom.actors.runtime.replies import Ping
+
+
+@pytest.fixture
+async def gate(engine: Any, monkeypatch: pytest.MonkeyPatch) -> Gate:
+    await engine.register("a", "b", "c", "d")
+    for pair in ("ab", "cd"):
+        await engine.send(engine.message(*pair, clientMsgID="first"))
+    return Gate(engine, monkeypatch)
+
+
+def send(engine: Any, pair: str, name: str) -> asyncio.Task[Any]:
+    task: asyncio.Task[Any] = engine.send(engine.message(*pair, clientMsgID=name))
+    return task
+
+
+async def taken(engine: Any, key: str) -> None:
+    """The conversation has decided what was sent, and the lane knows of it."""
+    await asyncio.sleep(0)
+    for address in (Address(*key.split("/")), Address("fixed", "lane-0")):
+        await engine.base.ask(address, Ping())
+
+
+AB, CD = "conversation/a_b", "conversation/c_d"
+
+
+async def test_decided_amid_a_commit_leaves_with_the_next(engine: Any, gate: Gate) -> None:
+    gate.hold()
+    sends = [send(engine, "ab", "under way")]
+    await gate.arrived()
+    sends += [send(engine, "cd", "waits for the lane"), send(engine, "ab", "waits for its conversation")]
+    await taken(engine, AB)
+    gate.release()
+    await asyncio.gather(*sends)
+    assert [sorted(keys) for keys in gate.batches] == [[AB], [AB, CD]]
+
+
+async def test_decided_while_the_slice_waits_joins_it(engine: Any, gate: Gate) -> None:
+    gate.hold()
+    sends = [send(engine, "ab", "under way")]
+    await gate.arrived()
+    for name in ("opens", "joins", "joins, too"):
+        sends.append(send(engine, "cd", name))
+        await taken(engine, CD)
+    gate.release()
+    await asyncio.gather(*sends)
+    assert gate.batches == [[AB], [CD]]
+    kept = [(1, "first"), (2, "opens"), (3, "joins"), (4, "joins, too")]
+    assert await stored(engine, "si_c_d") == kept
+    assert shown(engine, "d", "si_c_d") == kept
+
+
+async def test_slice_that_waits_has_nothing_of_what_fails_to_join(
+    engine: Any, gate: Gate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = Send.seal
+
+    def seal(self: Send, *rest: Any) -> None:
+        real(self, *rest)
+        if self.message.clientMsgID == "fails":
+            raise ZeroDivisionError
+
+    monkeypatch.setattr(Send, "seal", seal)
+    gate.hold()
+    first = send(engine, "ab", "under way")
+    await gate.arrived()
+    opens = send(engine, "cd", "opens")
+    await taken(engine, CD)
+    with pytest.raises(ActorCrashed):
+        await send(engine, "cd", "fails")
+    gate.release()
+    await asyncio.gather(first, opens)
+    await send(engine, "cd", "last")
+    kept = [(1, "first"), (2, "opens"), (3, "last")]
+    assert await stored(engine, "si_c_d") == kept
+    assert shown(engine, "d", "si_c_d") == kept

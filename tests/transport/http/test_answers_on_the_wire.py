@@ -1,0 +1,88 @@
+"""Answers as bytes on a connection: what HTTP/1.1 asks for, whoever writes them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING
+
+from greenroom.transport.http.metrics import Metrics
+
+if TYPE_CHECKING:
+    import pytest
+
+    from greenroom.tests.kit.http_kit import HttpStage
+
+BODY = b'{"status":"ok"}'
+
+
+async def say(http: HttpStage, *parts: bytes) -> bytes:
+    """All that comes until the server closes, which the last part asks for."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", http.server.port)
+    for part in parts:
+        writer.write(part)
+        await writer.drain()
+    try:
+        return await reader.read()
+    finally:
+        writer.close()
+
+
+def request(method: str = "GET", *, close: bool = True, version: str = "1.1", path: str = "/healthz") -> bytes:
+    closing = "connection: close\r\n" if close else ""
+    return f"{method} {path} HTTP/{version}\r\nhost: x\r\n{closing}\r\n".encode()
+
+
+async def test_head_has_the_length_and_no_body(http: HttpStage) -> None:
+    head, _, body = (await say(http, request("HEAD"))).partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 200 OK\r\n")
+    assert b"\r\ncontent-length: %d" % len(BODY) in head
+    assert head.count(b"\r\ndate: ") == 1
+    assert head.endswith(b"\r\nconnection: close")
+    assert body == b""
+
+
+async def test_http_1_0_is_answered_and_closed(http: HttpStage) -> None:
+    answer = await say(http, request(version="1.0", close=False))
+    assert answer.startswith(b"HTTP/1.1 200 OK\r\n")
+    assert b"\r\nconnection: close\r\n" in answer
+    assert answer.endswith(b"\r\n\r\n" + BODY)
+
+
+async def test_requests_at_once_are_answered_in_order(http: HttpStage) -> None:
+    head, first, second, third = (
+        await say(http, request(close=False) + request("PUT", close=False) + request())
+    ).split(b"HTTP/1.1 ")
+    assert head == b""
+    assert first.endswith(b"\r\n\r\n" + BODY)
+    assert second.startswith(b"404 Not Found\r\n")
+    assert b"connection: close" not in first + second
+    assert third.endswith(b"\r\n\r\n" + BODY)
+
+
+async def test_client_that_waits_for_a_go_ahead(http: HttpStage) -> None:
+    head = (
+        "POST /msg/get_server_time HTTP/1.1\r\nhost: x\r\nconnection: close\r\noperationID: o\r\n"
+        f"token: {http.token('u1')}\r\nexpect: 100-continue\r\ncontent-length: 2\r\n\r\n"
+    )
+    reader, writer = await asyncio.open_connection("127.0.0.1", http.server.port)
+    writer.write(head.encode())
+    assert await reader.readuntil(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
+    writer.write(b"{}")
+    assert b'"errCode":0' in await reader.read()
+    writer.close()
+
+
+async def test_unforeseen_error_outside_the_table(
+    http: HttpStage, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    quoted = "a secret nickname"
+
+    def render(_: Metrics) -> bytes:
+        raise ValueError(quoted)
+
+    monkeypatch.setattr(Metrics, "render", render)
+    with caplog.at_level(logging.DEBUG):
+        answer = await say(http, request(path="/metrics"))
+    assert answer.endswith(b'\r\n\r\n{"errCode":500,"errMsg":"ServerInternalError","errDlt":""}')
+    assert quoted not in caplog.text
