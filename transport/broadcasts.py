@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Final, Protocol
 
 from greenroom.transport.ready_frame import binary_frame
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from greenroom.transport.envelope import Codec, Response
 
@@ -55,10 +54,12 @@ class Broadcasts:
     Order: as added, and before whatever a connection gets after `hand_over`.
     """
 
-    __slots__ = ("_frames", "_free_at", "_loop", "_reach", "_size", "_timer")
+    __slots__ = ("_clock", "_frames", "_free_at", "_loop", "_reach", "_size", "_timer")
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, clock: Callable[[], float]) -> None:
+        """`clock`, in seconds, goes on within a tick."""
         self._loop = loop
+        self._clock = clock
         self._reach: Reach | None = None
         self._frames: dict[Codec, list[bytes]] = {}
         self._size = 0
@@ -92,12 +93,12 @@ class Broadcasts:
                         each.push(frame)
 
     def _write(self) -> None:
-        began = time.perf_counter()
+        began = self._clock()
         for listeners, frames in self._take():
             data = b"".join(frames)
             for each in listeners:
                 each.push_all(frames, data)
-        took = time.perf_counter() - began
+        took = self._clock() - began
         self._free_at = self._loop.time() + 2 * took  # The loop's time is of the tick's beginning.
 
     def _take(self) -> list[tuple[list[Listener], list[bytes]]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Protocol
 from weakref import WeakKeyDictionary
 
@@ -19,7 +20,7 @@ from greenroom.transport.wire.splice import push_messages
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from greenroom.actors.audience import Audience
     from greenroom.actors.messages import Push
@@ -91,7 +92,15 @@ class SessionTable:
     ten seconds at most.
     """
 
-    def __init__(self, *, watched_users_limit: int, strain: Strain, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self,
+        *,
+        watched_users_limit: int,
+        strain: Strain,
+        loop: asyncio.AbstractEventLoop,
+        clock: Callable[[], float] = time.perf_counter,
+    ) -> None:
+        """By `clock` (seconds) the writing of broadcasts is timed."""
         self._watched_users_limit = watched_users_limit
         self.pushes = 0
         """Frames of messages handed to connections, since the node began."""
@@ -101,7 +110,7 @@ class SessionTable:
         self._news: dict[str, list[int] | None] = {}
         self._news_timer: asyncio.Handle | None = None
         self._news_due = 0.0
-        self._broadcasts = Broadcasts(loop)
+        self._broadcasts = Broadcasts(loop, clock)
         # What is known of audiences since a connection last came or went.
         self._reaches: WeakKeyDictionary[Audience, Reach] = WeakKeyDictionary()
         self._sessions: dict[Address, Session] = {}

@@ -28,7 +28,7 @@ from greenroom.transport.gateway import Gateway
 from greenroom.transport.sessions import SessionTable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from greenroom.actors.runtime.cell import Cell
     from greenroom.actors.runtime.entity import Entity
@@ -61,6 +61,14 @@ class SimulatedClock:
             self._kernel.note("bomb")
             raise SimulatedBug
         return START_MS + int(self._kernel.now * 1000) + self.error_ms
+
+
+def _stopwatch(random: Random) -> Iterator[float]:
+    """Seconds; what lies between two looks takes some milliseconds."""
+    now = 0.0
+    while True:
+        yield now
+        now += random.expovariate(200)
 
 
 class ShuffledReady(deque["Cell"]):
@@ -122,7 +130,10 @@ class SimulatedNode:
             self.base.ready = ShuffledReady(Random(random.getrandbits(64)))
         strain = Strain()
         self.sessions = SessionTable(
-            watched_users_limit=settings.websocket.watched_users_limit, strain=strain, loop=loop
+            watched_users_limit=settings.websocket.watched_users_limit,
+            strain=strain,
+            loop=loop,
+            clock=partial(next, _stopwatch(Random(random.getrandbits(64)))),
         )
         self.store = SimulatedStore(disk)
         lanes = [Lane() for _ in range(settings.store.lanes)]

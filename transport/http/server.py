@@ -140,7 +140,6 @@ class _Protocol(HttpToolsProtocol):
         self._head_bytes = 0
         super().on_message_complete()
 
-
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         task = self.loop.create_task(self._run(cycle, app))
         task.add_done_callback(self.tasks.discard)
