@@ -2,12 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
 __all__ = ["FactStamps"]
 
 _SLOTS = 65_536
@@ -24,12 +18,9 @@ class FactStamps:
         self._counters = [0] * _SLOTS
 
     def changed(self, user_id: str) -> None:
-        self._counters[self.slot(user_id)] += 1
+        self._counters[hash(user_id) % _SLOTS] += 1
 
-    def slot(self, user_id: str) -> int:
-        return zlib.crc32(user_id.encode()) % _SLOTS
-
-    def stamp(self, slots: Iterable[int]) -> int:
-        """Grows with every change of a user in these slots."""
+    def stamp(self, first: str, second: str) -> int:
+        """Grows with every change of one of these users, or of one who shares a slot with them."""
         counters = self._counters
-        return sum([counters[slot] for slot in slots])
+        return counters[hash(first) % _SLOTS] + counters[hash(second) % _SLOTS]

@@ -80,7 +80,7 @@ async def _reading(entity: Conversation, command: Mark) -> store.Reading:
     stored = await entity.world.store.reading(*where)
     if stored is None:
         raise RecordNotFound("no such conversation of this user")
-    ahead = entity.read_ahead.get(where, 0)
+    ahead = (entity.read_ahead or {}).get(where, 0)
     return stored._replace(read_seq=ahead) if ahead > stored.read_seq else stored
 
 
@@ -91,6 +91,8 @@ def _within(entity: Conversation, conversation_id: str, seqs: Iterable[int]) -> 
 
 def _raise(entity: Conversation, command: Mark, seq: int) -> store.RaiseReadSeq:
     where = command.conversation_id, command.user_id
+    if entity.read_ahead is None:
+        entity.read_ahead = {}
     entity.read_ahead[where] = max(seq, entity.read_ahead.get(where, 0))
     return store.RaiseReadSeq(*where, seq)
 

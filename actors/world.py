@@ -40,7 +40,7 @@ class World:
         """The lane of a key: the same one for as long as the node lives."""
         if len(self.lanes) == 1:
             return self.lanes[0]
-        return self.lanes[self.facts.slot(key) % len(self.lanes)]
+        return self.lanes[hash(key) % len(self.lanes)]
 
     def is_admin(self, user_id: str) -> bool:
         return user_id in self.settings.auth.admin_user_ids
