@@ -37,7 +37,6 @@ from greenroom.persistence.store import (
     AddRecords,
     Block,
     ClaimKey,
-    ConversationState,
     KeyKind,
     KeyState,
     PairFact,
@@ -120,9 +119,8 @@ class Send(Item):
 
 
 class _Facts(msgspec.Struct, gc=False):
-    """What the send checks know of two users."""
+    """What the send checks know of a pair."""
 
-    pair: tuple[str, str]
     first: PairFact
     second: PairFact
     stamp: int
@@ -147,8 +145,8 @@ class Conversation(StoredEntity):
         """The key is stored as another kind's: nothing may happen here."""
         self.pair: tuple[str, ...] = ()
         """The two users: stored, or about to be by the first message taken."""
-        self.states: dict[str, ConversationState] = {}
-        """Of the key's conversations, as committed."""
+        self._max_seqs: dict[str, int] = {}
+        """The newest seqs of the key's conversations, as committed."""
         self.read_ahead: dict[tuple[str, str], int] | None = None
         """Read seqs by (conversation, user) that marks of this life have written or are writing. Not those of the
         senders' own messages: until they are committed their seqs may change."""
@@ -167,13 +165,12 @@ class Conversation(StoredEntity):
         self.claimed = True
         self.foreign = state.kind != self.KIND
         self.pair = state.members
-        self.states = dict(state.conversations)
-        self._last_time = max((one.max_seq_time for one in self.states.values()), default=0)
+        self._max_seqs = {name: one.max_seq for name, one in state.conversations.items()}
+        self._last_time = max((one.max_seq_time for one in state.conversations.values()), default=0)
 
     def max_seq(self, conversation_id: str) -> int:
         """The newest committed seq."""
-        state = self.states.get(conversation_id)
-        return state.max_seq if state else 0
+        return self._max_seqs.get(conversation_id, 0)
 
     def last_seq(self, conversation_id: str, sealing: Sealing) -> int:
         """The newest seq, those of the slice in the making included."""
@@ -225,14 +222,15 @@ class Conversation(StoredEntity):
         pair = _pair_of(command.message)
         self._check_pair(pair)
         facts, stamp, now = self._facts, self.world.facts.stamp(*pair), self.world.clock.now_ms()
-        if facts is not None and facts.pair == pair and facts.stamp == stamp and now < facts.until:
+        # Until the key is some pair's, the facts may be another's.
+        if self.pair and facts is not None and facts.stamp == stamp and now < facts.until:
             self._admit_pair(command, sender, facts)
             return
 
         def then(read: dict[str, PairFact]) -> None:
             until = self.world.clock.now_ms() + int(self.world.settings.message.facts_ttl_s * 1000)
             self._check_pair(pair)
-            self._facts = _Facts(pair, read[pair[0]], read[pair[1]], stamp, until)
+            self._facts = _Facts(read[pair[0]], read[pair[1]], stamp, until)
             self._admit_pair(command, sender, self._facts)
 
         self.read(self.world.store.pair_facts(*pair), then, command, sender)
@@ -343,14 +341,9 @@ class Conversation(StoredEntity):
 
     def committed(self, sealing: Sealing) -> None:
         self.claimed = True
-        for write in sealing.writes:
-            if isinstance(write, AddMessage):
-                state = self.states.get(write.conversation_id)
-                if state is None:
-                    state = self.states[write.conversation_id] = ConversationState(0, 0, 0)
-                state.max_seq, state.max_seq_time = write.seq, write.send_time
-        for item in dict.fromkeys(sealing.items):
-            if isinstance(item, Send):
+        self._max_seqs.update(sealing.seqs)
+        for item in sealing.draft:
+            if isinstance(item, Send) and item.stored:
                 self._forget(item)
                 self.world.tally.sends_answered += 1
         if self.is_settled:

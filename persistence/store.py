@@ -302,7 +302,7 @@ class Refusal(msgspec.Struct, frozen=True, array_like=True):
     """With REPEATED: the first answer."""
 
 
-class ConversationState(msgspec.Struct, gc=False):
+class ConversationState(NamedTuple):
     max_seq: int
     min_seq: int
     """Lowest seq that is still there for all; 0 and 1 mean the same."""

@@ -10,7 +10,6 @@ from greenroom.persistence.store import (
     AddRecords,
     AddUsers,
     ClaimKey,
-    ConversationState,
     FirstAnswer,
     MarkMessagesRead,
     RaiseReadSeq,
@@ -148,7 +147,7 @@ async def test_key_with_conversations(store: Store) -> None:
     assert await commit(store, "conversation/a_b", pair(), *writes) is None
     state = await store.key("a_b")
     assert state is not None
-    assert state.conversations == {A_B: ConversationState(1, 0, 50), "n_a_b": ConversationState(2, 0, 70)}
+    assert {k: tuple(v) for k, v in state.conversations.items()} == {A_B: (1, 0, 50), "n_a_b": (2, 0, 70)}
 
 
 async def test_stale_epoch_of_a_slice(store: Store) -> None:
