@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from greenroom.actors.errors import (
     ArgsError,
     BlockedByPeer,
@@ -35,7 +37,6 @@ from greenroom.persistence.store import (
     AddRecords,
     Block,
     ClaimKey,
-    ConversationState,
     KeyKind,
     KeyState,
     PairFact,
@@ -97,7 +98,7 @@ class Send(Item):
         for part, body in self.parts:
             seq = 0
             if part.stored:
-                seq = conversation.next_seq(part.conversation_id)
+                seq = conversation.next_seq(part.conversation_id, sealing)
                 if seq == 1:
                     sealing.write(self, *conversation.first_writes(part.conversation_id, message, part.is_chat))
                 sealing.write(
@@ -119,6 +120,16 @@ class Send(Item):
         sealing.effects.extend(effects)
 
 
+class _Facts(msgspec.Struct, gc=False):
+    """What the send checks know of a pair."""
+
+    first: PairFact
+    second: PairFact
+    stamp: int
+    until: int
+    """Milliseconds, on the world's clock."""
+
+
 class Conversation(StoredEntity):
     """Answers SendMessage, MarkConversationRead, MarkMessagesRead, SetReadSeq.
 
@@ -126,30 +137,26 @@ class Conversation(StoredEntity):
     """
 
     KIND: KeyKind = "pair"
+    KEY_PREFIX = "conversation/"
 
     def __init__(self, world: World, key: str) -> None:
-        super().__init__(world, key, f"conversation/{key}")
+        super().__init__(world, key)
         self.claimed = False
         """The key's kind and members are stored."""
         self.foreign = False
         """The key is stored as another kind's: nothing may happen here."""
         self.pair: tuple[str, ...] = ()
         """The two users: stored, or about to be by the first message taken."""
-        self.states: dict[str, ConversationState] = {}
-        """Of the key's conversations, as committed."""
         self.readings: dict[tuple[str, str], Reading] = {}
         """By (conversation, user), of those who mark as read: as in the store, and with the marks that are under way.
         Own messages count once they are committed: until then their seqs may change."""
-        self._seqs: dict[str, int] = {}
-        """Seqs given in the slice in the making, by conversation."""
+        self._max_seqs: dict[str, int] = {}
+        """The newest seqs of the key's conversations, as committed."""
         self._last_time = 0
-        self._taken: dict[tuple[str, str], Send] = {}
+        self._taken: dict[tuple[str, str], Send] | None = None
         """Sends not yet answered, by (sender, clientMsgID)."""
         self._unanswered = 0
-        self._facts: dict[str, PairFact] = {}
-        self._facts_slots: list[int] = []
-        self._facts_stamp = -1
-        self._facts_until = 0
+        self._facts: _Facts | None = None
 
     async def load(self) -> KeyState | None:
         return await self.world.store.key(self.id)
@@ -160,21 +167,20 @@ class Conversation(StoredEntity):
         self.claimed = True
         self.foreign = state.kind != self.KIND
         self.pair = state.members
-        self.states = dict(state.conversations)
-        self._last_time = max((one.max_seq_time for one in self.states.values()), default=0)
+        self._max_seqs = {name: one.max_seq for name, one in state.conversations.items()}
+        self._last_time = max((one.max_seq_time for one in state.conversations.values()), default=0)
 
     def max_seq(self, conversation_id: str) -> int:
         """The newest committed seq."""
-        state = self.states.get(conversation_id)
-        return state.max_seq if state else 0
+        return self._max_seqs.get(conversation_id, 0)
 
-    def last_seq(self, conversation_id: str) -> int:
+    def last_seq(self, conversation_id: str, sealing: Sealing) -> int:
         """The newest seq, those of the slice in the making included."""
-        return self._seqs.get(conversation_id) or self.max_seq(conversation_id)
+        return sealing.seqs.get(conversation_id) or self.max_seq(conversation_id)
 
-    def next_seq(self, conversation_id: str) -> int:
+    def next_seq(self, conversation_id: str, sealing: Sealing) -> int:
         """The next seq of the slice in the making."""
-        seq = self._seqs[conversation_id] = self.last_seq(conversation_id) + 1
+        seq = sealing.seqs[conversation_id] = self.last_seq(conversation_id, sealing) + 1
         return seq
 
     def first_writes(self, conversation_id: str, message: sdkws_pb2.MsgData, is_chat: bool) -> list[Block]:
@@ -217,17 +223,17 @@ class Conversation(StoredEntity):
         """Check who may say what to whom, then `take` it; may wait for facts first."""
         pair = _pair_of(command.message)
         self._check_pair(pair)
-        if self._facts_fresh(pair):
-            self._admit_pair(command, sender)
+        facts, stamp, now = self._facts, self.world.facts.stamp(*pair), self.world.clock.now_ms()
+        # Until the key is some pair's, the facts may be another's.
+        if self.pair and facts is not None and facts.stamp == stamp and now < facts.until:
+            self._admit_pair(command, sender, facts)
             return
-        slots = [self.world.facts.slot(user_id) for user_id in pair]
-        stamp = self.world.facts.stamp(slots)
 
-        def then(facts: dict[str, PairFact]) -> None:
-            self._facts, self._facts_slots, self._facts_stamp = facts, slots, stamp
-            self._facts_until = self.world.clock.now_ms() + int(self.world.settings.message.facts_ttl_s * 1000)
+        def then(read: dict[str, PairFact]) -> None:
+            until = self.world.clock.now_ms() + int(self.world.settings.message.facts_ttl_s * 1000)
             self._check_pair(pair)
-            self._admit_pair(command, sender)
+            self._facts = _Facts(read[pair[0]], read[pair[1]], stamp, until)
+            self._admit_pair(command, sender, self._facts)
 
         self.read(self.world.store.pair_facts(*pair), then, command, sender)
 
@@ -235,18 +241,12 @@ class Conversation(StoredEntity):
         if self.foreign or (self.pair and pair != self.pair):
             raise ArgsError("the conversation id belongs to others")
 
-    def _facts_fresh(self, pair: tuple[str, ...]) -> bool:
-        return (
-            pair[0] in self._facts
-            and pair[1] in self._facts
-            and self._facts_stamp == self.world.facts.stamp(self._facts_slots)
-            and self.world.clock.now_ms() < self._facts_until
-        )
-
-    def _admit_pair(self, command: SendMessage, sender: Address) -> None:
+    def _admit_pair(self, command: SendMessage, sender: Address, facts: _Facts) -> None:
         message, caller = command.message, command.caller
         send_id, recv_id = message.sendID, message.recvID
-        mine, theirs = self._facts[send_id], self._facts[recv_id]
+        mine, theirs = facts.first, facts.second
+        if send_id > recv_id:
+            mine, theirs = theirs, mine
         if not (theirs.is_registered and mine.is_registered):
             raise RecordNotFound("sender or receiver is not registered")
         if message.sessionType == NOTIFICATION_CHAT:
@@ -297,6 +297,8 @@ class Conversation(StoredEntity):
             raise MailboxFull("too many sends of this conversation wait for the store")
         self.pair = self.pair or self.claim_members(message)
         if message.clientMsgID:
+            if self._taken is None:
+                self._taken = {}
             self._taken[message.sendID, message.clientMsgID] = send
         self.decide(send)
 
@@ -318,7 +320,7 @@ class Conversation(StoredEntity):
 
     def _answered_before(self, message: sdkws_pb2.MsgData, asker: Asker) -> bool:
         """A repeat of a send that waits for the store waits with it."""
-        send = self._taken.get((message.sendID, message.clientMsgID))
+        send = self._taken.get((message.sendID, message.clientMsgID)) if self._taken is not None else None
         if send is None:
             return False
         send.askers.append(asker)
@@ -338,31 +340,26 @@ class Conversation(StoredEntity):
                 sendTime=first.send_time,
             ),
         ).run(self)
-        self._seqs.clear()
 
     def committed(self, sealing: Sealing) -> None:
         self.claimed = True
-        for write in sealing.writes:
-            if isinstance(write, AddMessage):
-                state = self.states.get(write.conversation_id)
-                self.states[write.conversation_id] = ConversationState(
-                    write.seq, state.min_seq if state else 0, write.send_time
-                )
-                if self.readings:
+        self._max_seqs.update(sealing.seqs)
+        if self.readings:
+            for write in sealing.writes:
+                if isinstance(write, AddMessage):
                     raise_reading(self, write.conversation_id, write.send_id, write.seq)
-        for item in dict.fromkeys(sealing.items):
-            if isinstance(item, Send):
+        for item in sealing.draft:
+            if isinstance(item, Send) and item.stored:
                 self._forget(item)
                 self.world.tally.sends_answered += 1
-        self._seqs.clear()
         if self.is_settled and len(self.readings) > _READINGS_KEPT:
             self.readings.clear()  # All of it is in the store by now.
 
     def _forget(self, send: Send) -> None:
         self._unanswered -= 1
-        self._taken.pop((send.message.sendID, send.message.clientMsgID), None)
-        if not self._taken:
-            self._taken.clear()  # Gives back its room.
+        if self._taken is not None:
+            self._taken.pop((send.message.sendID, send.message.clientMsgID), None)
+            self._taken = self._taken or None
 
     def refused(self, refusal: Refusal) -> GreenroomError:
         if refusal.reason == Reason.KEY_TAKEN:
@@ -385,7 +382,7 @@ def _answer_to(message: sdkws_pb2.MsgData) -> msg_pb2.SendMsgResp:
     )
 
 
-def _pair_of(message: sdkws_pb2.MsgData) -> tuple[str, ...]:
+def _pair_of(message: sdkws_pb2.MsgData) -> tuple[str, str]:
     first, second = message.sendID, message.recvID
     return (first, second) if first <= second else (second, first)
 

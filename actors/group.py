@@ -56,10 +56,10 @@ class Group(Conversation):
     """Answers what Conversation answers, and the membership commands of `messages`."""
 
     KIND: KeyKind = "group"
+    KEY_PREFIX = "group/"
 
     def __init__(self, world: World, group_id: str) -> None:
         super().__init__(world, group_id)
-        self.key = f"group/{group_id}"
         self.info: sdkws_pb2.GroupInfo | None = None
         self.members: dict[str, sdkws_pb2.GroupMemberFullInfo] = {}
         self.version = 1

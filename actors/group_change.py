@@ -74,7 +74,7 @@ class Bounds(Item):
     def seal(self, sealing: Sealing) -> None:
         group = self.group
         chat, twin = chat_id(GROUP, group.id), notification_id(group.id)
-        last, last_twin = group.last_seq(chat), group.last_seq(twin)
+        last, last_twin = group.last_seq(chat, sealing), group.last_seq(twin, sealing)
         changes: dict[str, str | int]
         if self.joining:
             owners = [store.RecordOwner(user_id, "") for user_id in self.user_ids]

@@ -7,7 +7,7 @@ batch does not return, the lane takes no more: whoever asks is refused at once, 
 from __future__ import annotations
 
 import logging
-from collections import Counter, deque
+from collections import deque
 from typing import TYPE_CHECKING, Final
 
 from greenroom.actors.messages import (
@@ -54,7 +54,7 @@ class Lane:
         """When the batch under way was given to the store, on the loop's clock."""
         self.is_stuck = False
         """The batch under way has been there for too long."""
-        self.owners: Counter[Address] = Counter()
+        self.owners: dict[Address, int] = {}
         """Slices not yet answered, by owner."""
         self.settling: dict[Address, int] = {}
         """Who waits until it has none, and which life of it: the latest one that asked."""
@@ -93,7 +93,8 @@ class Persistence(Entity):
             self.send(message.owner, SliceRefused(_SLOW, message.effects))
             return
         self.lane.waiting.append(message)
-        self.lane.owners[message.owner] += 1
+        owners = self.lane.owners
+        owners[message.owner] = owners.get(message.owner, 0) + 1
 
     def receiveMsg_AwaitWrites(self, message: AwaitWrites, sender: Address) -> None:
         if message.owner in self.lane.owners:
@@ -194,9 +195,10 @@ class Persistence(Entity):
 
     def _settle(self, owner: Address) -> None:
         owners = self.lane.owners
-        owners[owner] -= 1
-        if not owners[owner]:
-            del owners[owner]
+        left = owners.pop(owner) - 1
+        if left:
+            owners[owner] = left
+        else:
             life = self.lane.settling.pop(owner, None)
             if life is not None:
                 self.send(owner, WritesSettled(life))

@@ -8,7 +8,7 @@ draft. So nothing can be acked early.
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any, Final, NoReturn
+from typing import TYPE_CHECKING, Any, ClassVar, Final, NoReturn
 
 from thespian.actors import WakeupMessage
 
@@ -30,7 +30,7 @@ from greenroom.persistence.errors import StoreError
 from greenroom.persistence.store import Block, Reason, Refusal, Slice
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterable, Iterator
+    from collections.abc import Callable, Coroutine, Iterable
 
     from greenroom.actors.world import World
 
@@ -99,17 +99,19 @@ class Deliver(Effect):
 
 
 class Sealing:
-    """A slice in the making."""
+    """A slice in the making: a draft of items, until it is sealed."""
 
-    __slots__ = ("command", "draft", "effects", "is_late", "items", "since", "writes")
+    __slots__ = ("command", "draft", "effects", "is_late", "items", "seqs", "since", "writes")
 
-    def __init__(self, since: float, draft: Iterable[Item] = ()) -> None:
-        self.draft = list(draft)
+    def __init__(self, since: float) -> None:
+        self.draft: list[Item] = []
         """What it is made of, also what writes nothing."""
         self.command: CommitSlice | None = None
         """What the lane was given; it shares `writes` and `effects`."""
         self.since = since
         """When the first of its items was decided, on the loop's clock."""
+        self.seqs: dict[str, int] = {}
+        """The newest seqs that it gives, by conversation."""
         self.is_late = False
         """Its senders were told that the store is slow."""
         self.writes: list[Block] = []
@@ -129,6 +131,7 @@ class Sealing:
 
     def join(self, more: Sealing) -> None:
         self.draft += more.draft
+        self.seqs |= more.seqs
         self.writes += more.writes
         self.items += more.items
         self.effects += more.effects
@@ -173,16 +176,15 @@ class StoredEntity(Entity):
     slice that is under way then finds its effects run by the next one.
     """
 
-    def __init__(self, world: World, entity_id: str, key: str) -> None:
+    KEY_PREFIX: ClassVar[str]
+    """What the slices' keys begin with."""
+
+    def __init__(self, world: World, entity_id: str) -> None:
         super().__init__()
         self.world = world
         self.id = entity_id
-        self.key = key
-        """The slices' key: kind and id."""
-        self._lane = world.lane_of(key)
-        self._draft: list[Item] = []
-        self._since = 0.0
-        """When the first item of the draft was decided."""
+        self._lane = world.lane_of(self.key)
+        self._draft: Sealing | None = None
         self._sealed: Sealing | None = None
         self._reading: Asker | None = None
         """Whose command waits for a read."""
@@ -191,8 +193,13 @@ class StoredEntity(Entity):
         self._loading = False
         self._life = 0
         self._running: Iterable[Effect] = ()
-        self._not_run: Iterator[Effect] = iter(())
-        """The effects that are being run, or were last, and what is left of them."""
+        self._not_run: Iterable[Effect] = ()
+        """The effects that are being run, and what is left of them."""
+
+    @property
+    def key(self) -> str:
+        """Of its slices."""
+        return f"{self.KEY_PREFIX}{self.id}"
 
     def on_start(self) -> None:
         self.hold(*_OF_THE_LANE, WakeupMessage)
@@ -220,9 +227,9 @@ class StoredEntity(Entity):
 
     def decide(self, *items: Item) -> None:
         """Add to the draft. It leaves as a slice when this turn is over, or when the one under way is done."""
-        if not self._draft:
-            self._since = self.runtime.now
-        self._draft.extend(items)
+        if self._draft is None:
+            self._draft = Sealing(self.runtime.now)
+        self._draft.draft.extend(items)
 
     @property
     def is_late(self) -> bool:
@@ -238,16 +245,16 @@ class StoredEntity(Entity):
         self.pipe(reading, tag=(then, command, sender))
 
     def may_sleep(self) -> bool:
-        return self._sealed is None and not self._draft
+        return self._sealed is None and self._draft is None
 
     @property
     def is_settled(self) -> bool:
         """Whether nothing is decided beyond the slice that is under way, or was just committed."""
-        return not self._draft
+        return self._draft is None
 
     def turn_over(self) -> None:
-        if self._draft and (self._sealed is None or self._sealed.is_open):
-            self._commit()
+        if self._draft is not None and (self._sealed is None or self._sealed.is_open):
+            self._commit(self._draft)
 
     def receiveMsg_WritesSettled(self, message: WritesSettled, sender: Address) -> None:
         if message.life != self._life:
@@ -321,15 +328,16 @@ class StoredEntity(Entity):
         self.world.tally.store_fails = True
         error = StoreUnavailable("the store is slow")
         self._fail(message.effects, error)
-        for item in self._draft:
+        draft = self._draft.draft if self._draft is not None else ()
+        for item in draft:
             Reply(item.askers, None).lost(self.send, error)
         if self._inherited is not None:
             self.refuse_stashed(Command, error)
         elif self._sealed is not None and self._sealed.effects is message.effects:
             self._sealed.is_late = True
-            if len(self._draft) > self.world.settings.message.sends_in_flight:
+            if len(draft) > self.world.settings.message.sends_in_flight:
                 # The next life waits for the slice with as much room in its stash, and no more.
-                self._draft.clear()
+                self._draft = None
                 self.end()
 
     def receiveMsg_SliceRefused(self, message: SliceRefused, sender: Address) -> None:
@@ -344,8 +352,11 @@ class StoredEntity(Entity):
         self._sealed = None
         item = sealed.items[message.refusal.index]
         self.repeated(item, message.refusal)
-        self._draft[:0] = [other for other in sealed.draft if other is not item]
-        self._since = sealed.since
+        draft = Sealing(sealed.since)
+        draft.draft = [other for other in sealed.draft if other is not item]
+        if self._draft is not None:
+            draft.draft += self._draft.draft
+        self._draft = draft if draft.draft else None
 
     def _end_unstored(self, sealed: Sealing, refusal: Refusal) -> NoReturn:
         """Tell everybody, and load anew. The store's word is no fault of ours: as a crash, an outage would put
@@ -363,7 +374,7 @@ class StoredEntity(Entity):
         rest = list(self._not_run)
         _, outcome = self._myRef.current or (None, None)
         if isinstance(outcome, SliceStored | SliceRefused):
-            if outcome.effects is not self._running:
+            if outcome.effects is not self._running and outcome.effects:
                 self.hand_on(outcome)
             elif rest:
                 self.hand_on(SliceStored(rest))
@@ -379,16 +390,20 @@ class StoredEntity(Entity):
         self._running, self._not_run = effects, iter(effects)
         for effect in self._not_run:
             effect.run(self)
+        # Done: an entity that falls silent keeps no message in memory.
+        self._running = self._not_run = ()
         if isinstance(effects, list):
-            effects.clear()  # Done: an entity that falls silent keeps no message in memory.
+            effects.clear()
 
-    def _commit(self) -> None:
-        sealing = Sealing(self._since, self._draft)
-        self._draft = []
+    def _commit(self, sealing: Sealing) -> None:
+        waiting = self._sealed
+        if waiting is not None:
+            sealing.seqs.update(waiting.seqs)
         for item in sealing.draft:
             item.seal(sealing)
-        if self._sealed is not None:
-            self._sealed.join(sealing)  # Whole: if an item fails, the lane's slice has nothing of it.
+        self._draft = None  # And not before: if an item fails, all of them are told.
+        if waiting is not None:
+            waiting.join(sealing)
             return
         if not sealing.writes:
             self._run(sealing.effects)
@@ -407,6 +422,6 @@ class StoredEntity(Entity):
         if self._reading is not None:
             (asker, ref), self._reading = self._reading, None
             self.send(asker, Failed(ref, error))
-        draft, self._draft = self._draft, []
-        for item in draft:
+        draft, self._draft = self._draft, None
+        for item in draft.draft if draft is not None else ():
             Reply(item.askers, None).lost(self.send, error)

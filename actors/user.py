@@ -95,8 +95,10 @@ class TellGroups(Effect):
 class User(StoredEntity):
     """Answers RegisterUsers, SetUserInfo, IssueToken, VerifyToken, ForceLogout, OpenSession; hears CloseSession."""
 
+    KEY_PREFIX = "user/"
+
     def __init__(self, world: World, user_id: str) -> None:
-        super().__init__(world, user_id, f"user/{user_id}")
+        super().__init__(world, user_id)
         self._registered = False
         """Known to be: asked of the store by the first command that needs it."""
         self._tokens: dict[bytes, TokenRow] = {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final
 
@@ -37,6 +38,9 @@ _seq: Final = attrgetter("seq")
 UNREAD_WALKED: Final = 64
 """To find a user's last message, his unread ones are walked back if there are no more than these; past it
 the index of his own messages is read instead, which grows with all he ever sent there."""
+
+FACTS_SHARED: Final = 256
+"""Facts of a pair that many others have alike are one object."""
 
 USER_COLUMNS: Final = (
     "u.user_id, u.nickname, u.face_url, u.ex, u.create_time, u.app_manger_level, u.global_recv_msg_opt"
@@ -118,7 +122,7 @@ class Reader:
             (first, second, conversation_id),
         )
         for row in rows.fetchall():
-            facts[row[0]] = PairFact(True, row[1], row[2], row[3] or 0, bool(row[4]), bool(row[5]))
+            facts[row[0]] = _fact(row[1], row[2], row[3] or 0, bool(row[4]), bool(row[5]))
         return facts
 
     def messages(
@@ -291,6 +295,11 @@ class Reader:
 def json_list(values: Sequence[object]) -> str:
     """A parameter for json_each."""
     return msgspec.json.encode(list(values)).decode()
+
+
+@lru_cache(FACTS_SHARED)
+def _fact(level: int, global_opt: int, opt: int, blocks: bool, is_friend: bool) -> PairFact:
+    return PairFact(True, level, global_opt, opt, blocks, is_friend)
 
 
 def _whole(conversation_id: str, found: list[StoredMessage]) -> list[StoredMessage]:

@@ -114,9 +114,8 @@ class LoopBase(ThespianFace):
             return
         mailbox = cell.mailbox
         if mailbox is None:
-            cell.mailbox = deque(((sender, message),))
-        else:
-            mailbox.append((sender, message))
+            mailbox = cell.mailbox = deque()
+        mailbox.append((sender, message))
         if not cell.queued:
             cell.queued = True
             self.ready.append(cell)

@@ -63,9 +63,8 @@ class Cell:
             return
         mailbox = cell.mailbox
         if mailbox is None:
-            cell.mailbox = deque(((self.address, message),))
-        else:
-            mailbox.append((self.address, message))
+            mailbox = cell.mailbox = deque()
+        mailbox.append((self.address, message))
         if not cell.queued:
             cell.queued = True
             base.ready.append(cell)
@@ -85,9 +84,8 @@ class Cell:
         """Put a message into this cell's own mailbox."""
         mailbox = self.mailbox
         if mailbox is None:
-            self.mailbox = deque(((sender, message),))
-        else:
-            mailbox.append((sender, message))
+            mailbox = self.mailbox = deque()
+        mailbox.append((sender, message))
         self.rouse()
 
     def rouse(self) -> None:

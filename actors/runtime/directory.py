@@ -249,7 +249,6 @@ class Directory:
         idle_s = self._idle_s()
         if idle_s is not None:
             horizon = now - idle_s
-            half = now - idle_s / 2
             for _ in range(min(SWEEP_BATCH, len(self._round))):
                 cell = self._round.popleft()
                 if base.cells.get(cell.address) is not cell:
@@ -258,8 +257,6 @@ class Directory:
                     cell.counters.sleeps += 1
                     cell.stop()
                     continue
-                if not cell.mailbox and not cell.queued and cell.touched < half:
-                    cell.mailbox = None
                 self._round.append(cell)
         for address, record in list(self._records.items())[:SWEEP_BATCH]:
             calm = record.until + self._length(record.strikes) if record.strikes else 0.0

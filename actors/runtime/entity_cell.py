@@ -137,6 +137,7 @@ class EntityCell(Cell):
             base.ready.append(self)
         else:
             self.queued = False
+            self.mailbox = None
         return handled
 
     def _start(self) -> bool:

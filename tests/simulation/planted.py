@@ -38,8 +38,8 @@ class Bug(NamedTuple):
 def _acks_before_the_commit() -> Patches:
     real = StoredEntity._commit
 
-    def commit(self: Any) -> None:
-        real(self)
+    def commit(self: Any, sealing: Any) -> None:
+        real(self, sealing)
         for effect in self._sealed.effects if self._sealed else ():
             if isinstance(effect, Reply):
                 effect.run(self)
@@ -50,8 +50,8 @@ def _acks_before_the_commit() -> Patches:
 def _pushes_before_the_commit() -> Patches:
     real = StoredEntity._commit
 
-    def commit(self: Any) -> None:
-        real(self)
+    def commit(self: Any, sealing: Any) -> None:
+        real(self, sealing)
         effects = self._sealed.effects if self._sealed else []
         for effect in [one for one in effects if isinstance(one, Deliver)]:
             effects.remove(effect)
@@ -76,19 +76,20 @@ def _forgets_repeats_after_a_restart() -> Patches:
 
 def _leaves_a_gap_after_a_refused_slice() -> Patches:
     """Its seqs are not given anew; and the writer does not mind."""
-    real_repeated, real_add = Conversation.repeated, Applier._add_message
+    real_refused, real_add = StoredEntity.receiveMsg_SliceRefused, Applier._add_message
 
-    def repeated(self: Any, item: Any, refusal: Any) -> None:
-        given = dict(self._seqs)
-        real_repeated(self, item, refusal)
-        self._seqs = given
+    def refused(self: Any, message: Any, sender: Any) -> None:
+        given = self._sealed.seqs if self._sealed else {}
+        real_refused(self, message, sender)
+        if self._draft is not None:
+            self._draft.seqs.update(given)
 
     def add(self: Any, write: Any) -> None:
         number, _ = self._names.conversation(write.conversation_id)
         self._names.conversations[write.conversation_id] = (number, write.seq - 1)
         real_add(self, write)
 
-    return [(Conversation, "repeated", repeated), (Applier, "_add_message", add)]
+    return [(StoredEntity, "receiveMsg_SliceRefused", refused), (Applier, "_add_message", add)]
 
 
 def _pushes_with_the_seq_of_a_refused_slice() -> Patches:

@@ -309,7 +309,7 @@ async def test_bare_idle_actor_is_small(base: LoopBase, traced: None) -> None:
         base.kill(address)
 
 
-async def test_idle_entity_is_small_once_the_sweep_has_passed(base: LoopBase, traced: None) -> None:
+async def test_idle_entity_is_small(base: LoopBase, traced: None) -> None:
     class Bare(Entity):
         def receiveMsg_int(self, message: int, sender: Address) -> None:
             pass
@@ -320,9 +320,6 @@ async def test_idle_entity_is_small_once_the_sweep_has_passed(base: LoopBase, tr
             base.tell(Address(kind, str(n)), n)
         while base.ready:
             base._run()
-        for cell in base.cells.values():
-            if not cell.queued and not cell.mailbox:
-                cell.mailbox = None  # As the sweep does; its own timing has its own tests.
 
     assert size_of_each(make) < 600
     for address in base.living():
