@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import sqlite3
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,18 +13,21 @@ from greenroom.persistence.schema import (
     raise_epoch,
     version_id,
 )
+from greenroom.persistence.statements import connect
 from greenroom.persistence.store_sqlite import SqliteStore
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from greenroom.persistence.statements import Connection
+
 
 @pytest.fixture
-def database(tmp_path: Path) -> sqlite3.Connection:
-    return sqlite3.connect(tmp_path / "greenroom.db", isolation_level=None)
+def database(tmp_path: Path) -> Connection:
+    return connect(tmp_path / "greenroom.db")
 
 
-def test_migrate_twice(database: sqlite3.Connection) -> None:
+def test_migrate_twice(database: Connection) -> None:
     migrate(database, instance=b"i" * 16)
     migrate(database, instance=b"j" * 16)
     assert instance_of(database) == b"i" * 16
@@ -34,7 +36,7 @@ def test_migrate_twice(database: sqlite3.Connection) -> None:
     database.close()
 
 
-async def test_later_release(database: sqlite3.Connection, tmp_path: Path) -> None:
+async def test_later_release(database: Connection, tmp_path: Path) -> None:
     migrate(database, instance=bytes(16))
     database.execute("PRAGMA user_version = 99")
     with pytest.raises(StoreTooNew):
@@ -45,7 +47,7 @@ async def test_later_release(database: sqlite3.Connection, tmp_path: Path) -> No
         await store.open()
 
 
-def test_file_of_another_program(database: sqlite3.Connection) -> None:
+def test_file_of_another_program(database: Connection) -> None:
     database.execute("CREATE TABLE song (title)")
     with pytest.raises(NotAStore):
         migrate(database, instance=bytes(16))
