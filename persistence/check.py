@@ -29,6 +29,9 @@ class Finding(NamedTuple):
     """What is wrong: a conversation, a log, a table, the file."""
     detail: str
 
+    def __str__(self) -> str:
+        return f"{self.subject}: {self.detail}"
+
 
 RULES: Final[tuple[tuple[str, str], ...]] = (
     (

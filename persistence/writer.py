@@ -174,22 +174,23 @@ class Writer:
         return outcomes
 
     def _apply_each(self, connection: Connection, slices: Sequence[Slice]) -> list[Refusal | None]:
-        """Begins the transaction, and begins it again without each slice that has ended it: SQLite rolls all back
-        where it meets a damaged page."""
+        """Begins a transaction, and is done when one pass over the slices leaves it in being. SQLite rolls all back
+        where it meets a damaged page; the slices that have done so are left out of the next pass."""
         damaged: dict[int, Refusal | None] = {}
         while True:
             connection.execute("BEGIN IMMEDIATE")
             epoch = stored_epoch(connection)
+            known = len(damaged)
             outcomes: list[Refusal | None] = []
             for number, one in enumerate(slices):
-                outcome = damaged.get(number) or self._apply_apart(connection, one, epoch)
-                outcomes.append(outcome)
+                outcomes.append(damaged.get(number) or self._apply_apart(connection, one, epoch))
                 if not connection.in_transaction:
-                    damaged[number] = outcome
+                    damaged[number] = outcomes[number]
                     self._roll_back(connection)
-                    break
-            else:
+                    connection.execute("BEGIN IMMEDIATE")
+            if len(damaged) == known:
                 return outcomes
+            self._roll_back(connection)
 
     def _apply_apart(self, connection: Connection, one: Slice, epoch: int) -> Refusal | None:
         """One slice, write by write, under a savepoint, so that its refusal is its own."""

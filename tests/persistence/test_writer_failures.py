@@ -167,6 +167,41 @@ def test_damaged_database_stays_closed(writer: Writer, disk: Disk, tmp_path: Pat
     assert writer.commit(batch(51)) == [None]
 
 
+def test_damaged_page_is_the_trouble_of_who_meets_it(writer: Writer, disk: Disk, tmp_path: Path) -> None:
+    """One batch for all: those whose place in the index is damaged are refused, and nobody else is."""
+    chats = [f"si_a_u{number:03d}" for number in range(300)]
+
+    def next_of_each(seqs: dict[str, int]) -> list[Slice]:
+        return [Slice(f"conversation/{chat[3:]}", 1, [message(chat, seqs[chat] + 1)]) for chat in chats]
+
+    for seq in (0, 1):
+        assert writer.commit(next_of_each(dict.fromkeys(chats, seq))) == [None] * len(chats)
+    writer.checkpoint()
+    writer.close()
+    file = tmp_path / "greenroom.db"
+    connection = connect(file)
+    asked = "SELECT pageno FROM dbstat WHERE name = 'message_seq' AND pagetype = 'leaf' ORDER BY path"
+    (page,) = connection.execute(asked).fetchall()[1]
+    connection.close()
+    content = bytearray(file.read_bytes())
+    content[page * 4096 - 9] ^= 1
+    file.write_bytes(content)
+    writer.open()
+    seqs = dict.fromkeys(chats, 2)
+    for _ in range(2):
+        opened = disk.opened
+        outcomes = writer.commit(next_of_each(seqs))
+        refused = [chat for chat, outcome in zip(chats, outcomes, strict=True) if outcome is not None]
+        assert 0 < len(refused) < len(chats)
+        assert all("a page is damaged" in outcome.detail for outcome in outcomes if outcome is not None)
+        assert disk.opened == opened
+        seqs = {chat: seq + (chat not in refused) for chat, seq in seqs.items()}
+    connection = connect(file, read_only=True)
+    stored = dict(connection.execute("SELECT conversation_id, max_seq FROM conversation").fetchall())
+    connection.close()
+    assert stored == seqs
+
+
 def test_lock_held_by_another(
     writer: Writer, disk: Disk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
