@@ -125,7 +125,7 @@ def check(path: Path | str) -> list[Finding]:
         connection.execute("BEGIN")
         found = check_connection(connection)
         if not found and not verifies(connection):
-            found.append(Finding("database", "its header says nothing of the pages' checksums"))
+            found.append(Finding("database", "its header hides the checksums of its pages"))
         return found
     finally:
         connection.close()

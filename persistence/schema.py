@@ -8,8 +8,8 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, Final
 
-from greenroom.persistence.errors import NotAStore, StoreTooNew, StoreUnavailable
-from greenroom.persistence.statements import reserve_checksums
+from greenroom.persistence.errors import NotAStore, StoreDamaged, StoreTooNew, StoreUnavailable
+from greenroom.persistence.statements import reserve_checksums, verifies
 
 if TYPE_CHECKING:
 
@@ -144,7 +144,8 @@ RECORD_COLUMNS: Final = frozenset(
 def migrate(connection: Connection, *, instance: bytes) -> None:
     """Bring the database to SCHEMA_VERSION in one transaction; `instance` is its id if it is new.
 
-    Raises StoreTooNew for a later release's file, NotAStore for a file of something else.
+    Raises StoreTooNew for a later release's file, NotAStore for a file of something else, StoreDamaged if its pages
+    cannot be verified (one that `lacks_checksums` is to be given them before).
     """
     connection.execute("BEGIN IMMEDIATE")
     try:
@@ -157,6 +158,8 @@ def migrate(connection: Connection, *, instance: bytes) -> None:
             if application or version or tables:
                 raise NotAStore("the database belongs to another program")
             connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        elif not verifies(connection):
+            raise StoreDamaged(f"{connection.filename}: its header hides the checksums of its pages")
         for step in MIGRATIONS[version:]:
             for statement in step:
                 connection.execute(statement, {"instance": instance} if ":instance" in statement else {})

@@ -41,6 +41,9 @@ class Cursor(Protocol):
 
 class Connection(Protocol):
     @property
+    def filename(self) -> str: ...
+
+    @property
     def in_transaction(self) -> bool: ...
 
     def execute(self, statement: str, values: Any = ..., /) -> Cursor: ...
@@ -65,6 +68,8 @@ def connect(path: Path | str, *, read_only: bool = False) -> Connection:
     connection = apsw.Connection(str(path), access, vfs=_checksums(), statementcachesize=STATEMENTS_LIMIT)
     try:
         connection.set_busy_timeout(int(1e3 * BUSY_TIMEOUT_S))
+        # Else a statement whose plan might depend on its values is prepared anew whenever they change.
+        connection.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1)
         connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
         connection.execute("PRAGMA temp_store = MEMORY")
         if not read_only:

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Final, Literal, Protocol
 import apsw
 
 from greenroom.persistence.damage import DamageMet, examine, store_error
-from greenroom.persistence.errors import StoreDamaged, StoreUnavailable
+from greenroom.persistence.errors import StoreUnavailable
 from greenroom.persistence.reader import Reader
 from greenroom.persistence.reader_lists import ListReader
 from greenroom.persistence.schema import add_checksums, instance_of, lacks_checksums, migrate, raise_epoch
-from greenroom.persistence.statements import MEMORY, Connection, connect, verifies
+from greenroom.persistence.statements import MEMORY, Connection, connect
 from greenroom.persistence.store import Reason, Refusal
 from greenroom.persistence.writer import Writer
 from greenroom.persistence.writer_client import ProcessWriter
@@ -180,8 +180,6 @@ class SqliteStore:
                 connection.close()
                 connection = connect(self._path)
             migrate(connection, instance=self._entropy(16))
-            if self._path != MEMORY and not verifies(connection):
-                raise StoreDamaged(f"{self._path}: its header says nothing of the pages' checksums")
             epoch = raise_epoch(connection)
             instance = instance_of(connection)
             if self._path == MEMORY:

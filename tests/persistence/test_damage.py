@@ -161,6 +161,23 @@ async def test_damaged_files(tmp_path: Path, killed: Killed, sound: dict[str, ob
     assert named
 
 
+@pytest.mark.parametrize("logged", [True, False])
+async def test_damaged_header(tmp_path: Path, killed: Killed, sound: dict[str, object], logged: bool) -> None:
+    """Each bit of the byte that says that there are checksums, and some of each other one."""
+    files, _ = killed
+    if not logged:
+        _lay(tmp_path / "stopped", files)
+        await _answers(tmp_path / "stopped")
+        files = {name: (tmp_path / "stopped" / name).read_bytes() for name in (NAME, f"{NAME}-mark")}
+    assert await _verdict(tmp_path / "image", files, sound) == "whole"
+    for byte, bit in [(20, bit) for bit in range(8)] + [(byte, byte % 8) for byte in range(100)]:
+        flipped = bytearray(files[NAME])
+        flipped[byte] ^= 1 << bit
+        verdict = await _verdict(tmp_path / "image", files | {NAME: bytes(flipped)}, sound)
+        assert not verdict.startswith("silent"), f"bit {bit} of byte {byte}: {verdict}"
+        assert logged or verdict != "whole"
+
+
 async def test_cut_log_without_the_mark(tmp_path: Path, killed: Killed, sound: dict[str, object]) -> None:
     """What the mark is for: without it the same cut is a silent loss, which the verdict sees."""
     files, _ = killed
