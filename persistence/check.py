@@ -186,9 +186,15 @@ def _pages(connection: Connection) -> Iterator[Finding]:
 def _lost_messages(connection: Connection) -> Iterator[Finding]:
     """Whose messages lie on damaged pages."""
     for number, name in connection.execute("SELECT id, conversation_id FROM conversation").fetchall():
-        if not _can_read(connection, number, "1"):
+        if _can_read(connection, number, "1"):
+            continue
+        try:
             asked = connection.execute("SELECT seq FROM message WHERE conversation = ? ORDER BY seq", (number,))
             lost = [seq for (seq,) in asked.fetchall() if not _can_read(connection, number, f"seq = {seq}")]
+        except apsw.Error as error:
+            yield _unreadable(f"conversation {name}", error)
+            continue
+        if lost:
             yield Finding(f"conversation {name}", f"{len(lost)} messages cannot be read, the first is {lost[0]}")
 
 

@@ -67,14 +67,15 @@ def store_error(what: str, error: apsw.Error) -> StoreError:
 
 
 class DamageMet:
-    """The damage that reads of one store have met: each is logged once, and all are counted."""
+    """The damage that one store has met: each is logged once, and all are counted."""
 
     def __init__(self) -> None:
         self.reads = 0
-        """Reads that failed of it."""
+        """Reads that failed of it, and openings."""
         self._named: set[str] = set()
 
     def note(self, error: StoreError) -> None:
+        """Passes over what is no damage."""
         if not isinstance(error, StoreDamaged):
             return
         self.reads += 1

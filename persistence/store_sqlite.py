@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, Literal, Protocol
 import apsw
 
 from greenroom.persistence.damage import DamageMet, examine, store_error
-from greenroom.persistence.errors import StoreUnavailable
+from greenroom.persistence.errors import StoreDamaged, StoreUnavailable
 from greenroom.persistence.reader import Reader
 from greenroom.persistence.reader_lists import ListReader
 from greenroom.persistence.schema import add_checksums, instance_of, lacks_checksums, migrate, raise_epoch
@@ -135,7 +135,12 @@ class SqliteStore:
             # Recovering a long log or migrating may take seconds.
             connection, self._epoch, instance = await asyncio.to_thread(self._prepare)
         except apsw.Error as error:
-            raise store_error(f"{self._path}", error) from error
+            told = store_error(f"{self._path}", error)
+            self.damage.note(told)
+            raise told from error
+        except StoreDamaged as damaged:
+            self.damage.note(damaged)
+            raise
         self._connection = connection
         self._open = _Reading(self._path, Reader(connection, instance), ListReader(connection), self.damage)
         shared = connection if self._path == MEMORY else None

@@ -8,10 +8,13 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
+import pytest
 from node_kit import SECRET
 from wire_kit import Device, text_message
 
 from greenroom.persistence.statements import connect
+from greenroom.transport.client.api import Api
+from greenroom.transport.client.errors import Refused
 from greenroom.transport.wire import sdkws_pb2
 
 if TYPE_CHECKING:
@@ -70,6 +73,12 @@ async def test_damaged_message(node: NodeProcess) -> None:
         for _ in range(2):
             answer = await pull(bob, DAMAGED, 1, 3)
             assert (answer.err_code, answer.data) == (STORE_UNAVAILABLE, None)
+        async with Api(node.api_url) as api:
+            span = {"conversationID": DAMAGED, "begin": 2, "end": 2, "num": 1}
+            with pytest.raises(Refused) as refused:
+                await api.call("/msg/pull_msg_by_seq", {"userID": "bob", "seqRanges": [span]}, tokens["bob"])
+        assert refused.value.code == STORE_UNAVAILABLE
+        assert refused.value.detail == "what was asked for is damaged in the store"
         assert [one.seq for seq in (1, 3) for one in await bob.pull(DAMAGED, seq, seq)] == [1, 3]
         assert [one.seq for one in await carol.pull(SOUND, 1, 3)] == [1, 2, 3]
         for device, conversation_id in ((bob, DAMAGED), (carol, SOUND)):
@@ -81,10 +90,24 @@ async def test_damaged_message(node: NodeProcess) -> None:
     shown = await asyncio.to_thread(greenroom, "status", "--api-port", f"{node.api_port}")
     assert shown.returncode == 1
     assert "the store is damaged" in shown.stdout
-    assert "2 reads met damage" in shown.stdout
+    assert "3 reads met damage" in shown.stdout
     assert await node.terminate() == 0
     found = await asyncio.to_thread(greenroom, "check", "--data-dir", str(node.data_dir))
     assert found.returncode == 1
     assert f"conversation {DAMAGED}: 1 messages cannot be read, the first is 2" in found.stdout
     assert "table message" in found.stdout
     assert SOUND not in found.stdout
+
+
+async def test_cut_database(node: NodeProcess) -> None:
+    """It is refused: the process ends, and its log says once what is wrong."""
+    await node.tokens("alice")
+    assert await node.terminate() == 0
+    database = node.data_dir / "greenroom.db"
+    os.truncate(database, database.stat().st_size - PAGE_BYTES)
+    with pytest.raises(RuntimeError, match="did not start"):
+        await node.start()
+    assert node.log.count(f"{database} is cut") == 1
+    found = await asyncio.to_thread(greenroom, "check", "--data-dir", str(node.data_dir))
+    assert found.returncode == 1
+    assert "is cut" in found.stdout
