@@ -21,7 +21,7 @@ from greenroom.persistence.writer_client import ProcessWriter
 from greenroom.persistence.writer_thread import InlineWriter, ThreadWriter
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from greenroom.persistence.store import (
         KeyState,
@@ -68,7 +68,7 @@ class _Reading:
         self._path = path
         self._readers = reader, lists
         self._damage = damage
-        self.asked: tuple[str, object] = ("", "")
+        self.asked: tuple[str, str | int | Iterable[str]] = ("", "")
         """What the read is about."""
 
     def __enter__(self) -> tuple[Reader, ListReader]:
@@ -81,10 +81,10 @@ class _Reading:
             raise told from error
 
 
-def _brief(what: str, of: object) -> str:
-    if isinstance(of, (list, tuple)) and len(of) > _SHOWN:
-        return f"{what} {', '.join(map(str, of[:_SHOWN]))} and {len(of) - _SHOWN} more"
-    return f"{what} {', '.join(map(str, of)) if isinstance(of, (list, tuple)) else of}"
+def _brief(what: str, of: str | int | Iterable[str]) -> str:
+    names = [str(of)] if isinstance(of, (str, int)) else list(of)
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return f"{what} {', '.join(names[:_SHOWN])}{more}"
 
 
 class SqliteStore:
@@ -198,7 +198,7 @@ class SqliteStore:
         connection.close()
         return reader, epoch, instance
 
-    def _reading(self, what: str, of: object) -> _Reading:
+    def _reading(self, what: str, of: str | int | Iterable[str]) -> _Reading:
         if self._open is None:
             raise StoreUnavailable("the store is closed")
         self._open.asked = what, of
@@ -231,7 +231,7 @@ class SqliteStore:
             return reader.messages(conversation_id, begin, end, newest=newest)
 
     async def messages_of(self, ranges: Sequence[tuple[str, int, int]]) -> list[list[StoredMessage]]:
-        with self._reading("conversations", [asked[0] for asked in ranges]) as (reader, _):
+        with self._reading("conversations", (asked[0] for asked in ranges)) as (reader, _):
             return reader.messages_of(ranges)
 
     async def messages_at(self, conversation_id: str, seqs: Sequence[int]) -> list[StoredMessage]:
@@ -239,7 +239,7 @@ class SqliteStore:
             return reader.messages_at(conversation_id, seqs)
 
     async def last_messages(self, spans: Mapping[str, int]) -> dict[str, StoredMessage]:
-        with self._reading("conversations", list(spans)) as (reader, _):
+        with self._reading("conversations", spans) as (reader, _):
             return reader.last_messages(spans)
 
     async def spans(self, user_id: str, conversation_ids: Sequence[str]) -> dict[str, Span]:

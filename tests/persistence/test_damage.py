@@ -3,6 +3,7 @@ what is damaged, and the check finds it."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import shutil
@@ -13,6 +14,8 @@ from typing import Any
 
 import pytest
 
+from greenroom.persistence import check as check_module
+from greenroom.persistence import schema, statements
 from greenroom.persistence.check import check
 from greenroom.persistence.errors import StoreDamaged
 from greenroom.persistence.store_sqlite import SqliteStore
@@ -176,6 +179,24 @@ async def test_damaged_header(tmp_path: Path, killed: Killed, sound: dict[str, o
         verdict = await _verdict(tmp_path / "image", files | {NAME: bytes(flipped)}, sound)
         assert not verdict.startswith("silent"), f"bit {bit} of byte {byte}: {verdict}"
         assert logged or verdict != "whole"
+
+
+async def test_flips_without_checksums(
+    tmp_path: Path, killed: Killed, sound: dict[str, object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What they are for: the verdict sees what gets lost without them."""
+    monkeypatch.setattr(statements, "_checksums", lambda: "unix")
+    for module in (schema, check_module):
+        monkeypatch.setattr(module, "verifies", lambda _: True)
+    files, _ = killed
+    dice, silent = random.Random(SEED), 0
+    for _ in range(60):
+        flipped = bytearray(files[NAME])
+        flipped[dice.randrange(len(flipped))] ^= 1 << dice.randrange(8)
+        with contextlib.suppress(UnicodeDecodeError):
+            verdict = await _verdict(tmp_path / "image", files | {NAME: bytes(flipped)}, sound)
+            silent += verdict.startswith("silent: another answer")
+    assert silent
 
 
 async def test_cut_log_without_the_mark(tmp_path: Path, killed: Killed, sound: dict[str, object]) -> None:
