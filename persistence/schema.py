@@ -178,8 +178,9 @@ def lacks_checksums(connection: Connection) -> bool:
 
 
 def add_checksums(connection: Connection) -> None:
-    """Write the whole file anew, each page with a checksum; it needs as much room again. Other connections must
-    be closed, and this one after it. If it does not come to its end, it is to be done again."""
+    """Write the whole file anew, each page with a checksum; it needs as much room again beside the file, and in the
+    system's folder for temporary files. Other connections must be closed, and this one after it. If it does not come
+    to its end, it is to be done again."""
     connection.execute("PRAGMA temp_store = FILE")
     reserve_checksums(connection)
     connection.execute("VACUUM")
