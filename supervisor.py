@@ -158,6 +158,7 @@ class Node:
                 base=self.base,
                 clock=clock,
                 tally=self.world.tally,
+                damage=self.store.damage,
                 sessions=self.sessions,
                 lanes=lanes,
                 version=version("greenroom"),

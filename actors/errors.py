@@ -36,7 +36,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from greenroom.persistence.errors import StoreError
+from greenroom.persistence.errors import StoreDamaged, StoreError
 
 __all__ = [
     "ActorAbsent",
@@ -291,4 +291,6 @@ def as_refusal(error: BaseException) -> GreenroomError:
     """What a client is told: the refusal itself, that the store cannot be read, or that the server failed."""
     if isinstance(error, GreenroomError):
         return error
+    if isinstance(error, StoreDamaged):
+        return StoreUnavailable("what was asked for is damaged in the store")
     return StoreUnavailable("the store cannot be read") if isinstance(error, StoreError) else GreenroomError()

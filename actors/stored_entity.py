@@ -278,7 +278,12 @@ class StoredEntity(Entity):
         if message.tag is None:
             if isinstance(message.error, StoreError):
                 # No crash, which would end in quarantine; and what a former life has stored is not forgotten.
-                log.error("%s cannot be loaded: the store cannot be read", self.myAddress)
+                times = self.runtime.sampler.take("load")
+                if times:
+                    log.error(
+                        "%s cannot be loaded: the store cannot be read (%d such since the last line)",
+                        self.myAddress, times,
+                    )  # fmt: skip
                 self.refuse_stashed(Command, as_refusal(message.error))
                 self.wakeupAfter(_LOAD_AGAIN_S)
                 return

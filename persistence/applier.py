@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from greenroom.persistence.damage import message_sum
 from greenroom.persistence.schema import (
     GROUP_COLUMNS,
     LOG_NUMBERS,
@@ -41,10 +40,10 @@ from greenroom.persistence.store import (
 )
 
 if TYPE_CHECKING:
-    import sqlite3
     from collections.abc import Callable, Sequence
 
     from greenroom.persistence.names import Names
+    from greenroom.persistence.statements import Connection
     from greenroom.persistence.store import Block, Columns, Slice
 
 __all__ = ["Applier", "Refused"]
@@ -60,13 +59,13 @@ class Refused(Exception):
 
 class Applier:
     """Applies writes in order; messages, max seqs and read seqs wait for `flush`, so that a batch of them is
-    a few statements: sqlite3 takes the GIL back at each one.
+    a few statements: APSW takes the GIL back at each one.
 
     They wait safely because no other write looks at them, but for MarkMessagesRead, which flushes first.
     A refusal or an error leaves rows half written: the caller rolls back and calls `forget`.
     """
 
-    def __init__(self, connection: sqlite3.Connection, names: Names) -> None:
+    def __init__(self, connection: Connection, names: Names) -> None:
         self.careful = False
         """Look for a repeat before each message, to say what was answered first; otherwise the index only
         says that there is one."""
@@ -125,8 +124,8 @@ class Applier:
             many(
                 self._connection,
                 "INSERT OR FAIL INTO message (conversation, seq, sender, client, server, send_time,"
-                " content_type, body, sum) VALUES {}",
-                "(?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                " content_type, body) VALUES {}",
+                "(?, ?, ?, ?, ?, ?, ?, ?)",
                 self._messages,
             )
             self._messages = []
@@ -226,12 +225,10 @@ class Applier:
         names.raise_seq(conversation_id, head, seq)
         self._heads[head[0]] = (seq, write.send_time)
         self.body_bytes += len(write.body)
-        row = (
+        self._messages += (
             head[0], seq, sender, client, server_id_value(write.server_msg_id), write.send_time,
             write.content_type, write.body,
         )  # fmt: skip
-        self._messages += row
-        self._messages.append(message_sum(*row))
         if self.careful:
             self.flush()
 
@@ -415,7 +412,5 @@ class Applier:
             raise Refused(Refusal(Reason.FAILED, f"{table} has no column {unknown}"))
         names = ", ".join(f"{name} = ?" for name in sorted(changes))
         values = [changes[name] for name in sorted(changes)]
-        return (
-            self._connection.execute(f"UPDATE {table} SET {names} WHERE {where}", (*values, *key)).rowcount
-            > 0
-        )
+        self._connection.execute(f"UPDATE {table} SET {names} WHERE {where}", (*values, *key))
+        return self._connection.changes() > 0

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-import sqlite3
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from greenroom.persistence.damage import examine, verify
+import apsw
+
+from greenroom.persistence.damage import examine
 from greenroom.persistence.errors import StoreDamaged, StoreUnavailable
 from greenroom.persistence.schema import APPLICATION_ID, SCHEMA_VERSION
-from greenroom.persistence.statements import connect
+from greenroom.persistence.statements import connect, describe, verifies
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from greenroom.persistence.statements import Connection
 
 __all__ = ["FINDINGS_LIMIT", "Finding", "check", "check_connection"]
 
@@ -22,8 +26,11 @@ FINDINGS_LIMIT: Final = 1_000
 
 class Finding(NamedTuple):
     subject: str
-    """What is wrong: a conversation, a log, the file."""
+    """What is wrong: a conversation, a log, a table, the file."""
     detail: str
+
+    def __str__(self) -> str:
+        return f"{self.subject}: {self.detail}"
 
 
 RULES: Final[tuple[tuple[str, str], ...]] = (
@@ -107,21 +114,24 @@ def check(path: Path | str) -> list[Finding]:
         examine(file)
     except StoreDamaged as damage:
         return [Finding("database", str(damage))]
-    except sqlite3.DatabaseError as error:
-        return [Finding("database", f"{type(error).__name__}: {error}")]
+    except apsw.Error as error:
+        return [_unreadable("database", error)]
     try:
         connection = connect(file, read_only=True)
-    except sqlite3.Error as error:
+    except apsw.Error as error:
         raise StoreUnavailable(f"{file}: {error}") from error
     try:
         # One moment for all queries, whatever is written meanwhile.
         connection.execute("BEGIN")
-        return check_connection(connection)
+        found = check_connection(connection)
+        if not found and not verifies(connection):
+            found.append(Finding("database", "its header hides the checksums of its pages"))
+        return found
     finally:
         connection.close()
 
 
-def check_connection(connection: sqlite3.Connection) -> list[Finding]:
+def check_connection(connection: Connection) -> list[Finding]:
     """The same of an open database, which may be in memory."""
     findings: list[Finding] = []
     try:
@@ -129,39 +139,75 @@ def check_connection(connection: sqlite3.Connection) -> list[Finding]:
             findings.append(finding)
             if len(findings) == FINDINGS_LIMIT:
                 break
-    except sqlite3.Error as error:
-        findings.append(Finding("database", f"{type(error).__name__}: {error}"))
+    except apsw.Error as error:
+        findings.append(_unreadable("database", error))
     return findings
 
 
-def _findings(connection: sqlite3.Connection) -> Iterator[Finding]:
+def _findings(connection: Connection) -> Iterator[Finding]:
     (application,) = connection.execute("PRAGMA application_id").fetchone()
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     if (application, version) != (APPLICATION_ID, SCHEMA_VERSION):
         yield Finding("database", f"schema {version} of program {application:#x}, not {SCHEMA_VERSION}")
         return
-    for (verdict,) in connection.execute("PRAGMA integrity_check"):
-        if verdict != "ok":
-            yield Finding("database", verdict)
-    yield from _sums(connection)
-    yield from _seqs(connection)
+    damaged = False
+    for finding in _pages(connection):
+        damaged = True
+        yield finding
+    if damaged:
+        yield from _lost_messages(connection)
+    try:
+        yield from _seqs(connection)
+    except apsw.Error as error:
+        yield _unreadable("table message or conversation", error)
     for rule, query in RULES:
-        for subject, detail in connection.execute(query):
-            yield Finding(str(subject), f"{rule}: {detail}" if detail != "" else rule)
-
-
-def _sums(connection: sqlite3.Connection) -> Iterator[Finding]:
-    rows = connection.execute(
-        "SELECT conversation, seq, sender, client, server, send_time, content_type, body, sum FROM message"
-    )
-    for row in rows:
         try:
-            verify(f"{row[0]}", row)
-        except StoreDamaged as damage:
-            yield Finding(f"conversation {row[0]}", str(damage))
+            for subject, detail in connection.execute(query):
+                yield Finding(str(subject), f"{rule}: {detail}" if detail != "" else rule)
+        except apsw.Error as error:
+            yield _unreadable(f"rule ({rule})", error)
 
 
-def _seqs(connection: sqlite3.Connection) -> Iterator[Finding]:
+def _unreadable(subject: str, error: apsw.Error) -> Finding:
+    return Finding(subject, f"cannot be read: {describe(error)}")
+
+
+def _pages(connection: Connection) -> Iterator[Finding]:
+    """Every page, as SQLite looks at it: its checksum, and whether it fits the others."""
+    tables = dict(connection.execute("SELECT rootpage, tbl_name FROM sqlite_schema WHERE rootpage"))
+    for (verdict,) in connection.execute("PRAGMA integrity_check"):
+        for line in verdict.splitlines():
+            if line != "ok" and not line.startswith("***"):
+                tree = re.match(r"Tree (\d+) ", line)
+                table = tables.get(int(tree[1])) if tree else None
+                yield Finding(f"table {table}" if table else "database", line)
+
+
+def _lost_messages(connection: Connection) -> Iterator[Finding]:
+    """Whose messages lie on damaged pages."""
+    for number, name in connection.execute("SELECT id, conversation_id FROM conversation").fetchall():
+        if _can_read(connection, number, "1"):
+            continue
+        try:
+            asked = connection.execute("SELECT seq FROM message WHERE conversation = ? ORDER BY seq", (number,))
+            lost = [seq for (seq,) in asked.fetchall() if not _can_read(connection, number, f"seq = {seq}")]
+        except apsw.Error as error:
+            yield _unreadable(f"conversation {name}", error)
+            continue
+        if lost:
+            yield Finding(f"conversation {name}", f"{len(lost)} messages cannot be read, the first is {lost[0]}")
+
+
+def _can_read(connection: Connection, conversation: int, which: str) -> bool:
+    try:
+        for _ in connection.execute(f"SELECT * FROM message WHERE conversation = ? AND {which}", (conversation,)):
+            pass
+    except apsw.Error:
+        return False
+    return True
+
+
+def _seqs(connection: Connection) -> Iterator[Finding]:
     """Each conversation's messages: seqs without a gap up to its max seq, times that never go back."""
     rows = connection.execute(
         "SELECT c.conversation_id, c.max_seq, max(c.min_seq, 1), c.max_seq_time, m.seq, m.send_time"

@@ -1,32 +1,31 @@
-"""What tells a damaged file from a sound one, cheaply enough for each start and each read."""
+"""What tells a damaged file from a sound one when it is opened, and the errors of a read.
+
+What is read later is verified page by page: see `statements.connect`.
+"""
 
 from __future__ import annotations
 
-import sqlite3
-import zlib
-from typing import TYPE_CHECKING, Any
+import logging
+from typing import TYPE_CHECKING, Final
 
-from greenroom.persistence.errors import StoreDamaged
+import apsw
+
+from greenroom.persistence.errors import StoreDamaged, StoreError, StoreUnavailable
 from greenroom.persistence.mark import read_mark
 from greenroom.persistence.schema import instance_of, stored_commits
-from greenroom.persistence.statements import connect
+from greenroom.persistence.statements import connect, describe, is_damage
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from pathlib import Path
 
-__all__ = ["examine", "message_sum", "verify"]
+__all__ = ["DamageMet", "examine", "store_error"]
 
+log = logging.getLogger("greenroom.persistence")
 
-def message_sum(
-    conversation: int, seq: int, sender: int, client: bytes | None, server: bytes | str, send_time: int,
-    content_type: int, body: bytes,
-) -> int:  # fmt: skip
-    """Over everything of a message that never changes."""
-    head = b"%d %d %d %d %d" % (conversation, seq, sender, send_time, content_type)
-    if isinstance(server, str):
-        server = server.encode()
-    return zlib.crc32(body, zlib.crc32(b"%b %b %b" % (head, client or b"", server)))
+_NAMED_LIMIT: Final = 1_000
+"""Damages that get a line in the log; past it whoever reads it knows enough."""
+_FRAME_HEAD_BYTES: Final = 24
+_PAGE_BYTES_MIN: Final = 512
 
 
 def examine(database: Path) -> None:
@@ -42,19 +41,17 @@ def examine(database: Path) -> None:
             raise StoreDamaged(f"{database} is missing or empty; it should hold {mark[1]} commits")
         return
     log = database.with_name(f"{database.name}-wal")
-    with database.open("rb") as file:
-        header = file.read(100)
-    page = int.from_bytes(header[16:18], "big")
-    pages = int.from_bytes(header[28:32], "big")
-    if not (log.exists() and log.stat().st_size) and size < pages * (65_536 if page == 1 else page):
-        raise StoreDamaged(f"{database} is cut: {size} bytes, where its header says {pages} pages of {page}")
+    _find_cut(database, size, log)
     if mark is None:
         return
     connection = connect(database, read_only=True)
     try:
         instance, commits = instance_of(connection), stored_commits(connection)
-    except sqlite3.OperationalError as error:
-        raise StoreDamaged(f"{database} or {log.name}: {error}; they should hold {mark[1]} commits") from error
+    except apsw.Error as error:
+        if is_damage(error) or isinstance(error, apsw.SQLError):
+            told = f"{database} or {log.name}: {describe(error)}; they should hold {mark[1]} commits"
+            raise StoreDamaged(told) from error
+        raise
     finally:
         connection.close()
     if instance != mark[0]:
@@ -63,12 +60,57 @@ def examine(database: Path) -> None:
         raise StoreDamaged(f"{log} is damaged: {commits} of {mark[1]} commits can be recovered")
 
 
-def verify(conversation_id: str, row: Sequence[Any]) -> None:
-    """A row of (conversation, seq, sender, client, server, send_time, content_type, body, sum)."""
-    if row[8] is not None:
-        try:
-            sound = message_sum(*row[:8]) == row[8]
-        except (TypeError, AttributeError):
-            sound = False
-        if not sound:
-            raise StoreDamaged(f"conversation {conversation_id}: message {row[1]} is damaged")
+def store_error(what: str, error: apsw.Error) -> StoreError:
+    """What a failed statement says of the store; `what` is the file, and what was asked of it."""
+    kind = StoreDamaged if is_damage(error) else StoreUnavailable
+    return kind(f"{what}: {describe(error)}")
+
+
+class DamageMet:
+    """The damage that one store has met: each is logged once, and all are counted."""
+
+    def __init__(self) -> None:
+        self.reads = 0
+        """Reads that failed of it, and openings."""
+        self._named: set[str] = set()
+
+    def note(self, error: StoreError) -> None:
+        """Passes over what is no damage."""
+        if not isinstance(error, StoreDamaged):
+            return
+        self.reads += 1
+        told = str(error)
+        if told not in self._named and len(self._named) < _NAMED_LIMIT:
+            self._named.add(told)
+            log.error("the store is damaged (`greenroom check` says how far): %s", told)
+
+
+def _find_cut(database: Path, size: int, log: Path) -> None:
+    """Raises StoreDamaged if pages are missing at the database's end. SQLite would take them for zeros."""
+    with database.open("rb") as file:
+        header = file.read(100)
+    page = int.from_bytes(header[16:18], "big")
+    page = 65_536 if page == 1 else max(page, _PAGE_BYTES_MIN)
+    pages = int.from_bytes(header[28:32], "big")
+    there = size // page
+    if len(header) == 100 and there >= pages:
+        return
+    # The log has what a checkpoint that did not come to its end has not written.
+    logged = {number for number in _logged_pages(log) if there < number <= pages}
+    if len(header) < 100 or len(logged) < pages - there:
+        raise StoreDamaged(f"{database} is cut: {size} bytes, where its header says {pages} pages of {page}")
+
+
+def _logged_pages(log: Path) -> set[int]:
+    """Numbers of the pages that the log has, whole or not."""
+    try:
+        content = log.read_bytes()
+    except FileNotFoundError:
+        return set()
+    step = _FRAME_HEAD_BYTES + int.from_bytes(content[8:12], "big")
+    # Frames with another salt are left over from an earlier life of the log.
+    return {
+        int.from_bytes(content[start : start + 4], "big")
+        for start in range(32, len(content), step)
+        if content[start + 8 : start + 16] == content[16:24]
+    }

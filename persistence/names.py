@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any, Final
 from greenroom.persistence.statements import many
 
 if TYPE_CHECKING:
-    import sqlite3
     from collections.abc import Iterable
+
+    from greenroom.persistence.statements import Connection
 
 __all__ = ["Names"]
 
@@ -20,7 +21,7 @@ class Names:
     """Look-ups that make what is missing. Nobody else writes while the writer's epoch holds, so what is
     remembered stays true; `mark` and `undo` follow the transaction's savepoints."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self.users: dict[str, int] = {}
         self.conversations: dict[str, tuple[int, int]] = {}

@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from greenroom.persistence.damage import verify
-from greenroom.persistence.errors import StoreDamaged
 from greenroom.persistence.schema import LOG_NUMBERS, version_id
 from greenroom.persistence.statements import many
 from greenroom.persistence.store import (
@@ -26,9 +24,9 @@ from greenroom.persistence.store import (
 from greenroom.transport.wire import sdkws_pb2
 
 if TYPE_CHECKING:
-    import sqlite3
     from collections.abc import Mapping, Sequence
 
+    from greenroom.persistence.statements import Connection
     from greenroom.persistence.store import LogKind
 
 __all__ = ["Reader", "json_list"]
@@ -46,9 +44,7 @@ USER_COLUMNS: Final = (
     "u.user_id, u.nickname, u.face_url, u.ex, u.create_time, u.app_manger_level, u.global_recv_msg_opt"
 )
 
-MESSAGE_COLUMNS: Final = (
-    "m.conversation, m.seq, m.sender, m.client, m.server, m.send_time, m.content_type, m.body, m.sum, m.is_read"
-)
+MESSAGE_COLUMNS: Final = "m.seq, m.body, m.is_read"
 
 OWN_LAST_SEQ: Final = f"""CASE
     WHEN c.max_seq <= coalesce(d.seq, 0) THEN 0
@@ -62,9 +58,9 @@ OWN_LAST_SEQ: Final = f"""CASE
 
 
 class Reader:
-    """Synchronous; each answer is of one moment. Raises sqlite3.Error."""
+    """Synchronous; each answer is of one moment. Raises apsw.Error."""
 
-    def __init__(self, connection: sqlite3.Connection, instance: bytes) -> None:
+    def __init__(self, connection: Connection, instance: bytes) -> None:
         self._connection = connection
         self._instance = instance
 
@@ -134,7 +130,7 @@ class Reader:
             " ORDER BY seq DESC LIMIT ?",
             (begin, end, conversation_id, -1 if newest is None else max(newest, 0)),
         ).fetchall()
-        return _whole(conversation_id, [_message(conversation_id, row) for row in reversed(rows)])
+        return [_message(row) for row in reversed(rows)]
 
     def messages_of(self, ranges: Sequence[tuple[str, int, int]]) -> list[list[StoredMessage]]:
         rows = many(
@@ -147,12 +143,9 @@ class Reader:
         )
         found: list[list[StoredMessage]] = [[] for _ in ranges]
         for row in rows:
-            place = row[-1]
-            found[place].append(_message(ranges[place][0], row))
-        for (conversation_id, _, _), messages in zip(ranges, found, strict=True):
-            if len(messages) > 1:
-                messages.sort(key=_seq)
-                _whole(conversation_id, messages)
+            found[row[-1]].append(_message(row))
+        for messages in found:
+            messages.sort(key=_seq)
         return found
 
     def messages_at(self, conversation_id: str, seqs: Sequence[int]) -> list[StoredMessage]:
@@ -161,7 +154,7 @@ class Reader:
             " m.conversation = (SELECT id FROM conversation WHERE conversation_id = ?) ORDER BY j.key",
             (json_list(seqs), conversation_id),
         )
-        return [_message(conversation_id, row) for row in rows.fetchall()]
+        return [_message(row) for row in rows.fetchall()]
 
     def last_messages(self, spans: Mapping[str, int]) -> dict[str, StoredMessage]:
         rows = self._connection.execute(
@@ -171,7 +164,7 @@ class Reader:
             " AND seq <= json_extract(j.value, '$[1]'))",
             (json_list(list(spans.items())),),
         )
-        return {row[-1]: _message(row[-1], row) for row in rows.fetchall()}
+        return {row[-1]: _message(row) for row in rows.fetchall()}
 
     def spans(self, user_id: str, conversation_ids: Sequence[str]) -> dict[str, Span]:
         wanted = dict.fromkeys(conversation_ids)
@@ -302,18 +295,8 @@ def _fact(level: int, global_opt: int, opt: int, blocks: bool, is_friend: bool) 
     return PairFact(True, level, global_opt, opt, blocks, is_friend)
 
 
-def _whole(conversation_id: str, found: list[StoredMessage]) -> list[StoredMessage]:
-    """Messages of a range, ascending. Raises StoreDamaged if one in between is not there."""
-    if found and found[-1].seq - found[0].seq >= len(found):
-        present = {one.seq for one in found}
-        missing = next(seq for seq in range(found[0].seq, found[-1].seq) if seq not in present)
-        raise StoreDamaged(f"conversation {conversation_id}: message {missing} is missing")
-    return found
-
-
-def _message(conversation_id: str, row: Sequence[Any]) -> StoredMessage:
-    verify(conversation_id, row)
-    return StoredMessage(row[1], row[7], bool(row[9]))
+def _message(row: Sequence[Any]) -> StoredMessage:
+    return StoredMessage(row[0], row[1], bool(row[2]))
 
 
 def user_info(row: Sequence[Any]) -> sdkws_pb2.UserInfo:

@@ -8,8 +8,9 @@ from greenroom.persistence.reader import json_list
 from greenroom.transport.wire import conversation_pb2, sdkws_pb2
 
 if TYPE_CHECKING:
-    import sqlite3
     from collections.abc import Sequence
+
+    from greenroom.persistence.statements import Connection
 
 __all__ = ["ListReader"]
 
@@ -33,9 +34,9 @@ GROUP_COLUMNS = (
 
 
 class ListReader:
-    """Synchronous; each answer is of one moment. Raises sqlite3.Error."""
+    """Synchronous; each answer is of one moment. Raises apsw.Error."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
     def records(

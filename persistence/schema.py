@@ -8,17 +8,18 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, Final
 
-from greenroom.persistence.errors import NotAStore, StoreTooNew
+from greenroom.persistence.errors import NotAStore, StoreDamaged, StoreTooNew, StoreUnavailable
+from greenroom.persistence.statements import reserve_checksums, verifies
 
 if TYPE_CHECKING:
-    import sqlite3
 
+    from greenroom.persistence.statements import Connection
     from greenroom.persistence.store import LogKind
 
 __all__ = [
     "GROUP_COLUMNS", "LOG_NUMBERS", "MEMBER_COLUMNS", "RECORD_COLUMNS", "SCHEMA_VERSION", "USER_COLUMNS",
-    "client_key", "count_commit", "instance_of", "migrate", "raise_epoch", "server_id_text", "server_id_value",
-    "stored_commits", "stored_epoch", "version_id",
+    "add_checksums", "client_key", "count_commit", "instance_of", "lacks_checksums", "migrate", "raise_epoch",
+    "server_id_text", "server_id_value", "stored_commits", "stored_epoch", "version_id",
 ]  # fmt: skip
 
 APPLICATION_ID: Final = 0x47524E4D
@@ -102,13 +103,15 @@ MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
     (
         # Transactions of the writer: what the mark beside the database is compared with.
         "INSERT INTO meta VALUES ('commits', 0)",
-        # See damage.message_sum; NULL for messages of before.
         "ALTER TABLE message ADD COLUMN sum INTEGER",
     ),
+    # Each page has a checksum instead: see `add_checksums`, which goes before.
+    ("ALTER TABLE message DROP COLUMN sum",),
 )
 """Step i leads from version i to i + 1. Released steps never change; a change of tables is a new step."""
 
 SCHEMA_VERSION: Final = len(MIGRATIONS)
+CHECKSUMS_SINCE: Final = 3
 
 LOG_NUMBERS: Final[dict[LogKind, int]] = {"friends": 1, "members": 2, "joined": 3, "conversations": 4}
 
@@ -138,10 +141,11 @@ RECORD_COLUMNS: Final = frozenset(
 """The columns that a write may change, by their public names."""
 
 
-def migrate(connection: sqlite3.Connection, *, instance: bytes) -> None:
+def migrate(connection: Connection, *, instance: bytes) -> None:
     """Bring the database to SCHEMA_VERSION in one transaction; `instance` is its id if it is new.
 
-    Raises StoreTooNew for a later release's file, NotAStore for a file of something else.
+    Raises StoreTooNew for a later release's file, NotAStore for a file of something else, StoreDamaged if its pages
+    cannot be verified (one that `lacks_checksums` is to be given them before).
     """
     connection.execute("BEGIN IMMEDIATE")
     try:
@@ -154,6 +158,8 @@ def migrate(connection: sqlite3.Connection, *, instance: bytes) -> None:
             if application or version or tables:
                 raise NotAStore("the database belongs to another program")
             connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        elif not verifies(connection):
+            raise StoreDamaged(f"{connection.filename}: its header hides the checksums of its pages")
         for step in MIGRATIONS[version:]:
             for statement in step:
                 connection.execute(statement, {"instance": instance} if ":instance" in statement else {})
@@ -164,7 +170,25 @@ def migrate(connection: sqlite3.Connection, *, instance: bytes) -> None:
     connection.execute("COMMIT")
 
 
-def raise_epoch(connection: sqlite3.Connection) -> int:
+def lacks_checksums(connection: Connection) -> bool:
+    """Whether it is a store of a version before there were any."""
+    (application,) = connection.execute("PRAGMA application_id").fetchone()
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    return bool(application == APPLICATION_ID and version < CHECKSUMS_SINCE)
+
+
+def add_checksums(connection: Connection) -> None:
+    """Write the whole file anew, each page with a checksum; it needs as much room again beside the file, and in the
+    system's folder for temporary files. Other connections must be closed, and this one after it. If it does not come
+    to its end, it is to be done again."""
+    connection.execute("PRAGMA temp_store = FILE")
+    reserve_checksums(connection)
+    connection.execute("VACUUM")
+    if connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]:
+        raise StoreUnavailable("the database cannot be written anew while others read it")
+
+
+def raise_epoch(connection: Connection) -> int:
     """The epoch of a new opening: one above every earlier one."""
     connection.execute("BEGIN IMMEDIATE")
     connection.execute("UPDATE meta SET value = value + 1 WHERE name = 'epoch'")
@@ -173,12 +197,12 @@ def raise_epoch(connection: sqlite3.Connection) -> int:
     return epoch
 
 
-def stored_epoch(connection: sqlite3.Connection) -> int:
+def stored_epoch(connection: Connection) -> int:
     (epoch,) = connection.execute("SELECT value FROM meta WHERE name = 'epoch'").fetchone()
     return int(epoch)
 
 
-def count_commit(connection: sqlite3.Connection) -> int:
+def count_commit(connection: Connection) -> int:
     """To be called once in each transaction; the number of this one."""
     ((commits,),) = connection.execute(
         "UPDATE meta SET value = value + 1 WHERE name = 'commits' RETURNING value"
@@ -186,12 +210,12 @@ def count_commit(connection: sqlite3.Connection) -> int:
     return int(commits)
 
 
-def stored_commits(connection: sqlite3.Connection) -> int:
+def stored_commits(connection: Connection) -> int:
     (commits,) = connection.execute("SELECT value FROM meta WHERE name = 'commits'").fetchone()
     return int(commits)
 
 
-def instance_of(connection: sqlite3.Connection) -> bytes:
+def instance_of(connection: Connection) -> bytes:
     (instance,) = connection.execute("SELECT value FROM meta WHERE name = 'instance'").fetchone()
     return bytes(instance)
 

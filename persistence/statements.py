@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-import sqlite3
-from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Final
+from functools import cache, lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+import apsw
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
+    from collections.abc import Iterator, Sequence
 
-__all__ = ["MEMORY", "connect", "many"]
+__all__ = [
+    "MEMORY", "Connection", "Cursor", "connect", "describe", "is_damage", "many", "reserve_checksums", "verifies",
+]  # fmt: skip
 
 MEMORY: Final = ":memory:"
 
@@ -20,30 +23,58 @@ STATEMENTS_LIMIT: Final = 512
 """Prepared statements kept: about 25 of `many`, in 8 sizes each, and the single ones."""
 BUSY_TIMEOUT_S: Final = 2.0
 """Wait for another connection's write lock; only openings and checks hold it beside the writer."""
+CHECKSUM_BYTES: Final = 8
+"""At the end of each page; the VFS takes exactly these for its own."""
 CACHE_KIB: Final = 32_768
 """Pages kept by each connection; the interior of all indexes of some ten million messages."""
 
 
-def connect(path: Path | str, *, read_only: bool = False) -> sqlite3.Connection:
-    """A connection in autocommit mode; transactions are written out. It may move between threads."""
-    if str(path) == MEMORY:
-        source, uri = MEMORY, False
-    else:
-        quoted = str(path).replace("%", "%25").replace("?", "%3f").replace("#", "%23")
-        source, uri = f"file:{quoted}?mode={'ro' if read_only else 'rwc'}", True
-    connection = sqlite3.connect(
-        source,
-        uri=uri,
-        timeout=BUSY_TIMEOUT_S,
-        isolation_level=None,
-        cached_statements=STATEMENTS_LIMIT,
-        check_same_thread=False,
-    )
+class Cursor(Protocol):
+    """What is used of APSW's, whose rows are of any type."""
+
+    def fetchone(self) -> Any: ...
+
+    def fetchall(self) -> list[Any]: ...
+
+    def __iter__(self) -> Iterator[Any]: ...
+
+
+class Connection(Protocol):
+    @property
+    def filename(self) -> str: ...
+
+    @property
+    def in_transaction(self) -> bool: ...
+
+    def execute(self, statement: str, values: Any = ..., /) -> Cursor: ...
+
+    def executemany(self, statement: str, rows: Any, /) -> Cursor: ...
+
+    def changes(self) -> int: ...
+
+    def reserve_bytes(self, schema: str | None = ..., reserve: int = ...) -> int: ...
+
+    def close(self) -> None: ...
+
+
+def connect(path: Path | str, *, read_only: bool = False) -> Connection:
+    """A connection in autocommit mode; transactions are written out. It may move between threads.
+
+    Each page of a file ends in a checksum, made when the page is written to it and verified whenever it is read
+    from it; one that is wrong ends the statement with an error (see `is_damage`). The pages of the log have
+    SQLite's own, which are verified when the log is recovered.
+    """
+    access = apsw.SQLITE_OPEN_READONLY if read_only else apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE
+    connection = apsw.Connection(str(path), access, vfs=_checksums(), statementcachesize=STATEMENTS_LIMIT)
     try:
+        connection.set_busy_timeout(int(1e3 * BUSY_TIMEOUT_S))
+        # Else a statement whose plan might depend on its values is prepared anew whenever they change.
+        connection.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1)
         connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
         connection.execute("PRAGMA temp_store = MEMORY")
         if not read_only:
-            connection.execute("PRAGMA journal_mode = WAL").fetchone()
+            reserve_checksums(connection)
+            connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")
     except BaseException:
         connection.close()
@@ -51,8 +82,41 @@ def connect(path: Path | str, *, read_only: bool = False) -> sqlite3.Connection:
     return connection
 
 
+def reserve_checksums(connection: Connection) -> None:
+    """Make room for checksums in the pages of a new file, or of an old one at the next VACUUM."""
+    connection.reserve_bytes(reserve=CHECKSUM_BYTES)
+
+
+def verifies(connection: Connection) -> bool:
+    """Whether pages that are read from the file are compared with their checksums."""
+    return bool(connection.execute("PRAGMA checksum_verification").fetchone() == ("1",))
+
+
+def is_damage(error: BaseException) -> bool:
+    """Whether something was read that is not what was written, while the disk itself answered."""
+    code = getattr(error, "extendedresult", 0)
+    return code == apsw.SQLITE_IOERR_DATA or code & 0xFF in {apsw.SQLITE_CORRUPT, apsw.SQLITE_NOTADB}
+
+
+def describe(error: apsw.Error) -> str:
+    """With SQLite's name for it. Holds no content of rows."""
+    code: int = getattr(error, "extendedresult", apsw.SQLITE_ERROR)
+    name = apsw.mapping_extended_result_codes.get(code) or apsw.mapping_result_codes[code & 0xFF]
+    return f"a page is damaged ({name})" if is_damage(error) else f"{name}: {error}"
+
+
+@cache
+def _checksums() -> str:
+    """The name of the VFS that keeps them, which comes with APSW as an extension."""
+    connection = apsw.Connection(MEMORY)
+    connection.enable_load_extension(True)
+    connection.load_extension(str(Path(apsw.__file__).with_name("sqlite_extra_binaries") / "cksumvfs"))
+    connection.close()
+    return "cksmvfs"
+
+
 def many(
-    connection: sqlite3.Connection, statement: str, row: str, values: Sequence[Any]
+    connection: Connection, statement: str, row: str, values: Sequence[Any]
 ) -> list[tuple[Any, ...]]:
     """Run `statement`, in which `{}` stands for rows of the shape `row`, over all values (rows laid flat).
 

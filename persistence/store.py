@@ -374,8 +374,8 @@ class Store(Protocol):
     Order: slices of one commit are applied in order; commits in the order of their calls.
     Durability: when `commit` answers None for a slice, it survives SIGKILL and loss of power (a store in
     memory promises only the order).
-    Errors: a read raises StoreUnavailable when the store cannot answer, StoreDamaged when a message that it
-    asks for is not as it was stored.
+    Errors: a read raises StoreUnavailable when the store cannot answer, StoreDamaged when it meets what is not as it
+    was written.
     """
 
     @property

@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import contextlib
-import sqlite3
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+import apsw
 import msgspec
 
 from greenroom.persistence.applier import Applier, Refused
+from greenroom.persistence.errors import StoreDamaged, StoreError
 from greenroom.persistence.mark import Mark
 from greenroom.persistence.names import Names
 from greenroom.persistence.schema import count_commit, instance_of, stored_epoch
-from greenroom.persistence.statements import connect
+from greenroom.persistence.statements import connect, describe, is_damage
 from greenroom.persistence.store import AddMessage, Reason, Refusal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from greenroom.persistence.statements import Connection
     from greenroom.persistence.store import Slice
 
 __all__ = ["Writer"]
@@ -41,17 +43,16 @@ larger one only what was committed last."""
 
 BROKEN: Final = frozenset(
     {
-        sqlite3.SQLITE_CANTOPEN,
-        sqlite3.SQLITE_CORRUPT,
-        sqlite3.SQLITE_FULL,
-        sqlite3.SQLITE_IOERR,
-        sqlite3.SQLITE_NOMEM,
-        sqlite3.SQLITE_NOTADB,
-        sqlite3.SQLITE_PROTOCOL,
-        sqlite3.SQLITE_READONLY,
+        apsw.SQLITE_CANTOPEN,
+        apsw.SQLITE_FULL,
+        apsw.SQLITE_IOERR,
+        apsw.SQLITE_NOMEM,
+        apsw.SQLITE_PROTOCOL,
+        apsw.SQLITE_READONLY,
     }
 )
-"""Errors (by primary code) that say something of the database or its disk, not of a slice."""
+"""Errors (by primary code) that say something of the disk, not of a slice. A damaged page is the trouble of the
+slices that meet it."""
 
 
 class Writer:
@@ -68,14 +69,14 @@ class Writer:
         path: Path | str,
         *,
         epoch: int,
-        connection: sqlite3.Connection | None = None,
+        connection: Connection | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """With `connection` the writer shares it (a store in memory) and never closes it."""
         self._path = path
         self._epoch = epoch
         self._shared = connection
-        self._connection: sqlite3.Connection | None = None
+        self._connection: Connection | None = None
         self._mark: Mark | None = None
         self._applier: Applier
         self._names: Names
@@ -146,11 +147,11 @@ class Writer:
             return
         try:
             self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
-        except sqlite3.Error:
+        except apsw.Error:
             # The log keeps everything; but this disk needs a look before more is acked.
             self._failed = True
 
-    def _commit(self, connection: sqlite3.Connection, slices: Sequence[Slice]) -> list[Refusal | None]:
+    def _commit(self, connection: Connection, slices: Sequence[Slice]) -> list[Refusal | None]:
         connection.execute("BEGIN IMMEDIATE")
         epoch = stored_epoch(connection)
         if self._epoch < epoch:
@@ -165,15 +166,33 @@ class Writer:
             if _is_broken(error):
                 raise
             self._roll_back(connection)
-            connection.execute("BEGIN IMMEDIATE")
-            outcomes = [self._apply_apart(connection, one, stored_epoch(connection)) for one in slices]
+            outcomes = self._apply_each(connection, slices)
         commits = count_commit(connection)
         connection.execute("COMMIT")
         if self._mark is not None:
             self._mark.set(commits)
         return outcomes
 
-    def _apply_apart(self, connection: sqlite3.Connection, one: Slice, epoch: int) -> Refusal | None:
+    def _apply_each(self, connection: Connection, slices: Sequence[Slice]) -> list[Refusal | None]:
+        """Begins a transaction, and is done when one pass over the slices leaves it in being. SQLite rolls all back
+        where it meets a damaged page; the slices that have done so are left out of the next pass."""
+        damaged: dict[int, Refusal | None] = {}
+        while True:
+            connection.execute("BEGIN IMMEDIATE")
+            epoch = stored_epoch(connection)
+            known = len(damaged)
+            outcomes: list[Refusal | None] = []
+            for number, one in enumerate(slices):
+                outcomes.append(damaged.get(number) or self._apply_apart(connection, one, epoch))
+                if not connection.in_transaction:
+                    damaged[number] = outcomes[number]
+                    self._roll_back(connection)
+                    connection.execute("BEGIN IMMEDIATE")
+            if len(damaged) == known:
+                return outcomes
+            self._roll_back(connection)
+
+    def _apply_apart(self, connection: Connection, one: Slice, epoch: int) -> Refusal | None:
         """One slice, write by write, under a savepoint, so that its refusal is its own."""
         if one.epoch < epoch:
             return _stale(one.epoch, epoch)
@@ -190,8 +209,9 @@ class Writer:
                 raise
             self._applier.forget()
             self._names.undo(mark)
-            connection.execute("ROLLBACK TO slice")
-            connection.execute("RELEASE slice")
+            if connection.in_transaction:
+                connection.execute("ROLLBACK TO slice")
+                connection.execute("RELEASE slice")
             if isinstance(error, Refused):
                 return msgspec.structs.replace(error.refusal, index=index)
             return Refusal(Reason.FAILED, _describe(error), index)
@@ -200,10 +220,10 @@ class Writer:
         connection.execute("RELEASE slice")
         return None
 
-    def _roll_back(self, connection: sqlite3.Connection) -> None:
+    def _roll_back(self, connection: Connection) -> None:
         self._applier.forget()
         self._names.undo(0)
-        with contextlib.suppress(sqlite3.Error):
+        with contextlib.suppress(apsw.Error):
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
 
@@ -211,16 +231,16 @@ class Writer:
         if self._connection is not None:
             self._roll_back(self._connection)
         # Another connection's lock says nothing of the disk.
-        self._failed = self._failed or _code(error) != sqlite3.SQLITE_BUSY
+        self._failed = self._failed or _code(error) != apsw.SQLITE_BUSY
         self._trouble = _describe(error)
         self._pause_s = min(2 * self._pause_s or PAUSE_S, PAUSE_MAX_S)
         self._paused_until = self._clock() + self._pause_s
 
-    def _reopen(self) -> sqlite3.Connection:
+    def _reopen(self) -> Connection:
         """With nothing that the old one remembered, on a database that was looked at: a commit that failed may have
         landed."""
         self._log_bytes = CHECKPOINT_BYTES
-        with contextlib.suppress(sqlite3.Error):
+        with contextlib.suppress(apsw.Error):
             self.close()
         self.open()
         connection = self._connection
@@ -231,7 +251,7 @@ class Writer:
         self._failed = False
         return connection
 
-    def _find_last(self, connection: sqlite3.Connection) -> None:
+    def _find_last(self, connection: Connection) -> None:
         """What was committed last is there."""
         newest = {
             write.conversation_id: write
@@ -247,10 +267,10 @@ class Writer:
                 (write.conversation_id, write.seq),
             ).fetchone()
             if row is None or bytes(row[0]) != write.body:
-                raise sqlite3.DatabaseError("a message that was committed is gone")
+                raise StoreDamaged("a message that was committed is gone")
 
 
-def _try_write(connection: sqlite3.Connection) -> None:
+def _try_write(connection: Connection) -> None:
     """Write a page that ends as it was, and sync it: cheap while the disk still fails."""
     connection.execute("BEGIN IMMEDIATE")
     # Back and forth: what does not change its page is not written.
@@ -259,20 +279,19 @@ def _try_write(connection: sqlite3.Connection) -> None:
     connection.execute("COMMIT")
 
 
-def _quick_check(connection: sqlite3.Connection) -> None:
+def _quick_check(connection: Connection) -> None:
     if connection.execute("PRAGMA page_count").fetchone()[0] <= CHECKED_PAGES_MAX:
         verdict = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
         if verdict != "ok":
-            raise sqlite3.DatabaseError(f"quick_check: {verdict}")
+            raise StoreDamaged(f"quick_check: {verdict}")
 
 
 def _is_broken(error: Exception) -> bool:
-    return _code(error) in BROKEN
+    return _code(error) in BROKEN and not is_damage(error)
 
 
 def _code(error: Exception) -> int | None:
-    code = getattr(error, "sqlite_errorcode", None)
-    return None if code is None else code & 0xFF
+    return getattr(error, "result", None)
 
 
 def _stale(epoch: int, stored: int) -> Refusal:
@@ -284,5 +303,6 @@ def _failed(slices: Sequence[Slice], trouble: str) -> list[Refusal | None]:
 
 
 def _describe(error: Exception) -> str:
-    name = getattr(error, "sqlite_errorname", None) or type(error).__name__
-    return f"{name}: {error}" if isinstance(error, sqlite3.Error) else name
+    if isinstance(error, apsw.Error):
+        return describe(error)
+    return f"{error}" if isinstance(error, StoreError) else type(error).__name__

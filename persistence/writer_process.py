@@ -9,9 +9,10 @@ from __future__ import annotations
 import select
 import signal
 import socket
-import sqlite3
 import sys
 from typing import Final
+
+import apsw
 
 from greenroom.persistence.frames import BATCH, FrameReader, encode_frame
 from greenroom.persistence.store import Reason, Refusal
@@ -72,7 +73,7 @@ def main(arguments: list[str]) -> int:
     writer = Writer(path, epoch=int(epoch))
     try:
         writer.open()
-    except sqlite3.Error as error:
+    except apsw.Error as error:
         stream.sendall(encode_frame(f"{type(error).__name__}: {error}"))
         return 1
     try:

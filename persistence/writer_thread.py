@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import queue
-import sqlite3
 import threading
 from typing import TYPE_CHECKING, Final
+
+import apsw
 
 from greenroom.persistence.store import Reason, Refusal
 
@@ -69,7 +70,7 @@ class ThreadWriter:
         try:
             self._work(batches)
         except Exception as error:
-            with contextlib.suppress(sqlite3.Error):
+            with contextlib.suppress(apsw.Error):
                 self._writer.close()
             self._loop.call_soon_threadsafe(self._fell, batches, type(error).__name__)
 

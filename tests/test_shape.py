@@ -25,6 +25,7 @@ DRIVERS = (
     "websockets",
     "uvicorn",
     "starlette",
+    "apsw",
     "sqlite3",
     "cyclopts",
     "structlog",

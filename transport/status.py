@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from greenroom.actors.ports import Clock
     from greenroom.actors.runtime.base import LoopBase
     from greenroom.actors.tally import Tally
+    from greenroom.persistence.damage import DamageMet
     from greenroom.transport.sessions import SessionTable
 
 __all__ = ["ActorClass", "InQuarantine", "LaneState", "NodeStatus", "Observer", "StoreState"]
@@ -57,6 +58,8 @@ class StoreState(msgspec.Struct, frozen=True, rename="camel"):
     """By its rules: repeats, keys that are taken, an old epoch."""
     slices_failed: int
     slices_late: int
+    reads_damaged: int
+    """Reads that met a damaged page; `greenroom check` says what is damaged."""
 
 
 class InQuarantine(msgspec.Struct, frozen=True, rename="camel"):
@@ -70,7 +73,7 @@ class InQuarantine(msgspec.Struct, frozen=True, rename="camel"):
 
 class NodeStatus(msgspec.Struct, frozen=True, rename="camel"):
     is_healthy: bool
-    """The store does not fail, and nobody is in quarantine."""
+    """The store does not fail, no damage was met in it, and nobody is in quarantine."""
     version: str
     started_at: int
     """Milliseconds since 1970."""
@@ -99,6 +102,7 @@ class Observer:
         base: LoopBase,
         clock: Clock,
         tally: Tally,
+        damage: DamageMet,
         sessions: SessionTable,
         lanes: Mapping[str, Lane],
         version: str,
@@ -106,6 +110,7 @@ class Observer:
         self._base = base
         self._clock = clock
         self._tally = tally
+        self._damage = damage
         self._sessions = sessions
         self._lanes = lanes
         self._version = version
@@ -117,7 +122,7 @@ class Observer:
         held = self._base.quarantines()
         held_by_class = Counter(one.actor for one in held)
         return NodeStatus(
-            is_healthy=not (tally.store_fails or held),
+            is_healthy=not (tally.store_fails or self._damage.reads or held),
             version=self._version,
             started_at=self._started_at,
             up_s=self._base.loop.time() - self._began,
@@ -130,6 +135,7 @@ class Observer:
                 slices_refused=tally.slices_refused,
                 slices_failed=tally.slices_failed,
                 slices_late=tally.slices_late,
+                reads_damaged=self._damage.reads,
             ),
             lanes=[
                 LaneState(name, len(lane.waiting), len(lane.batch), lane.number) for name, lane in self._lanes.items()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from greenroom.persistence.damage import message_sum
 from greenroom.persistence.schema import migrate
 from greenroom.persistence.statements import connect
 from greenroom.transport.wire import sdkws_pb2
@@ -31,7 +30,6 @@ def write_store(database: Path, *, hubs: int, peers: int, messages: int, text_by
     database.parent.mkdir(parents=True, exist_ok=True)
     connection = connect(database)
     migrate(connection, instance=os.urandom(16))
-    connection.create_function("message_sum", 8, message_sum, deterministic=True)
     connection.execute("PRAGMA synchronous = OFF")
     connection.execute("PRAGMA journal_mode = OFF")
     connection.execute("BEGIN")
@@ -64,9 +62,8 @@ def write_store(database: Path, *, hubs: int, peers: int, messages: int, text_by
             f" SELECT {owner}, conversation, 1 + conversation, 1, {peer}, '' FROM said"
         )
     connection.execute(
-        "INSERT INTO message (conversation, seq, sender, client, server, send_time, content_type, body, sum)"
-        " SELECT conversation, seq, hub, client, server, ?2 + seq, 101, body,"
-        " message_sum(conversation, seq, hub, client, server, ?2 + seq, 101, body) FROM"
+        "INSERT INTO message (conversation, seq, sender, client, server, send_time, content_type, body)"
+        " SELECT conversation, seq, hub, client, server, ?2 + seq, 101, body FROM"
         " (WITH RECURSIVE one (seq) AS (SELECT 1 UNION ALL SELECT seq + 1 FROM one WHERE seq < ?1)"
         "  SELECT conversation, one.seq, hub, body, randomblob(16) AS client, randomblob(16) AS server"
         "  FROM said CROSS JOIN one ORDER BY conversation, one.seq)",

@@ -6,10 +6,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import resource
-import sqlite3
 from typing import TYPE_CHECKING
 
 from strace_kit import find_strace
+
+from greenroom.persistence.statements import connect
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -71,7 +72,8 @@ def no_room(pid: int) -> Iterator[None]:
 @contextlib.asynccontextmanager
 async def locked(path: Path) -> AsyncIterator[None]:
     """Another connection holds the database's exclusive lock."""
-    other = sqlite3.connect(path, isolation_level=None, timeout=20, check_same_thread=False)
+    other = connect(path)
+    other.execute("PRAGMA busy_timeout = 20000")
     try:
         await asyncio.to_thread(other.execute, "BEGIN EXCLUSIVE")
         yield

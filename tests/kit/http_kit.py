@@ -39,7 +39,9 @@ STATUS = NodeStatus(
     connections=7,
     sends_answered=1234,
     pushes=5678,
-    store=StoreState(is_failing=True, slices_stored=900, slices_refused=3, slices_failed=2, slices_late=1),
+    store=StoreState(
+        is_failing=True, slices_stored=900, slices_refused=3, slices_failed=2, slices_late=1, reads_damaged=8
+    ),
     lanes=[LaneState("lane-0", 4, 5, 6)],
     restarts={"store": 2, "http": 0},
     actors=[

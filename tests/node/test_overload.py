@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import sqlite3
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +15,7 @@ import pytest
 from node_kit import SECRET, NodeProcess
 from wire_kit import Device, text_message
 
+from greenroom.persistence import statements
 from greenroom.persistence.check import check
 from greenroom.persistence.schema import client_key
 from greenroom.tests.bench.excess import TYPING, Crowd, Told, part_of
@@ -51,7 +51,7 @@ def _judge(node: NodeProcess, acked: list[str]) -> None:
     """After the node's end: what was acked is stored, each once, and no seq is missing."""
     database = node.data_dir / "greenroom.db"
     assert check(database) == []
-    with contextlib.closing(sqlite3.connect(database)) as connection:
+    with contextlib.closing(statements.connect(database)) as connection:
         stored = [row[0] for row in connection.execute("SELECT client FROM message WHERE client IS NOT NULL")]
         gaps = connection.execute(
             "SELECT conversation FROM message GROUP BY conversation HAVING max(seq) <> count(*) OR min(seq) <> 1"

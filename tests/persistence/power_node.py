@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import os
 import random
 import signal
@@ -18,12 +19,25 @@ import msgspec
 from greenroom.persistence import writer as writer_module
 from greenroom.persistence.data_directory import DataDirectory
 from greenroom.persistence.statements import connect
-from greenroom.persistence.store import AddMessage, Block, MarkMessagesRead, SetUser, Slice
+from greenroom.persistence.store import (
+    AddBlack,
+    AddFriend,
+    AddMessage,
+    Block,
+    BumpVersion,
+    MarkMessagesRead,
+    RaiseReadSeq,
+    SetRecord,
+    SetTokens,
+    SetUser,
+    Slice,
+    TokenRow,
+)
 from greenroom.persistence.store_sqlite import SqliteStore
-from greenroom.tests.persistence.store_writes import message, record, users
+from greenroom.tests.persistence.store_writes import group, member, members, message, record, users
 
 if TYPE_CHECKING:
-    import sqlite3
+    from greenroom.persistence.statements import Connection
 
 CHATS = [f"si_a_u{number}" for number in range(6)]
 CHECKPOINT_BYTES = 200_000
@@ -81,12 +95,28 @@ async def _talk(store: SqliteStore, chats: list[str], rounds: int) -> None:
 async def _rename(store: SqliteStore, number: int, rounds: int) -> None:
     """Batches without a message count too."""
     for value in range(number + 1, number + rounds + 1):
-        change = Slice("user/a", store.epoch, [SetUser("a", {"nickname": str(value)})])
+        change = Slice("user/a", store.epoch, [SetUser("a", {"nickname": str(value)}), *_other_writes(value)])
         assert await store.commit([change]) == [None]
         say(f"nickname {value}")
 
 
-def connect_writer(path: Path | str, *, read_only: bool = False) -> sqlite3.Connection:
+def _other_writes(value: int) -> list[Block]:
+    """One of each kind that the chats do not have."""
+    chat = CHATS[value % len(CHATS)]
+    name, digest = f"g{value}", hashlib.blake2b(b"%d" % value, digest_size=16).digest()
+    return [
+        SetTokens("a", [TokenRow(1, digest, 0, 1 << 40)]),
+        RaiseReadSeq(chat, "a", value),
+        SetRecord("a", chat, {"ex": f"{value}" * 50}),
+        group(name),
+        members(name, member("a", 100), *(member(each[5:], nickname=f"{value}" * 30) for each in CHATS)),
+        BumpVersion("joined", "a", [(name, 1)]),
+        AddFriend("a", f"f{value}"),
+        AddBlack("a", f"b{value}"),
+    ]
+
+
+def connect_writer(path: Path | str, *, read_only: bool = False) -> Connection:
     connection = connect(path, read_only=read_only)
     connection.execute(f"PRAGMA synchronous = {sys.argv[4]}")
     return connection

@@ -1,12 +1,12 @@
 from __future__ import annotations
 
-import sqlite3
 from typing import TYPE_CHECKING
 
 import pytest
 
 from greenroom.persistence.check import check
 from greenroom.persistence.errors import StoreUnavailable
+from greenroom.persistence.statements import connect
 from greenroom.persistence.store import BumpVersion
 from greenroom.persistence.store_sqlite import SqliteStore
 from greenroom.tests.persistence.store_writes import (
@@ -67,7 +67,7 @@ async def test_store_in_use(folder: Path) -> None:
     ],
 )
 def test_damage(folder: Path, damage: str, subject: str, detail: str) -> None:
-    connection = sqlite3.connect(folder / "greenroom.db", isolation_level=None)
+    connection = connect(folder / "greenroom.db")
     connection.execute(damage)
     connection.close()
     assert [f for f in check(folder) if f.subject == subject and detail in f.detail]

@@ -1,24 +1,34 @@
-"""Files cut or flipped anywhere: all that was acked is read back, or an error or a finding names what is damaged."""
+"""Files cut or flipped anywhere: whatever the store can be asked is answered as before, or with an error that names
+what is damaged, and the check finds it."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import shutil
-import sqlite3
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from greenroom.persistence import check as check_module
+from greenroom.persistence import schema, statements
 from greenroom.persistence.check import check
-from greenroom.persistence.errors import StoreDamaged, StoreError
+from greenroom.persistence.errors import StoreDamaged
 from greenroom.persistence.store_sqlite import SqliteStore
 from greenroom.tests.persistence.power_node import CHATS, chat_message
 
 SEED = int(os.environ.get("GREENROOM_DAMAGE_SEED") or random.SystemRandom().randrange(1 << 32))
 NAME = "greenroom.db"
+GROUPS = 70
+FRAME_BYTES = 24 + 4096
+"""Of the log: a head and a page."""
+
+Killed = tuple[dict[str, bytes], dict[str, int]]
+"""Files, and what was acked."""
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +48,11 @@ def killed(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, bytes], 
             name, number = line.split()
             acked[name] = int(number)
     files = {f.name: f.read_bytes() for f in (folder / "data").iterdir() if not f.name.endswith(("-shm", "lock"))}
-    assert set(files) == {NAME, f"{NAME}-wal", f"{NAME}-mark"}
+    log = f"{NAME}-wal"
+    assert set(files) == {NAME, log, f"{NAME}-mark"}
+    # Without what is left over from earlier lives of the log, where damage does no harm.
+    frames = [files[log][start : start + FRAME_BYTES] for start in range(32, len(files[log]), FRAME_BYTES)]
+    files[log] = files[log][:32] + b"".join(one for one in frames if one[8:16] == files[log][16:24])
     return files, acked
 
 
@@ -50,80 +64,145 @@ def _damaged(content: bytes, dice: random.Random) -> bytes:
     return bytes(flipped)
 
 
-async def _verdict(folder: Path, files: dict[str, bytes], acked: dict[str, int]) -> str:
-    """"whole", or "named: ..." , or "silent: ..." for a loss that neither a read nor the check names."""
+def _questions() -> list[tuple[Any, ...]]:
+    """All that the store holds, as it is asked for: (method, arguments)."""
+    names = ["a", *(chat[5:] for chat in CHATS)]
+    others = [f"{kind}{number}" for number in range(GROUPS) for kind in "fb"]
+    groups = [f"g{number}" for number in range(GROUPS)]
+    return [
+        ("users", [*names, *others]),
+        ("users_page", 0, 99),
+        ("groups", groups),
+        ("last_messages", dict.fromkeys(CHATS, 1 << 40)),
+        ("messages_of", [(chat, 1, 1 << 40) for chat in CHATS]),
+        *(("messages", chat, 1, 1 << 40) for chat in CHATS),
+        *(("messages_at", chat, [1, 2, 3]) for chat in CHATS),
+        *(("reading", chat, "a") for chat in CHATS),
+        *(("key", chat[3:]) for chat in CHATS),
+        *((method, name) for method in ("tokens", "records", "joined_groups", "newest_seqs") for name in names),
+        *(("seq_states", name, None) for name in names),
+        *(("spans", name, CHATS) for name in names),
+        *(("changes", log, name, 0) for log in ("conversations", "joined") for name in names),
+        *(("pair_facts", "a", name) for name in [*names[1:], *others]),
+        *(("members", name) for name in groups),
+    ]
+
+
+def _lay(folder: Path, files: dict[str, bytes]) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     os.mkdir(folder)
     for name, content in files.items():
         (folder / name).write_bytes(content)
-    found = check(folder)
-    # A failed read must be an error even where the check has found something.
+
+
+async def _answers(folder: Path) -> dict[str, object]:
+    """Of every question; an answer may be the error that came instead. Raises the error of an opening."""
     store = SqliteStore(folder / NAME, writer="inline")
-    silent, named = "", f"{found[0]}" if found else ""
+    answers: dict[str, object] = {}
     try:
         await store.open()
-    except StoreError as error:
+        for method, *arguments in _questions():
+            name = f"{method} {arguments}"
+            try:
+                answers[name] = await getattr(store, method)(*arguments)
+            except StoreDamaged as error:
+                answers[name] = error
+        assert store.damage.reads == sum(isinstance(one, StoreDamaged) for one in answers.values())
+    finally:
         await store.close()
-        return f"named: {error}"
+    return answers
+
+
+async def _verdict(folder: Path, files: dict[str, bytes], sound: dict[str, object]) -> str:
+    """"whole", or "named: ..." , or "silent: ..." for a loss that is not named where it is met, or not by the check."""
+    _lay(folder, files)
+    found = check(folder)
+    try:
+        answers = await _answers(folder)
+    except StoreDamaged as error:
+        answers = {"opening": error}
+    else:
+        for name, answer in answers.items():
+            if not isinstance(answer, StoreDamaged) and answer != sound[name]:
+                return f"silent: another answer to {name} (check: {found[:1]})"
+    errors = [str(one) for one in answers.values() if isinstance(one, StoreDamaged)]
+    if any(str(folder / NAME) not in error for error in errors):
+        return f"silent: {errors} do not say where"
+    if errors and not found:
+        return f"silent: the check does not find {errors[0]}"
+    return f"named: {[*errors, *found][0]}" if found else "whole"
+
+
+@pytest.fixture
+async def sound(killed: Killed, tmp_path: Path) -> dict[str, object]:
+    """The answers of the files as they were left, which hold what was acked."""
+    files, acked = killed
+    _lay(tmp_path / "sound", files)
+    answers = await _answers(tmp_path / "sound")
     for chat in CHATS:
-        try:
-            stored = await store.messages(chat, 1, acked[chat])
-        except StoreError as error:
-            named = named or str(error)
-            continue
-        if [m.seq for m in stored] != list(range(1, acked[chat] + 1)):
-            silent = f"{chat}: {len(stored)} of {acked[chat]} messages"
-        if any(m.body != chat_message(chat, m.seq).body for m in stored):
-            silent = f"{chat}: a message is another"
-    await store.close()
-    if silent:
-        return f"silent: {silent} (check: {found[:1]})"
-    return f"named: {named}" if named else "whole"
+        messages = answers[f"messages {[chat, 1, 1 << 40]}"]
+        assert isinstance(messages, list)
+        assert [m.seq for m in messages] == list(range(1, acked[chat] + 1))
+        assert all(m.body == chat_message(chat, m.seq).body for m in messages)
+    assert answers["joined_groups ['a']"] == [f"g{number}" for number in range(1, acked["nickname"] + 1)]
+    return answers
 
 
 @pytest.mark.timeout(150)
 @pytest.mark.parametrize("images", [20, pytest.param(200, marks=pytest.mark.ci)])
-async def test_damaged_files(tmp_path: Path, killed: tuple[dict[str, bytes], dict[str, int]], images: int) -> None:
+async def test_damaged_files(tmp_path: Path, killed: Killed, sound: dict[str, object], images: int) -> None:
     print(f"GREENROOM_DAMAGE_SEED={SEED}")
     dice = random.Random(SEED)
-    files, acked = killed
-    assert await _verdict(tmp_path / "image", files, acked) == "whole"
+    files, _ = killed
+    assert await _verdict(tmp_path / "image", files, sound) == "whole"
     named = 0
     for number in range(images):
         name = (NAME, f"{NAME}-wal")[number % 2]
-        verdict = await _verdict(tmp_path / "image", files | {name: _damaged(files[name], dice)}, acked)
+        verdict = await _verdict(tmp_path / "image", files | {name: _damaged(files[name], dice)}, sound)
         assert not verdict.startswith("silent"), f"image {number} ({name}): {verdict}"
         named += verdict != "whole"
     assert named
 
 
-async def test_cut_log_without_the_mark(tmp_path: Path, killed: tuple[dict[str, bytes], dict[str, int]]) -> None:
-    """What the mark is for: without it the same cut is a silent loss, which the verdict sees."""
-    files, acked = killed
-    cut = files | {f"{NAME}-wal": files[f"{NAME}-wal"][: 32 + 2 * 4120]}
-    assert "-wal is damaged" in await _verdict(tmp_path / "image", cut, acked)
-    del cut[f"{NAME}-mark"]
-    assert (await _verdict(tmp_path / "image", cut, acked)).startswith("silent")
-
-
-async def test_damaged_message(tmp_path: Path, killed: tuple[dict[str, bytes], dict[str, int]]) -> None:
-    """A flip in a body, which is no damage to SQLite."""
+@pytest.mark.parametrize("logged", [True, False])
+async def test_damaged_header(tmp_path: Path, killed: Killed, sound: dict[str, object], logged: bool) -> None:
+    """Each bit of the byte that says that there are checksums, and some of each other one."""
     files, _ = killed
-    for name, content in files.items():
-        (tmp_path / name).write_bytes(content)
-    connection = sqlite3.connect(tmp_path / NAME, isolation_level=None)
-    connection.execute("UPDATE message SET body = zeroblob(length(body)) WHERE conversation = 1 AND seq = 3")
-    (chat,) = connection.execute("SELECT conversation_id FROM conversation WHERE id = 1").fetchone()
-    assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
-    connection.close()
-    store = SqliteStore(tmp_path / NAME, writer="inline")
-    await store.open()
-    assert len(await store.messages(chat, 1, 2)) == 2
-    for read in (
-        store.messages(chat, 1, 9), store.messages_of([(chat, 3, 3)]), store.messages_at(chat, [3]),
-        store.last_messages({chat: 3}),
-    ):  # fmt: skip
-        with pytest.raises(StoreDamaged, match=f"{chat}: message 3 is damaged"):
-            await read
-    await store.close()
-    assert any("message 3 is damaged" in finding.detail for finding in check(tmp_path))
+    if not logged:
+        _lay(tmp_path / "stopped", files)
+        await _answers(tmp_path / "stopped")
+        files = {name: (tmp_path / "stopped" / name).read_bytes() for name in (NAME, f"{NAME}-mark")}
+    assert await _verdict(tmp_path / "image", files, sound) == "whole"
+    for byte, bit in [(20, bit) for bit in range(8)] + [(byte, byte % 8) for byte in range(100)]:
+        flipped = bytearray(files[NAME])
+        flipped[byte] ^= 1 << bit
+        verdict = await _verdict(tmp_path / "image", files | {NAME: bytes(flipped)}, sound)
+        assert not verdict.startswith("silent"), f"bit {bit} of byte {byte}: {verdict}"
+        assert logged or verdict != "whole"
+
+
+async def test_flips_without_checksums(
+    tmp_path: Path, killed: Killed, sound: dict[str, object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What they are for: the verdict sees what gets lost without them."""
+    monkeypatch.setattr(statements, "_checksums", lambda: "unix")
+    for module in (schema, check_module):
+        monkeypatch.setattr(module, "verifies", lambda _: True)
+    files, _ = killed
+    dice, silent = random.Random(SEED), 0
+    for _ in range(60):
+        flipped = bytearray(files[NAME])
+        flipped[dice.randrange(len(flipped))] ^= 1 << dice.randrange(8)
+        with contextlib.suppress(UnicodeDecodeError):
+            verdict = await _verdict(tmp_path / "image", files | {NAME: bytes(flipped)}, sound)
+            silent += verdict.startswith("silent: another answer")
+    assert silent
+
+
+async def test_cut_log_without_the_mark(tmp_path: Path, killed: Killed, sound: dict[str, object]) -> None:
+    """What the mark is for: without it the same cut is a silent loss, which the verdict sees."""
+    files, _ = killed
+    cut = files | {f"{NAME}-wal": files[f"{NAME}-wal"][: 32 + 2 * 4120]}
+    assert "-wal is damaged" in await _verdict(tmp_path / "image", cut, sound)
+    del cut[f"{NAME}-mark"]
+    assert (await _verdict(tmp_path / "image", cut, sound)).startswith("silent")

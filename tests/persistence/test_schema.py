@@ -1,31 +1,52 @@
 from __future__ import annotations
 
+import random
 import sqlite3
 from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
 
+from greenroom.persistence.check import check
 from greenroom.persistence.errors import NotAStore, StoreTooNew
 from greenroom.persistence.schema import (
+    APPLICATION_ID,
+    MIGRATIONS,
     SCHEMA_VERSION,
+    add_checksums,
     client_key,
     instance_of,
     migrate,
     raise_epoch,
     version_id,
 )
+from greenroom.persistence.statements import connect
+from greenroom.persistence.store import (
+    AddBlack,
+    AddFriend,
+    BumpVersion,
+    MarkMessagesRead,
+    RaiseReadSeq,
+    SetTokens,
+    Slice,
+    TokenRow,
+)
 from greenroom.persistence.store_sqlite import SqliteStore
+from greenroom.tests.persistence.store_writes import group, member, members, message, pair, record, users
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from greenroom.persistence.statements import Connection
+    from greenroom.persistence.store import Block
+
 
 @pytest.fixture
-def database(tmp_path: Path) -> sqlite3.Connection:
-    return sqlite3.connect(tmp_path / "greenroom.db", isolation_level=None)
+def database(tmp_path: Path) -> Connection:
+    return connect(tmp_path / "greenroom.db")
 
 
-def test_migrate_twice(database: sqlite3.Connection) -> None:
+def test_migrate_twice(database: Connection) -> None:
     migrate(database, instance=b"i" * 16)
     migrate(database, instance=b"j" * 16)
     assert instance_of(database) == b"i" * 16
@@ -34,7 +55,7 @@ def test_migrate_twice(database: sqlite3.Connection) -> None:
     database.close()
 
 
-async def test_later_release(database: sqlite3.Connection, tmp_path: Path) -> None:
+async def test_later_release(database: Connection, tmp_path: Path) -> None:
     migrate(database, instance=bytes(16))
     database.execute("PRAGMA user_version = 99")
     with pytest.raises(StoreTooNew):
@@ -45,12 +66,87 @@ async def test_later_release(database: sqlite3.Connection, tmp_path: Path) -> No
         await store.open()
 
 
-def test_file_of_another_program(database: sqlite3.Connection) -> None:
+def test_file_of_another_program(database: Connection) -> None:
     database.execute("CREATE TABLE song (title)")
     with pytest.raises(NotAStore):
         migrate(database, instance=bytes(16))
     assert database.execute("SELECT name FROM sqlite_schema").fetchall() == [("song",)]
     database.close()
+
+
+async def _filled(folder: Path) -> None:
+    """A store of today with a row in each table."""
+    store = SqliteStore(folder / "greenroom.db", writer="inline")
+    await store.open()
+    long = msgspec.structs.replace(message("si_a_b", 3), body=random.Random(3).randbytes(9_000))
+    chat: list[Block] = [message("si_a_b", 1), message("si_a_b", 2, send_id="b", client=""), long]
+    read: list[Block] = [MarkMessagesRead("si_a_b", "b", 1, 1, []), RaiseReadSeq("si_a_b", "b", 1)]
+    friends: list[Block] = [AddFriend("a", "b"), AddBlack("b", "c"), BumpVersion("friends", "a", [("b", 1)])]
+    slices: dict[str, list[Block]] = {
+        "user/a": [users("a", "b"), SetTokens("a", [TokenRow(1, b"digest", 0, 9)]), *friends],
+        "conversation/a_b": [pair(), *chat, record("si_a_b", ("a", "b"), ("b", "a")), *read],
+        "group/g": [group(), members("g", member("a", 100), member("b"))],
+    }
+    for key, writes in slices.items():
+        assert await store.commit([Slice(key, store.epoch, writes)]) == [None]
+    await store.close()
+
+
+def _rows(file: Path) -> dict[str, list[tuple[object, ...]]]:
+    """All rows of all tables but `meta`."""
+    connection = connect(file, read_only=True)
+    tables = [name for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")]
+    rows = {name: connection.execute(f"SELECT * FROM {name}").fetchall() for name in tables if name != "meta"}
+    connection.close()
+    return rows
+
+
+def _written_by_version(version: int, new: Path, old: Path) -> None:
+    """The same rows in a file as the release of this schema would have left it."""
+    connection = sqlite3.connect(old, isolation_level=None)
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("BEGIN")
+    for statement in (each for step in MIGRATIONS[:version] for each in step):
+        connection.execute(statement, {"instance": b"i" * 16} if ":instance" in statement else {})
+    connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+    connection.execute(f"PRAGMA user_version = {version}")
+    for table, rows in _rows(new).items():
+        columns = [row[1] for row in connection.execute(f"PRAGMA table_info({table})") if row[1] != "sum"]
+        places = ", ".join("?" * len(columns))
+        connection.executemany(f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({places})", rows)
+    if version == 2:
+        connection.execute("UPDATE message SET sum = 7 * seq")
+    connection.execute("COMMIT")
+    connection.close()
+
+
+@pytest.mark.parametrize("version", [1, 2])
+@pytest.mark.parametrize("begun", [False, True])
+async def test_store_of_earlier_release(tmp_path: Path, version: int, begun: bool) -> None:
+    """Every row is there afterwards, and each page has its checksum; also if an upgrade was broken off."""
+    (tmp_path / "new").mkdir()
+    await _filled(tmp_path / "new")
+    new, old = tmp_path / "new" / "greenroom.db", tmp_path / "greenroom.db"
+    _written_by_version(version, new, old)
+    if begun:
+        connection = connect(old)
+        add_checksums(connection)
+        connection.close()
+    store = SqliteStore(old, writer="inline")
+    await store.open()
+    assert await store.commit([Slice("conversation/a_b", store.epoch, [message("si_a_b", 4)])]) == [None]
+    assert [m.seq for m in await store.messages("si_a_b", 1, 9)] == [1, 2, 3, 4]
+    await store.close()
+    found, expected = _rows(old), _rows(new)
+    assert all(expected.values())
+    found["message"].pop()
+    for rows in (found, expected):
+        rows.pop("conversation")
+    assert found == expected
+    assert check(old) == []
+    content = old.read_bytes()
+    old.write_bytes(content[:-2_000] + bytes([content[-2_000] ^ 1]) + content[-1_999:])
+    assert check(old)
 
 
 def test_client_keys_are_told_apart() -> None:

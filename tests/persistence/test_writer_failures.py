@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import sqlite3
 from typing import TYPE_CHECKING, Any
 
+import apsw
 import pytest
 
 from greenroom.persistence import writer as writer_module
@@ -18,6 +18,8 @@ from greenroom.tests.persistence.store_writes import message
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from greenroom.persistence.statements import Connection, Cursor
 
 
 class Disk:
@@ -38,11 +40,11 @@ class Disk:
 
 
 class _Connection:
-    def __init__(self, disk: Disk, real: sqlite3.Connection) -> None:
+    def __init__(self, disk: Disk, real: Connection) -> None:
         self._disk = disk
         self._real = real
 
-    def execute(self, statement: str, *values: Any) -> sqlite3.Cursor:
+    def execute(self, statement: str, *values: Any) -> Cursor:
         if statement == "BEGIN IMMEDIATE":
             (pages,) = self._real.execute("PRAGMA page_count").fetchone()
             self._real.execute(f"PRAGMA max_page_count = {pages if self._disk.full else 1 << 30}")
@@ -50,10 +52,7 @@ class _Connection:
         if statement == "COMMIT" and self._disk.commit_fails:
             if self._disk.commit_lands:
                 self._real.execute(statement)
-            error = sqlite3.OperationalError("disk I/O error")
-            error.sqlite_errorcode = sqlite3.SQLITE_IOERR_FSYNC
-            error.sqlite_errorname = "SQLITE_IOERR_FSYNC"
-            raise error
+            raise apsw.exception_for(apsw.SQLITE_IOERR_FSYNC)
         return self._real.execute(statement, *values)
 
     def __getattr__(self, name: str) -> Any:
@@ -128,7 +127,7 @@ def test_disk_that_stays_bad_is_tried_once_a_second(writer: Writer, disk: Disk) 
         (outcome,) = writer.commit(batch(2))
         assert outcome is not None
         # The reason goes with every refusal, tried or not.
-        assert (outcome.reason, outcome.detail) == (Reason.FAILED, "SQLITE_IOERR_FSYNC: disk I/O error")
+        assert (outcome.reason, outcome.detail.partition(":")[0]) == (Reason.FAILED, "SQLITE_IOERR_FSYNC")
         disk.now += 0.01
     assert 60 <= disk.commits - commits <= 66
     disk.commit_fails = False
@@ -152,7 +151,7 @@ def test_committed_message_that_is_gone(
         disk.now += 1
         (outcome,) = writer.commit(batch(4))
         assert outcome is not None
-        assert outcome.detail == "DatabaseError: a message that was committed is gone"
+        assert outcome.detail == "a message that was committed is gone"
     other.execute(f"INSERT INTO message VALUES ({', '.join('?' * len(kept))})", kept)
     other.close()
     disk.now += 1
@@ -187,17 +186,52 @@ def test_damaged_database_stays_closed(writer: Writer, disk: Disk, tmp_path: Pat
     disk.now += 1
     (outcome,) = writer.commit(batch(51))
     assert outcome is not None
-    assert "malformed" in outcome.detail
+    assert "a page is damaged" in outcome.detail
     file.write_bytes(whole)
     disk.now += 1
     assert writer.commit(batch(51)) == [None]
+
+
+def test_damaged_page_is_the_trouble_of_who_meets_it(writer: Writer, disk: Disk, tmp_path: Path) -> None:
+    """One batch for all: those whose place in the index is damaged are refused, and nobody else is."""
+    chats = [f"si_a_u{number:03d}" for number in range(300)]
+
+    def next_of_each(seqs: dict[str, int]) -> list[Slice]:
+        return [Slice(f"conversation/{chat[3:]}", 1, [message(chat, seqs[chat] + 1)]) for chat in chats]
+
+    for seq in (0, 1):
+        assert writer.commit(next_of_each(dict.fromkeys(chats, seq))) == [None] * len(chats)
+    writer.checkpoint()
+    writer.close()
+    file = tmp_path / "greenroom.db"
+    connection = connect(file)
+    asked = "SELECT pageno FROM dbstat WHERE name = 'message_seq' AND pagetype = 'leaf' ORDER BY path"
+    (page,) = connection.execute(asked).fetchall()[1]
+    connection.close()
+    content = bytearray(file.read_bytes())
+    content[page * 4096 - 9] ^= 1
+    file.write_bytes(content)
+    writer.open()
+    seqs = dict.fromkeys(chats, 2)
+    for _ in range(2):
+        opened = disk.opened
+        outcomes = writer.commit(next_of_each(seqs))
+        refused = [chat for chat, outcome in zip(chats, outcomes, strict=True) if outcome is not None]
+        assert 0 < len(refused) < len(chats)
+        assert all("a page is damaged" in outcome.detail for outcome in outcomes if outcome is not None)
+        assert disk.opened == opened
+        seqs = {chat: seq + (chat not in refused) for chat, seq in seqs.items()}
+    connection = connect(file, read_only=True)
+    stored = dict(connection.execute("SELECT conversation_id, max_seq FROM conversation").fetchall())
+    connection.close()
+    assert stored == seqs
 
 
 def test_lock_held_by_another(
     writer: Writer, disk: Disk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     writer.commit(batch(1))
-    other = sqlite3.connect(tmp_path / "greenroom.db", isolation_level=None)
+    other = connect(tmp_path / "greenroom.db")
     other.execute("BEGIN IMMEDIATE")
     opened = disk.opened
     (outcome,) = writer.commit(batch(2))

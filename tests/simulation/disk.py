@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import sqlite3
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import apsw
+
 from greenroom.persistence.errors import StoreUnavailable
 from greenroom.persistence.schema import client_key, instance_of, migrate, raise_epoch
-from greenroom.persistence.statements import MEMORY, STATEMENTS_LIMIT
+from greenroom.persistence.statements import MEMORY, STATEMENTS_LIMIT, Connection
 from greenroom.persistence.store_sqlite import SqliteStore
 from greenroom.persistence.writer_thread import InlineWriter
 
@@ -27,7 +28,7 @@ READS = (
 )  # fmt: skip
 
 
-class FaultyConnection(sqlite3.Connection):
+class FaultyConnection(apsw.Connection):
     """A connection that fails once when it was told to."""
 
     countdown = 0
@@ -35,23 +36,17 @@ class FaultyConnection(sqlite3.Connection):
     fail_commit = ""
     """before: the next COMMIT does nothing and fails; after: it is done, and fails."""
 
-    def execute(self, sql: str, parameters: Any = (), /) -> sqlite3.Cursor:
+    def execute(self, sql: str, parameters: Any = None, /) -> apsw.Cursor:  # type: ignore[override]
         if self.countdown:
             self.countdown -= 1
             if not self.countdown:
-                raise _disk_error()
+                raise apsw.exception_for(apsw.SQLITE_IOERR)
         if self.fail_commit and sql == "COMMIT":
             where, self.fail_commit = self.fail_commit, ""
             if where == "after":
                 super().execute(sql)
-            raise _disk_error()
+            raise apsw.exception_for(apsw.SQLITE_IOERR)
         return super().execute(sql, parameters)
-
-
-def _disk_error() -> sqlite3.OperationalError:
-    error = sqlite3.OperationalError("simulated")
-    error.sqlite_errorcode, error.sqlite_errorname = sqlite3.SQLITE_IOERR, "SQLITE_IOERR"
-    return error
 
 
 @dataclass
@@ -74,9 +69,8 @@ class Disk:
         self.loop = loop
         """The disk's own process: what is under way there goes on when the node dies."""
         self.faults = Faults()
-        self.connection = sqlite3.connect(
-            MEMORY, factory=FaultyConnection, isolation_level=None, cached_statements=STATEMENTS_LIMIT
-        )
+        self._faulty = FaultyConnection(MEMORY, statementcachesize=STATEMENTS_LIMIT)
+        self.connection: Connection = self._faulty
         migrate(self.connection, instance=self.kernel.random.randbytes(16))
 
     def close(self) -> None:
@@ -124,7 +118,7 @@ class Disk:
         return await answer
 
     def _write(self, store: SimulatedStore, slices: Sequence[Slice]) -> list[Refusal | None]:
-        random, connection = self.kernel.random, self.connection
+        random, connection = self.kernel.random, self._faulty
         if random.random() < self.faults.commit_fails:
             match random.randrange(3):
                 case 0:
@@ -154,7 +148,7 @@ class SimulatedStore(SqliteStore):
         super().__init__(MEMORY, clock=lambda: disk.kernel.now)
         self._disk = disk
 
-    def _prepare(self) -> tuple[sqlite3.Connection, int, bytes]:
+    def _prepare(self) -> tuple[Connection, int, bytes]:
         connection = self._disk.connection
         epoch = raise_epoch(connection)
         self._disk.kernel.note("opened", epoch)

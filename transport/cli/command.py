@@ -124,8 +124,8 @@ def _app(run_node: RunNode) -> App:
         json: Annotated[bool, Parameter(negative="", help="Print everything as JSON.")] = False,
         node: NodeOptions = _DEFAULTS,
     ) -> int:
-        """Ask a running node how it is. Exit codes: 0 well, 1 somebody is in quarantine or the store fails, 69 no
-        node answers, 77 the secret is another one, or there is none.
+        """Ask a running node how it is. Exit codes: 0 well, 1 somebody is in quarantine, the store fails or is
+        damaged, 69 no node answers, 77 the secret is another one, or there is none.
         """
         from greenroom.transport.cli.status import show_status
 

@@ -53,6 +53,8 @@ def status_lines(status: NodeStatus) -> Iterator[str]:
     ills = []
     if store.is_failing:
         ills.append("the store fails")
+    if store.reads_damaged:
+        ills.append("the store is damaged")
     if quarantined:
         ills.append(f"{len(quarantined):,} in quarantine")
     yield f"greenroom {status.version}: {' and '.join(ills) or 'well'}; up {_lasting(status.up_s)}, since {since}"
@@ -65,7 +67,7 @@ def status_lines(status: NodeStatus) -> Iterator[str]:
     )
     yield (
         f"store: {store.slices_stored:,} slices stored, {store.slices_refused:,} refused, "
-        f"{store.slices_failed:,} failed, {store.slices_late:,} late"
+        f"{store.slices_failed:,} failed, {store.slices_late:,} late; {store.reads_damaged:,} reads met damage"
     )
     for lane in status.lanes:
         yield (

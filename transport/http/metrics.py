@@ -44,6 +44,7 @@ _OF_STORE: Final = (
     ("slices_refused", "Slices refused by the store's rules: repeats, taken keys, old epochs"),
     ("slices_failed", "Slices that the store could not write"),
     ("slices_late", "Slices that the store did not answer within write_timeout_s"),
+    ("reads_damaged", "Reads that met a damaged page"),
 )
 """Fields of StoreState."""
 

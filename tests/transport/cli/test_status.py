@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from greenroom.persistence.settings import Settings
 
 SCREEN = """\
-greenroom 1.2.3: the store fails and 1 in quarantine; up 1 d 2 h, since SINCE
+greenroom 1.2.3: the store fails and the store is damaged and 1 in quarantine; up 1 d 2 h, since SINCE
   conversation:a_b: not woken for 4 s more, after 9 crashes of Conversation
 7 connections; 1,234 messages acked, 5,678 pushed
-store: 900 slices stored, 3 refused, 2 failed, 1 late
+store: 900 slices stored, 3 refused, 2 failed, 1 late; 8 reads met damage
 lane-0: 4 slices wait, 5 under way; 6 batches
 restarted after a crash: store 2
 
@@ -44,7 +44,7 @@ def test_screen() -> None:
 
 def test_screen_of_a_node_that_is_well() -> None:
     well = msgspec.structs.replace(
-        STATUS, is_healthy=True, up_s=12.3, quarantined=[], restarts={}, store=StoreState(False, 0, 0, 0, 0)
+        STATUS, is_healthy=True, up_s=12.3, quarantined=[], restarts={}, store=StoreState(False, 0, 0, 0, 0, 0)
     )
     lines = list(status_lines(well))
     assert lines[0].startswith("greenroom 1.2.3: well; up 12 s, since ")

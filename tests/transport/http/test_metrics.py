@@ -32,7 +32,7 @@ async def test_metrics_without_a_token(http: HttpStage) -> None:
     assert ours == {
         "connections": 7, "sends_answered_total": 1234, "pushes_total": 5678, "store_failing": 1,
         "store_slices_stored_total": 900, "store_slices_refused_total": 3, "store_slices_failed_total": 2,
-        "store_slices_late_total": 1,
+        "store_slices_late_total": 1, "store_reads_damaged_total": 8,
         "lane_waiting_slices lane-0": 4, "lane_batch_slices lane-0": 5, "lane_batches_total lane-0": 6,
         "child_restarts_total store": 2, "child_restarts_total http": 0,
         "actor_awake Conversation": 11, "actor_awake User": 21,
