@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     import asyncio
 
 __all__ = ["Flusher", "Outbox"]
+
+_TRANSPORT_BYTES: Final = 1 << 16
+"""What a transport takes before it says that it is full (asyncio's high-water mark)."""
 
 
 class Flusher:
@@ -70,22 +73,27 @@ class Outbox:
             self._flusher.mark(self)
 
     def offer(self, frame: bytes, limit_frames: int, limit_bytes: int) -> bool:
-        """Take a frame, unless that passes the bound. What a full transport holds counts, too."""
-        frames = self._frames
-        size = self._size + len(frame)
-        if self.blocked_at is not None and self._transport is not None:
-            size += self._transport.get_write_buffer_size()
-        if len(frames) >= limit_frames or size > limit_bytes:
+        """Take a frame, unless that passes the bound. What the transport holds counts, too."""
+        size = len(frame)
+        if not self._has_room(size, limit_frames, limit_bytes):
             # What merely waits for the end of this tick is no sign of a slow peer.
             self.flush()
-            if self._frames:
+            if not self._has_room(size, limit_frames, limit_bytes):
                 return False
-        frames.append(frame)
-        self._size += len(frame)
+        self._frames.append(frame)
+        self._size += size
         if not self._dirty:
             self._dirty = True
             self._flusher.mark(self)
         return True
+
+    def _has_room(self, size: int, limit_frames: int, limit_bytes: int) -> bool:
+        size += self._size
+        transport = self._transport
+        # Until it is full, a transport holds so little that it matters near the bound only.
+        if transport is not None and (self.blocked_at is not None or size > limit_bytes - _TRANSPORT_BYTES):
+            size += transport.get_write_buffer_size()
+        return len(self._frames) < limit_frames and size <= limit_bytes
 
     def pass_on(self, data: bytes) -> bool:
         """Hand frames that have waited elsewhere to the transport, unless it is full or others wait before them."""
