@@ -23,10 +23,10 @@ def message_sum(
     content_type: int, body: bytes,
 ) -> int:  # fmt: skip
     """Over everything of a message that never changes."""
-    head = b"%d %d %d %d %d" % (conversation, seq, sender, send_time, content_type)
     if isinstance(server, str):
         server = server.encode()
-    return zlib.crc32(body, zlib.crc32(b"%b %b %b" % (head, client or b"", server)))
+    rest = b"%d %d %d %d %d %b %b" % (conversation, seq, sender, send_time, content_type, client or b"", server)
+    return zlib.crc32(body, zlib.crc32(rest))
 
 
 def examine(database: Path) -> None:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-__all__ = ["MEMORY", "connect", "many"]
+__all__ = ["MEMORY", "connect", "each", "many"]
 
 MEMORY: Final = ":memory:"
 
@@ -54,23 +55,32 @@ def connect(path: Path | str, *, read_only: bool = False) -> sqlite3.Connection:
 def many(
     connection: sqlite3.Connection, statement: str, row: str, values: Sequence[Any]
 ) -> list[tuple[Any, ...]]:
+    """As `each`, with all that the statements return as one list."""
+    found: list[tuple[Any, ...]] = []
+    for cursor in each(connection, statement, row, values):
+        found += cursor.fetchall()
+    return found
+
+
+def each(
+    connection: sqlite3.Connection, statement: str, row: str, values: Sequence[Any]
+) -> Iterator[sqlite3.Cursor]:
     """Run `statement`, in which `{}` stands for rows of the shape `row`, over all values (rows laid flat).
 
     It runs in sizes that are powers of two, so that a few prepared statements serve every number of rows.
-    The rows that the statements return come back as one list.
+    A cursor is good until the next one is asked for.
     """
     width = row.count("?")
     left = len(values) // width
     start = 0
-    found: list[tuple[Any, ...]] = []
     while left:
         size = ROWS_LIMIT if left >= ROWS_LIMIT else 1 << (left.bit_length() - 1)
         end = start + size * width
         part = values if size == left and not start else values[start:end]
-        found += connection.execute(_text(statement, row, size), part).fetchall()
+        with closing(connection.execute(_text(statement, row, size), part)) as cursor:
+            yield cursor
         start = end
         left -= size
-    return found
 
 
 @lru_cache(STATEMENTS_LIMIT)

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
         KeyState,
         LogKind,
         PairFact,
+        Pulled,
+        Range,
         Reading,
         SeqState,
         Slice,
@@ -202,9 +204,9 @@ class SqliteStore:
         with self._reading() as (reader, _):
             return reader.messages(conversation_id, begin, end, newest=newest)
 
-    async def messages_of(self, ranges: Sequence[tuple[str, int, int]]) -> list[list[StoredMessage]]:
+    async def pull(self, user_id: str, ranges: Sequence[Range], *, limit_bytes: int) -> list[Pulled]:
         with self._reading() as (reader, _):
-            return reader.messages_of(ranges)
+            return reader.pull(user_id, ranges, limit_bytes=limit_bytes)
 
     async def messages_at(self, conversation_id: str, seqs: Sequence[int]) -> list[StoredMessage]:
         with self._reading() as (reader, _):

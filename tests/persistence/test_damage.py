@@ -114,14 +114,18 @@ async def test_damaged_message(tmp_path: Path, killed: tuple[dict[str, bytes], d
     connection = sqlite3.connect(tmp_path / NAME, isolation_level=None)
     connection.execute("UPDATE message SET body = zeroblob(length(body)) WHERE conversation = 1 AND seq = 3")
     (chat,) = connection.execute("SELECT conversation_id FROM conversation WHERE id = 1").fetchone()
+    (reader,) = connection.execute("SELECT user_id FROM user WHERE id = 1").fetchone()
+    connection.execute(
+        "INSERT OR IGNORE INTO record (owner, conversation, place, conversation_type, group_id) VALUES (1, 1, 1, 1, '')"
+    )
     assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
     connection.close()
     store = SqliteStore(tmp_path / NAME, writer="inline")
     await store.open()
     assert len(await store.messages(chat, 1, 2)) == 2
     for read in (
-        store.messages(chat, 1, 9), store.messages_of([(chat, 3, 3)]), store.messages_at(chat, [3]),
-        store.last_messages({chat: 3}),
+        store.messages(chat, 1, 9), store.pull(reader, [(chat, 3, 3, 1)], limit_bytes=1),
+        store.messages_at(chat, [3]), store.last_messages({chat: 3}),
     ):  # fmt: skip
         with pytest.raises(StoreDamaged, match=f"{chat}: message 3 is damaged"):
             await read
