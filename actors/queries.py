@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 from greenroom.actors.errors import ArgsError, NoPermission
 from greenroom.persistence.store import Span, Store, StoredMessage
 from greenroom.transport.wire import msg_pb2, sdkws_pb2
-from greenroom.transport.wire.splice import pull_msgs, pull_reply, with_read, with_seq
+from greenroom.transport.wire.splice import pull_entry, with_read, with_seq
 
 if TYPE_CHECKING:
     from collections.abc import Sized
 
     from greenroom.actors.messages import Caller
+    from greenroom.persistence.store import Range
 
 __all__ = ["Queries"]
 
@@ -21,8 +22,6 @@ _RANGES_LIMIT = 1000
 """Ranges or conversations in one request; the SDK asks for about 100."""
 _SEQS_LIMIT = 1000
 _NUM_LIMIT = 1000
-_READ_AT_ONCE = 1000
-"""Messages of one read."""
 _REPLY_LIMIT_BYTES = 768 * 1024
 """The SDK takes frames of 1 MiB at most; what does not fit is left out, and `endSeq` says so."""
 
@@ -45,47 +44,32 @@ class Queries:
         """
         _check(caller, request.userID)
         _bound(request.seqRanges, _RANGES_LIMIT)
-        ids = [one.conversationID for one in request.seqRanges]
-        spans = await self._store.spans(request.userID, ids)
-        ascending = request.order == _ASCENDING
-        ranges: list[tuple[str, int, int]] = []
-        ends: list[bool] = []
+        ranges: list[Range] = []
         for asked in request.seqRanges:
-            conversation_id, end = asked.conversationID, asked.end
-            span = spans.get(conversation_id)
-            if span is None:
-                continue
+            conversation_id = asked.conversationID
             newest = _NUM_LIMIT if conversation_id.startswith("n_") else min(asked.num, _NUM_LIMIT)
-            first, begin = max(span.begin, 1), asked.begin
-            begin, end = max(begin, first), min(end, span.end)
-            if begin <= end and newest > 0:
-                ranges.append((conversation_id, max(begin, end - newest + 1), end))
-                ends.append(span.end <= end if ascending else begin <= first)
-        chats: dict[str, bytes] = {}
-        twins: dict[str, bytes] = {}
-        room, place = _REPLY_LIMIT_BYTES, 0
-        while place < len(ranges) and room >= 0:
-            some = _some(ranges, place)
-            for (conversation_id, _, end), is_end, found in zip(
-                some, ends[place : place + len(some)], await self._store.messages_of(some), strict=True
-            ):
-                fitting, room = _fit(found, room)
-                if found:
-                    end_seq = 0 if len(fitting) == len(found) else fitting[0].seq if fitting else end + 1
-                    whole = twins if conversation_id.startswith("n_") else chats
-                    whole[conversation_id] = pull_msgs(map(_shape, fitting), is_end, end_seq)
-                if room < 0:
-                    break
-            place += len(some)
-        return pull_reply(chats, twins)
+            ranges.append((conversation_id, asked.begin, asked.end, newest))
+        ascending = request.order == _ASCENDING
+        entries: list[bytes] = []
+        room = _REPLY_LIMIT_BYTES
+        for pulled in await self._store.pull(request.userID, ranges, limit_bytes=room):
+            conversation_id, begin, end, _ = ranges[pulled.place]
+            fitting, room = _fit(pulled.messages, room)
+            is_end = pulled.end <= end if ascending else begin <= pulled.begin
+            end_seq = 0
+            if room < 0:
+                end_seq = pulled.messages[-len(fitting)].seq if fitting else min(end, pulled.end) + 1
+            entries.append(pull_entry(conversation_id, fitting, is_end, end_seq))
+            if end_seq:
+                break
+        return b"".join(entries)
 
     async def pull_by_seqs(self, caller: Caller, request: msg_pb2.GetSeqMessageReq) -> bytes:
         """1005: just these seqs, in the order asked for."""
         _check(caller, request.userID)
         _bound(request.conversations, _RANGES_LIMIT)
         spans = await self._store.spans(request.userID, [one.conversationID for one in request.conversations])
-        chats: dict[str, bytes] = {}
-        twins: dict[str, bytes] = {}
+        entries: list[bytes] = []
         room = _REPLY_LIMIT_BYTES
         for asked in request.conversations:
             span = spans.get(asked.conversationID, Span(1, 0, 0))
@@ -93,16 +77,15 @@ class Queries:
             begin = max(span.begin, 1)
             seqs = [seq for seq in asked.seqs if begin <= seq <= span.end]
             found = await self._store.messages_at(asked.conversationID, seqs) if seqs else []
-            found, room = _fit(found, room)
+            fitting, room = _fit(found, room)
             is_end, end_seq = False, 0
             if request.order == _ASCENDING:
                 if any(seq > span.end for seq in asked.seqs):
                     is_end, end_seq = True, span.end
             elif any(seq < begin for seq in asked.seqs):
                 is_end, end_seq = True, begin
-            whole = twins if asked.conversationID.startswith("n_") else chats
-            whole[asked.conversationID] = pull_msgs(map(_shape, found), is_end, end_seq)
-        return pull_reply(chats, twins)
+            entries.append(pull_entry(asked.conversationID, fitting, is_end, end_seq))
+        return b"".join(entries)
 
     async def seq_states(self, caller: Caller, request: msg_pb2.GetConversationsHasReadAndMaxSeqReq) -> bytes:
         """1006."""
@@ -142,25 +125,16 @@ def _bound(items: Sized, limit: int) -> None:
         raise ArgsError(f"more than {limit} at once")
 
 
-def _some(ranges: list[tuple[str, int, int]], place: int) -> list[tuple[str, int, int]]:
-    """The next ranges that are read at once: of few messages in all, since what does not fit is read in vain."""
-    count, end = 0, place
-    while end < len(ranges) and (end == place or count + ranges[end][2] - ranges[end][1] < _READ_AT_ONCE):
-        count += ranges[end][2] - ranges[end][1] + 1
-        end += 1
-    return ranges[place:end]
-
-
 def _shape(message: StoredMessage) -> bytes:
     """A message as it is pulled (PROTOCOL 5.2)."""
     body = with_seq(message.body, message.seq)
     return with_read(body) if message.is_read else body
 
 
-def _fit(messages: list[StoredMessage], room: int) -> tuple[list[StoredMessage], int]:
-    """The newest of them that fit into `room` bytes, and what is left of it: negative if not all do. The first of an
-    answer fits always."""
-    taken = 0
+def _fit(messages: list[StoredMessage], room: int) -> tuple[list[bytes], int]:
+    """The newest of them that fit into `room` bytes, as they are pulled, and what is left of it: negative if not all
+    do. The first of an answer fits always."""
+    fitting: list[bytes] = []
     for message in reversed(messages):
         left = room - len(message.body) - 16
         if room == _REPLY_LIMIT_BYTES:
@@ -168,5 +142,6 @@ def _fit(messages: list[StoredMessage], room: int) -> tuple[list[StoredMessage],
         room = left
         if room < 0:
             break
-        taken += 1
-    return messages[len(messages) - taken :], room
+        fitting.append(_shape(message))
+    fitting.reverse()
+    return fitting, room

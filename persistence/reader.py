@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from operator import attrgetter
+from itertools import chain, groupby
+from operator import attrgetter, itemgetter
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
 from greenroom.persistence.schema import LOG_NUMBERS, version_id
-from greenroom.persistence.statements import many
+from greenroom.persistence.statements import each, many
 from greenroom.persistence.store import (
     ConversationState,
     KeyState,
     PairFact,
+    Pulled,
     Reading,
     SeqState,
     Span,
@@ -27,11 +29,12 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from greenroom.persistence.statements import Connection
-    from greenroom.persistence.store import LogKind
+    from greenroom.persistence.store import LogKind, Range
 
 __all__ = ["Reader", "json_list"]
 
 _seq: Final = attrgetter("seq")
+_place: Final = itemgetter(-3)
 
 UNREAD_WALKED: Final = 64
 """To find a user's last message, his unread ones are walked back if there are no more than these; past it
@@ -55,6 +58,26 @@ OWN_LAST_SEQ: Final = f"""CASE
         SELECT max(o.id) FROM message o WHERE o.conversation = c.id AND o.sender = :user))
     END"""
 """Seq of the last message of :user in conversation c, if it may be above his stored read seq d."""
+
+OWN_LOG: Final = """(SELECT 'n_' || me || '_' || me FROM (SELECT {0} AS me) WHERE NOT EXISTS (
+    SELECT 1 FROM key k WHERE k.name = me || '_' || me AND (k.kind <> 'pair' OR k.first <> k.second)))"""
+"""Id of the notifications that a user has for himself; NULL if another pair or a group has that key."""
+
+SPAN: Final = f"""span AS (
+    SELECT a.*, c.id AS conversation, c.max_seq, max(1, c.min_seq, coalesce(r.min_seq, 1)) AS first, CASE
+    WHEN r.owner THEN iif(r.max_seq, min(c.max_seq, r.max_seq), c.max_seq)
+    WHEN a.name NOT GLOB 'n_*' THEN NULL
+    WHEN a.name = (SELECT {OWN_LOG.format('u.user_id')} FROM user u WHERE u.id = a.owner) THEN c.max_seq
+    ELSE (
+        SELECT iif(min(t.notification_max_seq) = 0, c.max_seq, min(c.max_seq, max(t.notification_max_seq)))
+        FROM conversation o CROSS JOIN record t ON t.owner = a.owner AND t.conversation = o.id
+        WHERE o.conversation_id IN
+            ('si' || substr(a.name, 2), 'sg' || substr(a.name, 2), 'sn' || substr(a.name, 2)))
+    END AS last
+    FROM asked a CROSS JOIN conversation c ON c.conversation_id = a.name
+    LEFT JOIN record r ON r.owner = a.owner AND r.conversation = c.id)"""
+"""For each row of `asked` (owner, name, ...): first and last of what that user may see of that conversation; last is
+NULL if he may not. Notifications he sees as far as a record of a chat of their key lets him, or if they are his own."""
 
 
 class Reader:
@@ -132,21 +155,29 @@ class Reader:
         ).fetchall()
         return [_message(row) for row in reversed(rows)]
 
-    def messages_of(self, ranges: Sequence[tuple[str, int, int]]) -> list[list[StoredMessage]]:
-        rows = many(
+    def pull(self, user_id: str, ranges: Sequence[Range], limit_bytes: int) -> list[Pulled]:
+        owner = self._number(user_id)
+        cursors = each(
             self._connection,
-            f"WITH asked (place, id, low, high) AS (VALUES {{}}) SELECT {MESSAGE_COLUMNS}, asked.place FROM asked"
-            " CROSS JOIN conversation c ON c.conversation_id = asked.id"
-            " CROSS JOIN message m ON m.conversation = c.id AND m.seq BETWEEN asked.low AND asked.high",
-            "(?, ?, ?, ?)",
-            [value for place, asked in enumerate(ranges) for value in (place, *asked)],
+            f"WITH asked (place, owner, name, low, high, newest) AS (VALUES {{}}), {SPAN}"
+            f" SELECT {MESSAGE_COLUMNS}, s.place, s.first, s.last FROM span s CROSS JOIN message m"
+            " ON m.conversation = s.conversation AND m.seq BETWEEN"
+            " max(s.low, s.first, min(s.high, s.last) - s.newest + 1) AND min(s.high, s.last)",
+            "(?, ?, ?, ?, ?, ?)",
+            [value for place, asked in enumerate(ranges) for value in (place, owner, *asked)],
         )
-        found: list[list[StoredMessage]] = [[] for _ in ranges]
-        for row in rows:
-            found[row[-1]].append(_message(row))
-        for messages in found:
+        pulled: list[Pulled] = []
+        for place, rows in groupby(chain.from_iterable(cursors), _place):
+            messages = []
+            for row in rows:
+                messages.append(_message(row))
+                limit_bytes -= len(row[1])
             messages.sort(key=_seq)
-        return found
+            pulled.append(Pulled(place, row[-2], row[-1], messages))
+            # One message is no answer that is full: whoever asks must see that there is more.
+            if limit_bytes < 0 and (len(pulled) > 1 or len(messages) > 1):
+                break
+        return pulled
 
     def messages_at(self, conversation_id: str, seqs: Sequence[int]) -> list[StoredMessage]:
         rows = self._connection.execute(
@@ -167,62 +198,29 @@ class Reader:
         return {row[-1]: _message(row) for row in rows.fetchall()}
 
     def spans(self, user_id: str, conversation_ids: Sequence[str]) -> dict[str, Span]:
-        wanted = dict.fromkeys(conversation_ids)
-        for conversation_id in conversation_ids:
-            if conversation_id.startswith("n_"):
-                wanted.update(dict.fromkeys(_chats_of(conversation_id[2:])))
-        own = f"n_{user_id}_{user_id}"
-        rows = self._connection.execute(
-            "SELECT c.conversation_id, c.max_seq, max(c.min_seq, 1), r.min_seq, r.max_seq,"
-            " r.notification_max_seq, (SELECT k.first <> ?2 OR k.second <> ?2 OR k.kind <> 'pair'"
-            "   FROM key k WHERE c.conversation_id = ?3 AND k.name = substr(?3, 3))"
-            " FROM json_each(?1) j CROSS JOIN conversation c ON c.conversation_id = j.value"
-            " LEFT JOIN record r ON r.conversation = c.id"
-            " AND r.owner = (SELECT id FROM user WHERE user_id = ?2)",
-            (json_list(list(wanted)), user_id, own),
+        owner = self._number(user_id)
+        rows = many(
+            self._connection,
+            f"WITH asked (owner, name) AS (VALUES {{}}), {SPAN}"
+            " SELECT name, first, last, max_seq FROM span WHERE last IS NOT NULL",
+            "(?, ?)",
+            [value for name in conversation_ids for value in (owner, name)],
         )
-        stored = {row[0]: row[1:] for row in rows.fetchall()}
-        found: dict[str, Span] = {}
-        for conversation_id in conversation_ids:
-            row = stored.get(conversation_id, (0, 1, None, None, None, None))
-            max_seq, begin, record_min, record_max, _, others = row
-            if not conversation_id.startswith("n_"):
-                if record_max is not None:
-                    end = min(max_seq, record_max) if record_max else max_seq
-                    found[conversation_id] = Span(max(begin, record_min), end, max_seq)
-                continue
-            if conversation_id == own and not others:
-                found[conversation_id] = Span(begin, max_seq, max_seq)
-                continue
-            cuts = [
-                chat[4]
-                for name in _chats_of(conversation_id[2:])
-                if (chat := stored.get(name)) is not None and chat[4] is not None
-            ]
-            if cuts:
-                end = max_seq if 0 in cuts else min(max_seq, max(cuts))
-                found[conversation_id] = Span(begin, end, max_seq)
-        return found
+        return {row[0]: Span(*row[1:]) for row in rows}
 
     def newest_seqs(self, user_id: str) -> dict[str, int]:
         rows = self._connection.execute(
-            "SELECT c.conversation_id, c.max_seq, t.conversation_id, t.max_seq FROM record r"
-            " CROSS JOIN conversation c ON c.id = r.conversation LEFT JOIN conversation t"
-            " ON t.conversation_id = 'n' || substr(c.conversation_id, instr(c.conversation_id, '_'))"
-            " WHERE r.owner = (SELECT id FROM user WHERE user_id = ?1)"
-            " UNION ALL SELECT o.conversation_id, o.max_seq, NULL, NULL FROM conversation o"
-            " WHERE o.conversation_id = 'n_' || ?1 || '_' || ?1 AND NOT EXISTS (SELECT 1 FROM key k"
-            "   WHERE k.name = ?1 || '_' || ?1"
-            "   AND (k.kind <> 'pair' OR k.first <> ?1 OR k.second <> ?1))",
+            "WITH me AS (SELECT id, user_id FROM user WHERE user_id = ?), chat AS ("
+            "   SELECT c.conversation_id AS name, c.max_seq FROM me CROSS JOIN record r ON r.owner = me.id"
+            "   CROSS JOIN conversation c ON c.id = r.conversation)"
+            " SELECT name, max_seq FROM chat WHERE max_seq"
+            " UNION ALL SELECT n.conversation_id, n.max_seq FROM chat CROSS JOIN conversation n"
+            "   ON n.conversation_id = 'n' || substr(name, instr(name, '_')) WHERE n.max_seq"
+            " UNION ALL SELECT n.conversation_id, n.max_seq FROM me CROSS JOIN conversation n"
+            f"   ON n.conversation_id = {OWN_LOG.format('me.user_id')} WHERE n.max_seq",
             (user_id,),
         )
-        seqs: dict[str, int] = {}
-        for chat, max_seq, twin, twin_max_seq in rows.fetchall():
-            if max_seq:
-                seqs[chat] = max_seq
-            if twin_max_seq:
-                seqs[twin] = twin_max_seq
-        return seqs
+        return dict(rows)
 
     def seq_states(self, user_id: str, conversation_ids: Sequence[str] | None) -> dict[str, SeqState]:
         source = (
@@ -278,11 +276,13 @@ class Reader:
 
     def _with_number(self, user_id: str, statement: str, **values: Any) -> list[Any]:
         """Rows of a statement that names the user's number :user many times."""
-        found = self._connection.execute("SELECT id FROM user WHERE user_id = ?", (user_id,)).fetchone()
-        if found is None:
-            found = (0,)
         # A number once given stays, so two queries are as good as one.
-        return self._connection.execute(statement, {"user": found[0], **values}).fetchall()
+        return self._connection.execute(statement, {"user": self._number(user_id), **values}).fetchall()
+
+    def _number(self, user_id: str) -> int:
+        """What stands for the user in the store; 0, which is nobody's, for one that is not named there."""
+        found = self._connection.execute("SELECT id FROM user WHERE user_id = ?", (user_id,)).fetchone()
+        return found[0] if found else 0
 
 
 def json_list(values: Sequence[object]) -> str:
@@ -309,7 +309,3 @@ def user_info(row: Sequence[Any]) -> sdkws_pb2.UserInfo:
         appMangerLevel=row[5],
         globalRecvMsgOpt=row[6],
     )
-
-
-def _chats_of(key: str) -> tuple[str, ...]:
-    return "si_" + key, "sg_" + key, "sn_" + key

@@ -5,7 +5,6 @@ Inside the store users, groups and conversations are integers and message ids ar
 
 from __future__ import annotations
 
-import hashlib
 from typing import TYPE_CHECKING, Final
 
 from greenroom.persistence.errors import NotAStore, StoreDamaged, StoreTooNew, StoreUnavailable
@@ -227,7 +226,7 @@ def client_key(client_msg_id: str) -> bytes | None:
         return raw
     if not client_msg_id:
         return None
-    return b"\0" + hashlib.blake2b(client_msg_id.encode(), digest_size=16).digest()
+    return b"\0" + _digest(client_msg_id, size=16)
 
 
 def server_id_value(server_msg_id: str) -> bytes | str:
@@ -243,7 +242,14 @@ def server_id_text(value: bytes | str) -> str:
 
 def version_id(instance: bytes, log: LogKind, owner_id: str) -> str:
     """24 hex digits, the same for a log as long as the database lives, and never those of another one."""
-    return hashlib.blake2b(f"{log}/{owner_id}".encode(), key=instance, digest_size=12).hexdigest()
+    return _digest(f"{log}/{owner_id}", size=12, key=instance).hex()
+
+
+def _digest(text: str, *, size: int, key: bytes = b"") -> bytes:
+    # Not at the top: it loads OpenSSL, 4 MB that the writer of hexadecimal ids does not need.
+    from hashlib import blake2b
+
+    return blake2b(text.encode(), key=key, digest_size=size).digest()
 
 
 def _from_hex(text: str) -> bytes | None:

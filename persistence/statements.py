@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
@@ -12,7 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 __all__ = [
-    "MEMORY", "Connection", "Cursor", "connect", "describe", "is_damage", "many", "reserve_checksums", "verifies",
+    "MEMORY", "Connection", "Cursor", "connect", "describe", "each", "is_damage", "many", "reserve_checksums",
+    "verifies",
 ]  # fmt: skip
 
 MEMORY: Final = ":memory:"
@@ -35,6 +37,8 @@ class Cursor(Protocol):
     def fetchone(self) -> Any: ...
 
     def fetchall(self) -> list[Any]: ...
+
+    def close(self) -> None: ...
 
     def __iter__(self) -> Iterator[Any]: ...
 
@@ -118,23 +122,32 @@ def _checksums() -> str:
 def many(
     connection: Connection, statement: str, row: str, values: Sequence[Any]
 ) -> list[tuple[Any, ...]]:
+    """As `each`, with all that the statements return as one list."""
+    found: list[tuple[Any, ...]] = []
+    for cursor in each(connection, statement, row, values):
+        found += cursor.fetchall()
+    return found
+
+
+def each(
+    connection: Connection, statement: str, row: str, values: Sequence[Any]
+) -> Iterator[Cursor]:
     """Run `statement`, in which `{}` stands for rows of the shape `row`, over all values (rows laid flat).
 
     It runs in sizes that are powers of two, so that a few prepared statements serve every number of rows.
-    The rows that the statements return come back as one list.
+    A cursor is good until the next one is asked for.
     """
     width = row.count("?")
     left = len(values) // width
     start = 0
-    found: list[tuple[Any, ...]] = []
     while left:
         size = ROWS_LIMIT if left >= ROWS_LIMIT else 1 << (left.bit_length() - 1)
         end = start + size * width
         part = values if size == left and not start else values[start:end]
-        found += connection.execute(_text(statement, row, size), part).fetchall()
+        with closing(connection.execute(_text(statement, row, size), part)) as cursor:
+            yield cursor
         start = end
         left -= size
-    return found
 
 
 @lru_cache(STATEMENTS_LIMIT)

@@ -19,7 +19,8 @@ __all__ = [
     "AddBlack", "AddFriend", "AddGroup", "AddMembers", "AddMessage", "AddRecords", "AddUsers", "Block",
     "BumpVersion", "ClaimKey", "Columns", "ConversationState", "DropMembers", "DropTokens", "FirstAnswer",
     "GroupRow",
-    "KeyKind", "KeyState", "LogKind", "MarkMessagesRead", "MemberRow", "PairFact", "RaiseReadSeq", "Reading",
+    "KeyKind", "KeyState", "LogKind", "MarkMessagesRead", "MemberRow", "PairFact", "Pulled", "RaiseReadSeq",
+    "Range", "Reading",
     "Reason", "RecordOwner", "Refusal", "SeqState", "SetGroup", "SetMember", "SetRecord", "SetTokens", "SetUser",
     "Slice", "Span", "Store", "StoredMessage", "TokenRow", "UserRow", "VersionLog", "Write",
 ]  # fmt: skip
@@ -316,10 +317,26 @@ class KeyState(NamedTuple):
     conversations: dict[str, ConversationState]
 
 
-class StoredMessage(NamedTuple):
+class StoredMessage(msgspec.Struct, frozen=True, gc=False):
     seq: int
     body: bytes
     is_read: bool
+
+
+Range = tuple[str, int, int, int]
+"""Conversation, first and last seq, and how many of the newest between them are wanted."""
+
+
+class Pulled(msgspec.Struct, frozen=True, gc=False):
+    """What one of several ranges gave."""
+
+    place: int
+    """Of the range among those asked for."""
+    begin: int
+    """The user may see begin..end of the conversation; see `Span`."""
+    end: int
+    messages: list[StoredMessage]
+    """Ascending, at least one."""
 
 
 class Span(NamedTuple):
@@ -411,8 +428,10 @@ class Store(Protocol):
     ) -> list[StoredMessage]:
         """Messages of begin..end, ascending; with `newest`, at most that many from the end of the range."""
 
-    async def messages_of(self, ranges: Sequence[tuple[str, int, int]]) -> list[list[StoredMessage]]:
-        """Of each (conversation, begin, end) its messages begin..end, ascending."""
+    async def pull(self, user_id: str, ranges: Sequence[Range], limit_bytes: int) -> list[Pulled]:
+        """What the user may see (`spans`) of each range, in the order asked for; one that gives nothing is left out.
+        The range whose bodies exceed the limit, with all before it, is the last that is read; a first message that
+        does so alone is followed by one more."""
 
     async def messages_at(self, conversation_id: str, seqs: Sequence[int]) -> list[StoredMessage]:
         """Those that exist, in the order asked for."""
@@ -422,7 +441,8 @@ class Store(Protocol):
 
     async def spans(self, user_id: str, conversation_ids: Sequence[str]) -> dict[str, Span]:
         """Which of the conversations the user may see, and how much. A chat needs his record; an `n_` one is
-        his if he has a record of a chat of the same key, or if it is his own (`n_<id>_<id>`)."""
+        his if he has a record of a chat of the same key, or if it is his own (`n_<id>_<id>`). Those that were never
+        written are left out."""
 
     async def newest_seqs(self, user_id: str) -> dict[str, int]:
         """Max seq of every conversation of the user's records, of their `n_` twins, and of `n_<id>_<id>`;

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
         KeyState,
         LogKind,
         PairFact,
+        Pulled,
+        Range,
         Reading,
         SeqState,
         Slice,
@@ -234,9 +236,9 @@ class SqliteStore:
         with self._reading("conversation", conversation_id) as (reader, _):
             return reader.messages(conversation_id, begin, end, newest=newest)
 
-    async def messages_of(self, ranges: Sequence[tuple[str, int, int]]) -> list[list[StoredMessage]]:
+    async def pull(self, user_id: str, ranges: Sequence[Range], limit_bytes: int) -> list[Pulled]:
         with self._reading("conversations", (asked[0] for asked in ranges)) as (reader, _):
-            return reader.messages_of(ranges)
+            return reader.pull(user_id, ranges, limit_bytes=limit_bytes)
 
     async def messages_at(self, conversation_id: str, seqs: Sequence[int]) -> list[StoredMessage]:
         with self._reading("conversation", conversation_id) as (reader, _):

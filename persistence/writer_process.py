@@ -20,8 +20,8 @@ from greenroom.persistence.writer import Writer
 
 __all__ = ["main", "serve"]
 
-READ_BYTES: Final = 1 << 20
-"""One read. Batches that came in it together are one transaction."""
+READ_BYTES: Final = 1 << 18
+"""One read, of a little more than a socket's buffer holds. Batches that came in it together are one transaction."""
 REST_S: Final = 0.05
 """Silence after which the log may be moved into the database."""
 

@@ -123,6 +123,12 @@ def test_client_loads_only_its_own_driver() -> None:
     assert set(DRIVERS) & _loaded("import greenroom; greenroom.Client") == {"google", "websockets"}
 
 
+def test_the_writer_process_loads_only_what_it_writes_with() -> None:
+    loaded = _loaded("import greenroom.persistence.writer_process")
+    assert {"apsw", "msgspec"} <= loaded
+    assert not {*DRIVERS, "asyncio", "ssl", "_hashlib", "logging"} - {"apsw"} & loaded
+
+
 def test_settings_are_packaged() -> None:
     assert files("greenroom").joinpath("settings.toml").is_file()
     data = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]

@@ -14,7 +14,7 @@ from greenroom.actors.queries import Queries
 from greenroom.actors.rules.tokens import Authenticator
 from greenroom.actors.runtime.replies import Answer
 from greenroom.persistence.settings import AuthSettings, HttpSettings, NodeSettings, OverloadSettings, Settings
-from greenroom.persistence.store import PairFact, SeqState, Span, Store, StoredMessage, VersionLog
+from greenroom.persistence.store import PairFact, Pulled, Range, SeqState, Span, Store, StoredMessage, VersionLog
 from greenroom.transport.http.context import Context
 from greenroom.transport.http.server import HttpServer
 from greenroom.transport.status import ActorClass, InQuarantine, LaneState, NodeStatus, StoreState
@@ -148,8 +148,14 @@ class FakeStore:
         last = self.last.get(conversation_id)
         return [last] if last and begin <= last.seq <= end else []
 
-    async def messages_of(self, ranges: Sequence[tuple[str, int, int]]) -> list[list[StoredMessage]]:
-        return [await self.messages(*one) for one in ranges]
+    async def pull(self, user_id: str, ranges: Sequence[Range], *, limit_bytes: int) -> list[Pulled]:
+        spans = await self.spans(user_id, [one[0] for one in ranges])
+        pulled: list[Pulled] = []
+        for place, (conversation_id, begin, end, _) in enumerate(ranges):
+            span, found = spans.get(conversation_id), await self.messages(conversation_id, begin, end)
+            if span and found:
+                pulled.append(Pulled(place, span.begin, span.end, found))
+        return pulled
 
     async def newest_seqs(self, user_id: str) -> dict[str, int]:
         return {one: state.max_seq for one, state in self.states.items()}

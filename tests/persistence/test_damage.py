@@ -74,7 +74,7 @@ def _questions() -> list[tuple[Any, ...]]:
         ("users_page", 0, 99),
         ("groups", groups),
         ("last_messages", dict.fromkeys(CHATS, 1 << 40)),
-        ("messages_of", [(chat, 1, 1 << 40) for chat in CHATS]),
+        ("pull", "a", [(chat, 1, 1 << 40, 1 << 20) for chat in CHATS], 1 << 30),
         *(("messages", chat, 1, 1 << 40) for chat in CHATS),
         *(("messages_at", chat, [1, 2, 3]) for chat in CHATS),
         *(("reading", chat, "a") for chat in CHATS),

@@ -21,6 +21,7 @@ from greenroom.persistence.store import (
     Reason,
     SetRecord,
     Slice,
+    StoredMessage,
 )
 from greenroom.tests.persistence.conftest import BACKENDS
 from greenroom.tests.persistence.store_writes import message, record
@@ -128,7 +129,7 @@ class StoreAgainstModel(RuleBasedStateMachine):
     def agrees(self) -> None:
         for chat, sent in self.sent.items():
             stored = self.run(self.store.messages(chat, 0, 99))
-            assert stored == [(m.seq, m.body, m.seq in self.marked[chat]) for m in sent]
+            assert stored == [StoredMessage(m.seq, m.body, m.seq in self.marked[chat]) for m in sent]
         for user in "abc":
             states = self.run(self.store.seq_states(user, None))
             assert list(self.records[user]) == [r.conversationID for r in self.run(self.store.records(user))]
@@ -137,6 +138,12 @@ class StoreAgainstModel(RuleBasedStateMachine):
                 own = max((m.seq for m in self.sent[chat] if m.send_id == user), default=0)
                 read = max(self.read[chat, user], own)
                 assert states[chat][:2] == (cut or len(self.sent[chat]), read)
+            chats = list(self.sent)
+            pulled = self.run(self.store.pull(user, [(chat, 1, 99, 2) for chat in chats], limit_bytes=9_999))
+            seen = {chat: self.sent[chat][: cut or None][-2:] for chat, cut in self.records[user].items()}
+            assert {chats[one.place]: [m.body for m in one.messages] for one in pulled} == {
+                chat: [m.body for m in sent] for chat, sent in seen.items() if sent
+            }
             log = self.run(self.store.changes("conversations", user, 0))
             assert log.version == self.version[user]
             assert log.changed == [(chat, *entry) for chat, entry in self.entries[user].items()]

@@ -247,17 +247,22 @@ async def test_messages_by_range_and_by_seq(store: Store) -> None:
     assert await store.last_messages({A_B: 0}) == {}
 
 
-async def test_messages_of_many_ranges(store: Store) -> None:
+async def test_pull_of_many_ranges(store: Store) -> None:
     chats = [f"si_a_{name}" for name in "bcdefg"]
     for chat in chats:
-        assert await commit(store, f"conversation/{chat[3:]}", *[message(chat, seq) for seq in range(1, 6)]) is None
-    asked = [(chat, number, 4) for number, chat in enumerate(chats)]
-    found = await store.messages_of([*asked, ("si_x_y", 1, 9), (chats[0], 5, 5)])
-    assert [[m.seq for m in some] for some in found] == [
-        [1, 2, 3, 4], [1, 2, 3, 4], [2, 3, 4], [3, 4], [4], [], [], [5]
+        sent = [message(chat, seq) for seq in range(1, 6)]
+        assert await commit(store, f"conversation/{chat[3:]}", record(chat, ("a", chat[5:])), *sent) is None
+    asked = [(chat, number, 4, 3) for number, chat in enumerate(chats)]
+    found = await store.pull("a", [*asked, ("si_x_y", 1, 9, 9), (chats[0], 5, 5, 1)], limit_bytes=1_000)
+    assert [(one.place, one.begin, one.end) for one in found] == [(place, 1, 5) for place in (0, 1, 2, 3, 4, 7)]
+    assert [[m.seq for m in one.messages] for one in found] == [
+        [2, 3, 4], [2, 3, 4], [2, 3, 4], [3, 4], [4], [5]
     ]  # fmt: skip
-    assert found[2] == await store.messages(chats[2], 2, 4)
-    assert await store.messages_of([]) == []
+    assert found[2].messages == await store.messages(chats[2], 2, 4)
+    assert await store.pull("a", [], limit_bytes=1_000) == []
+    assert await store.pull("b", asked, limit_bytes=1_000) == []
+    some = await store.pull("a", asked, limit_bytes=4 * len(b"body 1"))
+    assert [one.place for one in some] == [0, 1]
 
 
 async def test_mark_messages_read(store: Store) -> None:

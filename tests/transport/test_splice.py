@@ -13,7 +13,7 @@ from greenroom.transport.wire.sdkws_pb2 import (
     PushMessages,
     SeqRange,
 )
-from greenroom.transport.wire.splice import pull_msgs, pull_reply, push_messages, varint, with_read, with_seq
+from greenroom.transport.wire.splice import pull_entry, push_messages, varint, with_read, with_seq
 
 texts = st.text(st.characters(codec="utf-8"), max_size=200)
 int64s = st.integers(-(2**63), 2**63 - 1)
@@ -64,24 +64,16 @@ def test_push_holds_one_message_under_its_conversation(conversation_id: str, mes
     assert len(spliced) == expected.ByteSize()
 
 
-@given(st.lists(messages, max_size=4), st.booleans(), int64s | st.just(0))
-def test_pulled_messages_keep_their_order(found: list[MsgData], is_end: bool, end_seq: int) -> None:
-    expected = PullMsgs(Msgs=found, isEnd=is_end, endSeq=end_seq)
-    spliced = pull_msgs((message.SerializeToString() for message in found), is_end, end_seq)
-    assert PullMsgs.FromString(spliced) == expected
-
-
 @given(pulls, pulls)
-def test_pull_reply_is_both_answers(msgs: dict[str, PullMsgs], notifications: dict[str, PullMsgs]) -> None:
-    spliced = pull_reply(
-        {key: pulled.SerializeToString() for key, pulled in msgs.items()},
-        {key: pulled.SerializeToString() for key, pulled in notifications.items()},
+def test_entries_are_the_answer_to_a_pull(msgs: dict[str, PullMsgs], notifications: dict[str, PullMsgs]) -> None:
+    of_logs = {f"n_{key}": pulled for key, pulled in notifications.items()}
+    of_chats = {key: pulled for key, pulled in msgs.items() if not key.startswith("n_")}
+    spliced = b"".join(
+        pull_entry(key, [one.SerializeToString() for one in pulled.Msgs], pulled.isEnd, pulled.endSeq)
+        for key, pulled in (of_logs | of_chats).items()
     )
     for message_class in (PullMessageBySeqsResp, GetSeqMessageResp):
         parsed = message_class.FromString(spliced)
-        assert dict(parsed.msgs) == msgs
-        assert dict(parsed.notificationMsgs) == notifications
-
-
-def test_empty_pull_reply_is_no_bytes() -> None:
-    assert pull_reply({}, {}) == b""
+        assert dict(parsed.msgs) == of_chats
+        assert dict(parsed.notificationMsgs) == of_logs
+        assert len(spliced) == parsed.ByteSize()

@@ -11,14 +11,15 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
-__all__ = ["pull_msgs", "pull_reply", "push_messages", "varint", "with_read", "with_seq"]
+__all__ = ["pull_entry", "push_messages", "varint", "with_read", "with_seq"]
 
 _NOTIFICATION_PREFIX = "n_"
 _ENTRIES_LIMIT = 10_000
 """Conversations whose pushes begin with ready bytes; the busy ones of a node."""
-_ONE_BYTE = tuple(bytes((n,)) for n in range(128))
+_READY_END = 1 << 11
+"""Numbers below it are encoded beforehand (100 KB): sizes of most messages, and most seqs."""
 _TWO_BYTES_END = 1 << 14
 _THREE_BYTES_END = 1 << 21
 _WRAP = (1 << 64) - 1
@@ -34,13 +35,18 @@ _END_SEQ = b"\x18"
 
 def varint(value: int) -> bytes:
     """Encode an int64 or uint64; a negative number takes ten bytes, as protobuf has it."""
-    if value < 0:
-        value &= _WRAP
-    if value < 128:
-        return _ONE_BYTE[value]
-    if value < _TWO_BYTES_END:
-        return bytes((value & 127 | 128, value >> 7))
+    if 0 <= value < _READY_END:
+        return _READY[value]
+    return _varint(value)
+
+
+def _varint(value: int) -> bytes:
+    value &= _WRAP
     if value < _THREE_BYTES_END:
+        if value < 128:
+            return bytes((value,))
+        if value < _TWO_BYTES_END:
+            return bytes((value & 127 | 128, value >> 7))
         return bytes((value & 127 | 128, value >> 7 & 127 | 128, value >> 14))
     encoded = bytearray()
     while value > 127:
@@ -48,6 +54,9 @@ def varint(value: int) -> bytes:
         value >>= 7
     encoded.append(value)
     return bytes(encoded)
+
+
+_READY = tuple(map(_varint, range(_READY_END)))
 
 
 def with_seq(body: bytes, seq: int) -> bytes:
@@ -65,7 +74,7 @@ def push_messages(conversation_id: str, message: bytes) -> bytes:
 
     It stands in `notificationMsgs` when the id starts with `n_`, else in `msgs`.
     """
-    tag, key = _entry_of(conversation_id)
+    tag, key = _pushed_key_of(conversation_id)
     message_size = varint(len(message))
     pulled_length = 1 + len(message_size) + len(message)
     pulled_size = varint(pulled_length)
@@ -73,16 +82,21 @@ def push_messages(conversation_id: str, message: bytes) -> bytes:
     return b"".join((tag, entry_size, key, pulled_size, _DELIMITED_1, message_size, message))
 
 
-@lru_cache(_ENTRIES_LIMIT)
-def _entry_of(conversation_id: str) -> tuple[bytes, bytes]:
+def _key_of(conversation_id: str) -> tuple[bytes, bytes]:
     """The tag of a map's entry for this conversation, and its key with the tag of the value behind it."""
     key = conversation_id.encode()
     tag = _DELIMITED_2 if conversation_id.startswith(_NOTIFICATION_PREFIX) else _DELIMITED_1
     return tag, b"".join((_DELIMITED_1, varint(len(key)), key, _DELIMITED_2))
 
 
-def pull_msgs(messages: Iterable[bytes], is_end: bool, end_seq: int) -> bytes:
-    """A serialized PullMsgs of these MsgData, in the order given."""
+_pushed_key_of = lru_cache(_ENTRIES_LIMIT)(_key_of)
+
+
+def pull_entry(conversation_id: str, messages: Iterable[bytes], is_end: bool, end_seq: int) -> bytes:
+    """What an answer to a pull holds of one conversation: these MsgData, in the order given.
+
+    Such entries in any order, one after the other, are a serialized PullMessageBySeqsResp or GetSeqMessageResp.
+    """
     parts: list[bytes] = []
     for message in messages:
         parts += (_DELIMITED_1, varint(len(message)), message)
@@ -90,29 +104,7 @@ def pull_msgs(messages: Iterable[bytes], is_end: bool, end_seq: int) -> bytes:
         parts.append(_IS_END)
     if end_seq:
         parts += (_END_SEQ, varint(end_seq))
-    return b"".join(parts)
-
-
-def pull_reply(msgs: Mapping[str, bytes], notifications: Mapping[str, bytes]) -> bytes:
-    """A serialized answer to a pull, from conversation id to serialized PullMsgs.
-
-    PullMessageBySeqsResp, GetSeqMessageResp and PushMessages share this layout.
-    """
-    parts: list[bytes] = []
-    for tag, pulls in ((_DELIMITED_1, msgs), (_DELIMITED_2, notifications)):
-        for conversation_id, pulled in pulls.items():
-            key = conversation_id.encode()
-            key_size = varint(len(key))
-            pulled_size = varint(len(pulled))
-            entry_length = 2 + len(key_size) + len(key) + len(pulled_size) + len(pulled)
-            parts += (
-                tag,
-                varint(entry_length),
-                _DELIMITED_1,
-                key_size,
-                key,
-                _DELIMITED_2,
-                pulled_size,
-                pulled,
-            )
-    return b"".join(parts)
+    pulled = b"".join(parts)
+    tag, key = _key_of(conversation_id)
+    size = varint(len(pulled))
+    return b"".join((tag, varint(len(key) + len(size) + len(pulled)), key, size, pulled))
