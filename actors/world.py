@@ -47,4 +47,4 @@ class World:
 
     def new_id(self) -> str:
         """32 hex digits, as OpenIM's server and client message ids have."""
-        return f"{self.random.getrandbits(128):032x}"
+        return self.random.randbytes(16).hex()
