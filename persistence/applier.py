@@ -58,10 +58,10 @@ class Refused(Exception):
 
 
 class Applier:
-    """Applies writes in order; messages, max seqs and read seqs wait for `flush`, so that a batch of them is
+    """Applies writes in order; messages, max seqs, read seqs and marks wait for `flush`, so that a batch of them is
     a few statements: APSW takes the GIL back at each one.
 
-    They wait safely because no other write looks at them, but for MarkMessagesRead, which flushes first.
+    They wait safely because no other write looks at them, and a mark says how far the messages went when it came.
     A refusal or an error leaves rows half written: the caller rolls back and calls `forget`.
     """
 
@@ -78,6 +78,8 @@ class Applier:
         self._messages: list[Any] = []
         self._heads: dict[int, tuple[int, int]] = {}
         self._reads: dict[tuple[int, int], int] = {}
+        self._marks: list[int] = []
+        """Conversation, first and last seq, reader; one after the other."""
         self._appliers: dict[type, Callable[[Any], None]] = {
             AddBlack: self._add_black,
             AddFriend: self._add_friend,
@@ -148,12 +150,23 @@ class Applier:
                 [value for key, seq in self._reads.items() for value in (*key, seq)],
             )
             self._reads = {}
+        if self._marks:
+            many(
+                self._connection,
+                "WITH mark (conversation, low, high, reader) AS (VALUES {}) UPDATE OR FAIL message SET is_read = 1"
+                " WHERE id IN (SELECT m.id FROM mark CROSS JOIN message m ON m.conversation = mark.conversation"
+                " AND m.seq BETWEEN mark.low AND mark.high WHERE m.sender <> mark.reader AND m.is_read = 0)",
+                "(?, ?, ?, ?)",
+                self._marks,
+            )
+            self._marks = []
 
     def forget(self) -> None:
         """Drop what waits for `flush`."""
         self._messages = []
         self._heads = {}
         self._reads = {}
+        self._marks = []
 
     def _claim_key(self, write: ClaimKey) -> None:
         name = self._key.partition("/")[2]
@@ -281,16 +294,12 @@ class Applier:
             self._reads[key] = write.seq
 
     def _mark_messages_read(self, write: MarkMessagesRead) -> None:
-        self.flush()
-        conversation, _ = self._names.conversation(write.conversation_id)
+        conversation, newest = self._names.conversation(write.conversation_id)
         reader = self._names.user(write.reader_id)
-        mark = "UPDATE message SET is_read = 1 WHERE conversation = ? AND sender <> ? AND is_read = 0 AND "
-        if write.begin <= write.end:
-            self._connection.execute(
-                mark + "seq BETWEEN ? AND ?", (conversation, reader, write.begin, write.end)
-            )
-        for seq in write.seqs:
-            self._connection.execute(mark + "seq = ?", (conversation, reader, seq))
+        spans = ((write.begin, min(write.end, newest)), *((seq, seq) for seq in write.seqs))
+        for low, high in spans:
+            if low <= high <= newest:
+                self._marks += (conversation, low, high, reader)
 
     def _add_group(self, write: AddGroup) -> None:
         row = write.group

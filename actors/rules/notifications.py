@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING
 
 from greenroom.actors.rules.ids import GROUP, SINGLE
@@ -61,23 +62,28 @@ def build(
     whether a copy goes into the visible chat.
     """
     in_chat = content_type in _COPIED_INTO_CHAT if send_message is None else send_message
-    options = dict.fromkeys(_OFF, False)
-    options["senderSync"] = True
-    options["isSendMsg"] = options["unreadCount"] = in_chat
-    options["history"] = options["persistent"] = stored
     now = world.clock.now_ms()
-    return sdkws_pb2.MsgData(
+    notification = sdkws_pb2.MsgData(
         sendID=send_id,
         recvID=recv_id,
         groupID=recv_id if session_type == GROUP else "",
         clientMsgID=world.new_id(),
         serverMsgID=world.new_id(),
         sessionType=session_type,
-        msgFrom=_SYSTEM,
         contentType=content_type,
         content=tips_content(tips),
         createTime=now,
         sendTime=now,
-        options=options,
-        offlinePushInfo=sdkws_pb2.OfflinePushInfo(),
     )
+    notification.MergeFrom(_shared(in_chat=in_chat, stored=stored))
+    return notification
+
+
+@cache
+def _shared(*, in_chat: bool, stored: bool) -> sdkws_pb2.MsgData:
+    """What all notifications of a kind have: a map of options takes as long to fill as the rest."""
+    options = dict.fromkeys(_OFF, False)
+    options["senderSync"] = True
+    options["isSendMsg"] = options["unreadCount"] = in_chat
+    options["history"] = options["persistent"] = stored
+    return sdkws_pb2.MsgData(msgFrom=_SYSTEM, options=options, offlinePushInfo=sdkws_pb2.OfflinePushInfo())

@@ -273,6 +273,10 @@ async def test_mark_messages_read(store: Store) -> None:
     assert [m.seq for m in await store.messages(A_B, 1, 99) if m.is_read] == [1, 3, 9]
     assert await commit(store, "conversation/a_b", MarkMessagesRead(A_B, "a", 1, 0, [2])) is None
     assert [m.seq for m in await store.messages(A_B, 1, 99) if m.is_read] == [1, 2, 3, 9]
+    # What comes after a mark is not marked by it, however far it says, and even in the same batch.
+    wide = MarkMessagesRead(A_B, "b", 10, 99, [12, 13])
+    assert await commit(store, "conversation/a_b", message(A_B, 12), wide, message(A_B, 13)) is None
+    assert [m.seq for m in await store.messages(A_B, 1, 99) if m.is_read] == [1, 2, 3, 9, 11, 12]
 
 
 async def test_read_seq_only_rises(store: Store) -> None:

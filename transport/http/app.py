@@ -30,7 +30,7 @@ from greenroom.transport.wire.openim_json import JsonMismatch, from_json
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from greenroom.transport.http.body import Receive
+    from greenroom.transport.http.body import Incoming
     from greenroom.transport.http.metrics import Metrics
 
 __all__ = ["HttpApi"]
@@ -74,13 +74,13 @@ class HttpApi:
         self._metrics: Metrics | None = None
 
     async def answer(
-        self, method: str, path: str, headers: Iterable[tuple[bytes, bytes]], receive: Receive
+        self, method: str, path: str, headers: Iterable[tuple[bytes, bytes]], incoming: Incoming
     ) -> Ready | None:
         """Names of headers in lower case. None: the client is gone."""
         asked = _read_headers(headers)
         try:
             if method == "POST":
-                answer = await self._admit(path, asked, receive)
+                answer = await self._admit(path, asked, incoming)
             elif method == "OPTIONS":
                 answer = Answer(b'"Options Request!"')
             elif method in ("GET", "HEAD"):
@@ -92,11 +92,11 @@ class HttpApi:
         except Exception as error:
             _log_unforeseen(path if path in TABLE else "(unknown path)", error)
             answer = _refusal(as_refusal(error))
-        http_id = f"{self._context.random.getrandbits(128):032x}"
+        http_id = self._context.random.randbytes(16).hex()
         http_id = f"{http_id[:8]}-{http_id[8:12]}-4{http_id[13:16]}-a{http_id[17:20]}-{http_id[20:]}"
         return ready(answer, http_id=http_id, takes_gzip=asked.takes_gzip)
 
-    async def _admit(self, path: str, asked: _Asked, receive: Receive) -> Answer:
+    async def _admit(self, path: str, asked: _Asked, incoming: Incoming) -> Answer:
         if self._places.locked():
             try:
                 async with asyncio.timeout(self._context.settings.overload.patience_s):
@@ -106,17 +106,17 @@ class HttpApi:
         else:
             await self._places.acquire()
         try:
-            return await self._post(path, asked, receive)
+            return await self._post(path, asked, incoming)
         finally:
             self._places.release()
 
-    async def _post(self, path: str, asked: _Asked, receive: Receive) -> Answer:
+    async def _post(self, path: str, asked: _Asked, incoming: Incoming) -> Answer:
         try:
             caller = await self._identify(path, asked)
             route = TABLE.get(path)
             if route is None:
                 return _not_found()
-            return await self._run(route, caller, asked, receive)
+            return await self._run(route, caller, asked, incoming)
         except GreenroomError as error:
             logger.debug("refused: %s", type(error).__name__)
             return _refusal(error)
@@ -138,10 +138,10 @@ class HttpApi:
         await Call(context, caller).ask(user_address(claims.user_id), verify)
         return caller
 
-    async def _run(self, route: Route, caller: Caller, asked: _Asked, receive: Receive) -> Answer:
+    async def _run(self, route: Route, caller: Caller, asked: _Asked, incoming: Incoming) -> Answer:
         with self._bodies.share() as share:
             try:
-                body, whole = await read_body(receive, self._context.settings.http.max_body_bytes, share)
+                body, whole = await read_body(incoming, self._context.settings.http.max_body_bytes, share)
             except BodyLate:
                 return _refusal(ArgsError("body did not come in time"))._replace(closes=True)
             except BodiesFull:

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator
-    from typing import Any
+    from collections.abc import Iterator
 
-    Receive = Callable[[], Awaitable[Any]]
-    """The next part of a body: ASGI's `http.request`, or `http.disconnect`."""
-
-__all__ = ["Bodies", "BodiesFull", "BodyLate", "ClientGone", "Share", "read_body"]
+__all__ = ["Bodies", "BodiesFull", "BodyLate", "ClientGone", "Incoming", "Share", "read_body"]
 
 _TIMEOUT_S = 10.0
 """The SDK gives up after 10 s; a slower body would only hold one of the bounded places."""
@@ -31,6 +27,18 @@ class BodyLate(Exception):
 
 class BodiesFull(Exception):
     """All bodies together are too large."""
+
+
+class Incoming(Protocol):
+    """A request's body on its way."""
+
+    body: bytearray
+    """What has come and was not received yet."""
+    more_body: bool
+    """Whether that is not all."""
+
+    async def receive(self) -> Any:
+        """ASGI's: `http.request` with what has come, waiting for some, or `http.disconnect`."""
 
 
 class Bodies:
@@ -66,30 +74,26 @@ class Share:
         self.size += size
 
 
-async def read_body(receive: Receive, limit_bytes: int, share: Share) -> tuple[bytes, bool]:
+async def read_body(incoming: Incoming, limit_bytes: int, share: Share) -> tuple[bytes, bool]:
     """The body cut at the limit, and whether all of it was read from the socket.
 
     Raises ClientGone, BodyLate, BodiesFull.
     """
+    if not incoming.more_body:
+        share.take(min(len(incoming.body), limit_bytes))
+        return bytes(incoming.body[:limit_bytes]), True
     try:
         async with asyncio.timeout(_TIMEOUT_S):
-            message = await receive()
-            if message["type"] == "http.request" and not message.get("more_body"):
-                body: bytes = message.get("body", b"")
-                share.take(min(len(body), limit_bytes))
-                return body[:limit_bytes], True
-            return await _read_more(message["type"], message.get("body", b""), receive, limit_bytes, share)
+            return await _receive(incoming, limit_bytes, share)
     except TimeoutError:
         raise BodyLate from None
 
 
-async def _read_more(
-    kind: str, first: bytes, receive: Receive, limit_bytes: int, share: Share
-) -> tuple[bytes, bool]:
-    body, seen = bytearray(first[:limit_bytes]), len(first)
-    share.take(len(body))
+async def _receive(incoming: Incoming, limit_bytes: int, share: Share) -> tuple[bytes, bool]:
+    body, seen = bytearray(), 0
+    kind = "http.request"
     while kind == "http.request":
-        message = await receive()
+        message = await incoming.receive()
         kind = message["type"]
         chunk = message.get("body", b"")
         seen += len(chunk)

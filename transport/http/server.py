@@ -149,7 +149,7 @@ class _Protocol(HttpToolsProtocol):
         """In place of uvicorn's `run_asgi`: answer one request."""
         scope = cycle.scope
         try:
-            ready = await api.answer(scope["method"], scope["path"], scope["headers"], cycle.receive)
+            ready = await api.answer(scope["method"], scope["path"], scope["headers"], cycle)
             if ready is None:
                 return
             if cycle.flow.write_paused:

@@ -6,7 +6,7 @@ The rows stand in `routes/`, one file a service; `routes/__init__.py` puts them 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeGuard, TypeVar
 
 import msgspec
@@ -53,10 +53,13 @@ class Route:
     paged: bool = False
     """Has `pagination`, which must be there with pageNumber >= 1."""
 
-    @property
-    def has_data(self) -> bool:
+    has_data: bool = field(init=False)
+    """The response has fields."""
+
+    def __post_init__(self) -> None:
         response = self.response
-        return response is not None and (not is_wire(response) or bool(response.DESCRIPTOR.fields))
+        has_data = response is not None and (not is_wire(response) or bool(response.DESCRIPTOR.fields))
+        object.__setattr__(self, "has_data", has_data)
 
     def check(self, request: Any) -> None:
         """The checks that need no more than the row. Raises ArgsError."""

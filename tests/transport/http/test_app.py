@@ -241,20 +241,31 @@ async def test_bodies_that_are_too_large_together() -> None:
     async with http_stage() as http:
         bodies = Bodies(100)
 
-        def body(*chunks: bytes) -> Any:
-            messages = [{"type": "http.request", "body": chunk, "more_body": True} for chunk in chunks]
-            messages[-1]["more_body"] = False
+        class Slow:
+            """A body that comes in parts."""
 
-            async def receive() -> Any:
-                return messages.pop(0)
+            def __init__(self, *chunks: bytes) -> None:
+                self.body = bytearray()
+                self.more_body = True
+                self._messages = [{"type": "http.request", "body": chunk, "more_body": True} for chunk in chunks]
+                self._messages[-1]["more_body"] = False
 
-            return receive
+            async def receive(self) -> Any:
+                return self._messages.pop(0)
 
-        with bodies.share() as share:
-            assert await read_body(body(b"x" * 30, b"y" * 30), 50, share) == (b"x" * 30 + b"y" * 20, True)
-            assert bodies.held_bytes == 50
-            with bodies.share() as other, pytest.raises(BodiesFull):
-                await read_body(body(b"x" * 30, b"y" * 30), 60, other)
-            assert bodies.held_bytes == 50
+        class Whole(Slow):
+            """One that came with its head."""
+
+            def __init__(self, *chunks: bytes) -> None:
+                self.body = bytearray().join(chunks)
+                self.more_body = False
+
+        for body in (Slow, Whole):
+            with bodies.share() as share:
+                assert await read_body(body(b"x" * 30, b"y" * 30), 50, share) == (b"x" * 30 + b"y" * 20, True)
+                assert bodies.held_bytes == 50
+                with bodies.share() as other, pytest.raises(BodiesFull):
+                    await read_body(body(b"x" * 30, b"y" * 30), 60, other)
+                assert bodies.held_bytes == 50
         assert bodies.held_bytes == 0
         assert (await http.post(TIME)).status_code == 200
