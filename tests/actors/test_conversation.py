@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -117,6 +119,38 @@ async def test_two_pairs_of_one_key_at_once(engine: Any) -> None:
         return_exceptions=True,
     )
     assert [type(one).__name__ for one in results] == ["SendMsgResp", "ArgsError"]
+
+
+async def test_what_is_known_of_one_pair_says_nothing_of_another_with_its_key(engine: Any) -> None:
+    await engine.register("a", "a_b", "c")
+    with pytest.raises(RecordNotFound):
+        await engine.send(engine.message("a", "b_c"))
+    await engine.send(engine.message("a_b", "c"))
+    await engine.register("b_c")
+    with pytest.raises(ArgsError):
+        await engine.send(engine.message("a", "b_c"))
+    await engine.send(engine.message("a_b", "c"))
+
+
+async def test_conversation_that_is_awake_and_silent_is_small(engine: Any) -> None:
+    """What falling asleep gives back, of each of many."""
+    peers = [f"peer-{number:05d}" for number in range(500)]
+    await engine.register("alice", *peers)
+    engine.sessions.offline.update(peers, ["alice"])
+    tracemalloc.start()
+    try:
+        for _ in range(3):
+            for peer in peers:
+                await engine.send(engine.message("alice", peer))
+        gc.collect()
+        awake = tracemalloc.get_traced_memory()[0]
+        assert engine.base.awake_count("conversation") == len(peers)
+        await engine.base.stop_all("conversation")
+        gc.collect()
+        asleep = tracemalloc.get_traced_memory()[0]
+    finally:
+        tracemalloc.stop()
+    assert 0 < (awake - asleep) / len(peers) < 1536
 
 
 @pytest.mark.parametrize(
