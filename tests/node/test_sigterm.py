@@ -41,12 +41,15 @@ async def test_terminated_with_a_thousand_sends_under_way(tmp_path: Path) -> Non
     ]  # fmt: skip
     await asyncio.gather(*(client.start() for client in clients))
 
+    begun = asyncio.Event()
+
     async def send(client: Client) -> None:
         sent = await client.send(recv_id=client.user_id, text="x")
         acked[client.user_id].add(sent.client_msg_id)
+        begun.set()
 
     sends = [asyncio.create_task(send(client)) for _ in range(16) for client in clients]
-    await _until(lambda: sum(map(len, acked.values())) > 0)
+    await asyncio.wait_for(begun.wait(), 20.0)
     before = sum(map(len, acked.values()))
     code = await node.terminate()
     answered = sum(map(len, acked.values()))
