@@ -162,11 +162,6 @@ class Entity(Actor):  # type: ignore[misc]
         """
         self._myRef.hand_on(message)
 
-    def end_refusing(self, error: GreenroomError) -> NoReturn:
-        """End this life as `end` does, after answering everything that waits with an error."""
-        self._myRef.refuse_waiting(error)
-        raise LifeEnded
-
     def pipe(self, awaitable: Awaitable[Any], tag: Any = None, *, eager: bool = True) -> None:
         """Await `awaitable` beside this actor; its result comes as one `Piped(tag, value, error)`.
 

@@ -206,14 +206,6 @@ class EntityCell(Cell):
         self.current = None
         self.put(self.address, message)
 
-    def refuse_waiting(self, error: GreenroomError) -> None:
-        """Answer all that waits, set aside or in the mailbox, with an error."""
-        for waiting in (self.stashed, self.mailbox):
-            for mail in waiting or ():
-                if not isinstance(mail[1], OF_ONE_LIFE):
-                    self.refuse(mail, error)
-        self.stashed = self.mailbox = None
-
     def idle_since(self, horizon: float) -> bool:
         """Whether nothing has happened here since `horizon` and nothing is in flight."""
         return (
