@@ -24,7 +24,6 @@ DRIVERS = (
     "httpx",
     "websockets",
     "uvicorn",
-    "starlette",
     "apsw",
     "sqlite3",
     "cyclopts",
