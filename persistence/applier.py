@@ -69,8 +69,6 @@ class Applier:
         self.careful = False
         """Look for a repeat before each message, to say what was answered first; otherwise the index only
         says that there is one."""
-        self.body_bytes = 0
-        """Of messages, counted for whoever sets it back."""
         self._connection = connection
         self._names = names
         self._key = ""
@@ -237,7 +235,6 @@ class Applier:
             raise Refused(Refusal(Reason.FAILED, f"seq {seq} does not follow {head[1]}"))
         names.raise_seq(conversation_id, head, seq)
         self._heads[head[0]] = (seq, write.send_time)
-        self.body_bytes += len(write.body)
         self._messages += (
             head[0], seq, sender, client, server_id_value(write.server_msg_id), write.send_time,
             write.content_type, write.body,

@@ -26,11 +26,11 @@ if TYPE_CHECKING:
 
 __all__ = ["Writer"]
 
-CHECKPOINT_BYTES: Final = 4 << 20
-"""Written since the last checkpoint: enough for one when there is nothing else to do. Counted roughly, as
-message bodies and a page for each slice."""
-CHECKPOINT_BYTES_MAX: Final = 64 << 20
-"""Likewise: enough for one at once, though a batch waits for it."""
+CHECKPOINT_BYTES: Final = 16 << 20
+"""In the log since the last checkpoint: enough for one when there is nothing else to do."""
+CHECKPOINT_BYTES_MAX: Final = 256 << 20
+"""Likewise: enough for one at once, though a batch waits for it. A message is three to five pages, and most of them are
+written again by the next ones: the log takes them together."""
 PAGE_BYTES: Final = 4096
 
 PAUSE_S: Final = 0.05
@@ -88,14 +88,17 @@ class Writer:
         self._clock = clock
         self._last: tuple[Sequence[Slice], Sequence[Refusal | None]] = ((), ())
         """The last batch committed, and its outcomes."""
-        self._log_bytes = 0
+        self._log_pages = 0
+        """In the log after the last commit."""
+        self._moved_pages = 0
+        """Of these, those that the last checkpoint found."""
 
     def open(self) -> None:
         connection = self._shared or connect(self._path)
         try:
             if self._shared is None:
-                # Checkpoints are ours to time: SQLite's own come in the middle of a commit.
-                connection.execute("PRAGMA wal_autocheckpoint = 0")
+                # In place of SQLite's own hook, whose checkpoints come in the middle of a commit.
+                connection.set_wal_hook(self._logged)
                 self._mark = Mark(Path(self._path), instance_of(connection))
             self._names = Names(connection)
             self._applier = Applier(connection, self._names)
@@ -130,19 +133,17 @@ class Writer:
         self._pause_s = 0.0
         self._last = slices, outcomes
         self._names.settle()
-        self._log_bytes += PAGE_BYTES * len(slices) + self._applier.body_bytes
-        self._applier.body_bytes = 0
-        if self._log_bytes > CHECKPOINT_BYTES_MAX:
+        if self._new_bytes > CHECKPOINT_BYTES_MAX:
             self.checkpoint()
         return outcomes
 
     def rest(self) -> None:
         """To be called when no batch waits: moves what the log has gathered into the database."""
-        if self._log_bytes > CHECKPOINT_BYTES:
+        if self._new_bytes > CHECKPOINT_BYTES:
             self.checkpoint()
 
     def checkpoint(self) -> None:
-        self._log_bytes = 0
+        self._moved_pages = self._log_pages
         if self._connection is None or self._shared is not None:
             return
         try:
@@ -150,6 +151,18 @@ class Writer:
         except apsw.Error:
             # The log keeps everything; but this disk needs a look before more is acked.
             self._failed = True
+
+    def _logged(self, connection: Connection, name: str, pages: int) -> int:
+        """SQLite tells after each commit how many pages the log has."""
+        if pages < self._log_pages:
+            self._moved_pages = 0  # All of it was moved, and it began anew.
+        self._log_pages = pages
+        return apsw.SQLITE_OK
+
+    @property
+    def _new_bytes(self) -> int:
+        """In the log since the last checkpoint."""
+        return (self._log_pages - self._moved_pages) * PAGE_BYTES
 
     def _commit(self, connection: Connection, slices: Sequence[Slice]) -> list[Refusal | None]:
         connection.execute("BEGIN IMMEDIATE")
@@ -239,7 +252,6 @@ class Writer:
     def _reopen(self) -> Connection:
         """With nothing that the old one remembered, on a database that was looked at: a commit that failed may have
         landed."""
-        self._log_bytes = CHECKPOINT_BYTES
         with contextlib.suppress(apsw.Error):
             self.close()
         self.open()
