@@ -11,7 +11,6 @@ from greenroom.persistence.errors import NotAStore, StoreDamaged, StoreTooNew, S
 from greenroom.persistence.statements import reserve_checksums, verifies
 
 if TYPE_CHECKING:
-
     from greenroom.persistence.statements import Connection
     from greenroom.persistence.store import LogKind
 
