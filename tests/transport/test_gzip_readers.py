@@ -1,8 +1,10 @@
-"""What we fold, read by the decoders that OpenIM's SDKs use: Go's compress/gzip, and pako in JavaScript."""
+"""What we fold, read by pako, which OpenIM's SDK in JavaScript uses. (Go's compress/gzip read the same by hand; the
+browser tests drive a node with the SDK that is compiled from Go.)"""
 
 from __future__ import annotations
 
 import base64
+import os
 import random
 import shutil
 import subprocess
@@ -22,23 +24,6 @@ const {ungzip} = require(process.argv[1]);
 for (const line of require("fs").readFileSync(0, "utf8").trim().split("\\n"))
     console.log(Buffer.from(ungzip(Buffer.from(line, "base64"))).toString("base64"));
 """
-IN_GO = """package main
-
-import ("bufio"; "bytes"; "compress/gzip"; "encoding/base64"; "fmt"; "io"; "os")
-
-func main() {
-    lines := bufio.NewScanner(os.Stdin)
-    lines.Buffer(nil, 1 << 20)
-    for lines.Scan() {
-        folded, _ := base64.StdEncoding.DecodeString(lines.Text())
-        reader, err := gzip.NewReader(bytes.NewReader(folded))
-        if err != nil { panic(err) }
-        data, err := io.ReadAll(reader)
-        if err != nil { panic(err) }
-        fmt.Println(base64.StdEncoding.EncodeToString(data))
-    }
-}
-"""
 
 
 def assert_reads(command: list[str]) -> None:
@@ -52,6 +37,8 @@ def assert_reads(command: list[str]) -> None:
 
 def test_pako_reads_what_we_fold() -> None:
     if shutil.which("npm") is None:
+        if os.environ.get("CI"):
+            pytest.fail("the test of pako needs npm")
         pytest.skip("needs npm")
     pako = PAKO_HOME / "package" / "dist" / "pako.js"
     if not pako.is_file():
@@ -62,11 +49,3 @@ def test_pako_reads_what_we_fold() -> None:
         with tarfile.open(PAKO_HOME / packed.stdout.split()[-1]) as archive:
             archive.extractall(PAKO_HOME, filter="data")
     assert_reads(["node", "-e", IN_JAVASCRIPT, str(pako)])
-
-
-def test_go_reads_what_we_fold(tmp_path: Path) -> None:
-    if shutil.which("go") is None:
-        pytest.skip("needs go")
-    program = tmp_path / "main.go"
-    program.write_text(IN_GO)
-    assert_reads(["go", "run", str(program)])
