@@ -59,6 +59,7 @@ _AHEAD_LIMIT_MS = 5000
 """How far sendTime may run ahead of the clock, when a conversation takes more than a message a millisecond or the
 clock was set back; past it, times repeat."""
 _READINGS_KEPT = 16
+"""Of users who mark as read, once all of their marks are stored."""
 _TRUSTED_LEVEL = 2
 """From this appMangerLevel on, black lists and friendship are not asked."""
 

@@ -45,7 +45,6 @@ __all__ = ["SqliteStore", "WriterKind"]
 WriterKind = Literal["process", "thread", "inline"]
 """Where commits run. A process is not slowed by a busy loop; a thread needs no child; inline blocks."""
 
-
 _SHOWN: Final = 3
 """Of many that a failed read was about."""
 
