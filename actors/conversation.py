@@ -22,6 +22,7 @@ from greenroom.actors.errors import (
 )
 from greenroom.actors.messages import (
     Caller,
+    CommitSlice,
     MarkConversationRead,
     MarkMessagesRead,
     Push,
@@ -31,7 +32,7 @@ from greenroom.actors.messages import (
 from greenroom.actors.reading import mark_conversation, mark_messages, raise_reading, set_read_seq
 from greenroom.actors.rules import message as rules
 from greenroom.actors.rules.ids import NOTIFICATION_CHAT, SINGLE
-from greenroom.actors.stored_entity import Asker, Deliver, Effect, Item, Reply, Sealing, StoredEntity
+from greenroom.actors.stored_entity import Asker, Deliver, Effect, Item, Reply, StoredEntity
 from greenroom.persistence.store import (
     AddMessage,
     AddRecords,
@@ -49,6 +50,8 @@ from greenroom.transport.wire import msg_pb2, sdkws_pb2
 from greenroom.transport.wire.splice import with_seq
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from greenroom.actors.runtime.address import Address
     from greenroom.actors.world import World
 
@@ -86,39 +89,38 @@ class Send(Item):
         self.user_ids = user_ids
         """Who hears of it; None: the entity's audience, as it is when the push leaves."""
         self.also = also
-        self.parts = [(part, rules.render(part.message)) for part in rules.split(message, conversation.id)]
-        self.stored = any(part.stored for part, _ in self.parts)
+        self.parts = rules.split(message, conversation.id)
+        self.stored = True in [part.stored for part in self.parts]
 
     def answer(self) -> msg_pb2.SendMsgResp:
         return _answer_to(self.message)
 
-    def seal(self, sealing: Sealing) -> None:
+    def seal(self, slice_: CommitSlice) -> None:
         conversation, message = self.conversation, self.message
-        send_id = message.sendID
-        effects: list[Effect] = []
-        for part, body in self.parts:
-            seq = 0
-            if part.stored:
-                seq = conversation.next_seq(part.conversation_id, sealing)
-                if seq == 1:
-                    sealing.write(self, *conversation.first_writes(part.conversation_id, message, part.is_chat))
-                sealing.write(
-                    self,
-                    AddMessage(
-                        conversation_id=part.conversation_id,
-                        seq=seq,
-                        send_id=send_id,
-                        client_msg_id=message.clientMsgID,
-                        server_msg_id=message.serverMsgID,
-                        send_time=message.sendTime,
-                        content_type=message.contentType,
-                        body=body,
-                    ),
+        for part in self.parts:
+            if not part.stored:
+                continue
+            part.seq = seq = conversation.next_seq(part.conversation_id, slice_)
+            if seq == 1:
+                slice_.writes += conversation.first_writes(part.conversation_id, message, part.is_chat)
+            slice_.writes.append(
+                AddMessage(
+                    conversation_id=part.conversation_id,
+                    seq=seq,
+                    send_id=message.sendID,
+                    client_msg_id=message.clientMsgID,
+                    server_msg_id=message.serverMsgID,
+                    send_time=message.sendTime,
+                    content_type=message.contentType,
+                    body=part.body,
                 )
-            push = Push(part.conversation_id, with_seq(body, seq) if seq else body, self.operation_id)
-            effects.append(Deliver(push, self.user_ids, self.also))
-        sealing.effects.append(Reply(self.askers, self.answer()))
-        sealing.effects.extend(effects)
+            )
+
+    def effects(self) -> Iterator[Effect]:
+        yield Reply(self.askers, self.answer())
+        for part in self.parts:
+            body = with_seq(part.body, part.seq) if part.seq else part.body
+            yield Deliver(Push(part.conversation_id, body, self.operation_id), self.user_ids, self.also)
 
 
 class _Facts(msgspec.Struct, gc=False):
@@ -175,13 +177,13 @@ class Conversation(StoredEntity):
         """The newest committed seq."""
         return self._max_seqs.get(conversation_id, 0)
 
-    def last_seq(self, conversation_id: str, sealing: Sealing) -> int:
+    def last_seq(self, conversation_id: str, slice_: CommitSlice) -> int:
         """The newest seq, those of the slice in the making included."""
-        return sealing.seqs.get(conversation_id) or self.max_seq(conversation_id)
+        return slice_.seqs.get(conversation_id) or self._max_seqs.get(conversation_id, 0)
 
-    def next_seq(self, conversation_id: str, sealing: Sealing) -> int:
+    def next_seq(self, conversation_id: str, slice_: CommitSlice) -> int:
         """The next seq of the slice in the making."""
-        seq = sealing.seqs[conversation_id] = self.last_seq(conversation_id, sealing) + 1
+        seq = slice_.seqs[conversation_id] = self.last_seq(conversation_id, slice_) + 1
         return seq
 
     def first_writes(self, conversation_id: str, message: sdkws_pb2.MsgData, is_chat: bool) -> list[Block]:
@@ -286,9 +288,7 @@ class Conversation(StoredEntity):
             askers=[(sender, command.ref)],
         )
         if not send.stored:
-            sealing = Sealing(self.runtime.now)
-            send.seal(sealing)
-            for effect in sealing.effects:
+            for effect in send.effects():
                 effect.run(self)
             self.world.tally.sends_answered += 1
             return
@@ -342,14 +342,14 @@ class Conversation(StoredEntity):
             ),
         ).run(self)
 
-    def committed(self, sealing: Sealing) -> None:
+    def committed(self, slice_: CommitSlice) -> None:
         self.claimed = True
-        self._max_seqs.update(sealing.seqs)
+        self._max_seqs.update(slice_.seqs)
         if self.readings:
-            for write in sealing.writes:
+            for write in slice_.writes:
                 if isinstance(write, AddMessage):
                     raise_reading(self, write.conversation_id, write.send_id, write.seq)
-        for item in sealing.draft:
+        for item in slice_.items:
             if isinstance(item, Send) and item.stored:
                 self._forget(item)
                 self.world.tally.sends_answered += 1

@@ -10,7 +10,7 @@ from greenroom.actors.messages import Command, ProfileChanged, Push
 from greenroom.actors.rules import message as rules
 from greenroom.actors.rules import notifications as notices
 from greenroom.actors.rules.ids import GROUP, chat_id, notification_id, own_notification_id
-from greenroom.actors.stored_entity import Deliver, Effect, Item, Sealing, StoredEntity
+from greenroom.actors.stored_entity import Deliver, Effect, Item, StoredEntity
 from greenroom.persistence import store
 from greenroom.transport.wire import sdkws_pb2
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from greenroom.actors.group import Group
+    from greenroom.actors.messages import CommitSlice
     from greenroom.actors.runtime.address import Address
 
 __all__ = [
@@ -71,21 +72,20 @@ class Bounds(Item):
         self.user_ids = user_ids
         self.joining = joining
 
-    def seal(self, sealing: Sealing) -> None:
+    def seal(self, slice_: CommitSlice) -> None:
         group = self.group
         chat, twin = chat_id(GROUP, group.id), notification_id(group.id)
-        last, last_twin = group.last_seq(chat, sealing), group.last_seq(twin, sealing)
+        last, last_twin = group.last_seq(chat, slice_), group.last_seq(twin, slice_)
         changes: dict[str, str | int]
         if self.joining:
             owners = [store.RecordOwner(user_id, "") for user_id in self.user_ids]
-            sealing.write(self, store.AddRecords(chat, GROUP, group.id, owners))
+            slice_.writes.append(store.AddRecords(chat, GROUP, group.id, owners))
             changes = {"max_seq": 0, "notification_max_seq": 0}
             if not group.world.settings.message.history_for_new_members:
                 changes["min_seq"] = last + 1
         else:
             changes = {"max_seq": last or _NOTHING, "notification_max_seq": last_twin or _NOTHING}
-        for user_id in self.user_ids:
-            sealing.write(self, store.SetRecord(user_id, chat, changes))
+        slice_.writes += [store.SetRecord(user_id, chat, changes) for user_id in self.user_ids]
 
 
 def with_people(

@@ -7,13 +7,14 @@ A message goes to an address: `Address("user", user_id)`, `Address("conversation
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from greenroom.actors.runtime.address import Address
 from greenroom.actors.runtime.replies import Outcome
-from greenroom.persistence.store import Refusal, Slice, UserRow
+from greenroom.persistence.store import Block, Refusal, UserRow
 from greenroom.transport.wire import group_pb2, sdkws_pb2
 
 if TYPE_CHECKING:
@@ -202,26 +203,44 @@ class Push(msgspec.Struct, frozen=True, gc=False):
     """Of the request that caused it."""
 
 
-class CommitSlice(msgspec.Struct, gc=False):
-    """From an entity to its lane. `effects` are carried and given back, for whoever then lives at `owner`. What the
-    owner decides while the slice waits is added to its writes and effects."""
+class CommitSlice(msgspec.Struct):
+    """What an entity has decided, from its first item on: a draft that is sealed into writes and given to the lane. It
+    comes back in the lane's answer, to whoever then lives at `owner`. Until it `is_taken` its owner adds to it."""
 
     owner: Address
-    slice: Slice
-    effects: Any
-    since: float = 0.0
-    """On the loop's clock: when the first of what it decides was decided."""
+    key: str
+    epoch: int
+    """The store's, at the first item."""
+    since: float
+    """When that was, on the loop's clock."""
+    items: list[Any] = []
+    """greenroom.actors.stored_entity.Item, in order; also those that write nothing."""
+    writes: list[Block] = []
+    seqs: dict[str, int] = {}
+    """The newest seqs that it gives, by conversation."""
     is_taken: bool = False
     """The lane has given it to the store: it stays as it is."""
+    is_late: bool = False
+    """Its senders were told that the store is slow."""
+
+    def join(self, more: CommitSlice) -> None:
+        """Add what was sealed after it."""
+        self.items += more.items
+        self.writes += more.writes
+        self.seqs |= more.seqs
+
+    def item_of(self, index: int) -> Any:
+        """The item that one of the writes came from."""
+        return self.items[bisect_right(self.items, index, key=lambda item: item.first) - 1]
 
 
 class SliceStored(Outcome, frozen=True, gc=False):
     """The slice is durable: its effects may leave."""
 
-    effects: Any
+    items: list[Any]
 
     def tell(self, send: Callable[[Address, Any], None], error: GreenroomError) -> bool:
-        _tell(self.effects, send, error)
+        _tell(self.items, send, error)
         return True  # What is stored is pushed, if late: receivers would not know that they miss it.
 
 
@@ -229,21 +248,21 @@ class SliceLate(msgspec.Struct, frozen=True):
     """The store has not answered within write_timeout_s; told again each second. SliceStored or SliceRefused still
     follows."""
 
-    effects: Any
+    items: list[Any]
 
 
 class SliceRefused(Outcome, frozen=True):
     refusal: Refusal
-    effects: Any
+    items: list[Any]
 
     def tell(self, send: Callable[[Address, Any], None], error: GreenroomError) -> bool:
-        _tell(self.effects, send, error)
+        _tell(self.items, send, error)
         return False
 
 
-def _tell(effects: Any, send: Callable[[Address, Any], None], error: GreenroomError) -> None:
-    for effect in effects:
-        effect.lost(send, error)
+def _tell(items: Any, send: Callable[[Address, Any], None], error: GreenroomError) -> None:
+    for item in items:
+        item.lost(send, error)
 
 
 class AwaitWrites(msgspec.Struct, frozen=True):

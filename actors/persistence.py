@@ -19,7 +19,7 @@ from greenroom.actors.messages import (
     WritesSettled,
 )
 from greenroom.actors.runtime.entity import Entity
-from greenroom.persistence.store import Reason, Refusal
+from greenroom.persistence.store import Reason, Refusal, Slice
 
 if TYPE_CHECKING:
     from thespian.actors import WakeupMessage
@@ -90,7 +90,7 @@ class Persistence(Entity):
     def receiveMsg_CommitSlice(self, message: CommitSlice, sender: Address) -> None:
         if self.lane.is_stuck:
             self.lane.refused += 1
-            self.send(message.owner, SliceRefused(_SLOW, message.effects))
+            self.send(message.owner, SliceRefused(_SLOW, message.items))
             return
         self.lane.waiting.append(message)
         owners = self.lane.owners
@@ -144,7 +144,7 @@ class Persistence(Entity):
             log.error("the store does not answer a commit of %d slices: sends are refused", len(lane.batch))
         for each in lane.batch:
             if each.since <= limit:
-                self.send(each.owner, SliceLate(each.effects))
+                self.send(each.owner, SliceLate(each.items))
         given_up = [each for each in lane.waiting if lane.is_stuck or each.since <= limit]
         if given_up:
             lane.waiting = deque(each for each in lane.waiting if not lane.is_stuck and each.since > limit)
@@ -160,7 +160,7 @@ class Persistence(Entity):
         lane.number += 1
         lane.began = self.runtime.now
         self._look_later()
-        self.pipe(self.world.store.commit([each.slice for each in lane.batch]))
+        self.pipe(self.world.store.commit([Slice(each.key, each.epoch, each.writes) for each in lane.batch]))
 
     def receiveMsg_Piped(self, message: Piped, sender: Address) -> None:
         if message.error is not None:
@@ -177,7 +177,7 @@ class Persistence(Entity):
         self._has_answered = True
         for each, refusal in zip(batch, outcomes, strict=True):
             if refusal is None:
-                self.send(each.owner, SliceStored(each.effects))
+                self.send(each.owner, SliceStored(each.items))
                 self._settle(each.owner)
             else:
                 self._refuse(each, refusal)
@@ -190,7 +190,7 @@ class Persistence(Entity):
             if not self.lane.refused:
                 log.error("a slice of %s was refused, and perhaps more: %s", each.owner, refusal.detail)
             self.lane.refused += 1
-        self.send(each.owner, SliceRefused(refusal, each.effects))
+        self.send(each.owner, SliceRefused(refusal, each.items))
         self._settle(each.owner)
 
     def _settle(self, owner: Address) -> None:

@@ -8,6 +8,7 @@ draft. So nothing can be acked early.
 from __future__ import annotations
 
 import logging
+from itertools import chain
 from typing import TYPE_CHECKING, Any, ClassVar, Final, NoReturn
 
 from thespian.actors import WakeupMessage
@@ -27,14 +28,14 @@ from greenroom.actors.runtime.address import Address
 from greenroom.actors.runtime.entity import Entity
 from greenroom.actors.runtime.replies import Answer, Failed, Piped
 from greenroom.persistence.errors import StoreError
-from greenroom.persistence.store import Block, Reason, Refusal, Slice
+from greenroom.persistence.store import Block, Reason, Refusal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterable
+    from collections.abc import Callable, Coroutine, Iterable, Sequence
 
     from greenroom.actors.world import World
 
-__all__ = ["Change", "Deliver", "Effect", "Item", "Reply", "Sealing", "SliceLost", "StoredEntity"]
+__all__ = ["Change", "Deliver", "Effect", "Item", "Reply", "SliceLost", "StoredEntity"]
 
 log = logging.getLogger("greenroom.actors")
 
@@ -98,75 +99,52 @@ class Deliver(Effect):
         entity.deliver(self.push, self.user_ids, self.also)
 
 
-class Sealing:
-    """A slice in the making: a draft of items, until it is sealed."""
-
-    __slots__ = ("command", "draft", "effects", "is_late", "items", "seqs", "since", "writes")
-
-    def __init__(self, since: float) -> None:
-        self.draft: list[Item] = []
-        """What it is made of, also what writes nothing."""
-        self.command: CommitSlice | None = None
-        """What the lane was given; it shares `writes` and `effects`."""
-        self.since = since
-        """When the first of its items was decided, on the loop's clock."""
-        self.seqs: dict[str, int] = {}
-        """The newest seqs that it gives, by conversation."""
-        self.is_late = False
-        """Its senders were told that the store is slow."""
-        self.writes: list[Block] = []
-        self.effects: list[Effect] = []
-        self.items: list[Item] = []
-        """Which item each write came from."""
-
-    @property
-    def is_open(self) -> bool:
-        """Whether the lane has not yet given it to the store."""
-        return self.command is not None and not self.command.is_taken
-
-    def write(self, item: Item, *writes: Block) -> None:
-        for write in writes:
-            self.writes.append(write)
-            self.items.append(item)
-
-    def join(self, more: Sealing) -> None:
-        self.draft += more.draft
-        self.seqs |= more.seqs
-        self.writes += more.writes
-        self.items += more.items
-        self.effects += more.effects
-
-
 class Item:
-    """One decision of the draft. `askers` hear of it after the commit."""
+    """One decision of a slice. `askers` hear of it after the commit."""
 
-    __slots__ = ("askers",)
+    __slots__ = ("askers", "first")
 
     def __init__(self, askers: Iterable[Asker] = ()) -> None:
         self.askers = list(askers)
+        self.first = 0
+        """Where its writes begin among those of the slice."""
 
-    def seal(self, sealing: Sealing) -> None:
-        """Add writes and effects; called anew each time the item becomes part of a slice."""
+    def seal(self, slice_: CommitSlice) -> None:
+        """Add its writes; called anew each time the item becomes part of a slice."""
         raise NotImplementedError
+
+    def effects(self) -> Iterable[Effect]:
+        """What leaves after the commit; asked for then, and once."""
+        return ()
+
+    def lost(self, send: Callable[[Address, Any], None], error: GreenroomError) -> None:
+        """It is not stored, or nobody is there to run its effects. Whoever waits for it is told."""
+        Reply(self.askers, None).lost(send, error)
 
 
 class Change(Item):
     """Writes and effects that are known at once."""
 
-    __slots__ = ("effects", "value", "writes")
+    __slots__ = ("after", "value", "writes")
 
     def __init__(
         self, *writes: Block, effects: Iterable[Effect] = (), askers: Iterable[Asker] = (), value: Any = None
     ) -> None:
         super().__init__(askers)
         self.writes = writes
-        self.effects = tuple(effects)
+        self.after = tuple(effects)
         self.value = value
 
-    def seal(self, sealing: Sealing) -> None:
-        sealing.write(self, *self.writes)
-        sealing.effects.append(Reply(self.askers, self.value))
-        sealing.effects.extend(self.effects)
+    def seal(self, slice_: CommitSlice) -> None:
+        slice_.writes += self.writes
+
+    def effects(self) -> Iterable[Effect]:
+        return Reply(self.askers, self.value), *self.after
+
+    def lost(self, send: Callable[[Address, Any], None], error: GreenroomError) -> None:
+        super().lost(send, error)
+        for effect in self.after:
+            effect.lost(send, error)
 
 
 class StoredEntity(Entity):
@@ -184,17 +162,17 @@ class StoredEntity(Entity):
         self.world = world
         self.id = entity_id
         self._lane = world.lane_of(self.key)
-        self._draft: Sealing | None = None
-        self._sealed: Sealing | None = None
+        self._draft: CommitSlice | None = None
+        self._sealed: CommitSlice | None = None
         self._reading: Asker | None = None
         """Whose command waits for a read."""
-        self._inherited: list[Iterable[Effect]] | None = []
-        """Effects of a former life's slice that came before this life was loaded; None once it is."""
+        self._inherited: list[list[Item]] | None = []
+        """Items of a former life's slice, stored, that came before this life was loaded; None once it is."""
         self._loading = False
         self._life = 0
-        self._running: Iterable[Effect] = ()
+        self._running: Sequence[Item] = ()
         self._not_run: Iterable[Effect] = ()
-        """The effects that are being run, and what is left of them."""
+        """The items whose effects are being run, and what is left of these."""
 
     @property
     def key(self) -> str:
@@ -228,8 +206,11 @@ class StoredEntity(Entity):
     def decide(self, *items: Item) -> None:
         """Add to the draft. It leaves as a slice when this turn is over, or when the one under way is done."""
         if self._draft is None:
-            self._draft = Sealing(self.runtime.now)
-        self._draft.draft.extend(items)
+            self._draft = self._empty_slice(self.runtime.now)
+        self._draft.items.extend(items)
+
+    def _empty_slice(self, since: float) -> CommitSlice:
+        return CommitSlice(self.myAddress, self.key, self.world.store.epoch, since)
 
     @property
     def is_late(self) -> bool:
@@ -253,7 +234,7 @@ class StoredEntity(Entity):
         return self._draft is None
 
     def turn_over(self) -> None:
-        if self._draft is not None and (self._sealed is None or self._sealed.is_open):
+        if self._draft is not None and (self._sealed is None or not self._sealed.is_taken):
             self._commit(self._draft)
 
     def receiveMsg_WritesSettled(self, message: WritesSettled, sender: Address) -> None:
@@ -317,14 +298,14 @@ class StoredEntity(Entity):
             tally.slices_stored += 1
             tally.store_fails = False
         if self._inherited is not None:
-            self._inherited.append(message.effects)
+            self._inherited.append(message.items)
             return
-        if self._sealed is not None and self._sealed.effects is message.effects:
+        if self._sealed is not None and self._sealed.items is message.items:
             self.committed(self._sealed)
             self._sealed = None
-        self._run(message.effects)
+        self._run(message.items)
 
-    def committed(self, sealing: Sealing) -> None:
+    def committed(self, slice_: CommitSlice) -> None:
         """The slice of this life is stored; its effects run next."""
 
     def receiveMsg_SliceLate(self, message: SliceLate, sender: Address) -> None:
@@ -332,13 +313,12 @@ class StoredEntity(Entity):
         self.world.tally.slices_late += 1
         self.world.tally.store_fails = True
         error = StoreUnavailable("the store is slow")
-        self._fail(message.effects, error)
-        draft = self._draft.draft if self._draft is not None else ()
-        for item in draft:
-            Reply(item.askers, None).lost(self.send, error)
+        draft = self._draft.items if self._draft is not None else []
+        self._fail(message.items, error)
+        self._fail(draft, error)
         if self._inherited is not None:
             self.refuse_stashed(Command, error)
-        elif self._sealed is not None and self._sealed.effects is message.effects:
+        elif self._sealed is not None and self._sealed.items is message.items:
             self._sealed.is_late = True
             if len(draft) > self.world.settings.message.sends_in_flight:
                 # The next life waits for the slice with as much room in its stash, and no more.
@@ -349,26 +329,26 @@ class StoredEntity(Entity):
         if sender == self._lane:
             self.world.tally.refused(failed=message.refusal.reason == Reason.FAILED)
         sealed = self._sealed
-        if sealed is None or sealed.effects is not message.effects:
-            self._fail(message.effects, StoreUnavailable(message.refusal.reason))
+        if sealed is None or sealed.items is not message.items:
+            self._fail(message.items, StoreUnavailable(message.refusal.reason))
             return
         if message.refusal.reason != Reason.REPEATED:
             self._end_unstored(sealed, message.refusal)
         self._sealed = None
-        item = sealed.items[message.refusal.index]
+        item = sealed.item_of(message.refusal.index)
         self.repeated(item, message.refusal)
-        draft = Sealing(sealed.since)
-        draft.draft = [other for other in sealed.draft if other is not item]
+        draft = self._empty_slice(sealed.since)
+        draft.items = [other for other in sealed.items if other is not item]
         if self._draft is not None:
-            draft.draft += self._draft.draft
-        self._draft = draft if draft.draft else None
+            draft.items += self._draft.items
+        self._draft = draft if draft.items else None
 
-    def _end_unstored(self, sealed: Sealing, refusal: Refusal) -> NoReturn:
+    def _end_unstored(self, sealed: CommitSlice, refusal: Refusal) -> NoReturn:
         """Tell everybody, and load anew. The store's word is no fault of ours: as a crash, an outage would put
         healthy entities in quarantine."""
         self._sealed = None
         error = self.refused(refusal)
-        self._fail(sealed.effects, error)
+        self._fail(sealed.items, error)
         self._fail_unsealed(error)
         self.end()
 
@@ -379,48 +359,48 @@ class StoredEntity(Entity):
         rest = list(self._not_run)
         _, outcome = self._myRef.current or (None, None)
         if isinstance(outcome, SliceStored | SliceRefused):
-            if outcome.effects is not self._running and outcome.effects:
+            if outcome.items is not self._running and outcome.items:
                 self.hand_on(outcome)
             elif rest:
-                self.hand_on(SliceStored(rest))
+                self.hand_on(SliceStored([Change(effects=rest)]))
         elif rest:
-            self.send(self.myAddress, SliceStored(rest))
-        for effects in self._inherited or ():
-            self.send(self.myAddress, SliceStored(effects))
+            self.send(self.myAddress, SliceStored([Change(effects=rest)]))
+        for items in self._inherited or ():
+            self.send(self.myAddress, SliceStored(items))
 
     def on_stop(self) -> None:
         self._fail_unsealed(StoreUnavailable("the node stops"))
 
-    def _run(self, effects: Iterable[Effect]) -> None:
-        self._running, self._not_run = effects, iter(effects)
+    def _run(self, items: list[Item]) -> None:
+        self._running = items
+        self._not_run = chain.from_iterable(item.effects() for item in items)
         for effect in self._not_run:
             effect.run(self)
         # Done: an entity that falls silent keeps no message in memory.
         self._running = self._not_run = ()
-        if isinstance(effects, list):
-            effects.clear()
+        items.clear()
 
-    def _commit(self, sealing: Sealing) -> None:
+    def _commit(self, draft: CommitSlice) -> None:
         waiting = self._sealed
+        # The seqs and writes of one that joins go on where those of the other end.
         if waiting is not None:
-            sealing.seqs.update(waiting.seqs)
-        for item in sealing.draft:
-            item.seal(sealing)
+            draft.seqs.update(waiting.seqs)
+        before = len(waiting.writes) if waiting is not None else 0
+        for item in draft.items:
+            item.first = before + len(draft.writes)
+            item.seal(draft)
         self._draft = None  # And not before: if an item fails, all of them are told.
         if waiting is not None:
-            waiting.join(sealing)
-            return
-        if not sealing.writes:
-            self._run(sealing.effects)
-            return
-        self._sealed = sealing
-        slice_ = Slice(self.key, self.world.store.epoch, sealing.writes)
-        sealing.command = CommitSlice(self.myAddress, slice_, sealing.effects, sealing.since)
-        self.send(self._lane, sealing.command)
+            waiting.join(draft)
+        elif draft.writes:
+            self._sealed = draft
+            self.send(self._lane, draft)
+        else:
+            self._run(draft.items)
 
-    def _fail(self, effects: Iterable[Effect], error: GreenroomError) -> None:
-        for effect in effects:
-            effect.lost(self.send, error)
+    def _fail(self, items: Iterable[Item], error: GreenroomError) -> None:
+        for item in items:
+            item.lost(self.send, error)
 
     def _fail_unsealed(self, error: GreenroomError) -> None:
         """Answer whoever waits and is in no slice: those in a slice hear of it when the lane answers."""
@@ -428,5 +408,5 @@ class StoredEntity(Entity):
             (asker, ref), self._reading = self._reading, None
             self.send(asker, Failed(ref, error))
         draft, self._draft = self._draft, None
-        for item in draft.draft if draft is not None else ():
-            Reply(item.askers, None).lost(self.send, error)
+        if draft is not None:
+            self._fail(draft.items, error)

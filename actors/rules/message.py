@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
+
+import msgspec
 
 from greenroom.actors.errors import ArgsError, NoPermission
 from greenroom.actors.rules.ids import GROUP, NOTIFICATION_CHAT, SINGLE, chat_id, notification_id
@@ -56,25 +58,28 @@ def is_notification_type(content_type: int) -> bool:
     return 1000 <= content_type <= 5000
 
 
-class Part(NamedTuple):
+class Part(msgspec.Struct):
     """One message on its way into one conversation."""
 
     conversation_id: str
-    message: sdkws_pb2.MsgData
+    body: bytes
+    """As `render` has it."""
     stored: bool
     """Gets a seq; otherwise it is only pushed."""
     is_chat: bool
     """Goes into the visible chat: counts for records and read seqs."""
+    seq: int = 0
+    """Given when it is sealed into a slice."""
 
 
 def split(message: sdkws_pb2.MsgData, key: str) -> list[Part]:
     """A message goes into its chat; a notification into the twin, and a copy of it into the chat if it says so."""
     options = message.options
     if not options:
-        return [Part(chat_id(message.sessionType, key), message, True, True)]
+        return [Part(chat_id(message.sessionType, key), render(message), True, True)]
     stored = options.get("history", True)
     if options.get("isNotNotification", True):
-        return [Part(chat_id(message.sessionType, key), message, stored, True)]
+        return [Part(chat_id(message.sessionType, key), render(message), stored, True)]
     parts = []
     if options.get("isSendMsg", True):
         copy = sdkws_pb2.MsgData()
@@ -83,8 +88,8 @@ def split(message: sdkws_pb2.MsgData, key: str) -> list[Part]:
         for name in ("offlinePush", "unreadCount"):
             copy.options[name] = options.get(name, True)
             message.options[name] = False
-        parts.append(Part(chat_id(message.sessionType, key), copy, True, True))
-    parts.append(Part(notification_id(key), message, stored, False))
+        parts.append(Part(chat_id(message.sessionType, key), render(copy), True, True))
+    parts.append(Part(notification_id(key), render(message), stored, False))
     return parts
 
 

@@ -11,7 +11,7 @@ import msgspec
 from greenroom.actors.conversation import Conversation, Send
 from greenroom.actors.group import Group
 from greenroom.actors.persistence import Persistence
-from greenroom.actors.stored_entity import Deliver, Reply, StoredEntity
+from greenroom.actors.stored_entity import Change, Deliver, Reply, StoredEntity
 from greenroom.actors.user import User
 from greenroom.persistence.applier import Applier
 from greenroom.persistence.names import Names
@@ -38,9 +38,9 @@ class Bug(NamedTuple):
 def _acks_before_the_commit() -> Patches:
     real = StoredEntity._commit
 
-    def commit(self: Any, sealing: Any) -> None:
-        real(self, sealing)
-        for effect in self._sealed.effects if self._sealed else ():
+    def commit(self: Any, draft: Any) -> None:
+        real(self, draft)
+        for effect in _effects_of(self._sealed):
             if isinstance(effect, Reply):
                 effect.run(self)
 
@@ -50,14 +50,17 @@ def _acks_before_the_commit() -> Patches:
 def _pushes_before_the_commit() -> Patches:
     real = StoredEntity._commit
 
-    def commit(self: Any, sealing: Any) -> None:
-        real(self, sealing)
-        effects = self._sealed.effects if self._sealed else []
-        for effect in [one for one in effects if isinstance(one, Deliver)]:
-            effects.remove(effect)
-            effect.run(self)
+    def commit(self: Any, draft: Any) -> None:
+        real(self, draft)
+        for effect in _effects_of(self._sealed):
+            if isinstance(effect, Deliver):
+                effect.run(self)
 
     return [(StoredEntity, "_commit", commit)]
+
+
+def _effects_of(slice_: Any) -> list[Any]:
+    return [effect for item in slice_.items for effect in item.effects()] if slice_ else []
 
 
 def _forgets_repeats_after_a_restart() -> Patches:
@@ -93,21 +96,20 @@ def _leaves_a_gap_after_a_refused_slice() -> Patches:
 
 
 def _pushes_with_the_seq_of_a_refused_slice() -> Patches:
-    real = Send.seal
-    first: dict[int, tuple[Any, list[Any]]] = {}
+    real_seal, real_effects = Send.seal, Send.effects
+    first: dict[int, tuple[Any, list[int]]] = {}
 
-    def seal(self: Any, sealing: Any) -> None:
-        start = len(sealing.effects)
-        real(self, sealing)
-        _, pushes = first.setdefault(id(self), (self, []))
-        for place, effect in enumerate(sealing.effects[start:], start):
-            if isinstance(effect, Deliver):
-                if len(pushes) < len(self.parts):
-                    pushes.append(effect.push)
-                else:
-                    effect.push = pushes[place - start - 1]
+    def seal(self: Any, slice_: Any) -> None:
+        real_seal(self, slice_)
+        first.setdefault(id(self), (self, [part.seq for part in self.parts]))
 
-    return [(Send, "seal", seal)]
+    def effects(self: Any) -> Any:
+        _, seqs = first.get(id(self), (self, []))
+        for part, seq in zip(self.parts, seqs, strict=False):
+            part.seq = seq
+        return real_effects(self)
+
+    return [(Send, "seal", seal), (Send, "effects", effects)]
 
 
 def _runs_inherited_effects_twice() -> Patches:
@@ -116,7 +118,7 @@ def _runs_inherited_effects_twice() -> Patches:
     def stored(self: Any, message: Any, sender: Any) -> None:
         real(self, message, sender)
         if self._inherited is not None:
-            self._inherited.append(list(message.effects))
+            self._inherited.append(list(message.items))
 
     return [(StoredEntity, "receiveMsg_SliceStored", stored)]
 
@@ -134,13 +136,13 @@ def _loses_inherited_effects() -> Patches:
 def _swaps_two_pushes_of_a_slice() -> Patches:
     real = StoredEntity._run
 
-    def run(self: Any, effects: Any) -> None:
-        effects = list(effects)
+    def run(self: Any, items: Any) -> None:
+        effects = [effect for item in items for effect in item.effects()]
         pushes = [place for place, effect in enumerate(effects) if isinstance(effect, Deliver)]
         if len(pushes) > 1:
             one, other = pushes[:2]
             effects[one], effects[other] = effects[other], effects[one]
-        real(self, effects)
+        real(self, [Change(effects=effects)])
 
     return [(StoredEntity, "_run", run)]
 
@@ -194,7 +196,8 @@ def _forgets_what_writes_nothing() -> Patches:
 
     def refused(self: Any, message: Any, sender: Any) -> None:
         if self._sealed is not None:
-            self._sealed.draft = list(dict.fromkeys(self._sealed.items))
+            writing = {id(self._sealed.item_of(index)) for index in range(len(self._sealed.writes))}
+            self._sealed.items[:] = [item for item in self._sealed.items if id(item) in writing]
         real(self, message, sender)
 
     return [(StoredEntity, "receiveMsg_SliceRefused", refused)]
