@@ -70,7 +70,10 @@ _TRUSTED_LEVEL = 2
 class Send(Item):
     """One message taken: stored in one or two conversations of the key, answered, pushed."""
 
-    __slots__ = ("also", "conversation", "message", "operation_id", "parts", "stored", "user_ids")
+    __slots__ = (
+        "also", "client_msg_id", "content_type", "conversation", "operation_id", "parts", "send_id", "send_time",
+        "server_msg_id", "stored", "user_ids",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -84,34 +87,40 @@ class Send(Item):
     ) -> None:
         super().__init__(askers or ())
         self.conversation = conversation
-        self.message = message
         self.operation_id = operation_id
         self.user_ids = user_ids
         """Who hears of it; None: the entity's audience, as it is when the push leaves."""
         self.also = also
+        # Not the message itself: what is held through a commit is small, and there once.
+        self.send_id = message.sendID
+        self.client_msg_id = message.clientMsgID
+        self.server_msg_id = message.serverMsgID
+        self.send_time = message.sendTime
+        self.content_type = message.contentType
         self.parts = rules.split(message, conversation.id)
         self.stored = True in [part.stored for part in self.parts]
 
     def answer(self) -> msg_pb2.SendMsgResp:
-        return _answer_to(self.message)
+        return _answer(self.server_msg_id, self.client_msg_id, self.send_time)
 
     def seal(self, slice_: CommitSlice) -> None:
-        conversation, message = self.conversation, self.message
+        conversation = self.conversation
         for part in self.parts:
             if not part.stored:
                 continue
             part.seq = seq = conversation.next_seq(part.conversation_id, slice_)
             if seq == 1:
+                message = sdkws_pb2.MsgData.FromString(part.body)
                 slice_.writes += conversation.first_writes(part.conversation_id, message, part.is_chat)
             slice_.writes.append(
                 AddMessage(
                     conversation_id=part.conversation_id,
                     seq=seq,
-                    send_id=message.sendID,
-                    client_msg_id=message.clientMsgID,
-                    server_msg_id=message.serverMsgID,
-                    send_time=message.sendTime,
-                    content_type=message.contentType,
+                    send_id=self.send_id,
+                    client_msg_id=self.client_msg_id,
+                    server_msg_id=self.server_msg_id,
+                    send_time=self.send_time,
+                    content_type=self.content_type,
                     body=part.body,
                 )
             )
@@ -220,7 +229,8 @@ class Conversation(StoredEntity):
         message = command.message
         self.stamp(message, command.caller)
         self.world.strain.typing_shed += 1
-        Reply([(sender, command.ref)], _answer_to(message)).run(self)
+        answer = _answer(message.serverMsgID, message.clientMsgID, message.sendTime)
+        Reply([(sender, command.ref)], answer).run(self)
 
     def admit(self, command: SendMessage, sender: Address) -> None:
         """Check who may say what to whom, then `take` it; may wait for facts first."""
@@ -300,7 +310,7 @@ class Conversation(StoredEntity):
         if message.clientMsgID:
             if self._taken is None:
                 self._taken = {}
-            self._taken[message.sendID, message.clientMsgID] = send
+            self._taken[send.send_id, send.client_msg_id] = send
         self.decide(send)
 
     def decide(self, *items: Item) -> None:
@@ -333,33 +343,25 @@ class Conversation(StoredEntity):
             return
         self._forget(item)
         first = refusal.first
-        Reply(
-            item.askers,
-            msg_pb2.SendMsgResp(
-                serverMsgID=first.server_msg_id,
-                clientMsgID=item.message.clientMsgID,
-                sendTime=first.send_time,
-            ),
-        ).run(self)
+        Reply(item.askers, _answer(first.server_msg_id, item.client_msg_id, first.send_time)).run(self)
 
     def committed(self, slice_: CommitSlice) -> None:
         self.claimed = True
         self._max_seqs.update(slice_.seqs)
-        if self.readings:
-            for write in slice_.writes:
-                if isinstance(write, AddMessage):
-                    raise_reading(self, write.conversation_id, write.send_id, write.seq)
         for item in slice_.items:
             if isinstance(item, Send) and item.stored:
                 self._forget(item)
                 self.world.tally.sends_answered += 1
+                if self.readings:
+                    for part in item.parts:
+                        raise_reading(self, part.conversation_id, item.send_id, part.seq)
         if self.is_settled and len(self.readings) > _READINGS_KEPT:
             self.readings.clear()  # All of it is in the store by now.
 
     def _forget(self, send: Send) -> None:
         self._unanswered -= 1
         if self._taken is not None:
-            self._taken.pop((send.message.sendID, send.message.clientMsgID), None)
+            self._taken.pop((send.send_id, send.client_msg_id), None)
             self._taken = self._taken or None
 
     def refused(self, refusal: Refusal) -> GreenroomError:
@@ -377,10 +379,8 @@ class Conversation(StoredEntity):
         set_read_seq(self, command, sender)
 
 
-def _answer_to(message: sdkws_pb2.MsgData) -> msg_pb2.SendMsgResp:
-    return msg_pb2.SendMsgResp(
-        serverMsgID=message.serverMsgID, clientMsgID=message.clientMsgID, sendTime=message.sendTime
-    )
+def _answer(server_msg_id: str, client_msg_id: str, send_time: int) -> msg_pb2.SendMsgResp:
+    return msg_pb2.SendMsgResp(serverMsgID=server_msg_id, clientMsgID=client_msg_id, sendTime=send_time)
 
 
 def _pair_of(message: sdkws_pb2.MsgData) -> tuple[str, str]:

@@ -14,7 +14,7 @@ import msgspec
 
 from greenroom.actors.runtime.address import Address
 from greenroom.actors.runtime.replies import Outcome
-from greenroom.persistence.store import Block, Refusal, UserRow
+from greenroom.persistence.store import Block, Refusal, Slice, UserRow
 from greenroom.transport.wire import group_pb2, sdkws_pb2
 
 if TYPE_CHECKING:
@@ -219,7 +219,7 @@ class CommitSlice(msgspec.Struct):
     seqs: dict[str, int] = {}
     """The newest seqs that it gives, by conversation."""
     is_taken: bool = False
-    """The lane has given it to the store: it stays as it is."""
+    """The lane has given it to the store."""
     is_late: bool = False
     """Its senders were told that the store is slow."""
 
@@ -228,6 +228,13 @@ class CommitSlice(msgspec.Struct):
         self.items += more.items
         self.writes += more.writes
         self.seqs |= more.seqs
+
+    def take(self) -> Slice:
+        """What the store is given. From now on the rest stays as it is, and the writes are the store's alone: what
+        waits for a commit is held once."""
+        self.is_taken = True
+        writes, self.writes = self.writes, []
+        return Slice(self.key, self.epoch, writes)
 
     def item_of(self, index: int) -> Any:
         """The item that one of the writes came from."""

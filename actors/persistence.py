@@ -19,7 +19,7 @@ from greenroom.actors.messages import (
     WritesSettled,
 )
 from greenroom.actors.runtime.entity import Entity
-from greenroom.persistence.store import Reason, Refusal, Slice
+from greenroom.persistence.store import Reason, Refusal
 
 if TYPE_CHECKING:
     from thespian.actors import WakeupMessage
@@ -155,12 +155,10 @@ class Persistence(Entity):
         lane, settings = self.lane, self.world.settings.store
         count = min(len(lane.waiting), settings.batch_slices)
         lane.batch = [lane.waiting.popleft() for _ in range(count)]
-        for each in lane.batch:
-            each.is_taken = True
         lane.number += 1
         lane.began = self.runtime.now
         self._look_later()
-        self.pipe(self.world.store.commit([Slice(each.key, each.epoch, each.writes) for each in lane.batch]))
+        self.pipe(self.world.store.commit([each.take() for each in lane.batch]))
 
     def receiveMsg_Piped(self, message: Piped, sender: Address) -> None:
         if message.error is not None:

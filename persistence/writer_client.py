@@ -71,7 +71,7 @@ class ProcessWriter:
         if link is not None:
             return link.commit(slices)
         answer: asyncio.Future[list[Refusal | None]] = asyncio.get_running_loop().create_future()
-        answer.set_result(_failed(slices, "no writer process"))
+        answer.set_result(_failed(len(slices), "no writer process"))
         return answer
 
     async def stop(self) -> None:
@@ -166,7 +166,8 @@ class _Link(asyncio.Protocol):
         self._lost = lost
         self._closed: asyncio.Future[None] = loop.create_future()
         self._frames = FrameReader()
-        self._waiting: deque[tuple[asyncio.Future[list[Refusal | None]], Sequence[Slice], int]] = deque()
+        self._waiting: deque[tuple[asyncio.Future[list[Refusal | None]], int, int]] = deque()
+        """Who waits, for how many slices, of how many bytes. The slices themselves are the other process's."""
         self._bytes = 0
         self._transport: asyncio.Transport
 
@@ -177,19 +178,19 @@ class _Link(asyncio.Protocol):
     def commit(self, slices: Sequence[Slice]) -> asyncio.Future[list[Refusal | None]]:
         answer: asyncio.Future[list[Refusal | None]] = asyncio.get_running_loop().create_future()
         if self._transport.is_closing():
-            answer.set_result(_failed(slices, "the writer process is gone"))
+            answer.set_result(_failed(len(slices), "the writer process is gone"))
             return answer
         try:
             frame = encode_frame(slices)
         except (ValueError, TypeError, OverflowError, NotImplementedError) as error:
-            answer.set_result(_failed(slices, f"not encodable: {error}"))
+            answer.set_result(_failed(len(slices), f"not encodable: {error}"))
             return answer
         size = len(frame)
         if self._waiting and self._bytes + size > OUTSTANDING_BYTES_MAX:
-            answer.set_result(_failed(slices, "the writer process is behind"))
+            answer.set_result(_failed(len(slices), "the writer process is behind"))
             return answer
         self._bytes += size
-        self._waiting.append((answer, slices, size))
+        self._waiting.append((answer, len(slices), size))
         self._transport.write(frame)
         return answer
 
@@ -205,10 +206,10 @@ class _Link(asyncio.Protocol):
             self.hello.set_result(HELLO.decode(frame))
             return
         outcomes = OUTCOMES.decode(frame)
-        answer, slices, size = self._waiting.popleft()
+        answer, count, size = self._waiting.popleft()
         self._bytes -= size
-        if len(outcomes) != len(slices):
-            outcomes = outcomes * len(slices)
+        if len(outcomes) != count:
+            outcomes = outcomes * count
         if not answer.done():
             answer.set_result(outcomes)
 
@@ -216,9 +217,9 @@ class _Link(asyncio.Protocol):
         if not self.hello.done():
             self.hello.set_result("it ended before it was ready")
         while self._waiting:
-            answer, slices, _ = self._waiting.popleft()
+            answer, count, _ = self._waiting.popleft()
             if not answer.done():
-                answer.set_result(_failed(slices, "the writer process is gone"))
+                answer.set_result(_failed(count, "the writer process is gone"))
         self._closed.set_result(None)
         self._lost(self)
 
@@ -243,5 +244,5 @@ class _Link(asyncio.Protocol):
             await asyncio.to_thread(self.process.wait)
 
 
-def _failed(slices: Sequence[Slice], detail: str) -> list[Refusal | None]:
-    return [Refusal(Reason.FAILED, detail)] * len(slices)
+def _failed(count: int, detail: str) -> list[Refusal | None]:
+    return [Refusal(Reason.FAILED, detail)] * count

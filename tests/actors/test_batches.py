@@ -70,7 +70,7 @@ async def test_slice_that_waits_has_nothing_of_what_fails_to_join(
 
     def seal(self: Send, *rest: Any) -> None:
         real(self, *rest)
-        if self.message.clientMsgID == "fails":
+        if self.client_msg_id == "fails":
             raise ZeroDivisionError
 
     monkeypatch.setattr(Send, "seal", seal)

@@ -196,8 +196,7 @@ def _forgets_what_writes_nothing() -> Patches:
 
     def refused(self: Any, message: Any, sender: Any) -> None:
         if self._sealed is not None:
-            writing = {id(self._sealed.item_of(index)) for index in range(len(self._sealed.writes))}
-            self._sealed.items[:] = [item for item in self._sealed.items if id(item) in writing]
+            self._sealed.items[:] = [item for item in self._sealed.items if getattr(item, "writes", True)]
         real(self, message, sender)
 
     return [(StoredEntity, "receiveMsg_SliceRefused", refused)]
