@@ -1,6 +1,10 @@
-"""Very many conversations awake: the memory of one of two users, and the rate of messages to any of them, over the rate
-of the same senders to ten of them (many messages of one conversation then share a slice) and to as many conversations
-as there are messages in flight (then they do not)."""
+"""Very many conversations awake: the memory of one of two users, and the rate of messages to any of them over the rate
+of the same senders to ten of them, with as many messages in flight.
+
+With one in flight a sender, only the number of conversations differs. With WINDOW of them, messages to one of ten
+conversations share its slice, which those to any of very many cannot: that is compared with ten, and with as many
+conversations as there are messages in flight, which share no slices either.
+"""
 
 from __future__ import annotations
 
@@ -23,11 +27,9 @@ REGISTERED_AT_ONCE = 500
 async def figures(*, seconds: float, repeats: int) -> AsyncIterator[Figure]:
     peers = [f"peer{number:05d}" for number in range(10_000 if seconds >= 3 else 300)]
     count = SENDERS * len(peers)
-    ratios: list[float] = []
-    ratios_apart: list[float] = []
-    beside: list[float] = []
+    ratios: dict[str, list[float]] = {name: [] for name in ("one", "shared", "apart", "beside")}
     memory: list[float] = []
-    note = ""
+    notes: dict[str, str] = {}
     for _ in range(repeats):
         async with node(env={"GREENROOM_MESSAGE_IDLE_TIMEOUT_S": "3600"}) as process:
             assert process.process is not None
@@ -38,26 +40,30 @@ async def figures(*, seconds: float, repeats: int) -> AsyncIterator[Figure]:
                 for start in range(0, len(peers), REGISTERED_AT_ONCE):
                     await api.register(*peers[start : start + REGISTERED_AT_ONCE], admin_token=admin)
             job: dict[str, Any] = {
-                "job": "spread", "port": process.ws_port, "pid": pid, "users": users, "window": WINDOW, "peers": peers,
-                "fill": False, "few": 1, "seconds": seconds, "warm_s": 1.0,
+                "job": "spread", "port": process.ws_port, "pid": pid, "users": users, "peers": peers,
+                "fill": False, "seconds": seconds, "warm_s": 1.0,
             }  # fmt: skip
-            few = _rate(await Load.run(**job))
-            apart = _rate(await Load.run(**{**job, "few": WINDOW}))
+
+            async def rate(few: int, window: int, job: dict[str, Any] = job) -> float:
+                result = await Load.run(**{**job, "few": few, "window": window})
+                return float(result["answers"][0] / result["cpu_s"])
+
+            one, shared, apart = await rate(1, 1), await rate(1, WINDOW), await rate(WINDOW, WINDOW)
             before = rss_bytes(pid)
-            await Load.run(**{**job, "few": 0, "fill": True})
+            await Load.run(**{**job, "few": 0, "window": WINDOW, "fill": True})
             memory.append((rss_bytes(pid) - before) / count / 1024)
-            many = _rate(await Load.run(**{**job, "few": 0}))
-            few_of_many = _rate(await Load.run(**job))
-        ratios_apart.append(many / apart)
-        ratios.append(many / (few + few_of_many) * 2)
-        beside.append(few_of_many / few)
-        note = f"{many:,.0f} over {few:,.0f} before and {few_of_many:,.0f} after, per CPU-s"
-    name = f"{count:,} conversations awake"
-    yield Figure(f"{name}: rate to all / to {SENDERS}", ratios, "ratio", note)
-    yield Figure(f"{name}: rate to all / to {SENDERS * WINDOW}", ratios_apart, "ratio", "a message each in flight")
-    yield Figure(f"{name}: rate to {SENDERS} / before", beside, "ratio", f"to the same {SENDERS}")
+            all_one, all_many = await rate(0, 1), await rate(0, WINDOW)
+            one_of_many, shared_of_many = await rate(1, 1), await rate(1, WINDOW)
+        ratios["one"].append(2 * all_one / (one + one_of_many))
+        ratios["shared"].append(2 * all_many / (shared + shared_of_many))
+        ratios["apart"].append(all_many / apart)
+        ratios["beside"].append(shared_of_many / shared)
+        notes["one"] = f"{all_one:,.0f} over {one:,.0f} before and {one_of_many:,.0f} after, per CPU-s"
+        notes["shared"] = f"{all_many:,.0f} over {shared:,.0f} before and {shared_of_many:,.0f} after, per CPU-s"
+    name = f"{count:,} awake"
+    many = SENDERS * WINDOW
+    yield Figure(f"{name}: rate to all / to {SENDERS}, {SENDERS} in flight", ratios["one"], "ratio", notes["one"])
+    yield Figure(f"{name}: the same, {many} in flight", ratios["shared"], "ratio", notes["shared"])
+    yield Figure(f"{name}: rate to all / to {many}, {many} in flight", ratios["apart"], "ratio", "one in each of them")
+    yield Figure(f"{name}: rate to {SENDERS} / before they woke", ratios["beside"], "ratio", f"{many} in flight")
     yield Figure(f"{name}: memory of one", memory, "KiB", "resident memory of the node, its store's cache in it")
-
-
-def _rate(result: dict[str, Any]) -> float:
-    return float(result["answers"][0] / result["cpu_s"])
