@@ -114,7 +114,7 @@ class Reader:
 
     def key(self, key: str) -> KeyState | None:
         rows = self._connection.execute(
-            "SELECT k.kind, k.first, k.second, c.conversation_id, c.max_seq, c.min_seq, c.max_seq_time"
+            "SELECT k.kind, k.first, k.second, c.conversation_id, c.max_seq, c.max_seq_time"
             " FROM key k LEFT JOIN conversation c ON c.max_seq > 0 AND c.conversation_id IN"
             " ('si_' || ?1, 'sg_' || ?1, 'sn_' || ?1, 'n_' || ?1) WHERE k.name = ?1",
             (key,),

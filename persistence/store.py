@@ -305,8 +305,6 @@ class Refusal(msgspec.Struct, frozen=True, array_like=True):
 
 class ConversationState(NamedTuple):
     max_seq: int
-    min_seq: int
-    """Lowest seq that is still there for all; 0 and 1 mean the same."""
     max_seq_time: int
     """sendTime of the newest message, ms; 0 without messages."""
 

@@ -147,7 +147,7 @@ async def test_key_with_conversations(store: Store) -> None:
     assert await commit(store, "conversation/a_b", pair(), *writes) is None
     state = await store.key("a_b")
     assert state is not None
-    assert {k: tuple(v) for k, v in state.conversations.items()} == {A_B: (1, 0, 50), "n_a_b": (2, 0, 70)}
+    assert {k: tuple(v) for k, v in state.conversations.items()} == {A_B: (1, 50), "n_a_b": (2, 70)}
 
 
 async def test_stale_epoch_of_a_slice(store: Store) -> None:
