@@ -421,11 +421,6 @@ class Store(Protocol):
     async def pair_facts(self, first: str, second: str) -> dict[str, PairFact]:
         """Facts of both sides by user id (one entry for a chat with oneself)."""
 
-    async def messages(
-        self, conversation_id: str, begin: int, end: int, *, newest: int | None = None
-    ) -> list[StoredMessage]:
-        """Messages of begin..end, ascending; with `newest`, at most that many from the end of the range."""
-
     async def pull(self, user_id: str, ranges: Sequence[Range], limit_bytes: int) -> list[Pulled]:
         """What the user may see (`spans`) of each range, in the order asked for; one that gives nothing is left out.
         The range whose bodies exceed the limit, with all before it, is the last that is read; a first message that
