@@ -9,15 +9,17 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from greenroom.transport.client import Client, ClientError, Received, Sent
+    from greenroom.transport.client.client import Client
+    from greenroom.transport.client.errors import ClientError
+    from greenroom.transport.client.message import Received, Sent
 
 __all__ = ["Client", "ClientError", "Received", "Sent"]
 
 _HOMES = {
-    "Client": "greenroom.transport.client",
-    "ClientError": "greenroom.transport.client",
-    "Received": "greenroom.transport.client",
-    "Sent": "greenroom.transport.client",
+    "Client": "greenroom.transport.client.client",
+    "ClientError": "greenroom.transport.client.errors",
+    "Received": "greenroom.transport.client.message",
+    "Sent": "greenroom.transport.client.message",
 }
 
 

@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from greenroom.actors.conversation import Send
 from greenroom.actors.errors import NoPermission
-from greenroom.actors.messages import Command, ProfileChanged, Push
-from greenroom.actors.rules import message as rules
+from greenroom.actors.messages import Command, ProfileChanged
 from greenroom.actors.rules import notifications as notices
-from greenroom.actors.rules.ids import GROUP, chat_id, notification_id, own_notification_id
+from greenroom.actors.rules.ids import GROUP, chat_id, notification_id
 from greenroom.actors.stored_entity import Deliver, Effect, Item, StoredEntity
 from greenroom.persistence import store
 from greenroom.transport.wire import sdkws_pb2
@@ -132,8 +131,14 @@ def conversation_changed(group: Group, command: Command, user_ids: Iterable[str]
     effects: list[Effect] = []
     for user_id in user_ids:
         tips = sdkws_pb2.ConversationUpdateTips(userID=user_id, conversationIDList=[chat_id(GROUP, group.id)])
-        notice = notices.build(group.world, notices.CONVERSATION_CHANGED, tips, send_id=user_id, recv_id=user_id)
-        push = Push(own_notification_id(user_id), rules.render(notice), command.caller.operation_id)
+        push = notices.push_to(
+            user_id,
+            group.world,
+            notices.CONVERSATION_CHANGED,
+            tips,
+            send_id=user_id,
+            operation_id=command.caller.operation_id,
+        )
         effects.append(Deliver(push, (user_id,)))
     return effects
 

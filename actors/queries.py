@@ -65,10 +65,14 @@ class Queries:
         return b"".join(entries)
 
     async def pull_by_seqs(self, caller: Caller, request: msg_pb2.GetSeqMessageReq) -> bytes:
-        """1005: just these seqs, in the order asked for."""
+        """1005: just these seqs, in the order asked for; each conversation has an entry. One that does not fit lacks
+        the first of its seqs (the last of them where the order is ascending: OpenIM's SDK goes on from the other end);
+        it is not `isEnd`, its `endSeq` is the seq next to those that lack, and the conversations after it are left out.
+        """
         _check(caller, request.userID)
         _bound(request.conversations, _RANGES_LIMIT)
         spans = await self._store.spans(request.userID, [one.conversationID for one in request.conversations])
+        ascending = request.order == _ASCENDING
         entries: list[bytes] = []
         room = _REPLY_LIMIT_BYTES
         for asked in request.conversations:
@@ -77,14 +81,20 @@ class Queries:
             begin = max(span.begin, 1)
             seqs = [seq for seq in asked.seqs if begin <= seq <= span.end]
             found = await self._store.messages_at(asked.conversationID, seqs) if seqs else []
-            fitting, room = _fit(found, room)
+            fitting, room = _fit(found[::-1] if ascending else found, room)
             is_end, end_seq = False, 0
-            if request.order == _ASCENDING:
+            if room < 0:
+                if not fitting:
+                    break
+                end_seq = found[len(fitting) - 1 if ascending else -len(fitting)].seq
+            elif ascending:
                 if any(seq > span.end for seq in asked.seqs):
                     is_end, end_seq = True, span.end
             elif any(seq < begin for seq in asked.seqs):
                 is_end, end_seq = True, begin
-            entries.append(pull_entry(asked.conversationID, fitting, is_end, end_seq))
+            entries.append(pull_entry(asked.conversationID, fitting[::-1] if ascending else fitting, is_end, end_seq))
+            if room < 0:
+                break
         return b"".join(entries)
 
     async def seq_states(self, caller: Caller, request: msg_pb2.GetConversationsHasReadAndMaxSeqReq) -> bytes:
@@ -132,7 +142,7 @@ def _shape(message: StoredMessage) -> bytes:
 
 
 def _fit(messages: list[StoredMessage], room: int) -> tuple[list[bytes], int]:
-    """The newest of them that fit into `room` bytes, as they are pulled, and what is left of it: negative if not all
+    """The last of them that fit into `room` bytes, as they are pulled, and what is left of it: negative if not all
     do. The first of an answer fits always."""
     fitting: list[bytes] = []
     for message in reversed(messages):

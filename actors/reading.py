@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from greenroom.actors.errors import ArgsError, RecordNotFound
-from greenroom.actors.messages import MarkConversationRead, MarkMessagesRead, Push, SetReadSeq
-from greenroom.actors.rules import message as rules
-from greenroom.actors.rules.ids import GROUP, SINGLE, own_notification_id
-from greenroom.actors.rules.notifications import HAS_READ, build
+from greenroom.actors.messages import MarkConversationRead, MarkMessagesRead, SetReadSeq
+from greenroom.actors.rules.ids import GROUP, SINGLE
+from greenroom.actors.rules.notifications import HAS_READ, build, push_to
 from greenroom.actors.stored_entity import Asker, Change, Deliver, Item
 from greenroom.persistence import store
 from greenroom.transport.wire import sdkws_pb2
@@ -115,9 +114,9 @@ def _raise(entity: Conversation, command: Mark, seq: int) -> store.RaiseReadSeq:
 def _raise_own(entity: Conversation, command: Mark, seq: int, *, asker: Asker) -> list[Item]:
     """Raise the read seq and tell the reader's own devices, without a stored notification."""
     tips = _tips(command, (), seq)
-    notice = build(entity.world, HAS_READ, tips, send_id=command.user_id, recv_id=command.user_id)
-    push = Push(own_notification_id(command.user_id), rules.render(notice), command.caller.operation_id)
-    effects = [Deliver(push, (command.user_id,))]
+    reader = command.user_id
+    push = push_to(reader, entity.world, HAS_READ, tips, send_id=reader, operation_id=command.caller.operation_id)
+    effects = [Deliver(push, (reader,))]
     return [Change(_raise(entity, command, seq), effects=effects, askers=[asker])]
 
 

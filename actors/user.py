@@ -25,14 +25,12 @@ from greenroom.actors.messages import (
     MemberOnline,
     OpenSession,
     ProfileChanged,
-    Push,
     RegisterUsers,
     SetUserInfo,
     VerifyToken,
 )
-from greenroom.actors.rules import message as rules
-from greenroom.actors.rules.ids import group_address, own_notification_id
-from greenroom.actors.rules.notifications import USER_INFO_UPDATED, build
+from greenroom.actors.rules.ids import group_address
+from greenroom.actors.rules.notifications import USER_INFO_UPDATED, push_to
 from greenroom.actors.rules.platforms import ADMIN, kicked_by_login, kicked_by_token
 from greenroom.actors.runtime.replies import Answer
 from greenroom.actors.stored_entity import Change, Deliver, Effect, StoredEntity
@@ -128,8 +126,10 @@ class User(StoredEntity):
 
     def _set_info(self, command: SetUserInfo, sender: Address) -> None:
         tips = sdkws_pb2.UserInfoUpdatedTips(userID=self.id)
-        notice = build(self.world, USER_INFO_UPDATED, tips, send_id=command.caller.user_id, recv_id=self.id)
-        push = Push(own_notification_id(self.id), rules.render(notice), command.caller.operation_id)
+        caller = command.caller
+        push = push_to(
+            self.id, self.world, USER_INFO_UPDATED, tips, send_id=caller.user_id, operation_id=caller.operation_id
+        )
         effects: list[Effect] = [Changed([self.id]), Deliver(push, (self.id,))]
         asker = (sender, command.ref)
         if not {"nickname", "face_url"} & set(command.changes):

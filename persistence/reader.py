@@ -114,7 +114,7 @@ class Reader:
 
     def key(self, key: str) -> KeyState | None:
         rows = self._connection.execute(
-            "SELECT k.kind, k.first, k.second, c.conversation_id, c.max_seq, c.min_seq, c.max_seq_time"
+            "SELECT k.kind, k.first, k.second, c.conversation_id, c.max_seq, c.max_seq_time"
             " FROM key k LEFT JOIN conversation c ON c.max_seq > 0 AND c.conversation_id IN"
             " ('si_' || ?1, 'sg_' || ?1, 'sn_' || ?1, 'n_' || ?1) WHERE k.name = ?1",
             (key,),
@@ -143,17 +143,6 @@ class Reader:
         for row in rows.fetchall():
             facts[row[0]] = _fact(row[1], row[2], row[3] or 0, bool(row[4]), bool(row[5]))
         return facts
-
-    def messages(
-        self, conversation_id: str, begin: int, end: int, *, newest: int | None = None
-    ) -> list[StoredMessage]:
-        rows = self._connection.execute(
-            f"SELECT {MESSAGE_COLUMNS} FROM message m WHERE seq BETWEEN ? AND ?"
-            " AND conversation = (SELECT id FROM conversation WHERE conversation_id = ?)"
-            " ORDER BY seq DESC LIMIT ?",
-            (begin, end, conversation_id, -1 if newest is None else max(newest, 0)),
-        ).fetchall()
-        return [_message(row) for row in reversed(rows)]
 
     def pull(self, user_id: str, ranges: Sequence[Range], limit_bytes: int) -> list[Pulled]:
         owner = self._number(user_id)

@@ -305,8 +305,6 @@ class Refusal(msgspec.Struct, frozen=True, array_like=True):
 
 class ConversationState(NamedTuple):
     max_seq: int
-    min_seq: int
-    """Lowest seq that is still there for all; 0 and 1 mean the same."""
     max_seq_time: int
     """sendTime of the newest message, ms; 0 without messages."""
 
@@ -422,11 +420,6 @@ class Store(Protocol):
 
     async def pair_facts(self, first: str, second: str) -> dict[str, PairFact]:
         """Facts of both sides by user id (one entry for a chat with oneself)."""
-
-    async def messages(
-        self, conversation_id: str, begin: int, end: int, *, newest: int | None = None
-    ) -> list[StoredMessage]:
-        """Messages of begin..end, ascending; with `newest`, at most that many from the end of the range."""
 
     async def pull(self, user_id: str, ranges: Sequence[Range], limit_bytes: int) -> list[Pulled]:
         """What the user may see (`spans`) of each range, in the order asked for; one that gives nothing is left out.

@@ -229,12 +229,6 @@ class SqliteStore:
         with self._reading("pair", (first, second)) as (reader, _):
             return reader.pair_facts(first, second)
 
-    async def messages(
-        self, conversation_id: str, begin: int, end: int, *, newest: int | None = None
-    ) -> list[StoredMessage]:
-        with self._reading("conversation", conversation_id) as (reader, _):
-            return reader.messages(conversation_id, begin, end, newest=newest)
-
     async def pull(self, user_id: str, ranges: Sequence[Range], limit_bytes: int) -> list[Pulled]:
         with self._reading("conversations", (asked[0] for asked in ranges)) as (reader, _):
             return reader.pull(user_id, ranges, limit_bytes=limit_bytes)

@@ -26,8 +26,11 @@ __all__ = ["ProcessWriter"]
 
 START_LIMIT_S: Final = 30.0
 """For a process to say that it is ready; recovering a long log takes seconds."""
-STOP_LIMIT_S: Final = 10.0
-"""For it to finish and end; then it is killed."""
+STOP_LIMIT_S: Final = 6.0
+"""For it to finish and end, with the checkpoint that is its last act; then it is killed. What it has not committed was
+not acked."""
+KILL_LIMIT_S: Final = 1.0
+"""For a killed one to die while the node stops; one that waits for its disk dies when that answers."""
 BACKOFF_S: Final = 0.05
 BACKOFF_MAX_S: Final = 1.0
 """Wait before a new process, doubled with each death of the last minute."""
@@ -102,10 +105,10 @@ class ProcessWriter:
         except TimeoutError:
             trouble = "it does not start"
         except asyncio.CancelledError:
-            await link.end(kill=True)
+            await link.kill()
             raise
         if trouble:
-            await link.end(kill=True)
+            await link.kill()
             raise StoreUnavailable(f"writer process: {trouble}")
         return link
 
@@ -125,7 +128,7 @@ class ProcessWriter:
             self._restarting = asyncio.get_running_loop().create_task(self._restart(link))
 
     async def _restart(self, dead: _Link) -> None:
-        await dead.end(kill=True)
+        await dead.kill()
         how = f"ended with {dead.process.returncode}"
         while (backoff := self._backoff()) is not None:
             log.error("the writer process %s; another is started in %g s", how, backoff)
@@ -223,25 +226,32 @@ class _Link(asyncio.Protocol):
         self._closed.set_result(None)
         self._lost(self)
 
-    async def end(self, *, kill: bool = False) -> None:
-        """Wait for the process to finish and end; or kill it."""
-        if kill:
-            self.process.kill()
-        elif not self._transport.is_closing():
+    async def end(self) -> None:
+        """Let the process finish, and wait for its end; when that takes too long it is killed."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + STOP_LIMIT_S
+        if not self._transport.is_closing():
             self._transport.write_eof()
-        try:
-            async with asyncio.timeout(STOP_LIMIT_S):
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout_at(deadline):
                 await asyncio.shield(self._closed)
-        except TimeoutError:
-            self.process.kill()
-            self._transport.abort()
-            await self._closed
         # Its last act is a checkpoint, after it has closed our connection.
+        if not await self._is_gone(deadline - loop.time()):
+            log.error("the writer process did not end within %g s and is killed", STOP_LIMIT_S)
+            await self.kill(KILL_LIMIT_S)
+
+    async def kill(self, limit_s: float | None = None) -> None:
+        """End the process at once, and wait for that."""
+        self.process.kill()
+        self._transport.abort()
+        await self._closed
+        await self._is_gone(limit_s)
+
+    async def _is_gone(self, limit_s: float | None) -> bool:
+        """Whether the process has ended, after so long at most."""
         with contextlib.suppress(subprocess.TimeoutExpired):
-            await asyncio.to_thread(self.process.wait, STOP_LIMIT_S)
-        if self.process.poll() is None:
-            self.process.kill()
-            await asyncio.to_thread(self.process.wait)
+            await asyncio.to_thread(self.process.wait, None if limit_s is None else max(limit_s, 0.0))
+        return self.process.poll() is not None
 
 
 def _failed(count: int, detail: str) -> list[Refusal | None]:

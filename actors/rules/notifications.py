@@ -5,7 +5,9 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING
 
-from greenroom.actors.rules.ids import GROUP, SINGLE
+from greenroom.actors.messages import Push
+from greenroom.actors.rules.ids import GROUP, SINGLE, own_notification_id
+from greenroom.actors.rules.message import render
 from greenroom.transport.wire import sdkws_pb2
 from greenroom.transport.wire.openim_json import tips_content
 
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = [
     "CONVERSATION_CHANGED", "GROUP_CREATED", "GROUP_DISMISSED", "GROUP_MUTED", "GROUP_UNMUTED", "HAS_READ",
     "MEMBERS_INVITED", "MEMBERS_KICKED", "MEMBER_INFO_SET", "MEMBER_MUTED", "MEMBER_QUIT", "MEMBER_UNMUTED",
-    "USER_INFO_UPDATED", "build",
+    "USER_INFO_UPDATED", "build", "push_to",
 ]  # fmt: skip
 
 CONVERSATION_CHANGED = 1300
@@ -56,27 +58,32 @@ def build(
     stored: bool = False,
     send_message: bool | None = None,
 ) -> sdkws_pb2.MsgData:
-    """A notification, ready for the send path.
+    """A notification. Who sends it makes its serverMsgID and sendTime.
 
     `recv_id` is the group's id in a group session. `stored` is OpenIM's level 2. `send_message` overrides
     whether a copy goes into the visible chat.
     """
     in_chat = content_type in _COPIED_INTO_CHAT if send_message is None else send_message
-    now = world.clock.now_ms()
     notification = sdkws_pb2.MsgData(
         sendID=send_id,
         recvID=recv_id,
         groupID=recv_id if session_type == GROUP else "",
         clientMsgID=world.new_id(),
-        serverMsgID=world.new_id(),
         sessionType=session_type,
         contentType=content_type,
         content=tips_content(tips),
-        createTime=now,
-        sendTime=now,
+        createTime=world.clock.now_ms(),
     )
     notification.MergeFrom(_shared(in_chat=in_chat, stored=stored))
     return notification
+
+
+def push_to(user_id: str, world: World, content_type: int, tips: Message, *, send_id: str, operation_id: str) -> Push:
+    """A notification that is not stored, to a user's own devices."""
+    notice = build(world, content_type, tips, send_id=send_id, recv_id=user_id)
+    notice.serverMsgID = world.new_id()
+    notice.sendTime = notice.createTime
+    return Push(own_notification_id(user_id), render(notice), operation_id)
 
 
 @cache

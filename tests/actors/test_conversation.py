@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from engine_kit import caller
+from stored import messages_of
 
 from greenroom.actors.errors import (
     ArgsError,
@@ -42,7 +43,7 @@ async def test_many_sends_take_gapless_seqs_in_their_order(engine: Any) -> None:
     assert engine.sessions.seqs("a", "si_a_b") == list(range(1, 201))
     pushed = [one.message.clientMsgID for one in engine.sessions.received["b"]]
     assert pushed == [f"c{i}" for i in range(200)]
-    stored = await engine.world.store.messages("si_a_b", 1, 1000)
+    stored = await messages_of(engine.world.store, "si_a_b")
     assert [one.seq for one in stored] == list(range(1, 201))
 
 
@@ -202,7 +203,7 @@ async def test_typing_is_pushed_and_not_stored(engine: Any) -> None:
     await engine.send(engine.message("a", "b", contentType=113))
     assert [one.message.seq for one in engine.sessions.received["b"]] == [0]
     assert engine.sessions.received["a"] == []
-    assert await engine.world.store.messages("si_a_b", 1, 10) == []
+    assert await messages_of(engine.world.store, "si_a_b") == []
 
 
 async def test_mark_conversation_read_tells_both_sides(engine: Any) -> None:
@@ -215,7 +216,7 @@ async def test_mark_conversation_read_tells_both_sides(engine: Any) -> None:
         notice = engine.sessions.received[user][-1]
         assert (notice.conversation_id, notice.message.contentType, notice.message.seq) == ("n_a_b", 2200, 1)
     assert b'\\"seqs\\":[1,2,3]' in notice.message.content
-    stored = await engine.world.store.messages("si_a_b", 1, 3)
+    stored = await messages_of(engine.world.store, "si_a_b")
     assert [one.is_read for one in stored] == [True] * 3
     states = await engine.world.store.seq_states("b", None)
     assert states["si_a_b"].read_seq == 3
@@ -295,5 +296,5 @@ async def test_conversation_that_crashes_answers_and_wakes_again(engine: Any, mo
     assert isinstance(results[3], ActorCrashed)
     good = [one for one in results if not isinstance(one, Exception)]
     assert engine.sessions.seqs("b", "si_a_b") == list(range(1, len(good) + 1))
-    stored = await engine.world.store.messages("si_a_b", 1, 100)
+    stored = await messages_of(engine.world.store, "si_a_b")
     assert len(stored) == len(good)

@@ -185,3 +185,28 @@ async def test_seqs_in_the_order_asked_for(store: SqliteStore) -> None:
     assert [(one, got.msgs[one].isEnd, got.msgs[one].endSeq) for one in sorted(got.msgs)] == [
         ("sg_g", True, 4), ("si_a_b", True, 10), ("si_b_c", True, 0),
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("order", "came", "end_seq"), [(ASCENDING, [1, 2, 3, 4, 5, 6, 7], 7), (DESCENDING, [3, 4, 5, 6, 7, 8, 9], 3)]
+)
+async def test_seqs_that_do_not_fit_into_a_frame(
+    store: SqliteStore, order: sdkws_pb2.PullOrder, came: list[int], end_seq: int
+) -> None:
+    """The client sees that there is more; what it asked for then comes."""
+    writes = [_text("si_a_d", seq, size=100_000) for seq in range(1, 10)]
+    assert await commit(store, "conversation/a_d", record("si_a_d", ("a", "d")), *writes) is None
+
+    async def pulled(*seqs: int) -> msg_pb2.GetSeqMessageResp:
+        asked = [
+            msg_pb2.ConversationSeqs(conversationID="si_a_d", seqs=seqs),
+            msg_pb2.ConversationSeqs(conversationID="si_a_b", seqs=[1]),
+        ]
+        request = msg_pb2.GetSeqMessageReq(userID="a", conversations=asked, order=order)
+        return msg_pb2.GetSeqMessageResp.FromString(await Queries(store).pull_by_seqs(ME, request))
+
+    got = await pulled(*range(11))
+    assert _seqs(got.msgs) == {"si_a_d": came}
+    assert (got.msgs["si_a_d"].isEnd, got.msgs["si_a_d"].endSeq) == (False, end_seq)
+    rest = sorted({*range(1, 10)} - {*came})
+    assert _seqs((await pulled(*rest)).msgs) == {"si_a_d": rest, "si_a_b": [1]}

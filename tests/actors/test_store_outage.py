@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from engine_kit import Engine, caller, running_engine
+from stored import messages_of
 
 from greenroom.actors.errors import StoreUnavailable
 from greenroom.actors.messages import AwaitWrites, CommitSlice, SetReadSeq
@@ -52,7 +53,7 @@ def lane_of(engine: Engine) -> Any:
 
 
 async def seqs(engine: Engine, chat: str) -> list[int]:
-    return [one.seq for one in await engine.world.store.messages(chat, 1, 10_000)]
+    return [one.seq for one in await messages_of(engine.world.store, chat)]
 
 
 async def test_hung_commit(quick: Engine, monkeypatch: pytest.MonkeyPatch) -> None:

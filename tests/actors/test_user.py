@@ -111,6 +111,8 @@ async def test_profile_change_is_told_to_ones_own_devices(engine: Any) -> None:
     await engine.ask(user_address("a"), m.SetUserInfo(caller=caller("a"), changes={"nickname": "Ann"}))
     notice = engine.sessions.received["a"][-1]
     assert (notice.conversation_id, notice.message.contentType, notice.message.seq) == ("n_a_a", 1303, 0)
+    assert len(notice.message.serverMsgID) == 32
+    assert notice.message.sendTime == notice.message.createTime > 0
     assert (await engine.world.store.users(["a"]))[0].nickname == "Ann"
 
 

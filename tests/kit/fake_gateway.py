@@ -13,7 +13,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request as HttpRequest
 from websockets.http11 import Response as HttpResponse
 
-from greenroom.transport.client import direct_conversation_id, group_conversation_id
+from greenroom.transport.client.message import direct_conversation_id, group_conversation_id
 from greenroom.transport.envelope import Codec, Request, Response, codec
 from greenroom.transport.wire import msg_pb2, sdkws_pb2
 

@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from engine_kit import caller
+from stored import messages_of
 
 from greenroom.actors import messages
 from greenroom.actors.conversation import Conversation
@@ -101,7 +102,7 @@ async def group_of(engine: Any, group_id: str, *users: str) -> None:
 
 
 async def stored(engine: Any, chat: str) -> list[tuple[int, str]]:
-    messages = await engine.world.store.messages(chat, 1, 10_000)
+    messages = await messages_of(engine.world.store, chat)
     return [(one.seq, sdkws_pb2.MsgData.FromString(one.body).clientMsgID) for one in messages]
 
 

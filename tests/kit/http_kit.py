@@ -142,19 +142,13 @@ class FakeStore:
     async def last_messages(self, spans: Mapping[str, int]) -> dict[str, StoredMessage]:
         return {one: self.last[one] for one in spans if one in self.last}
 
-    async def messages(
-        self, conversation_id: str, begin: int, end: int, *, newest: int | None = None
-    ) -> list[StoredMessage]:
-        last = self.last.get(conversation_id)
-        return [last] if last and begin <= last.seq <= end else []
-
     async def pull(self, user_id: str, ranges: Sequence[Range], *, limit_bytes: int) -> list[Pulled]:
         spans = await self.spans(user_id, [one[0] for one in ranges])
         pulled: list[Pulled] = []
         for place, (conversation_id, begin, end, _) in enumerate(ranges):
-            span, found = spans.get(conversation_id), await self.messages(conversation_id, begin, end)
-            if span and found:
-                pulled.append(Pulled(place, span.begin, span.end, found))
+            span, last = spans.get(conversation_id), self.last.get(conversation_id)
+            if span and last and begin <= last.seq <= end:
+                pulled.append(Pulled(place, span.begin, span.end, [last]))
         return pulled
 
     async def newest_seqs(self, user_id: str) -> dict[str, int]:

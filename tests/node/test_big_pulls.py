@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from greenroom.transport.client import Client
+from greenroom.transport.client.client import Client
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 import time
 from collections import defaultdict
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,10 +15,10 @@ from node_kit import NodeProcess
 
 from greenroom import Client
 from greenroom.persistence.check import check
+from greenroom.transport.client.errors import ClientError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
 
 async def _until(condition: Callable[[], bool], limit_s: float = 20.0) -> None:
@@ -23,6 +26,11 @@ async def _until(condition: Callable[[], bool], limit_s: float = 20.0) -> None:
     while not condition():
         assert time.monotonic() < deadline, "waited in vain"
         await asyncio.sleep(0.02)
+
+
+def _children(pid: int) -> list[int]:
+    tasks = Path(f"/proc/{pid}/task").iterdir()
+    return [int(child) for task in tasks for child in (task / "children").read_text().split()]
 
 
 @pytest.mark.timeout(60)
@@ -62,5 +70,36 @@ async def test_terminated_with_a_thousand_sends_under_way(tmp_path: Path) -> Non
         kept = await client.pull_history(f"si_{client.user_id}_{client.user_id}", begin=1, end=1000, limit=100)
         assert sorted(one.client_msg_id for one in kept) == sorted(acked[client.user_id])
     await asyncio.gather(*(client.close() for client in clients))
+    node.close()
+    assert check(node.data_dir) == []
+
+
+@pytest.mark.timeout(60)
+async def test_terminated_while_the_writer_hangs(tmp_path: Path) -> None:
+    """The node gives it up by itself; what was acked is there, what was not is nobody's."""
+    node = NodeProcess(tmp_path)
+    await node.start()
+    assert node.process is not None
+    token = (await node.tokens("a"))["a"]
+    client = Client(ws_url=node.ws_url, user_id="a", token=token, receive=False, backoff_base_s=0.05)
+    await client.start()
+    acked = await client.send(recv_id="a", text="acked")
+    [writer] = _children(node.process.pid)
+    os.kill(writer, signal.SIGSTOP)
+    hanging = asyncio.create_task(client.send(recv_id="a", text="hangs"))
+    await _until(lambda: "does not answer a commit" in node.log)
+    code = await node.terminate()
+    assert code == 0, node.log
+    assert "the writer process did not end" in node.log
+    assert "store did not stop" not in node.log
+    with pytest.raises(ProcessLookupError):
+        os.kill(writer, 0)
+    await client.close()
+    with pytest.raises(ClientError):
+        await hanging
+    await node.start()
+    async with Client(ws_url=node.ws_url, user_id="a", token=token) as again:
+        kept = await again.pull_history("si_a_a", begin=1, end=9)
+    assert [one.client_msg_id for one in kept] == [acked.client_msg_id]
     node.close()
     assert check(node.data_dir) == []

@@ -22,9 +22,9 @@ async def main(path: str, kind: str) -> None:
     seqs = {}
     for chat in chats:
         state = await store.key(chat[3:])
-        stored = await store.messages(chat, 0, 1 << 60, newest=1)
+        last = (await store.last_messages({chat: 1 << 60})).get(chat)
         assert state is None
-        seqs[chat] = stored[0].seq if stored else 0
+        seqs[chat] = last.seq if last else 0
 
     async def lane(own: list[str]) -> None:
         while True:

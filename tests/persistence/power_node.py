@@ -74,8 +74,8 @@ async def _talk(store: SqliteStore, chats: list[str], rounds: int) -> None:
     dice = random.Random(f"{chats}/{store.epoch}")
     seqs = {}
     for chat in chats:
-        last = await store.messages(chat, 0, 1 << 60, newest=1)
-        seqs[chat] = last[0].seq if last else 0
+        last = (await store.last_messages({chat: 1 << 60})).get(chat)
+        seqs[chat] = last.seq if last else 0
     for _ in range(rounds):
         slices = []
         own = dice.sample(chats, dice.randint(1, 3))

@@ -25,6 +25,8 @@ from greenroom.tests.persistence.power_node import CHATS, chat_message
 SEED = int(os.environ.get("GREENROOM_DAMAGE_SEED") or random.SystemRandom().randrange(1 << 32))
 NAME = "greenroom.db"
 GROUPS = 70
+ALL_SEQS = range(1, 1000)
+"""More than were sent in a chat."""
 FRAME_BYTES = 24 + 4096
 """Of the log: a head and a page."""
 
@@ -76,8 +78,7 @@ def _questions() -> list[tuple[Any, ...]]:
         ("groups", groups),
         ("last_messages", dict.fromkeys(CHATS, 1 << 40)),
         ("pull", "a", [(chat, 1, 1 << 40, 1 << 20) for chat in CHATS], 1 << 30),
-        *(("messages", chat, 1, 1 << 40) for chat in CHATS),
-        *(("messages_at", chat, [1, 2, 3]) for chat in CHATS),
+        *(("messages_at", chat, ALL_SEQS) for chat in CHATS),
         *(("reading", chat, "a") for chat in CHATS),
         *(("key", chat[3:]) for chat in CHATS),
         *((method, name) for method in ("tokens", "records", "joined_groups", "newest_seqs") for name in names),
@@ -141,7 +142,7 @@ async def sound(killed: Killed, tmp_path: Path) -> dict[str, object]:
     _lay(tmp_path / "sound", files)
     answers = await _answers(tmp_path / "sound")
     for chat in CHATS:
-        messages = answers[f"messages {[chat, 1, 1 << 40]}"]
+        messages = answers[f"messages_at {[chat, ALL_SEQS]}"]
         assert isinstance(messages, list)
         assert [m.seq for m in messages] == list(range(1, acked[chat] + 1))
         assert all(m.body == chat_message(chat, m.seq).body for m in messages)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from disk_kit import Disk, Event, disk_strace, events_in
+from stored import messages_of
 
 from greenroom.persistence.check import check
 from greenroom.persistence.errors import StoreDamaged, StoreUnavailable
@@ -77,7 +78,7 @@ async def _lost(folder: Path, files: dict[Path, bytes], acked: dict[str, int]) -
     store = SqliteStore(folder / "data" / "greenroom.db", writer="inline")
     await store.open()
     for chat in CHATS:
-        stored = await store.messages(chat, 0, 1 << 60)
+        stored = await messages_of(store, chat)
         if [m.seq for m in stored] != list(range(1, len(stored) + 1)) or len(stored) < acked.get(chat, 0):
             wrong.append(f"{chat}: {len(stored)} are stored, {acked.get(chat)} were acked")
         wrong += [f"{chat}: seq {m.seq} is another" for m in stored if m.body != chat_message(chat, m.seq).body]

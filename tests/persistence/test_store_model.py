@@ -13,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
+from stored import messages_of
 
 from greenroom.persistence.store import (
     FirstAnswer,
@@ -128,7 +129,7 @@ class StoreAgainstModel(RuleBasedStateMachine):
     @invariant()
     def agrees(self) -> None:
         for chat, sent in self.sent.items():
-            stored = self.run(self.store.messages(chat, 0, 99))
+            stored = self.run(messages_of(self.store, chat))
             assert stored == [StoredMessage(m.seq, m.body, m.seq in self.marked[chat]) for m in sent]
         for user in "abc":
             states = self.run(self.store.seq_states(user, None))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from stored import messages_of
 
 from greenroom.persistence.store import (
     AddRecords,
@@ -42,7 +43,7 @@ async def test_slice_is_all_or_nothing(store: Store) -> None:
     assert refused is not None
     assert (refused.reason, refused.index) == (Reason.FAILED, 2)
     assert await store.key("a_b") is None
-    assert await store.messages(A_B, 1, 9) == []
+    assert await messages_of(store, A_B) == []
     assert await commit(store, "conversation/a_b", pair(), message(A_B, 1)) is None
 
 
@@ -56,8 +57,8 @@ async def test_refused_slice_amid_fifty(store: Store) -> None:
     assert outcomes[20] is not None
     assert outcomes[20].reason == Reason.REPEATED
     for i in set(range(50)) - {20, 30}:
-        assert [m.seq for m in await store.messages(f"si_a_u{i}", 1, 9)] == ([1, 2] if i == 29 else [1])
-    assert [m.seq for m in await store.messages(A_B, 1, 9)] == [1]
+        assert [m.seq for m in await messages_of(store, f"si_a_u{i}")] == ([1, 2] if i == 29 else [1])
+    assert [m.seq for m in await messages_of(store, A_B)] == [1]
     assert await commit(store, "conversation/a_b", message(A_B, 2)) is None
 
 
@@ -67,7 +68,7 @@ async def test_commits_in_the_order_of_their_calls(store: Store) -> None:
     ]
     for one in waiting:
         assert await one == [None]
-    assert [m.seq for m in await store.messages(A_B, 1, 99)] == list(range(1, 40))
+    assert [m.seq for m in await messages_of(store, A_B)] == list(range(1, 40))
 
 
 async def test_seq_that_does_not_follow(store: Store) -> None:
@@ -147,7 +148,7 @@ async def test_key_with_conversations(store: Store) -> None:
     assert await commit(store, "conversation/a_b", pair(), *writes) is None
     state = await store.key("a_b")
     assert state is not None
-    assert {k: tuple(v) for k, v in state.conversations.items()} == {A_B: (1, 0, 50), "n_a_b": (2, 0, 70)}
+    assert {k: tuple(v) for k, v in state.conversations.items()} == {A_B: (1, 50), "n_a_b": (2, 70)}
 
 
 async def test_stale_epoch_of_a_slice(store: Store) -> None:
@@ -172,7 +173,7 @@ async def test_stale_epoch_after_a_second_opening(opening: Callable[[], Store]) 
     assert refused is not None
     assert refused.reason == Reason.STALE_EPOCH
     assert await commit(second, "conversation/a_b", message(A_B, 2)) is None
-    assert [m.seq for m in await first.messages(A_B, 1, 9)] == [1, 2]
+    assert [m.seq for m in await messages_of(first, A_B)] == [1, 2]
     await first.close()
     await second.close()
 
@@ -185,7 +186,7 @@ async def test_what_was_committed_outlives_the_opening(opening: Callable[[], Sto
     await first.close()
     second = opening()
     await second.open()
-    assert await second.messages(A_B, 1, 9) == [StoredMessage(1, b"body 1", False)]
+    assert await messages_of(second, A_B) == [StoredMessage(1, b"body 1", False)]
     assert await second.changes("conversations", "a", 0) == before
     assert await commit(second, "conversation/a_b", message(A_B, 2)) is None
     await second.close()
@@ -232,14 +233,10 @@ async def test_number_out_of_bounds_fails_its_slice_alone(store: Store) -> None:
     assert fine is None
 
 
-async def test_messages_by_range_and_by_seq(store: Store) -> None:
+async def test_messages_by_seq_and_the_last(store: Store) -> None:
     assert await commit(store, "conversation/a_b", *[message(A_B, seq) for seq in range(1, 11)]) is None
-    assert [m.seq for m in await store.messages(A_B, 3, 5)] == [3, 4, 5]
-    assert [m.seq for m in await store.messages(A_B, 0, 99, newest=3)] == [8, 9, 10]
-    assert await store.messages(A_B, 0, 99, newest=0) == []
-    assert await store.messages(A_B, 5, 3) == []
-    assert await store.messages("si_x_y", 1, 9) == []
     assert [m.seq for m in await store.messages_at(A_B, [7, 99, 2, -1])] == [7, 2]
+    assert await store.messages_at("si_x_y", [1]) == []
     assert (await store.messages_at(A_B, [4]))[0].body == b"body 4"
     last = await store.last_messages({A_B: 6, "si_x_y": 3})
     assert {k: v.seq for k, v in last.items()} == {A_B: 6}
@@ -258,7 +255,7 @@ async def test_pull_of_many_ranges(store: Store) -> None:
     assert [[m.seq for m in one.messages] for one in found] == [
         [2, 3, 4], [2, 3, 4], [2, 3, 4], [3, 4], [4], [5]
     ]  # fmt: skip
-    assert found[2].messages == await store.messages(chats[2], 2, 4)
+    assert found[2].messages == await store.messages_at(chats[2], [2, 3, 4])
     assert await store.pull("a", [], limit_bytes=1_000) == []
     assert await store.pull("b", asked, limit_bytes=1_000) == []
     some = await store.pull("a", asked, limit_bytes=4 * len(b"body 1"))
@@ -270,13 +267,13 @@ async def test_mark_messages_read(store: Store) -> None:
     # In one slice with the messages: writes are applied in order.
     mark = MarkMessagesRead(A_B, "b", 1, 4, [9, 10, 99])
     assert await commit(store, "conversation/a_b", *sent, mark, message(A_B, 11)) is None
-    assert [m.seq for m in await store.messages(A_B, 1, 99) if m.is_read] == [1, 3, 9]
+    assert [m.seq for m in await messages_of(store, A_B) if m.is_read] == [1, 3, 9]
     assert await commit(store, "conversation/a_b", MarkMessagesRead(A_B, "a", 1, 0, [2])) is None
-    assert [m.seq for m in await store.messages(A_B, 1, 99) if m.is_read] == [1, 2, 3, 9]
+    assert [m.seq for m in await messages_of(store, A_B) if m.is_read] == [1, 2, 3, 9]
     # What comes after a mark is not marked by it, however far it says, and even in the same batch.
     wide = MarkMessagesRead(A_B, "b", 10, 99, [12, 13])
     assert await commit(store, "conversation/a_b", message(A_B, 12), wide, message(A_B, 13)) is None
-    assert [m.seq for m in await store.messages(A_B, 1, 99) if m.is_read] == [1, 2, 3, 9, 11, 12]
+    assert [m.seq for m in await messages_of(store, A_B) if m.is_read] == [1, 2, 3, 9, 11, 12]
 
 
 async def test_read_seq_only_rises(store: Store) -> None:

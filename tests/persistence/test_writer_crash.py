@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from stored import messages_of
 
 from greenroom.persistence import writer_client
 from greenroom.persistence.check import check
@@ -45,7 +46,7 @@ async def test_kill_the_node(tmp_path: Path, kind: str) -> None:
         store = SqliteStore(path, writer="inline")
         await store.open()
         for chat, seq in acked.items():
-            stored = [m.seq for m in await store.messages(chat, 0, 1 << 60)]
+            stored = [m.seq for m in await messages_of(store, chat)]
             assert stored == list(range(1, len(stored) + 1))
             assert len(stored) >= seq
         await store.close()
@@ -99,11 +100,11 @@ async def test_kill_the_writer(tmp_path: Path) -> None:
                 assert refused is not None
                 assert refused.reason == Reason.FAILED
                 await asyncio.sleep(0.02)
-        stored = await store.messages("si_a_c", 1, 99)
+        stored = await messages_of(store, "si_a_c")
         if len(stored) < seq:
             assert await commit(store, "conversation/a_c", message("si_a_c", seq)) is None
     assert store.epoch == epoch
-    assert [m.seq for m in await store.messages("si_a_b", 1, 99)] == [1, 2, 3]
+    assert [m.seq for m in await messages_of(store, "si_a_b")] == [1, 2, 3]
     await store.close()
 
 

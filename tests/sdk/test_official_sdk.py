@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from sdk_page import SdkPage
 
-from greenroom.transport.client import direct_conversation_id, group_conversation_id
+from greenroom.transport.client.message import direct_conversation_id, group_conversation_id
 
 if TYPE_CHECKING:
     from node_kit import NodeProcess

@@ -11,14 +11,10 @@ from collections.abc import AsyncIterator
 from greenroom.persistence.settings import Settings
 from greenroom.transport.cli.options import api_url, ws_url
 from greenroom.transport.cli.token import admin_token
-from greenroom.transport.client import (
-    Client,
-    ClientError,
-    Received,
-    direct_conversation_id,
-    group_conversation_id,
-)
 from greenroom.transport.client.api import Api
+from greenroom.transport.client.client import Client
+from greenroom.transport.client.errors import ClientError
+from greenroom.transport.client.message import Received, direct_conversation_id, group_conversation_id
 
 __all__ = ["Chat"]
 

@@ -1,6 +1,7 @@
 """A client of an OpenIM server, for embedders, tests and load: send, receive in order, survive reconnects.
 
-The protocol's rules are in `timeline`, the socket in `link`; here is the life of one user's device.
+The protocol's rules are in `timeline`, the socket in `link`, what comes in in `intake`; here is the life of one user's
+device.
 """
 
 from __future__ import annotations
@@ -11,10 +12,10 @@ import random
 import secrets
 import time
 from functools import partial
-from typing import TYPE_CHECKING, Literal, Self, TypeVar
+from typing import TYPE_CHECKING, Literal, Self
 
 import msgspec
-from google.protobuf.message import DecodeError, Message
+from google.protobuf.message import DecodeError
 
 from greenroom.transport.client.errors import (
     ClientClosed,
@@ -26,12 +27,11 @@ from greenroom.transport.client.errors import (
     SendTimedOut,
     TokenRejected,
 )
-from greenroom.transport.client.inbox import Inbox
-from greenroom.transport.client.link import Door, Link
+from greenroom.transport.client.intake import Intake, backoff_s
+from greenroom.transport.client.link import Door, Link, parse_answer
 from greenroom.transport.client.message import TEXT, Received, Sent
-from greenroom.transport.client.pull import NOTIFICATION_PREFIX, Span, pull_all, pull_request
+from greenroom.transport.client.pull import Span, pull_all
 from greenroom.transport.client.ticker import Ticker
-from greenroom.transport.client.timeline import Timelines
 from greenroom.transport.wire import msg_pb2, sdkws_pb2
 
 if TYPE_CHECKING:
@@ -46,22 +46,15 @@ __all__ = ["Client"]
 _LOG = logging.getLogger("greenroom.client")
 _LOG.addHandler(logging.NullHandler())
 _RANDOM = random.SystemRandom()
-_Answer = TypeVar("_Answer", bound=Message)
 
 NEWEST_SEQ, PULL_BY_RANGE, SEND_MESSAGE, READ_SEQS = 1001, 1002, 1003, 1006
 PUSH_MESSAGE, KICK_ONLINE = 2001, 2002
-STATUS_SENDING, STATUS_DELETED = 1, 4
+STATUS_SENDING = 1
 FROM_USER = 100
 SINGLE_CHAT, GROUP_CHAT = 1, 3
 
 HANDSHAKE_TIMEOUT_S = 10.0
 FRAME_LIMIT_BYTES = 16 * 1024 * 1024
-PULL_PAGE = 100
-"""Messages asked of one conversation at a time."""
-PULL_CONVERSATIONS = 8
-"""Conversations in one pull; with the page, it bounds an answer to 800 messages."""
-BACKOFF_STEPS = 5
-"""1, 2, 4, 8, 16 times the base, then 16 for as long as it takes."""
 REFUSALS_RETRIED = 5
 """How often a send is repeated that the server refuses with a fault of its own."""
 
@@ -129,31 +122,34 @@ class Client:
         self._api = api
         self._owns_api = api is None
         self._receive = receive
-        self._own_messages = own_messages
-        self._on_message = on_message
-        self._on_notification = on_notification
+        self._queues = receive and on_message is None
         self._on_state = on_state
         self._send_timeout_s = send_timeout_s
         self._request_timeout_s = request_timeout_s
         self._backoff_base_s = backoff_base_s
         self._rng = rng
         self._ticker = ticker
-        self._timelines = Timelines(from_beginning=since == "beginning")
-        self._inbox = Inbox(limit=inbox_limit, on_room=self._room_again)
-        self._room_for_unstored = inbox_limit * 2
+        self._intake = Intake(
+            user_id,
+            partial(self._request, PULL_BY_RANGE),
+            from_beginning=since == "beginning",
+            own_messages=own_messages,
+            on_message=on_message,
+            on_notification=on_notification,
+            on_room=self._read_again,
+            limit=inbox_limit,
+            backoff_base_s=backoff_base_s,
+        )
         self._in_flight = asyncio.Semaphore(requests_in_flight)
         self._up = asyncio.Event()
         self._link: Link | None = None
         self._reconnecting: asyncio.Task[None] | None = None
-        self._pulling: asyncio.Task[None] | None = None
         self._started = False
         self._ended: ClientError | None = None
         self._closed = asyncio.Event()
         self._down = asyncio.Event()
         self.reconnects = 0
         """How often the connection was made again."""
-        self.shed = 0
-        """Messages without a seq (typing and the like) that found no room."""
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -179,12 +175,17 @@ class Client:
     @property
     def seqs(self) -> Mapping[str, int]:
         """Conversation -> the seq up to which its messages have been handed out or queued."""
-        return self._timelines.synced
+        return self._intake.timelines.synced
 
     @property
     def holes(self) -> int:
         """Seqs that the server had nothing for when asked: deleted, out of the membership, or lost."""
-        return self._timelines.holes
+        return self._intake.timelines.holes
+
+    @property
+    def shed(self) -> int:
+        """Messages without a seq (typing and the like) that found no room."""
+        return self._intake.shed
 
     async def start(self) -> None:
         """Connect and learn where the conversations stand. What is to be fetched comes in afterwards.
@@ -203,7 +204,7 @@ class Client:
     async def close(self) -> None:
         """End it; sends that wait fail with ClientClosed, `messages()` ends after what is queued."""
         self._finish(ClientClosed("the client was closed"))
-        tasks = [task for task in (self._reconnecting, self._pulling) if task is not None and not task.done()]
+        tasks = [task for task in (self._reconnecting, self._intake.pulling) if task is not None and not task.done()]
         for task in tasks:
             task.cancel()
         if tasks:
@@ -258,11 +259,9 @@ class Client:
             options=options,
             atUserIDList=at_user_ids,
         )
-        deadline = asyncio.get_running_loop().time() + (
-            self._send_timeout_s if timeout_s is None else timeout_s
-        )
+        deadline = asyncio.get_running_loop().time() + (self._send_timeout_s if timeout_s is None else timeout_s)
         data = await self._send_until(deadline, message.SerializeToString(), message.clientMsgID)
-        answer = _parse(msg_pb2.SendMsgResp, data)
+        answer = parse_answer(msg_pb2.SendMsgResp, data)
         return Sent(answer.serverMsgID, answer.clientMsgID, answer.sendTime)
 
     async def messages(self) -> AsyncIterator[Received]:
@@ -270,29 +269,25 @@ class Client:
 
         Several iterators share the queue: each message goes to one of them.
         """
-        if self._on_message is not None or not self._receive:
+        if not self._queues:
             raise RuntimeError("this client does not queue messages")
-        while (message := await self._inbox.take()) is not None:
+        while (message := await self._intake.take()) is not None:
             yield message
 
     async def newest_seqs(self) -> dict[str, int]:
         """Conversation -> its newest seq, as the server knows it."""
         request = sdkws_pb2.GetMaxSeqReq(userID=self.user_id)
         data = await self._request(NEWEST_SEQ, request.SerializeToString())
-        return dict(_parse(sdkws_pb2.GetMaxSeqResp, data).maxSeqs)
+        return dict(parse_answer(sdkws_pb2.GetMaxSeqResp, data).maxSeqs)
 
     async def read_seqs(self, conversation_ids: Iterable[str] = ()) -> dict[str, tuple[int, int]]:
         """Conversation -> (read up to, newest seq); all conversations if none is named."""
-        request = msg_pb2.GetConversationsHasReadAndMaxSeqReq(
-            userID=self.user_id, conversationIDs=conversation_ids
-        )
+        request = msg_pb2.GetConversationsHasReadAndMaxSeqReq(userID=self.user_id, conversationIDs=conversation_ids)
         data = await self._request(READ_SEQS, request.SerializeToString())
-        answer = _parse(msg_pb2.GetConversationsHasReadAndMaxSeqResp, data)
+        answer = parse_answer(msg_pb2.GetConversationsHasReadAndMaxSeqResp, data)
         return {name: (seqs.hasReadSeq, seqs.maxSeq) for name, seqs in answer.seqs.items()}
 
-    async def pull_history(
-        self, conversation_id: str, *, begin: int, end: int, limit: int = 100
-    ) -> list[Received]:
+    async def pull_history(self, conversation_id: str, *, begin: int, end: int, limit: int = 100) -> list[Received]:
         """The newest `limit` messages of the seqs begin..end, ascending; deleted ones come with status 4."""
         ask = partial(self._request, PULL_BY_RANGE)
         try:
@@ -339,7 +334,7 @@ class Client:
         try:
             request = sdkws_pb2.GetMaxSeqReq(userID=self.user_id)
             data = await link.request(NEWEST_SEQ, request.SerializeToString())
-            newest = _parse(sdkws_pb2.GetMaxSeqResp, data).maxSeqs
+            newest = parse_answer(sdkws_pb2.GetMaxSeqResp, data).maxSeqs
             if self._ended is not None:
                 raise self._ended
         except BaseException as problem:
@@ -350,8 +345,7 @@ class Client:
                 raise ConnectionLost("no answer to the first request") from None
             raise
         if self._receive:
-            self._timelines.learn({name: seq for name, seq in newest.items() if self._wanted(name)})
-            self._pull_soon()
+            self._intake.learn(newest)
         self._up.set()
         self._tell("online")
 
@@ -371,8 +365,7 @@ class Client:
 
     async def _reconnect(self) -> None:
         for attempt in range(2**31):
-            delay_s = self._backoff_base_s * 2 ** min(attempt, BACKOFF_STEPS - 1)
-            await asyncio.sleep(delay_s * self._rng.uniform(0.5, 1.0))
+            await asyncio.sleep(backoff_s(self._backoff_base_s, attempt) * self._rng.uniform(0.5, 1.0))
             try:
                 await self._connect()
             except TokenRejected as problem:
@@ -389,7 +382,7 @@ class Client:
         if self._ended is not None:
             return
         self._ended = error
-        self._inbox.end(None if isinstance(error, ClientClosed) else error)
+        self._intake.end(error)
         if self._link is not None:
             self._link.close(error)
         self._up.set()
@@ -440,93 +433,14 @@ class Client:
 
     # What comes in
 
-    def _wanted(self, conversation_id: str) -> bool:
-        return self._on_notification is not None or not conversation_id.startswith(NOTIFICATION_PREFIX)
-
     def _take_push(self, envelope: Response) -> None:
         if envelope.req_identifier == KICK_ONLINE:
             self._finish(KickedOffline("another login took this device's place"))
         elif envelope.req_identifier == PUSH_MESSAGE and self._receive and self._ended is None:
-            push = sdkws_pb2.PushMessages.FromString(envelope.data or b"")
-            for conversation_id, pulled in push.msgs.items():
-                for raw in pulled.Msgs:
-                    self._take_pushed(conversation_id, raw)
-            if self._on_notification is not None:
-                for conversation_id, pulled in push.notificationMsgs.items():
-                    for raw in pulled.Msgs:
-                        self._take_pushed(conversation_id, raw)
-            if not self._inbox.full:
-                self._pull_soon()
-            elif self._link is not None and not self._link.waiting:
+            self._intake.take_push(sdkws_pb2.PushMessages.FromString(envelope.data or b""))
+            if self._intake.is_full and self._link is not None and not self._link.waiting:
                 self._link.pause()
 
-    def _take_pushed(self, conversation_id: str, raw: sdkws_pb2.MsgData) -> None:
-        if raw.seq == 0:
-            if len(self._inbox) >= self._room_for_unstored:
-                self.shed += 1
-            else:
-                self._hand_out(conversation_id, raw)
-        elif self._inbox.full:
-            self._timelines.postpone(conversation_id, raw.seq)
-        elif self._timelines.offer(conversation_id, raw.seq):
-            self._hand_out(conversation_id, raw)
-
-    def _hand_out(self, conversation_id: str, raw: sdkws_pb2.MsgData) -> None:
-        if raw.status >= STATUS_DELETED:
-            if not raw.clientMsgID:
-                self._timelines.holes += 1
-            return
-        message = Received(conversation_id, raw)
-        if conversation_id.startswith(NOTIFICATION_PREFIX):
-            if self._on_notification is not None:
-                self._call_back(self._on_notification, message)
-        elif raw.sendID == self.user_id and not self._own_messages:
-            return
-        elif self._on_message is not None:
-            self._call_back(self._on_message, message)
-        else:
-            self._inbox.put(message)
-
-    def _call_back(self, callback: Callable[[Received], None], message: Received) -> None:
-        try:
-            callback(message)
-        except Exception:
-            _LOG.exception("the callback for a received message failed")
-
-    # What is fetched
-
-    def _room_again(self) -> None:
+    def _read_again(self) -> None:
         if self._link is not None:
             self._link.resume()
-        self._pull_soon()
-
-    def _pull_soon(self) -> None:
-        if self._timelines.behind and (self._pulling is None or self._pulling.done()) and self._ended is None:
-            self._pulling = asyncio.create_task(self._pull())
-
-    async def _pull(self) -> None:
-        failures = 0
-        while self._timelines.behind and not self._inbox.full and self._link is not None:
-            spans = list(self._timelines.missing(page=PULL_PAGE, conversations=PULL_CONVERSATIONS))
-            try:
-                data = await self._request(PULL_BY_RANGE, pull_request(self.user_id, spans, PULL_PAGE))
-                answer = _parse(sdkws_pb2.PullMessageBySeqsResp, data)
-            except ConnectionLost:
-                return
-            except (Refused, Garbled, TimeoutError) as problem:
-                _LOG.warning("a pull failed: %s", problem)
-                await asyncio.sleep(self._backoff_base_s * 2 ** min(failures, BACKOFF_STEPS - 1))
-                failures += 1
-                continue
-            except ClientError:
-                return
-            failures = 0
-            for conversation_id, raw in self._timelines.accept_pulled(spans, answer):
-                self._hand_out(conversation_id, raw)
-
-
-def _parse(kind: type[_Answer], data: bytes) -> _Answer:
-    try:
-        return kind.FromString(data)
-    except DecodeError:
-        raise Garbled(f"the server's answer is no {kind.__name__}") from None

@@ -10,10 +10,10 @@ import asyncio
 import json
 import logging
 import random
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, TypeVar, cast
 from urllib.parse import urlencode
 
-from google.protobuf.message import DecodeError
+from google.protobuf.message import DecodeError, Message
 from websockets.client import ClientProtocol
 from websockets.exceptions import InvalidStatus
 from websockets.frames import Frame, Opcode
@@ -21,7 +21,7 @@ from websockets.http11 import Response as HttpResponse
 from websockets.protocol import OPEN
 from websockets.uri import parse_uri
 
-from greenroom.transport.client.errors import ConnectionLost, Refused, refusal_of_handshake
+from greenroom.transport.client.errors import ConnectionLost, Garbled, Refused, refusal_of_handshake
 from greenroom.transport.envelope import Codec, EnvelopeError, Request, Response, SdkType, codec
 
 if TYPE_CHECKING:
@@ -29,7 +29,9 @@ if TYPE_CHECKING:
 
     from greenroom.transport.client.ticker import Ticker
 
-__all__ = ["Door", "Link"]
+__all__ = ["Door", "Link", "parse_answer"]
+
+_Answer = TypeVar("_Answer", bound=Message)
 
 _MUTED = logging.Logger("greenroom.client.muted", level=logging.CRITICAL + 1)
 """websockets' own log lines hold the token and the messages: they go nowhere."""
@@ -317,3 +319,11 @@ def _handshake_error(response: HttpResponse, problem: Exception) -> Exception:
     if isinstance(envelope, dict) and envelope.get("errCode"):
         return refusal_of_handshake(envelope)
     return ConnectionLost(f"the gateway answered HTTP {response.status_code}")
+
+
+def parse_answer(kind: type[_Answer], data: bytes) -> _Answer:
+    """What a request was answered with. Raises Garbled."""
+    try:
+        return kind.FromString(data)
+    except DecodeError:
+        raise Garbled(f"the server's answer is no {kind.__name__}") from None

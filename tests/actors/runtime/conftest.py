@@ -7,8 +7,10 @@ import selectors
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from recorder import Recorder
 
 from greenroom.actors.loop_base import LoopBase
+from greenroom.actors.runtime.address import Address
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -68,3 +70,16 @@ async def settle() -> Callable[[], Any]:
             await asyncio.sleep(0)
 
     return settled
+
+
+@pytest.fixture
+def heard() -> list[str]:
+    Recorder.heard.clear()
+    Recorder.life.clear()
+    return Recorder.heard.setdefault("1", [])
+
+
+@pytest.fixture
+def one(base: LoopBase, heard: list[str]) -> Address:
+    base.register_kind("recorder", Recorder, idle_timeout_s=10.0)
+    return Address("recorder", "1")

@@ -1,124 +1,27 @@
-"""The life of an entity: order, stash, pipe, sleep, crash, quarantine, timers."""
+"""The life of an entity: order, stash, pipe, sleep, timers."""
 
 from __future__ import annotations
 
 import asyncio
-import logging
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
-import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from recorder import Load, Open, Recorder, Say, SayLouder, Tick
 
-from greenroom.actors.errors import ActorAbsent, ActorCrashed, AskTimeout, MailboxFull, Quarantined
+from greenroom.actors.errors import ActorAbsent, AskTimeout, MailboxFull
 from greenroom.actors.loop_base import LoopBase
 from greenroom.actors.runtime import directory
 from greenroom.actors.runtime.address import Address
 from greenroom.actors.runtime.entity import Entity
-from greenroom.actors.runtime.replies import Answer, Failed, Piped
+from greenroom.actors.runtime.replies import Answer
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from thespian.actors import WakeupMessage
 
 Settle = Any
-
-
-class Say(msgspec.Struct, frozen=True):
-    word: str
-    ref: Any = None
-
-
-class SayLouder(Say, frozen=True):
-    """No entity has a handler for this class; its base's one is found."""
-
-
-class Crash(msgspec.Struct, frozen=True):
-    ref: Any = None
-
-
-class Load(msgspec.Struct, frozen=True):
-    awaitable: Any
-    eager: bool = True
-
-
-class Open(msgspec.Struct, frozen=True):
-    pass
-
-
-class Tick(msgspec.Struct, frozen=True):
-    after_s: float
-
-
-class Recorder(Entity):
-    """Writes down what happens to it, by id, across its lives."""
-
-    heard: ClassVar[dict[str, list[str]]] = {}
-    life: ClassVar[dict[str, int]] = {}
-
-    def __init__(self, id_: str) -> None:
-        self.id = id_
-        self.shut = False
-        self.log = self.heard.setdefault(id_, [])
-        self.life[id_] = self.life.get(id_, 0) + 1
-        self.sleepy = True
-
-    def on_start(self) -> None:
-        self.log.append("start")
-
-    def on_stop(self) -> Awaitable[None] | None:
-        self.log.append("stop")
-        return None
-
-    def may_sleep(self) -> bool:
-        return super().may_sleep() and self.sleepy
-
-    def receiveMsg_Say(self, message: Say, sender: Address) -> None:
-        if message.word == "stay":
-            self.sleepy = False
-        if self.shut:
-            self.stash()
-            return
-        self.log.append(message.word)
-        self.send(sender, Answer(message.ref, self.life[self.id]))
-
-    def receiveMsg_Crash(self, message: Crash, sender: Address) -> None:
-        self.log.append("crash")
-        raise ValueError("secret content")
-
-    def receiveMsg_Load(self, message: Load, sender: Address) -> None:
-        self.hold()
-        self.pipe(message.awaitable, tag="load", eager=message.eager)
-
-    def receiveMsg_Piped(self, message: Piped, sender: Address) -> None:
-        self.log.append(f"{message.tag}={message.value}/{type(message.error).__name__}")
-        self.release()
-
-    def receiveMsg_Open(self, message: Open, sender: Address) -> None:
-        self.shut = not self.shut
-        if not self.shut:
-            self.unstash()
-
-    def receiveMsg_Tick(self, message: Tick, sender: Address) -> None:
-        self.wakeupAfter(message.after_s, "tick")
-
-    def receiveMsg_WakeupMessage(self, message: WakeupMessage, sender: Address) -> None:
-        self.log.append(f"woken by {message.payload}")
-
-
-@pytest.fixture
-def heard() -> list[str]:
-    Recorder.heard.clear()
-    Recorder.life.clear()
-    return Recorder.heard.setdefault("1", [])
-
-
-@pytest.fixture
-def one(base: LoopBase, heard: list[str]) -> Address:
-    base.register_kind("recorder", Recorder, idle_timeout_s=10.0)
-    return Address("recorder", "1")
 
 
 async def test_message_to_sleeping_entity_wakes_it(base: LoopBase, one: Address, heard: list[str]) -> None:
@@ -263,77 +166,6 @@ async def test_pipe_of_a_former_life_is_dropped(base: LoopBase, one: Address, he
     assert heard == ["start", "stop", "start", "a"]
 
 
-async def test_crash_answers_sender_and_next_life_gets_the_mail(
-    base: LoopBase, one: Address, heard: list[str], caplog: pytest.LogCaptureFixture
-) -> None:
-    charged: list[Any] = []
-    base.on_crash = lambda address, sender, error: charged.append((address, sender, type(error)))
-    base.tell(one, Open())
-    stashed = base.ask(one, Say("stashed"))
-    crashed = base.ask(one, Crash(ref=3))
-    after = [base.ask(one, Say("b", ref=1)), base.ask(one, Say("c", ref=2))]
-    with caplog.at_level(logging.DEBUG), pytest.raises(ActorCrashed):
-        await crashed
-    assert await stashed == Answer(None, 2)
-    assert await asyncio.gather(*after) == [Answer(1, 2), Answer(2, 2)]
-    assert heard == ["start", "crash", "start", "stashed", "b", "c"]
-    assert len(charged) == 1
-    assert charged[0][0] == one
-    assert charged[0][1].kind == "ask"
-    assert "ValueError" in caplog.text
-    assert "secret" not in caplog.text
-
-
-async def test_crash_of_one_leaves_the_others(base: LoopBase, one: Address) -> None:
-    other = Address("recorder", "2")
-    assert await base.ask(other, Say("a", ref=0)) == Answer(0, 1)
-    with pytest.raises(ActorCrashed):
-        await base.ask(one, Crash())
-    assert await base.ask(other, Say("a", ref=0)) == Answer(0, 1)
-
-
-async def test_repeated_crashes_lead_to_quarantine_with_back_off(base: LoopBase, one: Address) -> None:
-    for _ in range(3):
-        with pytest.raises(ActorCrashed):
-            await base.ask(one, Crash())
-    assert base.quarantined() == [one]
-    with pytest.raises(Quarantined) as refused:
-        await base.ask(one, Say("a"))
-    assert refused.value.retryable
-    assert not base.awake(one)
-    await asyncio.sleep(1.1)
-    assert base.quarantined() == []
-    with pytest.raises(ActorCrashed):  # The one crash that is let through begins a longer quarantine.
-        await base.ask(one, Crash())
-    await asyncio.sleep(1.5)
-    assert base.quarantined() == [one]
-    await asyncio.sleep(1)
-    await base.ask(one, Say("a"))
-    await asyncio.sleep(60)
-    with pytest.raises(ActorCrashed):
-        await base.ask(one, Crash())
-    assert base.quarantined() == []
-
-
-async def test_mail_of_a_quarantined_entity_is_refused(base: LoopBase, one: Address) -> None:
-    crashes = [base.ask(one, Crash()) for _ in range(3)]
-    late = base.ask(one, Say("a"))
-    results = await asyncio.gather(*crashes, late, return_exceptions=True)
-    assert [type(result) for result in results] == [ActorCrashed] * 3 + [Quarantined]
-
-
-class Stillborn(Entity):
-    def __init__(self) -> None:
-        raise RuntimeError("no")
-
-
-async def test_entity_that_cannot_be_made_fails_the_sender(base: LoopBase) -> None:
-    base.register_kind("stillborn", lambda id_: Stillborn(), idle_timeout_s=None)
-    with pytest.raises(ActorCrashed):
-        await base.ask(Address("stillborn", "1"), Say("a"))
-    assert base.awake_count("stillborn") == 0
-
-
 class Gatherer(Recorder):
     def turn_over(self) -> None:
         self.log.append("over")
@@ -379,35 +211,6 @@ async def test_refusal_is_answered_and_life_goes_on(base: LoopBase, heard: list[
         await base.ask(one, Open())
     assert await base.ask(one, Say("a", ref=0)) == Answer(0, 1)
     assert base.stats()["Gatherer"].crashes == 0
-
-
-class LastWords(Recorder):
-    def on_crash(self, error: BaseException) -> None:
-        self.send(Address("recorder", "1"), Say("it was " + type(error).__name__))
-
-
-async def test_last_words_of_a_crash_are_sent(base: LoopBase, one: Address, heard: list[str]) -> None:
-    base.register_kind("last", LastWords, idle_timeout_s=None)
-    with pytest.raises(ActorCrashed):
-        await base.ask(Address("last", "2"), Crash())
-    await base.ask(one, Say("a"))
-    assert heard == ["start", "it was ValueError", "a"]
-
-
-class Echo(Entity):
-    """Crashes on every result, so that an answered failure would go on for ever."""
-
-    def receiveMsg_Failed(self, message: Failed, sender: Address) -> None:
-        raise ValueError
-
-
-async def test_failures_are_not_answered_with_failures(base: LoopBase, settle: Settle) -> None:
-    base.register_kind("echo", lambda id_: Echo(), idle_timeout_s=None)
-    a, b = Address("echo", "a"), Address("echo", "b")
-    base.send(a, b, Failed(None, ActorCrashed()))
-    await settle()
-    assert base.stats()["Echo"].crashes == 1
-    assert base.stats()["Echo"].messages == 1
 
 
 async def test_timer_fires_in_its_life(base: LoopBase, one: Address, heard: list[str]) -> None:

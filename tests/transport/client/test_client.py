@@ -6,22 +6,24 @@ import asyncio
 import itertools
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from fake_gateway import FakeGateway
 
-from greenroom.transport.client import (
-    Client,
+from greenroom.transport.client.client import Client
+from greenroom.transport.client.errors import (
     ClientClosed,
     ConnectionLost,
     HandshakeRefused,
     KickedOffline,
-    Received,
     Refused,
     SendTimedOut,
     TokenRejected,
 )
+
+if TYPE_CHECKING:
+    from greenroom.transport.client.message import Received
 
 CHAT = "si_alice_bob"
 MakeClient = Callable[..., Awaitable[Client]]
