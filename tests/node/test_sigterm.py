@@ -54,15 +54,18 @@ async def test_terminated_with_a_thousand_sends_under_way(tmp_path: Path) -> Non
     async def send(client: Client) -> None:
         sent = await client.send(recv_id=client.user_id, text="x")
         acked[client.user_id].add(sent.client_msg_id)
-        begun.set()
+        if not begun.is_set():
+            # Here, and not where it is waited for: by then a fast node has answered them all.
+            assert node.process is not None
+            node.process.send_signal(signal.SIGTERM)
+            begun.set()
 
     sends = [asyncio.create_task(send(client)) for _ in range(16) for client in clients]
     await asyncio.wait_for(begun.wait(), 20.0)
-    before = sum(map(len, acked.values()))
-    code = await node.terminate()
-    answered = sum(map(len, acked.values()))
+    assert node.process is not None
+    code = await asyncio.to_thread(node.process.wait, 30)
     assert code == 0, node.log
-    assert (before < 1000, answered) == (True, 1024)
+    assert sum(map(len, acked.values())) == 1024
     await asyncio.gather(*sends)
     await node.start()
     await _until(lambda: all(client.state == "online" for client in clients))
