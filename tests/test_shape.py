@@ -27,7 +27,6 @@ DRIVERS = (
     "apsw",
     "sqlite3",
     "cyclopts",
-    "structlog",
     "uvloop",
     "google",
 )
