@@ -23,7 +23,7 @@ LEAF = "greenroom.transport.wire"
 DRIVERS = (
     "httpx",
     "websockets",
-    "uvicorn",
+    "httptools",
     "apsw",
     "sqlite3",
     "cyclopts",

@@ -14,9 +14,8 @@ from typing import Any, Final, Literal, TextIO
 
 __all__ = ["configure"]
 
-_QUIET = ("websockets", "httpx", "httpcore", "uvicorn", "asyncio")
+_QUIET = ("websockets", "httpx", "httpcore", "asyncio")
 """Other people's loggers, which at INFO or DEBUG tell of single requests; from WARNING on they may speak."""
-_MUTED = ("uvicorn.access",)
 _SECRET_TEXT = re.compile(
     r"((?:token|secret|password)=)[^&\s\"']+|\beyJ[\w-]+\.[\w-]+\.[\w-]*", re.IGNORECASE
 )
@@ -45,8 +44,6 @@ def configure(
     root.setLevel(level.upper())
     for name in _QUIET:
         logging.getLogger(name).setLevel(logging.WARNING)
-    for name in _MUTED:
-        logging.getLogger(name).disabled = True
 
 
 class _Json(logging.Formatter):
