@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import socket
 from typing import TYPE_CHECKING
 
 from greenroom.transport.http.app import HttpApi
 from greenroom.transport.http.connection import HttpConnection, Shared
+from greenroom.transport.listening import BACKLOG, listening_socket
 
 if TYPE_CHECKING:
     from greenroom.transport.http.context import Context
 
 __all__ = ["HttpServer"]
-
-_BACKLOG = 2048
 
 
 class HttpServer:
@@ -36,14 +34,11 @@ class HttpServer:
 
     async def start(self) -> None:
         """Listens when this returns. Raises OSError when the address is taken."""
-        host = self._node.host
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        listening = socket.create_server((host, self._port), family=family, backlog=_BACKLOG)
-        listening.setblocking(False)
+        listening = listening_socket(self._node.host, self._port)
         self._port = listening.getsockname()[1]
         shared = self._shared = Shared(self._api, self._max_connections)
         self._server = await asyncio.get_running_loop().create_server(
-            lambda: HttpConnection(shared), sock=listening, backlog=_BACKLOG
+            lambda: HttpConnection(shared), sock=listening, backlog=BACKLOG
         )
 
     async def drain(self, timeout_s: float) -> None:
