@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from greenroom.persistence.settings import Settings
-    from greenroom.transport.cli.command import Listening
+    from greenroom.transport.cli.serve import Listening
 
 __all__ = ["main"]
 
@@ -25,10 +25,16 @@ def main() -> None:
     """Run the command line and exit."""
     import uvloop
 
-    from greenroom.transport.cli.command import main as run_command
+    from greenroom.transport.cli.serve import begin_anew, line_read, serve
 
     asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
-    sys.exit(run_command(sys.argv[1:], run_node=_run_node))
+    line = line_read()
+    if line is not None:
+        sys.exit(serve(line, _run_node))
+
+    from greenroom.transport.cli.command import main as run_command
+
+    sys.exit(run_command(sys.argv[1:], start_node=begin_anew))
 
 
 def _run_node(settings: Settings, *, on_start: Callable[[Listening], None]) -> int:

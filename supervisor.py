@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-import socket
 from functools import partial
 from importlib.metadata import version
 from typing import TYPE_CHECKING
@@ -37,6 +36,7 @@ from greenroom.transport.admission import Admission
 from greenroom.transport.gateway import Gateway
 from greenroom.transport.http.context import Context
 from greenroom.transport.http.server import HttpServer
+from greenroom.transport.listening import listening_socket
 from greenroom.transport.sessions import SessionTable
 from greenroom.transport.status import Observer
 
@@ -83,7 +83,7 @@ class Node:
         try:
             for port in (settings.node.ws_port, settings.node.api_port):
                 # A taken one is said here, in one line; in the tree it would be restarts, then a fall.
-                socket.create_server((host, port), family=_family(host)).close()
+                listening_socket(host, port).close()
             secret = secret_of(settings, self._directory.path)
             clock = SystemClock()
             self.base = LoopBase(loop, on_crash=self._crashed)
@@ -190,7 +190,7 @@ class Node:
     async def _start_gateway(self) -> None:
         """A restart takes the port of before, where clients look for it."""
         node = self.settings.node
-        await self.gateway.start(node.host, self.gateway.port or node.ws_port)
+        await self.gateway.start(listening_socket(node.host, self.gateway.port or node.ws_port))
 
     def _crashed(self, entity: Address, sender: Address | None, error: BaseException) -> None:
         """A crash is charged to the connection whose request caused it."""
@@ -215,10 +215,6 @@ class Node:
 
 def _writer(settings: Settings) -> WriterKind:
     return "thread" if settings.store.writer == "thread" else "process"
-
-
-def _family(host: str) -> socket.AddressFamily:
-    return socket.AF_INET6 if ":" in host else socket.AF_INET
 
 
 async def _nothing() -> None:

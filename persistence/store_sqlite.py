@@ -17,9 +17,7 @@ from greenroom.persistence.reader_lists import ListReader
 from greenroom.persistence.schema import add_checksums, instance_of, lacks_checksums, migrate, raise_epoch
 from greenroom.persistence.statements import MEMORY, Connection, connect
 from greenroom.persistence.store import Reason, Refusal
-from greenroom.persistence.writer import Writer
 from greenroom.persistence.writer_client import ProcessWriter
-from greenroom.persistence.writer_thread import InlineWriter, ThreadWriter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -152,6 +150,9 @@ class SqliteStore:
         if isinstance(self._path, Path) and self._kind == "process":
             self._committer = ProcessWriter(self._path, epoch=self._epoch)
         else:
+            from greenroom.persistence.writer import Writer
+            from greenroom.persistence.writer_thread import InlineWriter, ThreadWriter
+
             writer = Writer(self._path, epoch=self._epoch, connection=shared, clock=self._clock)
             self._committer = ThreadWriter(writer) if self._kind == "thread" else InlineWriter(writer)
         try:

@@ -23,11 +23,10 @@ LEAF = "greenroom.transport.wire"
 DRIVERS = (
     "httpx",
     "websockets",
-    "uvicorn",
+    "httptools",
     "apsw",
     "sqlite3",
     "cyclopts",
-    "structlog",
     "uvloop",
     "google",
 )

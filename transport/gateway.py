@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, cast
 
 from greenroom.actors.messages import KickSession
 from greenroom.transport.connection import Connection
+from greenroom.transport.listening import BACKLOG
 from greenroom.transport.shell import Phase, Shell
 from greenroom.transport.surroundings import Surroundings
 
 if TYPE_CHECKING:
+    import socket
     import ssl as tls
     from collections.abc import Callable
 
@@ -31,7 +33,6 @@ log = logging.getLogger("greenroom.transport")
 LAST_CALL_S = 3.0
 """For clients that never fall silent."""
 QUIET_S = 0.02
-
 HANDSHAKES_LIMIT = 1024
 """Sockets past max_connections that may be about to be told so; more are dropped unheard."""
 
@@ -41,7 +42,7 @@ class Gateway:
 
     ```python
     gateway = Gateway(base, settings=..., admission=..., authenticator=..., address_of=..., queries=..., sessions=...)
-    await gateway.start("127.0.0.1", 0)
+    await gateway.start(listening_socket("127.0.0.1", 0))
     ...
     await gateway.drain(timeout_s=5.0)
     await gateway.stop()
@@ -82,11 +83,9 @@ class Gateway:
         """How many sockets there are, handshakes included."""
         return len(self._surroundings.connections)
 
-    async def start(self, host: str, port: int, *, ssl: tls.SSLContext | None = None) -> None:
-        """Listen. Port 0 takes a free one. Raises OSError when the address cannot be had."""
-        self._server = await self._base.loop.create_server(
-            self._accept, host, port, ssl=ssl, backlog=1024, start_serving=True
-        )
+    async def start(self, listening: socket.socket, *, ssl: tls.SSLContext | None = None) -> None:
+        """Accept what comes there."""
+        self._server = await self._base.loop.create_server(self._accept, sock=listening, ssl=ssl, backlog=BACKLOG)
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def drain(self, timeout_s: float) -> None:

@@ -9,7 +9,6 @@ import concurrent.futures
 import contextlib
 import functools
 import logging
-import logging.config
 import queue
 import sys
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -99,7 +98,9 @@ class Outside:
         )
         self._listener = Listener(self, Address("system", "external"))
         if logDefs:
-            logging.config.dictConfig(logDefs)
+            from logging.config import dictConfig
+
+            dictConfig(logDefs)
 
     def bind(self, system: Any) -> None:
         """Know the `ActorSystem` whose base this is: share its capabilities, give it our address."""

@@ -40,6 +40,8 @@ __all__ = ["SimulatedBug", "SimulatedClock", "SimulatedNode"]
 
 START_MS = 1_700_000_000_000
 ROOT = Address("fixed", "root")
+NOWHERE: Any = None
+"""Of the simulated loop's one network, which has no addresses."""
 ENTITIES = ("user", "conversation", "group")
 
 
@@ -170,7 +172,7 @@ class SimulatedNode:
                     ChildSpec(f"lane-{number}", partial(self._traced, partial(Persistence, self.world), lane))
                     for number, lane in enumerate(lanes)
                 ),
-                ChildSpec("gateway", lambda: Service(lambda: gateway.start("simulated", 0), gateway.stop)),
+                ChildSpec("gateway", lambda: Service(lambda: gateway.start(NOWHERE), gateway.stop)),
             ],
             on_ready=lambda: self.ready.set_result(None),
             on_fall=self._fell,

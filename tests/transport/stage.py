@@ -19,6 +19,7 @@ from greenroom.persistence.settings import OverloadSettings
 from greenroom.transport.admission import Admission
 from greenroom.transport.envelope import Request, Response, codec
 from greenroom.transport.gateway import Gateway
+from greenroom.transport.listening import listening_socket
 from greenroom.transport.sessions import SessionTable
 from greenroom.transport.wire import msg_pb2, sdkws_pb2
 
@@ -180,7 +181,7 @@ class Stage:
             sessions=self.sessions,
             tick_s=self.tick_s,
         )
-        await self.gateway.start("127.0.0.1", 0)
+        await self.gateway.start(listening_socket("127.0.0.1", 0))
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:

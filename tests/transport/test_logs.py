@@ -6,7 +6,6 @@ import logging
 from typing import TYPE_CHECKING
 
 import pytest
-import structlog
 
 from greenroom.transport.logs import configure
 
@@ -24,29 +23,46 @@ def lines() -> Iterator[io.StringIO]:
     yield io.StringIO()
     root.handlers[:] = handlers
     root.setLevel(level)
-    structlog.reset_defaults()
 
 
 def test_json_lines_without_secrets(lines: io.StringIO) -> None:
     configure(style="json", stream=lines)
     logging.getLogger("greenroom.x").info("GET /?sendID=a&token=%s&platformID=5", "abc")
-    structlog.get_logger("greenroom.y").info("stored", user="a", token=TOKEN, content="hello", note=f"t {TOKEN}")
+    extra = {"address": "user/a", "actor": f"t {TOKEN}", "token": TOKEN, "content": "hello", "crashes": 2}
+    logging.getLogger("greenroom.y").warning("t %s", TOKEN, extra=extra)
     try:
         raise ValueError(f"bad {TOKEN}")
     except ValueError:
         logging.getLogger("greenroom.z").exception("failed")
     first, second, third = map(json.loads, lines.getvalue().splitlines())
     assert first["event"] == "GET /?sendID=a&token=***&platformID=5"
-    assert (second["user"], second["token"], second["content"], second["note"]) == ("a", "***", "***", "t ***")
+    assert second.pop("timestamp").endswith("Z")
+    assert second == {
+        "event": "t ***", "logger": "greenroom.y", "level": "warning",
+        "actor": "t ***", "address": "user/a", "crashes": 2,
+    }  # fmt: skip
     assert "ValueError" in third["exception"]
     assert TOKEN not in lines.getvalue()
+
+
+def test_lines_for_a_terminal(lines: io.StringIO) -> None:
+    configure(style="console", stream=lines)
+    logging.getLogger("greenroom.x").warning("two", extra={"crashes": 2, "address": "user/a b"})
+    try:
+        raise ValueError(f"bad {TOKEN}")
+    except ValueError:
+        logging.getLogger("greenroom.z").exception("failed")
+    first, second, *below = lines.getvalue().splitlines()
+    line = f"[warning  ] {'two':<30} [greenroom.x] address='user/a b' crashes=2"
+    assert first.partition("Z ")[2] == line
+    assert second.partition("Z ")[2] == f"[error    ] {'failed':<30} [greenroom.z]"
+    assert below[0].startswith("Traceback")
+    assert below[-1] == "ValueError: bad ***"
 
 
 def test_levels_and_other_peoples_loggers(lines: io.StringIO) -> None:
     configure(level="debug", style="console", stream=lines)
     logging.getLogger("websockets.server").debug("> frame")
-    logging.getLogger("uvicorn.access").warning("GET")
     logging.getLogger("greenroom.x").debug("ours")
     assert "ours" in lines.getvalue()
     assert "frame" not in lines.getvalue()
-    assert "GET" not in lines.getvalue()

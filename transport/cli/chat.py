@@ -9,8 +9,8 @@ import time
 from collections.abc import AsyncIterator
 
 from greenroom.persistence.settings import Settings
-from greenroom.transport.cli.options import api_url, ws_url
 from greenroom.transport.cli.token import admin_token
+from greenroom.transport.cli.urls import api_url, ws_url
 from greenroom.transport.client.api import Api
 from greenroom.transport.client.client import Client
 from greenroom.transport.client.errors import ClientError

@@ -7,21 +7,21 @@ import sys
 from collections.abc import Awaitable, Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated, Protocol, TypeVar
+from typing import Annotated, TypeVar
 
 from cyclopts import App, CycloptsError, Parameter
 
-from greenroom.persistence.errors import StoreError
-from greenroom.persistence.secret import WeakSecret
-from greenroom.persistence.settings import Settings, SettingsError
+from greenroom.persistence.settings import SettingsError
 from greenroom.transport.cli.load_options import LoadOptions
-from greenroom.transport.cli.options import CommandFailed, NodeOptions, api_url, ws_url
+from greenroom.transport.cli.options import CommandFailed, NodeOptions
+from greenroom.transport.cli.problems import FAILED, complain, told
+from greenroom.transport.cli.serve import Line
 from greenroom.transport.client.errors import ClientError
 from greenroom.transport.load.bad_input import BadInput
 
-__all__ = ["Listening", "RunNode", "main"]
+__all__ = ["StartNode", "main"]
 
-FAILED, MISUSED, INTERRUPTED = 1, 2, 130
+MISUSED = 2
 JUDGING = ("judge", "load", "status")
 """Commands whose exit codes up to 63 say what they found."""
 JUDGING_MISUSED, JUDGING_FAILED = 64, 74
@@ -30,48 +30,35 @@ _DEFAULTS = NodeOptions()
 _LOAD_DEFAULTS = LoadOptions()
 
 
-class Listening(Protocol):
-    """A node that has started."""
-
-    ws_port: int
-    api_port: int
+StartNode = Callable[[Line], int]
+"""Runs a node until it is told to end and returns the exit code. Given by `__main__`."""
 
 
-class RunNode(Protocol):
-    def __call__(self, settings: Settings, *, on_start: Callable[[Listening], None]) -> int:
-        """Run a node until it is told to end; returns the exit code. Given by `__main__`."""
-
-
-def main(arguments: Sequence[str], *, run_node: RunNode) -> int:
+def main(arguments: Sequence[str], *, start_node: StartNode) -> int:
     """Run one command line. Exit codes: 0 done, 1 failed, 2 misused; then one line on stderr says why.
 
     Of a command that judges, 2 says that it found something; misused is 64, other bad input above that.
     """
     judging = bool(arguments) and arguments[0] in JUDGING
     misused, failed = (JUDGING_MISUSED, JUDGING_FAILED) if judging else (MISUSED, FAILED)
+
+    def run() -> int:
+        code = _app(start_node)(arguments, exit_on_error=False, print_error=False, result_action="return_value")
+        return code if isinstance(code, int) else 0
+
     try:
-        code = _app(run_node)(arguments, exit_on_error=False, print_error=False, result_action="return_value")
+        return told(run, failed=failed)
     except (CycloptsError, SettingsError) as problem:
-        return _complain(problem, misused)
+        return complain(problem, misused)
     except CommandFailed as problem:
-        return _complain(problem, problem.exit_code)
-    except (ClientError, StoreError, WeakSecret) as problem:
-        return _complain(problem, failed)
+        return complain(problem, problem.exit_code)
+    except ClientError as problem:
+        return complain(problem, failed)
     except BadInput as problem:
-        return _complain(problem, problem.code)
-    except OSError as problem:
-        return _complain(f"{problem.filename or ''} {problem.strerror or problem}".strip(), failed)
-    except KeyboardInterrupt:
-        return INTERRUPTED
-    return code if isinstance(code, int) else 0
+        return complain(problem, problem.code)
 
 
-def _complain(problem: object, code: int) -> int:
-    print(f"greenroom: {' '.join(str(problem).split())}", file=sys.stderr)
-    return code
-
-
-def _app(run_node: RunNode) -> App:
+def _app(start_node: StartNode) -> App:
     app = App(
         name="greenroom",
         help="A chat server that speaks OpenIM v3.8's protocol.",
@@ -82,11 +69,7 @@ def _app(run_node: RunNode) -> App:
     @app.command
     def serve(*, node: NodeOptions = _DEFAULTS) -> int:
         """Run a node until SIGTERM or Ctrl-C."""
-        from greenroom.transport.logs import configure
-
-        settings = node.settings()
-        configure(level=settings.node.log_level, style=settings.node.log_format)
-        return run_node(settings, on_start=lambda started: _greet(settings, node, started))
+        return start_node(Line(node.settings(), node.as_typed()))
 
     @app.command
     def token(
@@ -181,19 +164,3 @@ def _wait(work: Awaitable[_Answer]) -> _Answer:
         return await work
 
     return asyncio.run(waiting())
-
-
-def _greet(settings: Settings, node: NodeOptions, started: Listening) -> None:
-    typed = node.as_typed()
-    print(
-        f"greenroom listens: {_with_port(ws_url(settings), started.ws_port)} (WebSocket), "
-        f"{_with_port(api_url(settings), started.api_port)} (HTTP API)\n"
-        "Chat from two more terminals:\n"
-        f"  greenroom chat --as alice --to bob{typed}\n"
-        f"  greenroom chat --as bob --to alice{typed}",
-        flush=True,
-    )
-
-
-def _with_port(url: str, port: int) -> str:
-    return f"{url.rpartition(':')[0]}:{port}"

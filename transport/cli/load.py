@@ -11,7 +11,8 @@ from rich.console import Console
 
 from greenroom.actors.load.scenario import Scenario, ScenarioError, shipped, with_values
 from greenroom.transport.cli.load_options import LoadOptions
-from greenroom.transport.cli.options import CommandFailed, NodeOptions, api_url, secret_for, ws_url
+from greenroom.transport.cli.options import CommandFailed, NodeOptions, secret_for
+from greenroom.transport.cli.urls import api_url, ws_url
 from greenroom.transport.load.bad_input import BROKEN, NO_FILE, NOT_ALLOWED, USAGE, BadInput
 from greenroom.transport.load.limits import raise_file_limit, tune_collector
 from greenroom.transport.load.live import view_for

@@ -11,9 +11,7 @@ from cyclopts import Parameter
 from greenroom.persistence.secret import find_secret
 from greenroom.persistence.settings import Settings, load
 
-__all__ = ["CommandFailed", "NodeOptions", "api_url", "secret_for", "ws_url"]
-
-_EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}
+__all__ = ["CommandFailed", "NodeOptions", "secret_for"]
 
 
 class CommandFailed(Exception):
@@ -57,16 +55,6 @@ class NodeOptions:
         return "".join(f" {name} {value}" for name, value in given.items() if value is not None)
 
 
-def ws_url(settings: Settings) -> str:
-    """Where a client beside the node finds its gateway."""
-    return f"ws://{_reachable(settings.node.host)}:{settings.node.ws_port}"
-
-
-def api_url(settings: Settings) -> str:
-    """Where a client beside the node finds its HTTP API."""
-    return f"http://{_reachable(settings.node.host)}:{settings.node.api_port}"
-
-
 def secret_for(settings: Settings) -> str:
     """The node's secret. Raises CommandFailed if there is none yet."""
     try:
@@ -79,8 +67,3 @@ def secret_for(settings: Settings) -> str:
             "say where its folder is (--data-dir), or set GREENROOM_SECRET"
         )
     return secret
-
-
-def _reachable(host: str) -> str:
-    host = _EVERYWHERE.get(host, host)
-    return f"[{host}]" if ":" in host else host

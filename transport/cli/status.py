@@ -8,7 +8,8 @@ from collections.abc import Iterator
 import msgspec
 
 from greenroom.persistence.settings import Settings
-from greenroom.transport.cli.options import CommandFailed, api_url, secret_for
+from greenroom.transport.cli.options import CommandFailed, secret_for
+from greenroom.transport.cli.urls import api_url
 from greenroom.transport.client.api import Api
 from greenroom.transport.client.errors import ConnectionLost, Refused
 from greenroom.transport.status import NodeStatus

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from greenroom.persistence.settings import Settings
-from greenroom.transport.cli.options import api_url, secret_for
+from greenroom.transport.cli.options import secret_for
+from greenroom.transport.cli.urls import api_url
 from greenroom.transport.client.api import Api
 
 __all__ = ["admin_token", "make_token"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,8 +37,8 @@ class Incoming(Protocol):
     more_body: bool
     """Whether that is not all."""
 
-    async def receive(self) -> Any:
-        """ASGI's: `http.request` with what has come, waiting for some, or `http.disconnect`."""
+    async def receive(self) -> bytes:
+        """What has come since the last call; waits for some. Raises ClientGone."""
 
 
 class Bodies:
@@ -91,17 +91,13 @@ async def read_body(incoming: Incoming, limit_bytes: int, share: Share) -> tuple
 
 async def _receive(incoming: Incoming, limit_bytes: int, share: Share) -> tuple[bytes, bool]:
     body, seen = bytearray(), 0
-    kind = "http.request"
-    while kind == "http.request":
-        message = await incoming.receive()
-        kind = message["type"]
-        chunk = message.get("body", b"")
+    while True:
+        chunk = await incoming.receive()
         seen += len(chunk)
         kept = chunk[: limit_bytes - len(body)]
         share.take(len(kept))
         body += kept
-        if kind == "http.request" and not message.get("more_body"):
+        if not incoming.more_body:
             return bytes(body), True
         if seen > _EXCESS * limit_bytes:
             return bytes(body), False
-    raise ClientGone

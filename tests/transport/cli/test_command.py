@@ -11,20 +11,13 @@ from node_kit import SECRET, NodeProcess
 from greenroom.transport.cli.command import main
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from greenroom.persistence.settings import Settings
-    from greenroom.transport.cli.command import Listening
+    from greenroom.transport.cli.serve import Line
 
 
-class Started:
-    ws_port = 1
-    api_port = 2
-
-
-def run_nothing(settings: Settings, *, on_start: Callable[[Listening], None]) -> int:
-    on_start(Started())
+def start_nothing(_: Line) -> int:
     return 0
 
 
@@ -53,14 +46,14 @@ def test_mistakes_get_one_line(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("GREENROOM_SECRET", raising=False)
-    assert main(line.split(), run_node=run_nothing) == code
+    assert main(line.split(), start_node=start_nothing) == code
     said = capsys.readouterr().err
     assert said.count("\n") == 1
     assert words in said
 
 
 def test_help(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["--help"], run_node=run_nothing) == 0
+    assert main(["--help"], start_node=start_nothing) == 0
     assert "serve" in capsys.readouterr().out
 
 

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 import pytest
@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def run_nothing(*_: Any, **__: Any) -> int:
-    raise AssertionError("no node is run")
+def start_nothing(_: object) -> int:
+    raise AssertionError("no node is started")
 
 
 def _recorded(folder: Path, bug: str = "") -> str:
@@ -26,7 +26,7 @@ def _recorded(folder: Path, bug: str = "") -> str:
 
 
 def test_clean_history(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["judge", _recorded(tmp_path)], run_node=run_nothing) == 0
+    assert main(["judge", _recorded(tmp_path)], start_node=start_nothing) == 0
     said = capsys.readouterr()
     assert "clean: no promise was broken" in said.out
     assert "12 devices, 12 of them to the end" in said.out
@@ -35,7 +35,7 @@ def test_clean_history(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
 
 @pytest.mark.parametrize("bug", list(BUGS)[:5])
 def test_violated_history(bug: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["judge", _recorded(tmp_path, bug), "--workdir", str(tmp_path)], run_node=run_nothing) == 2
+    assert main(["judge", _recorded(tmp_path, bug), "--workdir", str(tmp_path)], start_node=start_nothing) == 2
     said = capsys.readouterr().out
     assert "VIOLATED" in said
     assert f"\n{BUGS[bug]}: s" in said
@@ -43,7 +43,7 @@ def test_violated_history(bug: str, tmp_path: Path, capsys: pytest.CaptureFixtur
 
 
 def test_verdict_as_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["judge", "--json", _recorded(tmp_path, "pushes twice")], run_node=run_nothing) == 2
+    assert main(["judge", "--json", _recorded(tmp_path, "pushes twice")], start_node=start_nothing) == 2
     said = capsys.readouterr()
     plain = msgspec.json.decode(said.out)
     assert plain["totals"] == {"received_twice": 1}
@@ -53,7 +53,7 @@ def test_verdict_as_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
 def test_torn_history_is_judged_and_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "torn"
     path.write_bytes((tmp_path / "run.history").read_bytes()[:-10] if _recorded(tmp_path) else b"")
-    assert main(["judge", str(path)], run_node=run_nothing) == 0
+    assert main(["judge", str(path)], start_node=start_nothing) == 0
     assert "note: " in (said := capsys.readouterr().out)
     assert "its recorder was killed" in said
     assert "not judged: phantom" in said
@@ -80,7 +80,7 @@ def test_bad_input_gets_one_line(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "text").write_text("hello")
-    assert main(line.split(), run_node=run_nothing) == code
+    assert main(line.split(), start_node=start_nothing) == code
     said = capsys.readouterr()
     assert not said.out
     assert said.err.count("\n") == 1

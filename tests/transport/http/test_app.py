@@ -247,11 +247,12 @@ async def test_bodies_that_are_too_large_together() -> None:
             def __init__(self, *chunks: bytes) -> None:
                 self.body = bytearray()
                 self.more_body = True
-                self._messages = [{"type": "http.request", "body": chunk, "more_body": True} for chunk in chunks]
-                self._messages[-1]["more_body"] = False
+                self._chunks = list(chunks)
 
-            async def receive(self) -> Any:
-                return self._messages.pop(0)
+            async def receive(self) -> bytes:
+                chunk = self._chunks.pop(0)
+                self.more_body = bool(self._chunks)
+                return chunk
 
         class Whole(Slow):
             """One that came with its head."""

@@ -1,0 +1,214 @@
+"""Requests however they come, and connections that go: bounds, pipelines, bodies in parts, the drain."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from greenroom.tests.kit.http_kit import http_stage
+from greenroom.transport.http import connection
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from greenroom.tests.kit.http_kit import HttpStage
+
+TIME = "/msg/get_server_time"
+PLAIN = b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n"
+WELL = b'{"status":"ok"}'
+
+
+class Peer:
+    """A client that writes bytes as it likes."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader, self.writer = reader, writer
+
+    async def say(self, *parts: bytes) -> None:
+        for part in parts:
+            self.writer.write(part)
+            await self.writer.drain()
+            await asyncio.sleep(0)
+
+    async def answer(self) -> tuple[bytes, bytes]:
+        """The head and the body of the next answer."""
+        head = await self.reader.readuntil(b"\r\n\r\n")
+        length = head.lower().partition(b"content-length: ")[2].partition(b"\r")[0]
+        return head, await self.reader.readexactly(int(length))
+
+
+async def connect(http: HttpStage) -> Peer:
+    return Peer(*await asyncio.open_connection("127.0.0.1", http.server.port))
+
+
+@pytest.fixture
+async def peer(http: HttpStage) -> AsyncIterator[Peer]:
+    peer = await connect(http)
+    yield peer
+    peer.writer.close()
+
+
+def shared(http: HttpStage) -> connection.Shared:
+    assert http.server._shared is not None
+    return http.server._shared
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    while not holds():  # noqa: ASYNC110 (what it looks at tells nobody)
+        await asyncio.sleep(0)
+
+
+def post(http: HttpStage, body: bytes = b"{}", *headers: str, path: str = TIME) -> bytes:
+    lines = [f"POST {path} HTTP/1.1", "host: x", "operationID: o", f"token: {http.token('u1')}"]
+    length = [] if headers else [f"content-length: {len(body)}"]
+    return "\r\n".join([*lines, *headers, *length, "", ""]).encode() + body
+
+
+class Held:
+    """Asks of the actors that wait for `go`."""
+
+    def __init__(self, http: HttpStage) -> None:
+        self.go, self.begun = asyncio.Event(), asyncio.Event()
+        self.count = 0
+        self._ask = http.system.ask
+        http.system.ask = self._wait  # type: ignore[method-assign]
+
+    async def _wait(self, target: Any, message: Any, *, timeout_s: float | None = None) -> Any:
+        self.count += 1
+        self.begun.set()
+        await self.go.wait()
+        return await self._ask(target, message, timeout_s=timeout_s)
+
+
+async def test_request_byte_by_byte(http: HttpStage, peer: Peer) -> None:
+    await peer.say(*(bytes([each]) for each in post(http)))
+    assert b'"errCode":0' in (await peer.answer())[1]
+
+
+async def test_chunked_body(http: HttpStage, peer: Peer) -> None:
+    await peer.say(post(http, b"1\r\n{\r\n", "transfer-encoding: chunked"), b"1\r\n}\r\n0\r\n\r\n", PLAIN)
+    assert b'"errCode":0' in (await peer.answer())[1]
+    assert (await peer.answer())[1] == WELL
+
+
+async def test_escaped_path(http: HttpStage, peer: Peer) -> None:
+    await peer.say(post(http, path="/msg/%67et_server_time?a=b"))
+    assert b'"errCode":0' in (await peer.answer())[1]
+
+
+async def test_requests_behind_a_slow_one(http: HttpStage, peer: Peer) -> None:
+    held = Held(http)
+    await peer.say(post(http), PLAIN, post(http), PLAIN)
+    await held.begun.wait()
+    assert held.count == 1
+    held.go.set()
+    assert [(await peer.answer())[1] == WELL for _ in range(4)] == [False, True, False, True]
+
+
+async def test_answer_before_the_body_has_come(http: HttpStage, peer: Peer) -> None:
+    await peer.say(post(http, b"x" * 500, "content-length: 1000", path="/nowhere"))
+    assert (await peer.answer())[0].startswith(b"HTTP/1.1 404 ")
+    await peer.say(b"x" * 500 + PLAIN)
+    assert (await peer.answer())[1] == WELL
+
+
+async def test_refused_client_that_waits_for_a_go_ahead(http: HttpStage, peer: Peer) -> None:
+    await peer.say(post(http, b"", "content-length: 2", "expect: 100-continue", path="/nowhere"))
+    head, _ = await peer.answer()
+    assert head.startswith(b"HTTP/1.1 404 ")
+    assert b"connection: close" in head
+    assert await peer.reader.read() == b""
+
+
+async def test_upgrade_is_not_taken_up(peer: Peer) -> None:
+    await peer.say(PLAIN[:-2] + b"connection: Upgrade\r\nupgrade: h2c\r\n\r\n")
+    head, body = await peer.answer()
+    assert head.startswith(b"HTTP/1.1 200 ")
+    assert b"connection: close" in head
+    assert body == WELL
+
+
+@pytest.mark.parametrize("line", [b"\x16\x03\x01\x02", b"GET\r\n\r\n", b"GET /\xff HTTP/1.1\r\nhost: x\r\n\r\n"])
+async def test_what_is_no_request(line: bytes, peer: Peer) -> None:
+    await peer.say(line)
+    assert (await peer.reader.read()).startswith(b"HTTP/1.1 400 ")
+
+
+async def test_head_past_the_limit(peer: Peer) -> None:
+    await peer.say(PLAIN[:-2])
+    with pytest.raises(ConnectionError):
+        await peer.say(*[b"a: b\r\n" * 100] * 10_000)
+
+
+async def test_connection_past_the_limit(http: HttpStage, peer: Peer) -> None:
+    await peer.say(PLAIN)
+    await peer.answer()
+    shared(http).max_connections = 1
+    other = await connect(http)
+    await asyncio.gather(other.say(PLAIN), return_exceptions=True)
+    (answer,) = await asyncio.gather(other.reader.read(), return_exceptions=True)
+    assert answer == b"" or isinstance(answer, ConnectionError)
+    assert len(shared(http).connections) == 1
+    other.writer.close()
+    await peer.say(PLAIN)
+    assert (await peer.answer())[1] == WELL
+
+
+async def test_half_a_head_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "_IDLE_S", 0.1)
+    async with http_stage() as http:
+        peer = await connect(http)
+        await peer.say(PLAIN)
+        assert (await peer.answer())[1] == WELL
+        await peer.say(PLAIN[:20])
+        assert await peer.reader.read() == b""
+        peer.writer.close()
+
+
+async def test_large_body_that_nobody_receives_is_not_read(http: HttpStage, peer: Peer) -> None:
+    held = Held(http)
+    await peer.say(post(http, b"", "content-length: 16000000"))
+    await held.begun.wait()
+    sending = asyncio.create_task(peer.say(b" " * 16_000_000))
+    (served,) = shared(http).connections
+    await until(lambda: not served._is_reading)
+    assert len(served._coming.body) < 2**20
+    assert not sending.done()
+    held.go.set()
+    await sending
+    assert b'"errCode":1001' in (await peer.answer())[1]
+
+
+async def test_client_that_goes_amid_its_body(http: HttpStage, peer: Peer) -> None:
+    await peer.say(post(http, b"{", "content-length: 2"))
+    await until(lambda: bool(shared(http).answering))
+    peer.writer.close()
+    await asyncio.wait(shared(http).answering)
+    assert not shared(http).connections
+
+
+async def test_drain_answers_what_is_under_way(http: HttpStage, peer: Peer) -> None:
+    held, idle = Held(http), await connect(http)
+    await peer.say(post(http), PLAIN)
+    await held.begun.wait()
+    draining = asyncio.create_task(http.server.drain(10))
+    assert await idle.reader.read() == b""
+    assert not draining.done()
+    held.go.set()
+    first, _ = await peer.answer()
+    second, body = await peer.answer()
+    assert (b"connection: close" in first, b"connection: close" in second, body) == (False, True, WELL)
+    await draining
+    idle.writer.close()
+
+
+async def test_drain_ends_in_time(http: HttpStage, peer: Peer) -> None:
+    held = Held(http)
+    await peer.say(post(http))
+    await held.begun.wait()
+    await http.server.drain(0.05)
+    with pytest.raises(asyncio.IncompleteReadError):
+        await peer.answer()
+    assert not shared(http).answering

@@ -1,0 +1,24 @@
+"""Where a client beside the node finds it."""
+
+from __future__ import annotations
+
+from greenroom.persistence.settings import Settings
+
+__all__ = ["api_url", "ws_url"]
+
+_EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}
+
+
+def ws_url(settings: Settings, port: int | None = None) -> str:
+    """Its gateway, at the port of the settings or another."""
+    return f"ws://{_reachable(settings.node.host)}:{settings.node.ws_port if port is None else port}"
+
+
+def api_url(settings: Settings, port: int | None = None) -> str:
+    """Its HTTP API, at the port of the settings or another."""
+    return f"http://{_reachable(settings.node.host)}:{settings.node.api_port if port is None else port}"
+
+
+def _reachable(host: str) -> str:
+    host = _EVERYWHERE.get(host, host)
+    return f"[{host}]" if ":" in host else host
