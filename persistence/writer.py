@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import apsw
@@ -20,6 +19,7 @@ from greenroom.persistence.store import AddMessage, Reason, Refusal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from pathlib import Path
 
     from greenroom.persistence.statements import Connection
     from greenroom.persistence.store import Slice
@@ -99,7 +99,7 @@ class Writer:
             if self._shared is None:
                 # In place of SQLite's own hook, whose checkpoints come in the middle of a commit.
                 connection.set_wal_hook(self._logged)
-                self._mark = Mark(Path(self._path), instance_of(connection))
+                self._mark = Mark(self._path, instance_of(connection))
             self._names = Names(connection)
             self._applier = Applier(connection, self._names)
         except BaseException:
