@@ -274,8 +274,8 @@ class Writer:
         }
         for write in newest.values():
             row = connection.execute(
-                "SELECT m.body FROM message m JOIN conversation c ON c.id = m.conversation"
-                " WHERE c.conversation_id = ? AND m.seq = ?",
+                "SELECT body FROM message WHERE id = (SELECT k.message FROM conversation c JOIN message_key k"
+                " ON k.conversation = c.id AND k.sender = 0 WHERE c.conversation_id = ? AND k.name = ?)",
                 (write.conversation_id, write.seq),
             ).fetchone()
             if row is None or bytes(row[0]) != write.body:
