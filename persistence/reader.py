@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from itertools import chain, groupby
-from operator import attrgetter, itemgetter
+from itertools import chain
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 __all__ = ["Reader", "json_list"]
 
 _seq: Final = attrgetter("seq")
-_place: Final = itemgetter(-3)
 
 UNREAD_WALKED: Final = 64
 """To find a user's last message, his unread ones are walked back if there are no more than these; past it
@@ -175,16 +174,19 @@ class Reader:
             [value for place, asked in enumerate(ranges) for value in (place, owner, *asked)],
         )
         pulled: list[Pulled] = []
-        for place, rows in groupby(chain.from_iterable(cursors), _place):
-            messages = []
-            for row in rows:
-                messages.append(_message(row))
-                limit_bytes -= len(row[1])
-            messages.sort(key=_seq)
-            pulled.append(Pulled(place, row[-2], row[-1], messages))
-            # One message is no answer that is full: whoever asks must see that there is more.
-            if limit_bytes < 0 and (len(pulled) > 1 or len(messages) > 1):
-                break
+        messages: list[StoredMessage] = []
+        current = -1
+        for seq, body, is_read, place, begin, end in chain.from_iterable(cursors):
+            if place != current:
+                # One message is no answer that is full: whoever asks must see that there is more.
+                if limit_bytes < 0 and (len(pulled) > 1 or len(messages) > 1):
+                    break
+                current, messages = place, []
+                pulled.append(Pulled(place, begin, end, messages))
+            messages.append(StoredMessage(seq, body, is_read == 1))
+            limit_bytes -= len(body)
+        for one in pulled:
+            one.messages.sort(key=_seq)
         return pulled
 
     def messages_at(self, conversation_id: str, seqs: Sequence[int]) -> list[StoredMessage]:
