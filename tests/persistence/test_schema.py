@@ -28,6 +28,7 @@ from greenroom.persistence.store import (
     BumpVersion,
     MarkMessagesRead,
     RaiseReadSeq,
+    Reason,
     SetTokens,
     Slice,
     TokenRow,
@@ -145,6 +146,10 @@ async def test_store_of_earlier_release(tmp_path: Path, version: int, begun: boo
     await store.open()
     assert await store.commit([Slice("conversation/a_b", store.epoch, [message("si_a_b", 4)])]) == [None]
     assert [m.seq for m in await store.messages("si_a_b", 1, 9)] == [1, 2, 3, 4]
+    again = msgspec.structs.replace(message("si_a_b", 1), seq=5)
+    (refused,) = await store.commit([Slice("conversation/a_b", store.epoch, [again])])
+    assert refused is not None
+    assert (refused.reason, refused.first and refused.first.seq) == (Reason.REPEATED, 1)
     await store.close()
     found, expected = _rows(old), _rows(new)
     assert all(expected.values())
