@@ -58,7 +58,7 @@ class Refused(Exception):
 
 
 class Applier:
-    """Applies writes in order; messages, max seqs, read seqs and marks wait for `flush`, so that a batch of them is
+    """Applies writes in order; messages, read seqs and marks wait for `flush`, so that a batch of them is
     a few statements: APSW takes the GIL back at each one.
 
     They wait safely because no other write looks at them, and a mark says how far the messages went when it came.
@@ -74,7 +74,10 @@ class Applier:
         self._key = ""
         """Of the slice at hand."""
         self._messages: list[Any] = []
-        self._heads: dict[int, tuple[int, int]] = {}
+        self._keys: list[Any] = []
+        """Two of each message that waits."""
+        self._last = 0
+        """Number of the last message, while any waits."""
         self._reads: dict[tuple[int, int], int] = {}
         self._marks: list[int] = []
         """Conversation, first and last seq, reader; one after the other."""
@@ -123,22 +126,19 @@ class Applier:
         if self._messages:
             many(
                 self._connection,
-                "INSERT OR FAIL INTO message (conversation, seq, sender, client, server, send_time,"
+                "INSERT OR FAIL INTO message (id, conversation, seq, sender, client, server, send_time,"
                 " content_type, body) VALUES {}",
-                "(?, ?, ?, ?, ?, ?, ?, ?)",
+                "(?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 self._messages,
             )
-            self._messages = []
-        if self._heads:
             many(
                 self._connection,
-                "INSERT OR FAIL INTO conversation (id, conversation_id, max_seq, max_seq_time) VALUES {}"
-                " ON CONFLICT (id) DO UPDATE SET max_seq = excluded.max_seq,"
-                " max_seq_time = excluded.max_seq_time",
-                "(?, x'', ?, ?)",
-                [value for number, head in self._heads.items() for value in (number, *head)],
+                "INSERT OR FAIL INTO message_key (conversation, sender, name, message) VALUES {}",
+                "(?, ?, ?, ?)",
+                self._keys,
             )
-            self._heads = {}
+            self._messages = []
+            self._keys = []
         if self._reads:
             many(
                 self._connection,
@@ -152,8 +152,9 @@ class Applier:
             many(
                 self._connection,
                 "WITH mark (conversation, low, high, reader) AS (VALUES {}) UPDATE OR FAIL message SET is_read = 1"
-                " WHERE id IN (SELECT m.id FROM mark CROSS JOIN message m ON m.conversation = mark.conversation"
-                " AND m.seq BETWEEN mark.low AND mark.high WHERE m.sender <> mark.reader AND m.is_read = 0)",
+                " WHERE id IN (SELECT m.id FROM mark CROSS JOIN message_key k ON k.conversation = mark.conversation"
+                " AND k.sender = 0 AND k.name BETWEEN mark.low AND mark.high CROSS JOIN message m ON m.id = k.message"
+                " WHERE m.sender <> mark.reader AND m.is_read = 0)",
                 "(?, ?, ?, ?)",
                 self._marks,
             )
@@ -162,7 +163,7 @@ class Applier:
     def forget(self) -> None:
         """Drop what waits for `flush`."""
         self._messages = []
-        self._heads = {}
+        self._keys = []
         self._reads = {}
         self._marks = []
 
@@ -234,9 +235,12 @@ class Applier:
         if seq != head[1] + 1:
             raise Refused(Refusal(Reason.FAILED, f"seq {seq} does not follow {head[1]}"))
         names.raise_seq(conversation_id, head, seq)
-        self._heads[head[0]] = (seq, write.send_time)
+        if not self._messages:
+            (self._last,) = self._connection.execute("SELECT coalesce(max(id), 0) FROM message").fetchone()
+        self._last += 1
+        self._keys += (head[0], 0, seq, self._last, head[0], sender, client or seq, self._last)
         self._messages += (
-            head[0], seq, sender, client, server_id_value(write.server_msg_id), write.send_time,
+            self._last, head[0], seq, sender, client, server_id_value(write.server_msg_id), write.send_time,
             write.content_type, write.body,
         )  # fmt: skip
         if self.careful:
@@ -246,7 +250,8 @@ class Applier:
         if client is None:
             return
         row = self._connection.execute(
-            "SELECT seq, server, send_time FROM message WHERE conversation = ? AND sender = ? AND client = ?",
+            "SELECT seq, server, send_time FROM message WHERE id ="
+            " (SELECT message FROM message_key WHERE conversation = ? AND sender = ? AND name = ?)",
             (conversation, sender, client),
         ).fetchone()
         if row is not None:

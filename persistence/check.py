@@ -35,16 +35,27 @@ class Finding(NamedTuple):
 
 RULES: Final[tuple[tuple[str, str], ...]] = (
     (
-        "a client message id is stored twice in a conversation",
-        """SELECT 'conversation ' || c.conversation_id, 'sender ' || u.user_id FROM (
-            SELECT conversation, sender FROM message WHERE client IS NOT NULL
-            GROUP BY conversation, sender, client HAVING count(*) > 1) m
-            LEFT JOIN conversation c ON c.id = m.conversation LEFT JOIN user u ON u.id = m.sender""",
+        # So nothing is stored twice: one key stands for one message.
+        "a message is not found by its seq, or not by its client message id",
+        """SELECT 'conversation ' || coalesce(c.conversation_id, m.conversation), 'seq ' || m.seq
+            FROM message m LEFT JOIN conversation c ON c.id = m.conversation
+            WHERE m.id IS NOT (SELECT message FROM message_key
+                WHERE conversation = m.conversation AND sender = 0 AND name = m.seq)
+            OR m.id IS NOT (SELECT message FROM message_key
+                WHERE conversation = m.conversation AND sender = m.sender AND name = coalesce(m.client, m.seq))""",
+    ),
+    (
+        "a key of no message",
+        """SELECT 'conversation ' || coalesce(c.conversation_id, k.conversation), iif(k.sender, 'a client id', k.name)
+            FROM message_key k LEFT JOIN message m ON m.id = k.message
+            LEFT JOIN conversation c ON c.id = k.conversation
+            WHERE m.conversation IS NOT k.conversation OR k.sender NOT IN (0, m.sender)
+            OR k.name IS NOT iif(k.sender, coalesce(m.client, m.seq), m.seq)""",
     ),
     (
         "messages of an unknown conversation",
-        """SELECT 'conversation ' || conversation, count(*) FROM message
-            WHERE conversation NOT IN (SELECT id FROM conversation) GROUP BY conversation""",
+        """SELECT 'conversation ' || conversation, count(*) FROM message_key
+            WHERE conversation NOT IN (SELECT id FROM conversation) AND sender = 0 GROUP BY conversation""",
     ),
     (
         "messages of an unknown sender",
@@ -189,8 +200,10 @@ def _lost_messages(connection: Connection) -> Iterator[Finding]:
         if _can_read(connection, number, "1"):
             continue
         try:
-            asked = connection.execute("SELECT seq FROM message WHERE conversation = ? ORDER BY seq", (number,))
-            lost = [seq for (seq,) in asked.fetchall() if not _can_read(connection, number, f"seq = {seq}")]
+            asked = connection.execute(
+                "SELECT name FROM message_key WHERE conversation = ? AND sender = 0 ORDER BY name", (number,)
+            )
+            lost = [seq for (seq,) in asked.fetchall() if not _can_read(connection, number, f"name = {seq}")]
         except apsw.Error as error:
             yield _unreadable(f"conversation {name}", error)
             continue
@@ -199,8 +212,12 @@ def _lost_messages(connection: Connection) -> Iterator[Finding]:
 
 
 def _can_read(connection: Connection, conversation: int, which: str) -> bool:
+    asked = (
+        "SELECT m.* FROM message_key k CROSS JOIN message m ON m.id = k.message"
+        f" WHERE k.conversation = ? AND k.sender = 0 AND {which}"
+    )
     try:
-        for _ in connection.execute(f"SELECT * FROM message WHERE conversation = ? AND {which}", (conversation,)):
+        for _ in connection.execute(asked, (conversation,)):
             pass
     except apsw.Error:
         return False
@@ -208,36 +225,24 @@ def _can_read(connection: Connection, conversation: int, which: str) -> bool:
 
 
 def _seqs(connection: Connection) -> Iterator[Finding]:
-    """Each conversation's messages: seqs without a gap up to its max seq, times that never go back."""
+    """Each conversation's messages: seqs without a gap, times that never go back."""
     rows = connection.execute(
-        "SELECT c.conversation_id, c.max_seq, max(c.min_seq, 1), c.max_seq_time, m.seq, m.send_time"
-        " FROM conversation c LEFT JOIN message m ON m.conversation = c.id ORDER BY c.id, m.seq"
+        "SELECT c.conversation_id, max(c.min_seq, 1), k.name, m.seq, m.send_time FROM conversation c"
+        " CROSS JOIN message_key k ON k.conversation = c.id AND k.sender = 0 LEFT JOIN message m ON m.id = k.message"
+        " ORDER BY c.id, k.name"
     )
     name: str | None = None
-    seq = max_seq = time = max_seq_time = 0
+    seq = time = 0
     for row in rows:
         if row[0] != name:
-            if name is not None:
-                yield from _end(name, seq, max_seq, time, max_seq_time)
-            name, max_seq, first, max_seq_time = row[:4]
-            seq, time = first - 1, 0
-        if row[4] is None:
+            name, seq, time = row[0], row[1] - 1, 0
+        subject = f"conversation {name}"
+        if row[2] != seq + 1:
+            yield Finding(subject, f"seq {row[2]} comes after {seq}")
+        seq = row[2]
+        if row[3] != seq:
+            yield Finding(subject, f"seq {seq} is gone")
             continue
-        if row[4] != seq + 1:
-            yield Finding(f"conversation {name}", f"seq {row[4]} comes after {seq}")
-        if row[5] < time:
-            yield Finding(f"conversation {name}", f"seq {row[4]} is of {row[5]}, before {time}")
-        seq, time = row[4], row[5]
-    if name is not None:
-        yield from _end(name, seq, max_seq, time, max_seq_time)
-
-
-def _end(name: str, seq: int, max_seq: int, time: int, max_seq_time: int) -> Iterator[Finding]:
-    if max_seq and seq != max_seq:
-        yield Finding(f"conversation {name}", f"max seq {max_seq}, but its last message is {seq}")
-    if not max_seq and seq:
-        yield Finding(f"conversation {name}", f"max seq 0, but its last message is {seq}")
-    if seq == max_seq and time != max_seq_time:
-        yield Finding(
-            f"conversation {name}", f"max seq time {max_seq_time}, but its last message is of {time}"
-        )
+        if row[4] < time:
+            yield Finding(subject, f"seq {seq} is of {row[4]}, before {time}")
+        time = row[4]

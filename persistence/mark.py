@@ -19,15 +19,15 @@ _SLOT: Final = struct.Struct("<16sQ")
 _SLOT_BYTES: Final = 32
 
 
-def mark_path(database: Path) -> Path:
-    return database.with_name(f"{database.name}-mark")
+def mark_path(database: Path | str) -> str:
+    return f"{database}-mark"
 
 
 class Mark:
     """Written after each commit, and never synced: after a kill it is exact, after a loss of power it may be
     behind, and it is never ahead. Two slots in turn, so that a torn one leaves the other."""
 
-    def __init__(self, database: Path, instance: bytes) -> None:
+    def __init__(self, database: Path | str, instance: bytes) -> None:
         self._fd = os.open(mark_path(database), os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
         self._instance = instance
 
@@ -39,10 +39,11 @@ class Mark:
         os.close(self._fd)
 
 
-def read_mark(database: Path) -> tuple[bytes, int] | None:
+def read_mark(database: Path | str) -> tuple[bytes, int] | None:
     """(the database's id, commits that it must hold); None if nothing is known."""
     try:
-        data = mark_path(database).read_bytes()
+        with open(mark_path(database), "rb") as file:
+            data = file.read()
     except FileNotFoundError:
         return None
     found = []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from greenroom.persistence.schema import NEWEST_SEQ
 from greenroom.persistence.statements import many
 
 if TYPE_CHECKING:
@@ -57,8 +58,8 @@ class Names:
         self._meet(
             self.conversations,
             conversation_ids,
-            "SELECT conversation_id, id, max_seq FROM conversation WHERE conversation_id IN ({})",
-            "INSERT INTO conversation (conversation_id) VALUES {} RETURNING conversation_id, id, max_seq",
+            f"SELECT conversation_id, id, {NEWEST_SEQ} FROM conversation c WHERE conversation_id IN ({{}})",
+            "INSERT INTO conversation (conversation_id) VALUES {} RETURNING conversation_id, id, 0",
         )
 
     def raise_seq(self, conversation_id: str, head: tuple[int, int], seq: int) -> None:

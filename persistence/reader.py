@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from itertools import chain, groupby
-from operator import attrgetter, itemgetter
+from itertools import chain
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from greenroom.persistence.schema import LOG_NUMBERS, version_id
+from greenroom.persistence.schema import LOG_NUMBERS, NEWEST_SEQ, version_id
 from greenroom.persistence.statements import each, many
 from greenroom.persistence.store import (
     ConversationState,
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 __all__ = ["Reader", "json_list"]
 
 _seq: Final = attrgetter("seq")
-_place: Final = itemgetter(-3)
 
 UNREAD_WALKED: Final = 64
 """To find a user's last message, his unread ones are walked back if there are no more than these; past it
@@ -49,27 +48,34 @@ USER_COLUMNS: Final = (
 
 MESSAGE_COLUMNS: Final = "m.seq, m.body, m.is_read"
 
+MESSAGES: Final = "message_key k CROSS JOIN message m ON m.id = k.message AND k.sender = 0"
+"""Messages m, to be asked for by k.conversation and k.name, their seq."""
+
+NEWEST: Final = """message n ON n.id = (
+    SELECT message FROM message_key WHERE conversation = c.id AND sender = 0 ORDER BY name DESC LIMIT 1)"""
+"""The newest message n of conversation c."""
+
 OWN_LAST_SEQ: Final = f"""CASE
-    WHEN c.max_seq <= coalesce(d.seq, 0) THEN 0
-    WHEN c.max_seq - coalesce(d.seq, 0) <= {UNREAD_WALKED} THEN (
-        SELECT m.seq FROM message m WHERE m.conversation = c.id AND m.seq > coalesce(d.seq, 0)
-        AND +m.sender = :user ORDER BY m.seq DESC LIMIT 1)
+    WHEN n.seq <= coalesce(d.seq, 0) THEN 0
+    WHEN n.seq - coalesce(d.seq, 0) <= {UNREAD_WALKED} THEN (
+        SELECT k.name FROM {MESSAGES} WHERE k.conversation = c.id AND k.name > coalesce(d.seq, 0)
+        AND m.sender = :user ORDER BY k.name DESC LIMIT 1)
     ELSE (SELECT m.seq FROM message m WHERE m.id = (
-        SELECT max(o.id) FROM message o WHERE o.conversation = c.id AND o.sender = :user))
+        SELECT max(k.message) FROM message_key k WHERE k.conversation = c.id AND k.sender = :user))
     END"""
-"""Seq of the last message of :user in conversation c, if it may be above his stored read seq d."""
+"""Seq of the last message of :user in conversation c, whose newest is n, if it may be above his stored read seq d."""
 
 OWN_LOG: Final = """(SELECT 'n_' || me || '_' || me FROM (SELECT {0} AS me) WHERE NOT EXISTS (
     SELECT 1 FROM key k WHERE k.name = me || '_' || me AND (k.kind <> 'pair' OR k.first <> k.second)))"""
 """Id of the notifications that a user has for himself; NULL if another pair or a group has that key."""
 
-SPAN: Final = f"""span AS (
-    SELECT a.*, c.id AS conversation, c.max_seq, max(1, c.min_seq, coalesce(r.min_seq, 1)) AS first, CASE
-    WHEN r.owner THEN iif(r.max_seq, min(c.max_seq, r.max_seq), c.max_seq)
+SPAN: Final = f"""span AS MATERIALIZED (
+    SELECT a.*, c.id AS conversation, {NEWEST_SEQ} AS max_seq, max(1, c.min_seq, coalesce(r.min_seq, 1)) AS first, CASE
+    WHEN r.owner THEN iif(r.max_seq, min({NEWEST_SEQ}, r.max_seq), {NEWEST_SEQ})
     WHEN a.name NOT GLOB 'n_*' THEN NULL
-    WHEN a.name = (SELECT {OWN_LOG.format('u.user_id')} FROM user u WHERE u.id = a.owner) THEN c.max_seq
+    WHEN a.name = (SELECT {OWN_LOG.format('u.user_id')} FROM user u WHERE u.id = a.owner) THEN {NEWEST_SEQ}
     ELSE (
-        SELECT iif(min(t.notification_max_seq) = 0, c.max_seq, min(c.max_seq, max(t.notification_max_seq)))
+        SELECT iif(min(t.notification_max_seq) = 0, {NEWEST_SEQ}, min({NEWEST_SEQ}, max(t.notification_max_seq)))
         FROM conversation o CROSS JOIN record t ON t.owner = a.owner AND t.conversation = o.id
         WHERE o.conversation_id IN
             ('si' || substr(a.name, 2), 'sg' || substr(a.name, 2), 'sn' || substr(a.name, 2)))
@@ -114,9 +120,10 @@ class Reader:
 
     def key(self, key: str) -> KeyState | None:
         rows = self._connection.execute(
-            "SELECT k.kind, k.first, k.second, c.conversation_id, c.max_seq, c.max_seq_time"
-            " FROM key k LEFT JOIN conversation c ON c.max_seq > 0 AND c.conversation_id IN"
-            " ('si_' || ?1, 'sg_' || ?1, 'sn_' || ?1, 'n_' || ?1) WHERE k.name = ?1",
+            "SELECT y.kind, y.first, y.second, c.conversation_id, n.seq, n.send_time"
+            " FROM key y LEFT JOIN conversation c ON c.conversation_id IN"
+            " ('si_' || ?1, 'sg_' || ?1, 'sn_' || ?1, 'n_' || ?1)"
+            f" LEFT JOIN {NEWEST} WHERE y.name = ?1",
             (key,),
         ).fetchall()
         if not rows:
@@ -124,7 +131,7 @@ class Reader:
         kind, first, second = rows[0][:3]
         members = (first, second) if kind == "pair" else ()
         return KeyState(
-            kind, members, {row[3]: ConversationState(*row[4:]) for row in rows if row[3] is not None}
+            kind, members, {row[3]: ConversationState(*row[4:]) for row in rows if row[4] is not None}
         )
 
     def pair_facts(self, first: str, second: str) -> dict[str, PairFact]:
@@ -149,29 +156,32 @@ class Reader:
         cursors = each(
             self._connection,
             f"WITH asked (place, owner, name, low, high, newest) AS (VALUES {{}}), {SPAN}"
-            f" SELECT {MESSAGE_COLUMNS}, s.place, s.first, s.last FROM span s CROSS JOIN message m"
-            " ON m.conversation = s.conversation AND m.seq BETWEEN"
+            f" SELECT {MESSAGE_COLUMNS}, s.place, s.first, s.last FROM span s CROSS JOIN {MESSAGES}"
+            " AND k.conversation = s.conversation AND k.name BETWEEN"
             " max(s.low, s.first, min(s.high, s.last) - s.newest + 1) AND min(s.high, s.last)",
             "(?, ?, ?, ?, ?, ?)",
             [value for place, asked in enumerate(ranges) for value in (place, owner, *asked)],
         )
         pulled: list[Pulled] = []
-        for place, rows in groupby(chain.from_iterable(cursors), _place):
-            messages = []
-            for row in rows:
-                messages.append(_message(row))
-                limit_bytes -= len(row[1])
-            messages.sort(key=_seq)
-            pulled.append(Pulled(place, row[-2], row[-1], messages))
-            # One message is no answer that is full: whoever asks must see that there is more.
-            if limit_bytes < 0 and (len(pulled) > 1 or len(messages) > 1):
-                break
+        messages: list[StoredMessage] = []
+        current = -1
+        for seq, body, is_read, place, begin, end in chain.from_iterable(cursors):
+            if place != current:
+                # One message is no answer that is full: whoever asks must see that there is more.
+                if limit_bytes < 0 and (len(pulled) > 1 or len(messages) > 1):
+                    break
+                current, messages = place, []
+                pulled.append(Pulled(place, begin, end, messages))
+            messages.append(StoredMessage(seq, body, is_read == 1))
+            limit_bytes -= len(body)
+        for one in pulled:
+            one.messages.sort(key=_seq)
         return pulled
 
     def messages_at(self, conversation_id: str, seqs: Sequence[int]) -> list[StoredMessage]:
         rows = self._connection.execute(
-            f"SELECT {MESSAGE_COLUMNS} FROM json_each(?) j CROSS JOIN message m ON m.seq = j.value AND"
-            " m.conversation = (SELECT id FROM conversation WHERE conversation_id = ?) ORDER BY j.key",
+            f"SELECT {MESSAGE_COLUMNS} FROM json_each(?) j CROSS JOIN {MESSAGES} AND k.name = j.value AND"
+            " k.conversation = (SELECT id FROM conversation WHERE conversation_id = ?) ORDER BY j.key",
             (json_list(seqs), conversation_id),
         )
         return [_message(row) for row in rows.fetchall()]
@@ -179,9 +189,9 @@ class Reader:
     def last_messages(self, spans: Mapping[str, int]) -> dict[str, StoredMessage]:
         rows = self._connection.execute(
             f"SELECT {MESSAGE_COLUMNS}, c.conversation_id FROM json_each(?) j CROSS JOIN conversation c"
-            " ON c.conversation_id = json_extract(j.value, '$[0]') CROSS JOIN message m ON m.conversation ="
-            " c.id AND m.seq = (SELECT max(seq) FROM message WHERE conversation = c.id"
-            " AND seq <= json_extract(j.value, '$[1]'))",
+            " ON c.conversation_id = json_extract(j.value, '$[0]') CROSS JOIN message m ON m.id ="
+            " (SELECT message FROM message_key WHERE conversation = c.id AND sender = 0"
+            " AND name <= json_extract(j.value, '$[1]') ORDER BY name DESC LIMIT 1)",
             (json_list(list(spans.items())),),
         )
         return {row[-1]: _message(row) for row in rows.fetchall()}
@@ -198,18 +208,17 @@ class Reader:
         return {row[0]: Span(*row[1:]) for row in rows}
 
     def newest_seqs(self, user_id: str) -> dict[str, int]:
+        mine = "user u CROSS JOIN record r ON r.owner = u.id CROSS JOIN conversation {0} ON {0}.id = r.conversation"
         rows = self._connection.execute(
-            "WITH me AS (SELECT id, user_id FROM user WHERE user_id = ?), chat AS ("
-            "   SELECT c.conversation_id AS name, c.max_seq FROM me CROSS JOIN record r ON r.owner = me.id"
-            "   CROSS JOIN conversation c ON c.id = r.conversation)"
-            " SELECT name, max_seq FROM chat WHERE max_seq"
-            " UNION ALL SELECT n.conversation_id, n.max_seq FROM chat CROSS JOIN conversation n"
-            "   ON n.conversation_id = 'n' || substr(name, instr(name, '_')) WHERE n.max_seq"
-            " UNION ALL SELECT n.conversation_id, n.max_seq FROM me CROSS JOIN conversation n"
-            f"   ON n.conversation_id = {OWN_LOG.format('me.user_id')} WHERE n.max_seq",
+            f"SELECT c.conversation_id, {NEWEST_SEQ} FROM {mine.format('c')} WHERE u.user_id = ?1"
+            f" UNION ALL SELECT c.conversation_id, {NEWEST_SEQ} FROM {mine.format('o')} CROSS JOIN conversation c"
+            "   ON c.conversation_id = 'n' || substr(o.conversation_id, instr(o.conversation_id, '_'))"
+            "   WHERE u.user_id = ?1"
+            f" UNION ALL SELECT c.conversation_id, {NEWEST_SEQ} FROM user u CROSS JOIN conversation c"
+            f"   ON c.conversation_id = {OWN_LOG.format('u.user_id')} WHERE u.user_id = ?1",
             (user_id,),
         )
-        return dict(rows)
+        return {name: seq for name, seq in rows if seq}
 
     def seq_states(self, user_id: str, conversation_ids: Sequence[str] | None) -> dict[str, SeqState]:
         source = (
@@ -220,9 +229,9 @@ class Reader:
         )
         rows = self._with_number(
             user_id,
-            "SELECT c.conversation_id, iif(r.max_seq, r.max_seq, c.max_seq),"
-            f" max(coalesce(d.seq, 0), coalesce({OWN_LAST_SEQ}, 0)), c.max_seq_time FROM {source}"
-            " LEFT JOIN read d ON d.user = :user AND d.conversation = c.id WHERE r.owner = :user",
+            "SELECT c.conversation_id, iif(r.max_seq, r.max_seq, coalesce(n.seq, 0)),"
+            f" max(coalesce(d.seq, 0), coalesce({OWN_LAST_SEQ}, 0)), coalesce(n.send_time, 0) FROM {source}"
+            f" LEFT JOIN {NEWEST} LEFT JOIN read d ON d.user = :user AND d.conversation = c.id WHERE r.owner = :user",
             ids=json_list(conversation_ids or ()),
         )
         return {row[0]: SeqState(*row[1:]) for row in rows}
@@ -231,7 +240,8 @@ class Reader:
         rows = self._with_number(
             user_id,
             f"SELECT max(coalesce(d.seq, 0), coalesce({OWN_LAST_SEQ}, 0)) FROM conversation c"
-            " LEFT JOIN read d ON d.user = :user AND d.conversation = c.id WHERE c.conversation_id = :ids",
+            f" LEFT JOIN {NEWEST} LEFT JOIN read d ON d.user = :user AND d.conversation = c.id"
+            " WHERE c.conversation_id = :ids",
             ids=conversation_id,
         )
         return int(rows[0][0]) if rows else 0
@@ -241,7 +251,8 @@ class Reader:
             f"SELECT r.conversation_type, coalesce(p.user_id, ''), r.group_id,"
             f" max(coalesce(d.seq, 0), coalesce({OWN_LAST_SEQ.replace(':user', 'r.owner')}, 0)) FROM conversation c"
             " CROSS JOIN record r ON r.conversation = c.id AND r.owner = (SELECT id FROM user WHERE user_id = ?2)"
-            " LEFT JOIN user p ON p.id = r.peer LEFT JOIN read d ON d.user = r.owner AND d.conversation = c.id"
+            f" LEFT JOIN user p ON p.id = r.peer LEFT JOIN {NEWEST}"
+            " LEFT JOIN read d ON d.user = r.owner AND d.conversation = c.id"
             " WHERE c.conversation_id = ?1",
             (conversation_id, user_id),
         ).fetchone()
@@ -269,9 +280,9 @@ class Reader:
         return self._connection.execute(statement, {"user": self._number(user_id), **values}).fetchall()
 
     def _number(self, user_id: str) -> int:
-        """What stands for the user in the store; 0, which is nobody's, for one that is not named there."""
+        """What stands for the user in the store; -1, which is nobody's, for one that is not named there."""
         found = self._connection.execute("SELECT id FROM user WHERE user_id = ?", (user_id,)).fetchone()
-        return found[0] if found else 0
+        return found[0] if found else -1
 
 
 def json_list(values: Sequence[object]) -> str:

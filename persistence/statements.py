@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import closing
 from functools import cache, lru_cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import apsw
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
 __all__ = [
     "MEMORY", "Connection", "Cursor", "connect", "describe", "each", "is_damage", "many", "reserve_checksums",
@@ -116,7 +117,7 @@ def _checksums() -> str:
     """The name of the VFS that keeps them, which comes with APSW as an extension."""
     connection = apsw.Connection(MEMORY)
     connection.enable_load_extension(True)
-    connection.load_extension(str(Path(apsw.__file__).with_name("sqlite_extra_binaries") / "cksumvfs"))
+    connection.load_extension(os.path.join(os.path.dirname(apsw.__file__), "sqlite_extra_binaries", "cksumvfs"))
     connection.close()
     return "cksmvfs"
 

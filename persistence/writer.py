@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import apsw
@@ -20,6 +19,7 @@ from greenroom.persistence.store import AddMessage, Reason, Refusal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from pathlib import Path
 
     from greenroom.persistence.statements import Connection
     from greenroom.persistence.store import Slice
@@ -99,7 +99,7 @@ class Writer:
             if self._shared is None:
                 # In place of SQLite's own hook, whose checkpoints come in the middle of a commit.
                 connection.set_wal_hook(self._logged)
-                self._mark = Mark(Path(self._path), instance_of(connection))
+                self._mark = Mark(self._path, instance_of(connection))
             self._names = Names(connection)
             self._applier = Applier(connection, self._names)
         except BaseException:
@@ -274,8 +274,8 @@ class Writer:
         }
         for write in newest.values():
             row = connection.execute(
-                "SELECT m.body FROM message m JOIN conversation c ON c.id = m.conversation"
-                " WHERE c.conversation_id = ? AND m.seq = ?",
+                "SELECT body FROM message WHERE id = (SELECT k.message FROM conversation c JOIN message_key k"
+                " ON k.conversation = c.id AND k.sender = 0 WHERE c.conversation_id = ? AND k.name = ?)",
                 (write.conversation_id, write.seq),
             ).fetchone()
             if row is None or bytes(row[0]) != write.body:

@@ -1,15 +1,13 @@
 """The writer as a process of its own: a busy loop in the node cannot keep it from the disk, nor it the loop.
 
-Run by `ProcessWriter` as `python -m greenroom.persistence.writer_process <database> <epoch>`, with a socket
-as standard input. It ends when that socket does, after the batches at hand.
+Run by `ProcessWriter`, with a socket as standard input. It ends when that socket does, after the batches at hand.
 """
 
 from __future__ import annotations
 
+import os
 import select
 import signal
-import socket
-import sys
 from typing import Final
 
 import apsw
@@ -26,8 +24,8 @@ REST_S: Final = 0.05
 """Silence after which the log may be moved into the database."""
 
 
-def serve(stream: socket.socket, writer: Writer) -> None:
-    """Commit batches until the stream ends. The writer is open."""
+def serve(stream: int, writer: Writer) -> None:
+    """Commit batches until the stream (a descriptor) ends. The writer is open."""
     frames = FrameReader()
     chunk = bytearray(READ_BYTES)
     view = memoryview(chunk)
@@ -37,13 +35,19 @@ def serve(stream: socket.socket, writer: Writer) -> None:
             writer.rest()
             rested = True
             continue
-        count = stream.recv_into(chunk)
+        count = os.readv(stream, [chunk])
         if not count:
             return
         rested = False
         answers = _commit(writer, list(frames.feed(view[:count])))
         if answers:
-            stream.sendall(answers)
+            _send(stream, answers)
+
+
+def _send(stream: int, data: bytes | bytearray) -> None:
+    rest = memoryview(data)
+    while rest:
+        rest = rest[os.write(stream, rest) :]
 
 
 def _commit(writer: Writer, batches: list[bytes]) -> bytes:
@@ -64,27 +68,22 @@ def _commit(writer: Writer, batches: list[bytes]) -> bytes:
     return answers
 
 
-def main(arguments: list[str]) -> int:
+def main(path: str, epoch: int, stream: int = 0) -> int:
+    """The process's exit status."""
     # A terminal's ^C and a service manager's stop go to the whole group: the node finishes first, then we.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    path, epoch = arguments
-    stream = socket.socket(fileno=0)
-    writer = Writer(path, epoch=int(epoch))
+    writer = Writer(path, epoch=epoch)
     try:
         writer.open()
     except apsw.Error as error:
-        stream.sendall(encode_frame(f"{type(error).__name__}: {error}"))
+        _send(stream, encode_frame(f"{type(error).__name__}: {error}"))
         return 1
     try:
-        stream.sendall(encode_frame(""))
+        _send(stream, encode_frame(""))
         serve(stream, writer)
     except (BrokenPipeError, ConnectionResetError):
         pass  # The node is gone; what was committed is committed.
     finally:
         writer.close()
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

@@ -52,9 +52,7 @@ def write_store(database: Path, *, hubs: int, peers: int, messages: int, text_by
     )  # fmt: skip
     connection.execute("INSERT INTO key SELECT key, 'pair', substr(key, 1, 7), substr(key, 9) FROM said")
     connection.execute(
-        "INSERT INTO conversation (id, conversation_id, max_seq, max_seq_time)"
-        " SELECT conversation, 'si_' || key, ?1, ?2 + ?1 FROM said",
-        (messages, _MADE_AT_MS),
+        "INSERT INTO conversation (id, conversation_id) SELECT conversation, 'si_' || key FROM said"
     )
     for owner, peer in (("hub", "peer"), ("peer", "hub")):
         connection.execute(
@@ -69,6 +67,8 @@ def write_store(database: Path, *, hubs: int, peers: int, messages: int, text_by
         "  FROM said CROSS JOIN one ORDER BY conversation, one.seq)",
         (messages, _MADE_AT_MS),
     )
+    for key in ("0, seq", "sender, client"):
+        connection.execute(f"INSERT INTO message_key SELECT conversation, {key}, id FROM message ORDER BY id")
     connection.execute("COMMIT")
     connection.close()
 

@@ -13,7 +13,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from greenroom import __main__, supervisor
-from greenroom.persistence import writer_client, writer_process
+from greenroom.persistence import writer_client
 from greenroom.persistence.store_sqlite import SqliteStore
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def _profiled(run: Callable[[], Any], path: str) -> Any:
 
 
 def _start_profiled_writer(command: list[str], **options: Any) -> subprocess.Popen[bytes]:
-    return subprocess.Popen([sys.executable, "-P", "-m", __spec__.name, "writer", *command[4:]], **options)
+    return subprocess.Popen([sys.executable, "-P", "-m", __spec__.name, "writer", command[-1]], **options)
 
 
 class _Starter:
@@ -56,7 +56,7 @@ class _Starter:
 
 def main() -> None:
     if sys.argv[1] == "writer":
-        sys.exit(_profiled(lambda: writer_process.main(sys.argv[2:]), f"{_STEM}.writer"))
+        _profiled(lambda: exec(sys.argv[2], {}), f"{_STEM}.writer")
     if os.environ.get("BENCH_STORE") == "memory":
         supervisor.Node = _MemoryNode  # type: ignore[misc, assignment]
     if _STEM:

@@ -216,6 +216,13 @@ async def test_leaving_a_group_cuts_both_twins(store: Store) -> None:
     assert await store.spans("b", asked) == await store.spans("a", asked)
 
 
+async def test_read_seq_past_what_is_walked(store: Store) -> None:
+    """His own last message is found, whatever its client id, and who is not known has none."""
+    await commit(store, "conversation/a_b", message(A_B, 1, client=""), message(A_B, 2), message(A_B, 3, client=""))
+    await commit(store, "conversation/a_b", *[message(A_B, seq, "b") for seq in range(4, 100)])
+    assert [await store.read_seq(A_B, name) for name in ("a", "b", "nobody")] == [3, 99, 0]
+
+
 async def test_newest_seqs(store: Store) -> None:
     await commit(store, "conversation/a_b", pair(), message(A_B, 1), record(A_B, ("a", "b")))
     await commit(store, "group/g", record("sg_g", ("a", "")), message("n_g", 1))

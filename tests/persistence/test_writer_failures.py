@@ -205,7 +205,7 @@ def test_damaged_page_is_the_trouble_of_who_meets_it(writer: Writer, disk: Disk,
     writer.close()
     file = tmp_path / "greenroom.db"
     connection = connect(file)
-    asked = "SELECT pageno FROM dbstat WHERE name = 'message_seq' AND pagetype = 'leaf' ORDER BY path"
+    asked = "SELECT pageno FROM dbstat WHERE name = 'message_key' AND pagetype = 'leaf' ORDER BY path"
     (page,) = connection.execute(asked).fetchall()[1]
     connection.close()
     content = bytearray(file.read_bytes())
@@ -222,7 +222,8 @@ def test_damaged_page_is_the_trouble_of_who_meets_it(writer: Writer, disk: Disk,
         assert disk.opened == opened
         seqs = {chat: seq + (chat not in refused) for chat, seq in seqs.items()}
     connection = connect(file, read_only=True)
-    stored = dict(connection.execute("SELECT conversation_id, max_seq FROM conversation").fetchall())
+    asked = "SELECT conversation_id, max(seq) FROM message JOIN conversation c ON c.id = conversation GROUP BY 1"
+    stored = dict(connection.execute(asked).fetchall())
     connection.close()
     assert stored == seqs
 

@@ -40,7 +40,7 @@ def node():
                 ours.sendall(encode_frame([Slice("conversation/a_b", 1, [message("si_a_b", seq)])]))
             answers.read(int.from_bytes(answers.read(4), "big"))
 threading.Thread(target=node).start()
-main([path, "1"])
+main(path, 1)
 """
 
 
@@ -51,7 +51,7 @@ def test_log_is_synced_before_the_answer(tmp_path: Path) -> None:
         pytest.skip("strace is not installed")
     trace = tmp_path / "trace"
     subprocess.run(
-        [STRACE, "-y", "-o", str(trace), "-e", "trace=fdatasync,fsync,pwrite64,sendto",
+        [STRACE, "-y", "-o", str(trace), "-e", "trace=fdatasync,fsync,pwrite64,write",
          sys.executable, "-c", WRITER, str(tmp_path / "greenroom.db")],
         check=True,
         timeout=50,
@@ -62,7 +62,7 @@ def test_log_is_synced_before_the_answer(tmp_path: Path) -> None:
             calls.append("write")
         elif "/greenroom.db-wal>" in line and re.match(r"f(data)?sync.*= 0$", line):
             calls.append("sync")
-        elif line.startswith("sendto(0<"):
+        elif line.startswith("write(0<"):
             calls.append("answer")
     # The first answer says that the writer is ready; a write is there once however many pages it has.
     calls = [one for i, one in enumerate(calls) if i == 0 or one != "write" or calls[i - 1] != "write"]
