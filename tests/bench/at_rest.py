@@ -21,6 +21,8 @@ PING_EVERY_S = 24.0
 """As the native SDK pings."""
 SETTLE_S = 5.0
 """For what a start and the logins leave behind."""
+_COMPILED = {"PYTHONDONTWRITEBYTECODE": ""}
+"""From its second start on a node finds its modules compiled; a machine may forbid Python to keep them."""
 
 
 async def figures(*, seconds: float, repeats: int) -> AsyncIterator[Figure]:
@@ -29,12 +31,13 @@ async def figures(*, seconds: float, repeats: int) -> AsyncIterator[Figure]:
     samples: dict[str, list[float]] = {name: [] for name in ("rss", "pss", "node", "each", "ping", "silent", "logins")}
     with tempfile.TemporaryDirectory(dir=os.getcwd(), prefix=".bench-") as folder:
         process = NodeProcess(Path(folder))
+        process.env = _COMPILED
         await process.start()
         try:
             users = await tokens(process, [f"idle{number:05d}" for number in range(count)])
             for _ in range(repeats):
                 await process.terminate()
-                process.env = {}
+                process.env = _COMPILED
                 await process.start()
                 assert process.process is not None
                 pid = process.process.pid

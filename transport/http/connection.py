@@ -6,7 +6,6 @@ As ASGI has it, an answer's head and body are two writes, for which a client wak
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 from collections import deque
 from email.utils import formatdate
@@ -23,8 +22,6 @@ if TYPE_CHECKING:
     from greenroom.transport.http.app import HttpApi
 
 __all__ = ["HttpConnection", "Request", "Shared"]
-
-logger = logging.getLogger("greenroom.http")
 
 _IDLE_S: Final = 75.0
 """For a request's head to come, after the one before was answered. Longer than the pauses of a client that syncs;
