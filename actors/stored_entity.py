@@ -335,7 +335,7 @@ class StoredEntity(Entity):
         if message.refusal.reason != Reason.REPEATED:
             self._end_unstored(sealed, message.refusal)
         self._sealed = None
-        item = sealed.item_of(message.refusal.index)
+        item = sealed.item_of(message.refusal.write)
         self.repeated(item, message.refusal)
         draft = self._empty_slice(sealed.since)
         draft.items = [other for other in sealed.items if other is not item]

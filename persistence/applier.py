@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from greenroom.persistence.refusal import FirstAnswer, Reason, Refusal
 from greenroom.persistence.schema import (
     GROUP_COLUMNS,
     LOG_NUMBERS,
@@ -15,38 +16,20 @@ from greenroom.persistence.schema import (
     server_id_value,
 )
 from greenroom.persistence.statements import many
-from greenroom.persistence.store import (
-    AddBlack,
-    AddFriend,
-    AddGroup,
-    AddMembers,
-    AddMessage,
-    AddRecords,
-    AddUsers,
-    BumpVersion,
-    ClaimKey,
-    DropMembers,
-    DropTokens,
-    FirstAnswer,
-    MarkMessagesRead,
-    RaiseReadSeq,
-    Reason,
-    Refusal,
-    SetGroup,
-    SetMember,
-    SetRecord,
-    SetTokens,
-    SetUser,
-)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from greenroom.persistence.names import Names
     from greenroom.persistence.statements import Connection
-    from greenroom.persistence.store import Block, Columns, Slice
+    from greenroom.persistence.store import Columns, LogKind
 
-__all__ = ["Applier", "Refused"]
+__all__ = ["Applier", "PlainSlice", "PlainWrite", "Refused"]
+
+PlainWrite = list[Any]
+"""The name of a write's class (see greenroom.persistence.store), then its fields."""
+PlainSlice = tuple[str, int, list[PlainWrite]]
+"""A slice's key, epoch and writes."""
 
 
 class Refused(Exception):
@@ -81,43 +64,44 @@ class Applier:
         self._reads: dict[tuple[int, int], int] = {}
         self._marks: list[int] = []
         """Conversation, first and last seq, reader; one after the other."""
-        self._appliers: dict[type, Callable[[Any], None]] = {
-            AddBlack: self._add_black,
-            AddFriend: self._add_friend,
-            AddGroup: self._add_group,
-            AddMembers: self._add_members,
-            AddMessage: self._add_message,
-            AddRecords: self._add_records,
-            AddUsers: self._add_users,
-            BumpVersion: self._bump_version,
-            ClaimKey: self._claim_key,
-            DropMembers: self._drop_members,
-            DropTokens: self._drop_tokens,
-            MarkMessagesRead: self._mark_messages_read,
-            RaiseReadSeq: self._raise_read_seq,
-            SetGroup: self._set_group,
-            SetMember: self._set_member,
-            SetRecord: self._set_record,
-            SetTokens: self._set_tokens,
-            SetUser: self._set_user,
+        self.appliers: dict[str, Callable[..., None]] = {
+            "AddBlack": self._add_black,
+            "AddFriend": self._add_friend,
+            "AddGroup": self._add_group,
+            "AddMembers": self._add_members,
+            "AddMessage": self._add_message,
+            "AddRecords": self._add_records,
+            "AddUsers": self._add_users,
+            "BumpVersion": self._bump_version,
+            "ClaimKey": self._claim_key,
+            "DropMembers": self._drop_members,
+            "DropTokens": self._drop_tokens,
+            "MarkMessagesRead": self._mark_messages_read,
+            "RaiseReadSeq": self._raise_read_seq,
+            "SetGroup": self._set_group,
+            "SetMember": self._set_member,
+            "SetRecord": self._set_record,
+            "SetTokens": self._set_tokens,
+            "SetUser": self._set_user,
         }
+        """By the name of a write; its fields are the arguments."""
 
-    def apply_all(self, slices: Sequence[Slice]) -> None:
+    def apply_all(self, slices: Sequence[PlainSlice]) -> None:
         """Apply slices and flush; raises at the first refusal."""
-        messages = [w for s in slices for w in s.writes if type(w) is AddMessage]
+        messages = [fields for _, _, writes in slices for name, *fields in writes if name == "AddMessage"]
         if len(messages) > 1:
-            self._names.meet_conversations(w.conversation_id for w in messages)
-            self._names.meet_users(w.send_id for w in messages)
-        appliers = self._appliers
-        for one in slices:
-            self._key = one.key
-            for write in one.writes:
-                appliers[type(write)](write)
+            self._names.meet_conversations(conversation_id for conversation_id, *_ in messages)
+            self._names.meet_users(send_id for _, _, send_id, *_ in messages)
+        appliers = self.appliers
+        for self._key, _, writes in slices:
+            for name, *fields in writes:
+                appliers[name](*fields)
         self.flush()
 
-    def apply(self, key: str, write: Block) -> None:
+    def apply(self, key: str, write: PlainWrite) -> None:
         self._key = key
-        self._appliers[type(write)](write)
+        name, *fields = write
+        self.appliers[name](*fields)
 
     def flush(self) -> None:
         """Write what waits."""
@@ -167,10 +151,10 @@ class Applier:
         self._reads = {}
         self._marks = []
 
-    def _claim_key(self, write: ClaimKey) -> None:
+    def _claim_key(self, kind: str, members: list[str]) -> None:
         name = self._key.partition("/")[2]
-        first, second = write.members if write.kind == "pair" else (None, None)
-        claim = (write.kind, first, second)
+        first, second = members if kind == "pair" else (None, None)
+        claim = (kind, first, second)
         self._connection.execute("INSERT OR IGNORE INTO key VALUES (?, ?, ?, ?)", (name, *claim))
         stored = self._connection.execute(
             "SELECT kind, first, second FROM key WHERE name = ?", (name,)
@@ -178,14 +162,11 @@ class Applier:
         if stored != claim:
             raise Refused(Refusal(Reason.KEY_TAKEN, f"the key is stored as that of a {stored[0]}"))
 
-    def _add_users(self, write: AddUsers) -> None:
+    def _add_users(self, users: list[list[Any]]) -> None:
         (last,) = self._connection.execute("SELECT coalesce(max(registered), 0) FROM user").fetchone()
         values: list[Any] = []
-        for registered, user in enumerate(write.users, last + 1):
-            values += (
-                user.user_id, registered, user.nickname, user.face_url, user.ex, user.create_time,
-                user.app_manger_level, user.global_recv_msg_opt,
-            )  # fmt: skip
+        for registered, (user_id, *profile) in enumerate(users, last + 1):
+            values += (user_id, registered, *profile)
         done = many(
             self._connection,
             "INSERT INTO user (user_id, registered, nickname, face_url, ex, create_time, app_manger_level,"
@@ -197,39 +178,43 @@ class Applier:
             "(?, ?, ?, ?, ?, ?, ?, ?)",
             values,
         )
-        if len(done) < len(write.users):
+        if len(done) < len(users):
             raise Refused(Refusal(Reason.USER_EXISTS, "a user id is registered"))
 
-    def _set_user(self, write: SetUser) -> None:
-        self._set(
-            "user", USER_COLUMNS, write.changes, "user_id = ? AND registered IS NOT NULL", write.user_id
-        )
+    def _set_user(self, user_id: str, changes: Columns) -> None:
+        self._set("user", USER_COLUMNS, changes, "user_id = ? AND registered IS NOT NULL", user_id)
 
-    def _set_tokens(self, write: SetTokens) -> None:
-        user = self._names.user(write.user_id)
+    def _set_tokens(self, user_id: str, tokens: list[tuple[int, bytes, int, int]]) -> None:
+        user = self._names.user(user_id)
         many(
             self._connection,
             "INSERT INTO token (user, digest, platform_id, state, expire_at) VALUES {} ON CONFLICT"
             " (user, digest) DO UPDATE SET state = excluded.state",
             "(?, ?, ?, ?, ?)",
-            [v for t in write.tokens for v in (user, t.digest, t.platform_id, t.state, t.expire_at)],
+            [
+                value
+                for platform_id, digest, state, expire_at in tokens
+                for value in (user, digest, platform_id, state, expire_at)
+            ],
         )
 
-    def _drop_tokens(self, write: DropTokens) -> None:
-        user = self._names.user(write.user_id)
+    def _drop_tokens(self, user_id: str, digests: list[bytes]) -> None:
+        user = self._names.user(user_id)
         many(
             self._connection,
             "DELETE FROM token WHERE (user, digest) IN (VALUES {})",
             "(?, ?)",
-            [value for digest in write.digests for value in (user, digest)],
+            [value for digest in digests for value in (user, digest)],
         )
 
-    def _add_message(self, write: AddMessage) -> None:
+    def _add_message(
+        self, conversation_id: str, seq: int, send_id: str, client_msg_id: str, server_msg_id: str, send_time: int,
+        content_type: int, body: bytes,
+    ) -> None:  # fmt: skip
         names = self._names
-        conversation_id, seq = write.conversation_id, write.seq
         head = names.conversations.get(conversation_id) or names.conversation(conversation_id)
-        sender = names.users.get(write.send_id) or names.user(write.send_id)
-        client = client_key(write.client_msg_id)
+        sender = names.users.get(send_id) or names.user(send_id)
+        client = client_key(client_msg_id)
         if self.careful:
             self._refuse_repeat(head[0], sender, client)
         if seq != head[1] + 1:
@@ -240,8 +225,7 @@ class Applier:
         self._last += 1
         self._keys += (head[0], 0, seq, self._last, head[0], sender, client or seq, self._last)
         self._messages += (
-            self._last, head[0], seq, sender, client, server_id_value(write.server_msg_id), write.send_time,
-            write.content_type, write.body,
+            self._last, head[0], seq, sender, client, server_id_value(server_msg_id), send_time, content_type, body,
         )  # fmt: skip
         if self.careful:
             self.flush()
@@ -258,16 +242,18 @@ class Applier:
             first = FirstAnswer(row[0], server_id_text(row[1]), row[2])
             raise Refused(Refusal(Reason.REPEATED, f"stored as seq {first.seq}", first=first))
 
-    def _add_records(self, write: AddRecords) -> None:
+    def _add_records(
+        self, conversation_id: str, conversation_type: int, group_id: str, owners: list[tuple[str, str]]
+    ) -> None:
         names = self._names
-        conversation, _ = names.conversation(write.conversation_id)
-        names.meet_users([name for o in write.owners for name in (o.owner_id, o.peer_id) if name])
+        conversation, _ = names.conversation(conversation_id)
+        names.meet_users([user_id for pair in owners for user_id in pair if user_id])
         log = LOG_NUMBERS["conversations"]
         values: list[Any] = []
-        for one in write.owners:
-            owner = names.users[one.owner_id]
-            peer = names.users[one.peer_id] if one.peer_id else None
-            values += (owner, conversation, log, owner, write.conversation_type, peer, write.group_id)
+        for owner_id, peer_id in owners:
+            owner = names.users[owner_id]
+            peer = names.users[peer_id] if peer_id else None
+            values += (owner, conversation, log, owner, conversation_type, peer, group_id)
         made = many(
             self._connection,
             "INSERT INTO record (owner, conversation, place, conversation_type, peer, group_id) VALUES {}"
@@ -275,62 +261,55 @@ class Applier:
             "(?, ?, 1 + coalesce((SELECT version FROM version_log WHERE log = ? AND owner = ?), 1), ?, ?, ?)",
             values,
         )
-        self._bump(log, [owner for (owner,) in made], [(write.conversation_id, 1)])
+        self._bump(log, [owner for (owner,) in made], [(conversation_id, 1)])
 
-    def _set_record(self, write: SetRecord) -> None:
-        owner = self._names.user(write.owner_id)
+    def _set_record(self, owner_id: str, conversation_id: str, changes: Columns) -> None:
+        owner = self._names.user(owner_id)
         done = self._set(
             "record",
             RECORD_COLUMNS,
-            write.changes,
+            changes,
             "owner = ? AND conversation = (SELECT id FROM conversation WHERE conversation_id = ?)",
             owner,
-            write.conversation_id,
+            conversation_id,
         )
         if done:
-            self._bump(LOG_NUMBERS["conversations"], [owner], [(write.conversation_id, 3)])
+            self._bump(LOG_NUMBERS["conversations"], [owner], [(conversation_id, 3)])
 
-    def _raise_read_seq(self, write: RaiseReadSeq) -> None:
-        key = self._names.user(write.user_id), self._names.conversation(write.conversation_id)[0]
-        if write.seq > self._reads.get(key, 0):
-            self._reads[key] = write.seq
+    def _raise_read_seq(self, conversation_id: str, user_id: str, seq: int) -> None:
+        key = self._names.user(user_id), self._names.conversation(conversation_id)[0]
+        if seq > self._reads.get(key, 0):
+            self._reads[key] = seq
 
-    def _mark_messages_read(self, write: MarkMessagesRead) -> None:
-        conversation, newest = self._names.conversation(write.conversation_id)
-        reader = self._names.user(write.reader_id)
-        spans = ((write.begin, min(write.end, newest)), *((seq, seq) for seq in write.seqs))
+    def _mark_messages_read(
+        self, conversation_id: str, reader_id: str, begin: int, end: int, seqs: list[int]
+    ) -> None:
+        conversation, newest = self._names.conversation(conversation_id)
+        reader = self._names.user(reader_id)
+        spans = ((begin, min(end, newest)), *((seq, seq) for seq in seqs))
         for low, high in spans:
             if low <= high <= newest:
                 self._marks += (conversation, low, high, reader)
 
-    def _add_group(self, write: AddGroup) -> None:
-        row = write.group
+    def _add_group(self, group: list[Any]) -> None:
         self._connection.execute(
             "INSERT INTO chat_group (group_id, group_name, notification, introduction, face_url, create_time,"
             " ex, status, creator_user_id, group_type, need_verification, look_member_info,"
             " apply_member_friend, notification_update_time, notification_user_id)"
             " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (
-                row.group_id, row.group_name, row.notification, row.introduction, row.face_url,
-                row.create_time, row.ex, row.status, row.creator_user_id, row.group_type,
-                row.need_verification, row.look_member_info, row.apply_member_friend,
-                row.notification_update_time, row.notification_user_id,
-            ),
-        )  # fmt: skip
+            group,
+        )
 
-    def _set_group(self, write: SetGroup) -> None:
-        self._set("chat_group", GROUP_COLUMNS, write.changes, "group_id = ?", write.group_id)
+    def _set_group(self, group_id: str, changes: Columns) -> None:
+        self._set("chat_group", GROUP_COLUMNS, changes, "group_id = ?", group_id)
 
-    def _add_members(self, write: AddMembers) -> None:
-        group = self._group(write.group_id)
+    def _add_members(self, group_id: str, members: list[list[Any]]) -> None:
+        group = self._group(group_id)
         names = self._names
-        names.meet_users([row.user_id for row in write.members])
+        names.meet_users([user_id for user_id, *_ in members])
         values: list[Any] = []
-        for row in write.members:
-            values += (
-                group, names.users[row.user_id], row.nickname, row.face_url, row.role_level, row.join_time,
-                row.join_source, row.inviter_user_id, row.operator_user_id, row.mute_end_time, row.ex,
-            )  # fmt: skip
+        for user_id, *facts in members:
+            values += (group, names.users[user_id], *facts)
         many(
             self._connection,
             "INSERT OR FAIL INTO member (chat_group, user, nickname, face_url, role_level, join_time,"
@@ -338,24 +317,24 @@ class Applier:
             "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             values,
         )
-        self._count_members(group, len(write.members))
+        self._count_members(group, len(members))
 
-    def _set_member(self, write: SetMember) -> None:
+    def _set_member(self, group_id: str, user_id: str, changes: Columns) -> None:
         self._set(
             "member",
             MEMBER_COLUMNS,
-            write.changes,
+            changes,
             "chat_group = (SELECT id FROM chat_group WHERE group_id = ?)"
             " AND user = (SELECT id FROM user WHERE user_id = ?)",
-            write.group_id,
-            write.user_id,
+            group_id,
+            user_id,
         )
 
-    def _drop_members(self, write: DropMembers) -> None:
-        group = self._group(write.group_id)
-        self._names.meet_users(write.user_ids)
+    def _drop_members(self, group_id: str, user_ids: list[str]) -> None:
+        group = self._group(group_id)
+        self._names.meet_users(user_ids)
         values: list[Any] = []
-        for user_id in write.user_ids:
+        for user_id in user_ids:
             values += (group, self._names.users[user_id])
         gone = many(
             self._connection,
@@ -365,21 +344,20 @@ class Applier:
         )
         self._count_members(group, -len(gone))
 
-    def _bump_version(self, write: BumpVersion) -> None:
-        members = write.log == "members"
-        owner = self._group(write.owner_id) if members else self._names.user(write.owner_id)
-        self._bump(LOG_NUMBERS[write.log], [owner], write.entries)
+    def _bump_version(self, log: LogKind, owner_id: str, entries: list[tuple[str, int]]) -> None:
+        owner = self._group(owner_id) if log == "members" else self._names.user(owner_id)
+        self._bump(LOG_NUMBERS[log], [owner], entries)
 
-    def _add_friend(self, write: AddFriend) -> None:
+    def _add_friend(self, owner_id: str, friend_id: str) -> None:
         self._connection.execute(
             "INSERT OR IGNORE INTO friend VALUES (?, ?)",
-            (self._names.user(write.owner_id), self._names.user(write.friend_id)),
+            (self._names.user(owner_id), self._names.user(friend_id)),
         )
 
-    def _add_black(self, write: AddBlack) -> None:
+    def _add_black(self, owner_id: str, blocked_id: str) -> None:
         self._connection.execute(
             "INSERT OR IGNORE INTO black VALUES (?, ?)",
-            (self._names.user(write.owner_id), self._names.user(write.blocked_id)),
+            (self._names.user(owner_id), self._names.user(blocked_id)),
         )
 
     def _bump(self, log: int, owners: list[int], entries: list[tuple[str, int]]) -> None:

@@ -1,40 +1,36 @@
-"""The frames between a node and its writer process: four bytes of length, then msgpack. No pickles."""
+"""The frames between a node and its writer process: four bytes of length, then plain values as `marshal` writes them,
+which both have without loading anything. Both are of one release of Python, and nobody else holds the socket."""
 
 from __future__ import annotations
 
+import marshal
 from typing import TYPE_CHECKING, Any, Final
-
-import msgspec
-
-from greenroom.persistence.store import Refusal, Slice
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["BATCH", "FRAME_BYTES_MAX", "HELLO", "OUTCOMES", "FrameReader", "encode_frame"]
+__all__ = ["FRAME_BYTES_MAX", "FrameReader", "decode", "encode_frame"]
 
 FRAME_BYTES_MAX: Final = 256 << 20
 """A longer frame is refused by its sender, and ends the connection at its receiver."""
-
-BATCH: Final = msgspec.msgpack.Decoder(list[Slice])
-"""What the node sends: slices to commit."""
-OUTCOMES: Final = msgspec.msgpack.Decoder(list[Refusal | None])
-"""What the process answers to each batch, in order."""
-HELLO: Final = msgspec.msgpack.Decoder(str)
-"""What the process sends first: empty if it is ready, else why it is not."""
-
-_ENCODER: Final = msgspec.msgpack.Encoder()
+_FORMAT: Final = 2
+"""Of marshal: without references to what was written before, for which it would look."""
 
 
-def encode_frame(value: Any) -> bytearray:
-    """Raises ValueError if it is too long."""
-    frame = bytearray(4)
-    _ENCODER.encode_into(value, frame, 4)
-    length = len(frame) - 4
-    if length > FRAME_BYTES_MAX:
-        raise ValueError(f"a frame of {length} bytes")
-    frame[:4] = length.to_bytes(4, "big")
-    return frame
+def encode_frame(value: Any) -> bytes:
+    """Raises ValueError if it is too long, or no plain value."""
+    data = marshal.dumps(value, _FORMAT)
+    if len(data) > FRAME_BYTES_MAX:
+        raise ValueError(f"a frame of {len(data)} bytes")
+    return len(data).to_bytes(4, "big") + data
+
+
+def decode(frame: bytes) -> Any:
+    """The value of a frame. Raises ValueError."""
+    try:
+        return marshal.loads(frame)
+    except (EOFError, TypeError) as error:
+        raise ValueError(str(error)) from error
 
 
 class FrameReader:

@@ -1,7 +1,8 @@
 """What a store must do: commit slices of writes, each all or nothing, and read what is committed.
 
-Writes are data: they cross to the writer process as msgpack. A store refuses what breaks one of its
-rules (a stale epoch, a key of another kind, a repeated message); it holds no chat rule beyond them.
+Writes are data: they cross to the writer process as plain values (`plain`), the name of a write before its fields. A
+store refuses what breaks one of its rules (a stale epoch, a key of another kind, a repeated message); it holds no chat
+rule beyond them.
 """
 
 from __future__ import annotations
@@ -10,9 +11,12 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
 import msgspec
 
+from greenroom.persistence.refusal import FirstAnswer, Reason, Refusal
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from greenroom.persistence.applier import PlainSlice
     from greenroom.transport.wire import conversation_pb2, sdkws_pb2
 
 __all__ = [
@@ -22,7 +26,7 @@ __all__ = [
     "KeyKind", "KeyState", "LogKind", "MarkMessagesRead", "MemberRow", "PairFact", "Pulled", "RaiseReadSeq",
     "Range", "Reading",
     "Reason", "RecordOwner", "Refusal", "SeqState", "SetGroup", "SetMember", "SetRecord", "SetTokens", "SetUser",
-    "Slice", "Span", "Store", "StoredMessage", "TokenRow", "UserRow", "VersionLog", "Write",
+    "Slice", "Span", "Store", "StoredMessage", "TokenRow", "UserRow", "VersionLog", "Write", "plain",
 ]  # fmt: skip
 
 KeyKind = Literal["pair", "group"]
@@ -260,7 +264,7 @@ Block = (
     | RaiseReadSeq | MarkMessagesRead | AddGroup | SetGroup | AddMembers | SetMember | DropMembers
     | BumpVersion | AddFriend | AddBlack
 )  # fmt: skip
-"""Every kind of write, as the union that msgspec decodes."""
+"""Every kind of write."""
 
 
 class Slice(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -273,34 +277,9 @@ class Slice(msgspec.Struct, frozen=True, array_like=True, gc=False):
     writes: list[Block]
 
 
-class Reason:
-    """Why a slice was refused (values of `Refusal.reason`)."""
-
-    STALE_EPOCH = "stale-epoch"
-    """The key is owned by a later epoch: the writer must stop."""
-    KEY_TAKEN = "key-taken"
-    USER_EXISTS = "user-exists"
-    REPEATED = "repeated"
-    FAILED = "failed"
-    """The store could not do it (disk, lock, a broken rule); the outcome may be unknown."""
-
-
-class FirstAnswer(NamedTuple):
-    """What was answered when the message was first stored."""
-
-    seq: int
-    server_msg_id: str
-    send_time: int
-
-
-class Refusal(msgspec.Struct, frozen=True, array_like=True):
-    reason: str
-    detail: str = ""
-    """For logs; holds no content of messages."""
-    index: int = -1
-    """Which write of the slice was refused, -1 if none in particular."""
-    first: FirstAnswer | None = None
-    """With REPEATED: the first answer."""
+def plain(slices: Sequence[Slice]) -> list[PlainSlice]:
+    """Slices as the writer takes them. Raises TypeError for what is no such value."""
+    return msgspec.to_builtins(slices, builtin_types=(bytes,))  # type: ignore[no-any-return]
 
 
 class ConversationState(NamedTuple):

@@ -7,22 +7,21 @@ import time
 from typing import TYPE_CHECKING, Final
 
 import apsw
-import msgspec
 
 from greenroom.persistence.applier import Applier, Refused
 from greenroom.persistence.errors import StoreDamaged, StoreError
 from greenroom.persistence.mark import Mark
 from greenroom.persistence.names import Names
+from greenroom.persistence.refusal import Reason, Refusal
 from greenroom.persistence.schema import count_commit, instance_of, stored_epoch
 from greenroom.persistence.statements import connect, describe, is_damage
-from greenroom.persistence.store import AddMessage, Reason, Refusal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
+    from greenroom.persistence.applier import PlainSlice
     from greenroom.persistence.statements import Connection
-    from greenroom.persistence.store import Slice
 
 __all__ = ["Writer"]
 
@@ -86,7 +85,7 @@ class Writer:
         self._pause_s = 0.0
         self._paused_until = 0.0
         self._clock = clock
-        self._last: tuple[Sequence[Slice], Sequence[Refusal | None]] = ((), ())
+        self._last: tuple[Sequence[PlainSlice], Sequence[Refusal | None]] = ((), ())
         """The last batch committed, and its outcomes."""
         self._log_pages = 0
         """In the log after the last commit."""
@@ -116,7 +115,7 @@ class Writer:
         if mark is not None:
             mark.close()
 
-    def commit(self, slices: Sequence[Slice]) -> list[Refusal | None]:
+    def commit(self, slices: Sequence[PlainSlice]) -> list[Refusal | None]:
         """One outcome for each slice, in order; None = committed and on disk."""
         if not slices:
             return []
@@ -164,7 +163,7 @@ class Writer:
         """In the log since the last checkpoint."""
         return (self._log_pages - self._moved_pages) * PAGE_BYTES
 
-    def _commit(self, connection: Connection, slices: Sequence[Slice]) -> list[Refusal | None]:
+    def _commit(self, connection: Connection, slices: Sequence[PlainSlice]) -> list[Refusal | None]:
         connection.execute("BEGIN IMMEDIATE")
         epoch = stored_epoch(connection)
         if self._epoch < epoch:
@@ -172,7 +171,7 @@ class Writer:
             return [_stale(self._epoch, epoch)] * len(slices)
         outcomes: list[Refusal | None] = [None] * len(slices)
         try:
-            if any(one.epoch < epoch for one in slices):
+            if any(given < epoch for _, given, _ in slices):
                 raise Refused(Refusal(Reason.STALE_EPOCH))
             self._applier.apply_all(slices)
         except Exception as error:
@@ -186,7 +185,7 @@ class Writer:
             self._mark.set(commits)
         return outcomes
 
-    def _apply_each(self, connection: Connection, slices: Sequence[Slice]) -> list[Refusal | None]:
+    def _apply_each(self, connection: Connection, slices: Sequence[PlainSlice]) -> list[Refusal | None]:
         """Begins a transaction, and is done when one pass over the slices leaves it in being. SQLite rolls all back
         where it meets a damaged page; the slices that have done so are left out of the next pass."""
         damaged: dict[int, Refusal | None] = {}
@@ -205,17 +204,18 @@ class Writer:
                 return outcomes
             self._roll_back(connection)
 
-    def _apply_apart(self, connection: Connection, one: Slice, epoch: int) -> Refusal | None:
+    def _apply_apart(self, connection: Connection, one: PlainSlice, epoch: int) -> Refusal | None:
         """One slice, write by write, under a savepoint, so that its refusal is its own."""
-        if one.epoch < epoch:
-            return _stale(one.epoch, epoch)
+        key, given, writes = one
+        if given < epoch:
+            return _stale(given, epoch)
         mark = self._names.mark()
         connection.execute("SAVEPOINT slice")
         index = 0
         self._applier.careful = True
         try:
-            for index, write in enumerate(one.writes):  # noqa: B007
-                self._applier.apply(one.key, write)
+            for index, write in enumerate(writes):  # noqa: B007
+                self._applier.apply(key, write)
             self._applier.flush()
         except Exception as error:
             if _is_broken(error):
@@ -226,7 +226,7 @@ class Writer:
                 connection.execute("ROLLBACK TO slice")
                 connection.execute("RELEASE slice")
             if isinstance(error, Refused):
-                return msgspec.structs.replace(error.refusal, index=index)
+                return error.refusal._replace(write=index)
             return Refusal(Reason.FAILED, _describe(error), index)
         finally:
             self._applier.careful = False
@@ -266,19 +266,18 @@ class Writer:
     def _find_last(self, connection: Connection) -> None:
         """What was committed last is there."""
         newest = {
-            write.conversation_id: write
-            for one, outcome in zip(*self._last, strict=True)
+            conversation_id: (seq, rest[-1])
+            for (_, _, writes), outcome in zip(*self._last, strict=True)
             if outcome is None
-            for write in one.writes
-            if isinstance(write, AddMessage)
+            for name, conversation_id, seq, *rest in (write for write in writes if write[0] == "AddMessage")
         }
-        for write in newest.values():
+        for conversation_id, (seq, body) in newest.items():
             row = connection.execute(
                 "SELECT body FROM message WHERE id = (SELECT k.message FROM conversation c JOIN message_key k"
                 " ON k.conversation = c.id AND k.sender = 0 WHERE c.conversation_id = ? AND k.name = ?)",
-                (write.conversation_id, write.seq),
+                (conversation_id, seq),
             ).fetchone()
-            if row is None or bytes(row[0]) != write.body:
+            if row is None or bytes(row[0]) != body:
                 raise StoreDamaged("a message that was committed is gone")
 
 
@@ -310,7 +309,7 @@ def _stale(epoch: int, stored: int) -> Refusal:
     return Refusal(Reason.STALE_EPOCH, f"epoch {epoch} is over, the store is at {stored}")
 
 
-def _failed(slices: Sequence[Slice], trouble: str) -> list[Refusal | None]:
+def _failed(slices: Sequence[PlainSlice], trouble: str) -> list[Refusal | None]:
     return [Refusal(Reason.FAILED, trouble)] * len(slices)
 
 

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Final, cast
 
 import greenroom
 from greenroom.persistence.errors import StoreUnavailable
-from greenroom.persistence.frames import HELLO, OUTCOMES, FrameReader, encode_frame
-from greenroom.persistence.store import Reason, Refusal
+from greenroom.persistence.frames import FrameReader, decode, encode_frame
+from greenroom.persistence.store import FirstAnswer, Reason, Refusal, plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -43,14 +43,13 @@ OUTSTANDING_BYTES_MAX: Final = 64 << 20
 
 LAUNCH: Final = """\
 import sys
-sys.modules["typing_extensions"] = None
 package = sys.modules["greenroom"] = type(sys)("greenroom")
 package.__path__ = {path}
 from greenroom.persistence.writer_process import main
 sys.exit(main({database!r}, {epoch}))
 """
 """The child's program. It finds the packages where we have found them, without `site` and the finder of an editable
-install (0.8 MB); msgspec takes from `typing` what it does not find in typing_extensions (1 MB)."""
+install (0.8 MB)."""
 
 log = logging.getLogger("greenroom.persistence")
 
@@ -196,8 +195,8 @@ class _Link(asyncio.Protocol):
             answer.set_result(_failed(len(slices), "the writer process is gone"))
             return answer
         try:
-            frame = encode_frame(slices)
-        except (ValueError, TypeError, OverflowError, NotImplementedError) as error:
+            frame = encode_frame(plain(slices))
+        except (ValueError, TypeError) as error:
             answer.set_result(_failed(len(slices), f"not encodable: {error}"))
             return answer
         size = len(frame)
@@ -218,9 +217,9 @@ class _Link(asyncio.Protocol):
 
     def _take(self, frame: bytes) -> None:
         if not self.hello.done():
-            self.hello.set_result(HELLO.decode(frame))
+            self.hello.set_result(decode(frame))
             return
-        outcomes = OUTCOMES.decode(frame)
+        outcomes = [one and _refusal(*one) for one in decode(frame)]
         answer, count, size = self._waiting.popleft()
         self._bytes -= size
         if len(outcomes) != count:
@@ -264,6 +263,10 @@ class _Link(asyncio.Protocol):
         with contextlib.suppress(subprocess.TimeoutExpired):
             await asyncio.to_thread(self.process.wait, None if limit_s is None else max(limit_s, 0.0))
         return self.process.poll() is not None
+
+
+def _refusal(reason: str, detail: str, write: int, first: tuple[int, str, int] | None) -> Refusal:
+    return Refusal(reason, detail, write, first and FirstAnswer(*first))
 
 
 def _failed(count: int, detail: str) -> list[Refusal | None]:

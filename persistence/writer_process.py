@@ -12,8 +12,8 @@ from typing import Final
 
 import apsw
 
-from greenroom.persistence.frames import BATCH, FrameReader, encode_frame
-from greenroom.persistence.store import Reason, Refusal
+from greenroom.persistence.frames import FrameReader, decode, encode_frame
+from greenroom.persistence.refusal import Reason, Refusal
 from greenroom.persistence.writer import Writer
 
 __all__ = ["main", "serve"]
@@ -44,7 +44,7 @@ def serve(stream: int, writer: Writer) -> None:
             _send(stream, answers)
 
 
-def _send(stream: int, data: bytes | bytearray) -> None:
+def _send(stream: int, data: bytes) -> None:
     rest = memoryview(data)
     while rest:
         rest = rest[os.write(stream, rest) :]
@@ -53,19 +53,23 @@ def _send(stream: int, data: bytes | bytearray) -> None:
 def _commit(writer: Writer, batches: list[bytes]) -> bytes:
     """Answers to batches that came together."""
     try:
-        decoded = [BATCH.decode(batch) for batch in batches]
-    except (ValueError, RecursionError) as error:
+        decoded = [decode(batch) for batch in batches]
+    except ValueError as error:
         if len(batches) > 1:
             return b"".join(_commit(writer, [batch]) for batch in batches)
         # Without its slices only the node knows how many outcomes it waits for: one stands for all.
-        return bytes(encode_frame([Refusal(Reason.FAILED, f"undecodable: {error}")]))
+        return _answer([Refusal(Reason.FAILED, f"undecodable: {error}")])
     outcomes = writer.commit([one for slices in decoded for one in slices])
     answers = b""
     start = 0
     for slices in decoded:
-        answers += encode_frame(outcomes[start : start + len(slices)])
+        answers += _answer(outcomes[start : start + len(slices)])
         start += len(slices)
     return answers
+
+
+def _answer(outcomes: list[Refusal | None]) -> bytes:
+    return encode_frame([one and (*one[:3], one.first and tuple(one.first)) for one in outcomes])
 
 
 def main(path: str, epoch: int, stream: int = 0) -> int:

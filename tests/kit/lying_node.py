@@ -11,12 +11,13 @@ from greenroom.persistence.writer import Writer
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from greenroom.persistence.store import Refusal, Slice
+    from greenroom.persistence.applier import PlainSlice
+    from greenroom.persistence.store import Refusal
 
 _honest = Writer.commit
 
 
-def _lie(self: Writer, slices: Sequence[Slice]) -> list[Refusal | None]:
+def _lie(self: Writer, slices: Sequence[PlainSlice]) -> list[Refusal | None]:
     _honest(self, slices)
     return [None] * len(slices)
 

@@ -41,7 +41,7 @@ async def test_commit_of_nothing(store: Store) -> None:
 async def test_slice_is_all_or_nothing(store: Store) -> None:
     refused = await commit(store, "conversation/a_b", pair(), message(A_B, 1), message(A_B, 3))
     assert refused is not None
-    assert (refused.reason, refused.index) == (Reason.FAILED, 2)
+    assert (refused.reason, refused.write) == (Reason.FAILED, 2)
     assert await store.key("a_b") is None
     assert await messages_of(store, A_B) == []
     assert await commit(store, "conversation/a_b", pair(), message(A_B, 1)) is None
@@ -89,7 +89,7 @@ async def test_repeat(store: Store, client: str) -> None:
     refused = await commit(store, "conversation/a_b", message(A_B, 2), message(A_B, 3, client=client))
     answer = FirstAnswer(1, first.server_msg_id, first.send_time)
     assert refused is not None
-    assert (refused.reason, refused.index, refused.first) == (Reason.REPEATED, 1, answer)
+    assert (refused.reason, refused.write, refused.first) == (Reason.REPEATED, 1, answer)
     # Another sender's, or in another conversation, is no repeat.
     assert await commit(store, "conversation/a_b", message(A_B, 2, "b", client)) is None
     assert await commit(store, "conversation/a_c", message("si_a_c", 1, "a", client)) is None
@@ -99,7 +99,7 @@ async def test_repeat_within_one_slice_and_within_one_batch(store: Store) -> Non
     again = message(A_B, 1, client="c"), message(A_B, 2, client="c")
     refused = await commit(store, "conversation/a_b", *again)
     assert refused is not None
-    assert (refused.reason, refused.index) == (Reason.REPEATED, 1)
+    assert (refused.reason, refused.write) == (Reason.REPEATED, 1)
     first, second = await store.commit([Slice("conversation/a_b", store.epoch, [one]) for one in again])
     assert first is None
     assert second is not None
@@ -311,7 +311,7 @@ async def test_register_users(store: Store) -> None:
     for rows in ([user("new"), user("u7")], [user("new"), user("new")]):
         refused = await commit(store, "user/x", AddUsers(rows))
         assert refused is not None
-        assert (refused.reason, refused.index) == (Reason.USER_EXISTS, 0)
+        assert (refused.reason, refused.write) == (Reason.USER_EXISTS, 0)
     assert [u.userID for u in await store.users(["u9", "no", "late", "u1"])] == ["u9", "late", "u1"]
     total, page = await store.users_page(298, 10)
     assert (total, [u.userID for u in page]) == (301, ["u298", "u299", "late"])

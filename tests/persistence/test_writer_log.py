@@ -10,7 +10,7 @@ from greenroom.persistence import writer as writer_module
 from greenroom.persistence.check import check
 from greenroom.persistence.schema import migrate, raise_epoch
 from greenroom.persistence.statements import connect
-from greenroom.persistence.store import Slice
+from greenroom.persistence.store import Slice, plain
 from greenroom.persistence.writer import Writer
 from greenroom.tests.persistence.store_writes import message
 
@@ -40,9 +40,8 @@ def _commit(writer: Writer, first: int, rounds: int = 1) -> None:
     for seq in range(first, first + rounds):
         for start in range(0, len(CHATS), BATCH):
             chats = CHATS[start : start + BATCH]
-            assert writer.commit([Slice(f"conversation/{chat[3:]}", 1, [message(chat, seq)]) for chat in chats]) == [
-                None
-            ] * len(chats)
+            slices = [Slice(f"conversation/{chat[3:]}", 1, [message(chat, seq)]) for chat in chats]
+            assert writer.commit(plain(slices)) == [None] * len(chats)
 
 
 def _log_bytes(tmp_path: Path) -> int:

@@ -21,7 +21,7 @@ WRITER = """
 import sys
 from greenroom.persistence.schema import migrate, raise_epoch
 from greenroom.persistence.statements import connect
-from greenroom.persistence.store import Slice
+from greenroom.persistence.store import Slice, plain
 from greenroom.persistence.writer_process import main
 from greenroom.tests.persistence.store_writes import message
 from greenroom.persistence.frames import encode_frame
@@ -37,7 +37,7 @@ def node():
     with ours, ours.makefile("rb") as answers:
         for seq in range(6):
             if seq:
-                ours.sendall(encode_frame([Slice("conversation/a_b", 1, [message("si_a_b", seq)])]))
+                ours.sendall(encode_frame(plain([Slice("conversation/a_b", 1, [message("si_a_b", seq)])])))
             answers.read(int.from_bytes(answers.read(4), "big"))
 threading.Thread(target=node).start()
 main(path, 1)

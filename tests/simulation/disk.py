@@ -11,6 +11,7 @@ import apsw
 from greenroom.persistence.errors import StoreUnavailable
 from greenroom.persistence.schema import client_key, instance_of, migrate, raise_epoch
 from greenroom.persistence.statements import MEMORY, STATEMENTS_LIMIT, Connection
+from greenroom.persistence.store import plain
 from greenroom.persistence.store_sqlite import SqliteStore
 from greenroom.persistence.writer_thread import InlineWriter
 
@@ -163,7 +164,7 @@ class SimulatedStore(SqliteStore):
 
     def write(self, slices: Sequence[Slice]) -> list[Refusal | None]:
         assert isinstance(self._committer, InlineWriter)
-        return self._committer.writer.commit(slices)
+        return self._committer.writer.commit(plain(slices))
 
 
 def _waiting(name: str) -> Any:

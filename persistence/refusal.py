@@ -1,0 +1,37 @@
+"""Why a slice was not stored: what the writer answers."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+__all__ = ["FirstAnswer", "Reason", "Refusal"]
+
+
+class Reason:
+    """Why a slice was refused (values of `Refusal.reason`)."""
+
+    STALE_EPOCH = "stale-epoch"
+    """The key is owned by a later epoch: the writer must stop."""
+    KEY_TAKEN = "key-taken"
+    USER_EXISTS = "user-exists"
+    REPEATED = "repeated"
+    FAILED = "failed"
+    """The store could not do it (disk, lock, a broken rule); the outcome may be unknown."""
+
+
+class FirstAnswer(NamedTuple):
+    """What was answered when the message was first stored."""
+
+    seq: int
+    server_msg_id: str
+    send_time: int
+
+
+class Refusal(NamedTuple):
+    reason: str
+    detail: str = ""
+    """For logs; holds no content of messages."""
+    write: int = -1
+    """Which write of the slice was refused, -1 if none in particular."""
+    first: FirstAnswer | None = None
+    """With REPEATED: the first answer."""
