@@ -123,8 +123,8 @@ def test_client_loads_only_its_own_driver() -> None:
 
 def test_the_writer_process_loads_only_what_it_writes_with() -> None:
     loaded = _loaded("import greenroom.persistence.writer_process")
-    assert {"apsw", "msgspec"} <= loaded
-    assert not {*DRIVERS, "asyncio", "ssl", "_hashlib", "logging", "pathlib", "socket"} - {"apsw"} & loaded
+    assert "apsw" in loaded
+    assert not {*DRIVERS, "asyncio", "msgspec", "ssl", "_hashlib", "logging", "pathlib", "socket"} - {"apsw"} & loaded
 
 
 def test_settings_are_packaged() -> None:

@@ -10,9 +10,6 @@ import enum
 import logging
 from typing import TYPE_CHECKING, cast
 
-from websockets.frames import CloseCode, Frame, Opcode
-from websockets.protocol import Protocol, Side
-
 from greenroom.transport.outbox import Flusher, Outbox
 from greenroom.transport.ready_frame import PING, pong_frame
 from greenroom.transport.upgrade import HeadMalformed, read_head
@@ -24,18 +21,15 @@ except ImportError:  # A platform without its compiled part.
     from websockets.utils import apply_mask
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable
 
     from greenroom.persistence.settings import WebSocketSettings
+    from greenroom.transport.odd_frames import OddFrames, Step
     from greenroom.transport.upgrade import Head
 
 __all__ = ["FrameProtocol", "Phase", "Shell"]
 
 log = logging.getLogger("greenroom.transport")
-
-# websockets logs tokens (in URLs) and bodies at DEBUG: it gets a logger that leads nowhere.
-MUTED = logging.Logger("greenroom.transport.muted", level=logging.CRITICAL + 1)
-MUTED.disabled = True
 
 HEAD_LIMIT_BYTES = 16 * 1024
 """Of a handshake's request line and headers."""
@@ -80,8 +74,8 @@ class FrameProtocol(asyncio.Protocol):
     """
 
     __slots__ = (
-        "_fragments", "_fragments_are_text", "_head", "_marked_at", "_ping_at", "_protocol", "_reading",
-        "_rest", "_transport", "outbox", "phase", "shell", "slot",
+        "_head", "_marked_at", "_odd", "_ping_at", "_reading", "_rest", "_transport", "outbox", "phase", "shell",
+        "slot",
     )  # fmt: skip
 
     def __init__(self, shell: Shell) -> None:
@@ -91,12 +85,10 @@ class FrameProtocol(asyncio.Protocol):
         self.outbox: Outbox = cast("Outbox", None)
         self._transport: asyncio.Transport | None = None
         # None, until a frame comes that `_read_frames` leaves to it; from then on it reads them all.
-        self._protocol: Protocol | None = None
+        self._odd: OddFrames | None = None
         # The beginning of a frame.
         self._rest = b""
         self._head: bytearray | None = bytearray()
-        self._fragments: bytearray | None = None
-        self._fragments_are_text = False
         self._reading = True
         # When the phase began; in OPEN, when the last frame was read.
         self._marked_at = 0.0
@@ -170,7 +162,7 @@ class FrameProtocol(asyncio.Protocol):
         if self.phase in (Phase.CLOSING, Phase.LINGERING, Phase.LOST):
             return
         self.phase = Phase.CLOSING
-        self._head = self._fragments = None
+        self._head = self._odd = None
         self._marked_at = self.shell.loop.time()
         self._arm()
         self._try_close()
@@ -245,7 +237,7 @@ class FrameProtocol(asyncio.Protocol):
         self.phase = Phase.LOST
         self.shell.wheel.discard(self)
         self.outbox.drop()
-        self._transport = self._protocol = self._head = self._fragments = None
+        self._transport = self._odd = self._head = None
         self._rest = b""
         self.on_lost()
 
@@ -313,8 +305,8 @@ class FrameProtocol(asyncio.Protocol):
     def _read_frames(self, data: bytes) -> None:
         """Read the frames that nearly all clients send: masked, whole, of less than 64 KiB. The first one of
         another kind, or against the rules, goes to websockets' parser, and so does all that follows it."""
-        if self._protocol is not None:
-            self._parse_frames(data)
+        if self._odd is not None:
+            self._read_odd(self._odd, data)
             return
         if self._rest:
             data, self._rest = self._rest + data, b""
@@ -332,8 +324,7 @@ class FrameProtocol(asyncio.Protocol):
             elif length >= SHORT or first not in (WHOLE_BINARY, WHOLE_TEXT, WHOLE_PING, WHOLE_PONG):
                 length = limit + 1
             if length > limit:
-                self._protocol = self._parser()
-                self._parse_frames(data[position:])
+                self._read_odd(self._begin_odd(), data[position:])
                 return
             end = start + length
             if end > size:
@@ -351,68 +342,38 @@ class FrameProtocol(asyncio.Protocol):
                 return
         self._rest = data[position:]
 
-    def _parser(self) -> Protocol:
-        return Protocol(Side.SERVER, max_size=self.shell.settings.max_frame_bytes, logger=MUTED)
+    def _begin_odd(self) -> OddFrames:
+        from greenroom.transport.odd_frames import OddFrames
 
-    def _parse_frames(self, data: bytes) -> None:
-        protocol = self._protocol
-        assert protocol is not None
-        protocol.receive_data(data)
-        events = protocol.events_received()
-        writes = iter(protocol.data_to_send())
-        if events:
+        self._odd = OddFrames(self.shell.settings.max_frame_bytes)
+        return self._odd
+
+    def _read_odd(self, odd: OddFrames, data: bytes) -> None:
+        frames = odd.take(data)
+        if frames:
             self._marked_at = self.shell.loop.time()
-        for frame in events:
-            if frame.__class__ is Frame:
-                if frame.opcode is Opcode.PING:
-                    # The protocol has written one pong for each ping, in order.
-                    self.outbox.add(next(writes))
-                else:
-                    self._read_frame(frame)
-            if self.phase is not Phase.OPEN:
-                break
-        if self.phase is Phase.OPEN:
-            self._write_control(writes)
+        self._follow(odd.steps(frames))
 
-    def _read_frame(self, frame: Frame) -> None:
-        opcode = frame.opcode
-        if opcode is Opcode.CONT:
-            fragments = self._fragments
-            assert fragments is not None
-            fragments += frame.data
-            if not frame.fin:
+    def _follow(self, steps: Iterable[Step]) -> None:
+        for data, is_text, is_answer in steps:
+            if is_answer and data:
+                self.outbox.add(data)
+            elif is_answer:
+                self.finish()
+            elif is_text:
+                self._read_text(data)
+            else:
+                self.on_binary(data)
+            if self.phase is not Phase.OPEN:
                 return
-            self._fragments = None
-            data, is_text = bytes(fragments), self._fragments_are_text
-        elif opcode is Opcode.TEXT or opcode is Opcode.BINARY:
-            is_text = opcode is Opcode.TEXT
-            if not frame.fin:
-                self._fragments, self._fragments_are_text = bytearray(frame.data), is_text
-                return
-            data = bytes(frame.data)
-        else:
-            return
-        if is_text:
-            self._read_text(data)
-        else:
-            self.on_binary(data)
 
     def _read_text(self, data: bytes) -> None:
         try:
             text = data.decode()
         except UnicodeDecodeError:
-            protocol = self._protocol = self._protocol or self._parser()
-            protocol.fail(CloseCode.INVALID_DATA)
-            self._write_control(iter(protocol.data_to_send()))
+            self._follow((self._odd or self._begin_odd()).refuse_text())
         else:
             self.on_text(text)
-
-    def _write_control(self, writes: Iterator[bytes]) -> None:
-        for data in writes:
-            if data:
-                self.outbox.add(data)
-            else:
-                self.finish()
 
     def _try_close(self) -> None:
         self.outbox.flush()
