@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import subprocess
 import sys
 import tomllib
@@ -11,6 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+
+import greenroom
+from greenroom.persistence.writer_client import LAUNCH
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -104,12 +108,13 @@ def test_public_names(path: Path) -> None:
     assert len(set(names[0])) == len(names[0])
 
 
-def _loaded(code: str) -> set[str]:
+def _loaded(code: str, *flags: str) -> set[str]:
     """The top-level modules that a fresh interpreter holds after this code."""
-    code += "; import sys; print(*{name.partition('.')[0] for name in sys.modules})"
+    code += "\nimport sys; print(*{name.partition('.')[0] for name in sys.modules})"
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=20
-    )
+        [sys.executable, *flags, "-c", code], capture_output=True, text=True, check=True, timeout=20,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+    )  # fmt: skip
     return set(done.stdout.split())
 
 
@@ -122,7 +127,8 @@ def test_client_loads_only_its_own_driver() -> None:
 
 
 def test_the_writer_process_loads_only_what_it_writes_with() -> None:
-    loaded = _loaded("import greenroom.persistence.writer_process")
+    program, _, _ = LAUNCH.format(path=list(greenroom.__path__), database="", epoch=0).rpartition("sys.exit")
+    loaded = _loaded(program, "-S", "-P")
     assert "apsw" in loaded
     assert not {*DRIVERS, "asyncio", "msgspec", "ssl", "_hashlib", "logging", "pathlib", "socket"} - {"apsw"} & loaded
 
