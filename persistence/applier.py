@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from greenroom.persistence.refusal import FirstAnswer, Reason, Refusal
 from greenroom.persistence.schema import (
     GROUP_COLUMNS,
+    LAST_REGISTERED,
     LOG_NUMBERS,
     MEMBER_COLUMNS,
     RECORD_COLUMNS,
@@ -163,7 +164,7 @@ class Applier:
             raise Refused(Refusal(Reason.KEY_TAKEN, f"the key is stored as that of a {stored[0]}"))
 
     def _add_users(self, users: list[list[Any]]) -> None:
-        (last,) = self._connection.execute("SELECT coalesce(max(registered), 0) FROM user").fetchone()
+        last = self._connection.execute(LAST_REGISTERED).fetchone()[0] or 0
         values: list[Any] = []
         for registered, (user_id, *profile) in enumerate(users, last + 1):
             values += (user_id, registered, *profile)

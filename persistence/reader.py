@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from greenroom.persistence.schema import LOG_NUMBERS, NEWEST_SEQ, version_id
+from greenroom.persistence.schema import LAST_REGISTERED, LOG_NUMBERS, NEWEST_SEQ, version_id
 from greenroom.persistence.statements import each, many
 from greenroom.persistence.store import (
     ConversationState,
@@ -104,7 +104,7 @@ class Reader:
     def users_page(self, offset: int, limit: int) -> tuple[int, list[sdkws_pb2.UserInfo]]:
         # Users are never removed, so `registered` has no gaps.
         rows = self._connection.execute(
-            f"SELECT (SELECT max(registered) FROM user), {USER_COLUMNS} FROM (SELECT 1)"
+            f"SELECT ({LAST_REGISTERED}), {USER_COLUMNS} FROM (SELECT 1)"
             " LEFT JOIN user u ON u.registered > ? AND u.registered <= ? ORDER BY u.registered",
             (max(offset, 0), max(offset, 0) + max(limit, 0)),
         ).fetchall()

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from greenroom.persistence.store import LogKind
 
 __all__ = [
-    "GROUP_COLUMNS", "LOG_NUMBERS", "MEMBER_COLUMNS", "NEWEST_SEQ", "RECORD_COLUMNS", "SCHEMA_VERSION",
-    "USER_COLUMNS", "add_checksums", "client_key", "count_commit", "instance_of", "lacks_checksums", "migrate",
+    "GROUP_COLUMNS", "LAST_REGISTERED", "LOG_NUMBERS", "MEMBER_COLUMNS", "NEWEST_SEQ", "RECORD_COLUMNS",
+    "SCHEMA_VERSION", "USER_COLUMNS", "add_checksums", "client_key", "count_commit", "instance_of", "lacks_checksums", "migrate",
     "raise_epoch", "server_id_text", "server_id_value", "stored_commits", "stored_epoch", "version_id",
 ]  # fmt: skip
 
@@ -128,6 +128,9 @@ MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
 
 SCHEMA_VERSION: Final = len(MIGRATIONS)
 CHECKSUMS_SINCE: Final = 3
+
+LAST_REGISTERED: Final = "SELECT max(registered) FROM user WHERE registered IS NOT NULL"
+"""The condition is the index's: without it all users are read."""
 
 NEWEST_SEQ: Final = """ifnull((
     SELECT name FROM message_key WHERE conversation = c.id AND sender = 0 ORDER BY name DESC LIMIT 1), 0)"""
