@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "GROUP_COLUMNS", "LAST_REGISTERED", "LOG_NUMBERS", "MEMBER_COLUMNS", "NEWEST_SEQ", "RECORD_COLUMNS",
-    "SCHEMA_VERSION", "USER_COLUMNS", "add_checksums", "client_key", "count_commit", "instance_of", "lacks_checksums", "migrate",
-    "raise_epoch", "server_id_text", "server_id_value", "stored_commits", "stored_epoch", "version_id",
+    "SCHEMA_VERSION", "USER_COLUMNS", "add_checksums", "client_key", "count_commit", "instance_of", "lacks_checksums",
+    "migrate", "raise_epoch", "server_id_text", "server_id_value", "stored_commits", "stored_epoch", "version_id",
 ]  # fmt: skip
 
 APPLICATION_ID: Final = 0x47524E4D
