@@ -98,7 +98,7 @@ class Send(Item):
         self.send_time = message.sendTime
         self.content_type = message.contentType
         self.parts = rules.split(message, conversation.id)
-        self.stored = True in [part.stored for part in self.parts]
+        self.stored = any(part.stored for part in self.parts)
 
     def answer(self) -> msg_pb2.SendMsgResp:
         return _answer(self.server_msg_id, self.client_msg_id, self.send_time)
@@ -188,7 +188,7 @@ class Conversation(StoredEntity):
 
     def last_seq(self, conversation_id: str, slice_: CommitSlice) -> int:
         """The newest seq, those of the slice in the making included."""
-        return slice_.seqs.get(conversation_id) or self._max_seqs.get(conversation_id, 0)
+        return slice_.seqs.get(conversation_id) or self.max_seq(conversation_id)
 
     def next_seq(self, conversation_id: str, slice_: CommitSlice) -> int:
         """The next seq of the slice in the making."""

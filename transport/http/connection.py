@@ -1,6 +1,6 @@
 """One HTTP/1.1 connection: httptools reads its requests, `HttpApi` answers them, one after the other, in their order.
 
-As ASGI has it, an answer's head and body are two writes, for which a client wakes twice; here they leave in one.
+An answer's head and body leave in one write: for two, a client wakes twice.
 """
 
 from __future__ import annotations
