@@ -6,6 +6,7 @@ slice is made, so a refused one leaves no gap. Acked and pushed after the commit
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -63,6 +64,8 @@ _AHEAD_LIMIT_MS = 5000
 clock was set back; past it, times repeat."""
 _READINGS_KEPT = 16
 """Of users who mark as read, once all of their marks are stored."""
+_FACTS_SHARED = 4096
+"""Most pairs are like others whose facts end with the same second: one object stands for all of them."""
 _TRUSTED_LEVEL = 2
 """From this appMangerLevel on, black lists and friendship are not asked."""
 
@@ -132,7 +135,7 @@ class Send(Item):
             yield Deliver(Push(part.conversation_id, body, self.operation_id), self.user_ids, self.also)
 
 
-class _Facts(msgspec.Struct, gc=False):
+class _Facts(msgspec.Struct, frozen=True, gc=False):
     """What the send checks know of a pair."""
 
     first: PairFact
@@ -142,11 +145,28 @@ class _Facts(msgspec.Struct, gc=False):
     """Milliseconds, on the world's clock."""
 
 
+@lru_cache(_FACTS_SHARED)
+def _facts(first: PairFact, second: PairFact, stamp: int, until: int) -> _Facts:
+    return _Facts(first, second, stamp, until)
+
+
 class Conversation(StoredEntity):
     """Answers SendMessage, MarkConversationRead, MarkMessagesRead, SetReadSeq.
 
     Order and loss: as the module says. Duplication: a repeat of (sender, clientMsgID) gets the first answer.
     """
+
+    __slots__ = (
+        "_facts",
+        "_first_end",
+        "_last_time",
+        "_max_seqs",
+        "_taken",
+        "_unanswered",
+        "claimed",
+        "foreign",
+        "readings",
+    )  # fmt: skip
 
     KIND: KeyKind = "pair"
     KEY_PREFIX = "conversation/"
@@ -157,11 +177,12 @@ class Conversation(StoredEntity):
         """The key's kind and members are stored."""
         self.foreign = False
         """The key is stored as another kind's: nothing may happen here."""
-        self.pair: tuple[str, ...] = ()
-        """The two users: stored, or about to be by the first message taken."""
-        self.readings: dict[tuple[str, str], Reading] = {}
-        """By (conversation, user), of those who mark as read: as in the store, and with the marks that are under way.
-        Own messages count once they are committed: until then their seqs may change."""
+        self._first_end = 0
+        """Where in the id the first of its two users ends: as stored, or about to be by the first message taken. 0: it
+        is nobody's yet."""
+        self.readings: dict[tuple[str, str], Reading] | None = None
+        """By (conversation, user), of those who mark as read, if anybody does: as in the store, and with the marks that
+        are under way. Own messages count once they are committed: until then their seqs may change."""
         self._max_seqs: dict[str, int] = {}
         """The newest seqs of the key's conversations, as committed."""
         self._last_time = 0
@@ -178,7 +199,7 @@ class Conversation(StoredEntity):
             return
         self.claimed = True
         self.foreign = state.kind != self.KIND
-        self.pair = state.members
+        self._first_end = _end_of(state.members)
         self._max_seqs = {name: one.max_seq for name, one in state.conversations.items()}
         self._last_time = max((one.max_seq_time for one in state.conversations.values()), default=0)
 
@@ -238,20 +259,20 @@ class Conversation(StoredEntity):
         self._check_pair(pair)
         facts, stamp, now = self._facts, self.world.facts.stamp(*pair), self.world.clock.now_ms()
         # Until the key is some pair's, the facts may be another's.
-        if self.pair and facts is not None and facts.stamp == stamp and now < facts.until:
+        if self._first_end and facts is not None and facts.stamp == stamp and now < facts.until:
             self._admit_pair(command, sender, facts)
             return
 
         def then(read: dict[str, PairFact]) -> None:
             until = self.world.clock.now_ms() + int(self.world.settings.message.facts_ttl_s * 1000)
             self._check_pair(pair)
-            self._facts = _Facts(read[pair[0]], read[pair[1]], stamp, until)
+            self._facts = _facts(read[pair[0]], read[pair[1]], stamp, until // 1000 * 1000)
             self._admit_pair(command, sender, self._facts)
 
         self.read(self.world.store.pair_facts(*pair), then, command, sender)
 
     def _check_pair(self, pair: tuple[str, ...]) -> None:
-        if self.foreign or (self.pair and pair != self.pair):
+        if self.foreign or (self._first_end and self._first_end != _end_of(pair)):
             raise ArgsError("the conversation id belongs to others")
 
     def _admit_pair(self, command: SendMessage, sender: Address, facts: _Facts) -> None:
@@ -306,7 +327,7 @@ class Conversation(StoredEntity):
             raise StoreUnavailable("the store is slow")
         if self._unanswered >= self.world.settings.message.sends_in_flight:
             raise MailboxFull("too many sends of this conversation wait for the store")
-        self.pair = self.pair or self.claim_members(message)
+        self._first_end = self._first_end or _end_of(self.claim_members(message))
         if message.clientMsgID:
             if self._taken is None:
                 self._taken = {}
@@ -355,8 +376,8 @@ class Conversation(StoredEntity):
                 if self.readings:
                     for part in item.parts:
                         raise_reading(self, part.conversation_id, item.send_id, part.seq)
-        if self.is_settled and len(self.readings) > _READINGS_KEPT:
-            self.readings.clear()  # All of it is in the store by now.
+        if self.readings is not None and self.is_settled and len(self.readings) > _READINGS_KEPT:
+            self.readings = None  # All of it is in the store by now.
 
     def _forget(self, send: Send) -> None:
         self._unanswered -= 1
@@ -386,6 +407,10 @@ def _answer(server_msg_id: str, client_msg_id: str, send_time: int) -> msg_pb2.S
 def _pair_of(message: sdkws_pb2.MsgData) -> tuple[str, str]:
     first, second = message.sendID, message.recvID
     return (first, second) if first <= second else (second, first)
+
+
+def _end_of(pair: tuple[str, ...]) -> int:
+    return len(pair[0]) if pair else 0
 
 
 def _apply_receive_options(message: sdkws_pb2.MsgData, theirs: PairFact) -> None:

@@ -55,6 +55,8 @@ _NEWER_THAN_ALL = 2**62
 class Group(Conversation):
     """Answers what Conversation answers, and the membership commands of `messages`."""
 
+    __slots__ = ("audience", "info", "listeners", "members", "version", "version_id")
+
     KIND: KeyKind = "group"
     KEY_PREFIX = "group/"
 

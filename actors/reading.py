@@ -75,10 +75,12 @@ def set_read_seq(entity: Conversation, command: SetReadSeq, sender: Address) -> 
 
 def raise_reading(entity: Conversation, conversation_id: str, user_id: str, seq: int) -> None:
     """The user has read up to `seq`, if his state is known here."""
-    where = conversation_id, user_id
-    known = entity.readings.get(where)
+    where, readings = (conversation_id, user_id), entity.readings
+    if readings is None:
+        return
+    known = readings.get(where)
     if known is not None and seq > known.read_seq:
-        entity.readings[where] = known._replace(read_seq=seq)
+        readings[where] = known._replace(read_seq=seq)
 
 
 def _with_reading(
@@ -87,7 +89,7 @@ def _with_reading(
     """`then` with the state of the user who marks; RecordNotFound for one who has no record of the conversation. The
     store is asked once in a life: nobody else changes what it says."""
     where = command.conversation_id, command.user_id
-    known = entity.readings.get(where)
+    known = (entity.readings or {}).get(where)
     if known is not None:
         then(known)
         return
@@ -95,6 +97,8 @@ def _with_reading(
     def keep(stored: store.Reading | None) -> None:
         if stored is None:
             raise RecordNotFound("no such conversation of this user")
+        if entity.readings is None:
+            entity.readings = {}
         entity.readings[where] = stored
         then(stored)
 

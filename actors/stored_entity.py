@@ -154,6 +154,12 @@ class StoredEntity(Entity):
     slice that is under way then finds its effects run by the next one.
     """
 
+    # In one piece: of very many that are awake, what a message touches is not in the caches.
+    __slots__ = (
+        "_draft", "_inherited", "_lane", "_life", "_loading", "_not_run", "_reading", "_running", "_sealed", "id",
+        "world",
+    )  # fmt: skip
+
     KEY_PREFIX: ClassVar[str]
     """What the slices' keys begin with."""
 

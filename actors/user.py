@@ -93,6 +93,8 @@ class TellGroups(Effect):
 class User(StoredEntity):
     """Answers RegisterUsers, SetUserInfo, IssueToken, VerifyToken, ForceLogout, OpenSession; hears CloseSession."""
 
+    __slots__ = ("_registered", "_tokens")
+
     KEY_PREFIX = "user/"
 
     def __init__(self, world: World, user_id: str) -> None:

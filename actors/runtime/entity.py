@@ -69,6 +69,8 @@ class Entity(Actor):  # type: ignore[misc]
     instance is thrown away, and what waits in the mailbox and in the stash goes to the next life, in order.
     """
 
+    __slots__ = ("_myRef",)
+
     stash_limit: ClassVar[int] = 1000
     """How many messages may be set aside; past it senders get `Failed(MailboxFull)`."""
 
