@@ -35,12 +35,13 @@ class Finding(NamedTuple):
 
 RULES: Final[tuple[tuple[str, str], ...]] = (
     (
-        # So nothing is stored twice: one key stands for one message.
+        # So nothing is stored twice: one key stands for one message. "+" takes the column's affinity away, with which
+        # the name would not be looked up, but compared with each of the conversation.
         "a message is not found by its seq, or not by its client message id",
         """SELECT 'conversation ' || coalesce(c.conversation_id, m.conversation), 'seq ' || m.seq
             FROM message m LEFT JOIN conversation c ON c.id = m.conversation
             WHERE m.id IS NOT (SELECT message FROM message_key
-                WHERE conversation = m.conversation AND sender = 0 AND name = m.seq)
+                WHERE conversation = m.conversation AND sender = 0 AND name = +m.seq)
             OR m.id IS NOT (SELECT message FROM message_key
                 WHERE conversation = m.conversation AND sender = m.sender AND name = coalesce(m.client, m.seq))""",
     ),
