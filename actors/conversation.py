@@ -145,9 +145,7 @@ class _Facts(msgspec.Struct, frozen=True, gc=False):
     """Milliseconds, on the world's clock."""
 
 
-@lru_cache(_FACTS_SHARED)
-def _facts(first: PairFact, second: PairFact, stamp: int, until: int) -> _Facts:
-    return _Facts(first, second, stamp, until)
+_shared_facts = lru_cache(_FACTS_SHARED)(_Facts)
 
 
 class Conversation(StoredEntity):
@@ -157,15 +155,7 @@ class Conversation(StoredEntity):
     """
 
     __slots__ = (
-        "_facts",
-        "_first_end",
-        "_last_time",
-        "_max_seqs",
-        "_taken",
-        "_unanswered",
-        "claimed",
-        "foreign",
-        "readings",
+        "_facts", "_first_end", "_last_time", "_max_seqs", "_taken", "_unanswered", "claimed", "foreign", "readings",
     )  # fmt: skip
 
     KIND: KeyKind = "pair"
@@ -266,7 +256,7 @@ class Conversation(StoredEntity):
         def then(read: dict[str, PairFact]) -> None:
             until = self.world.clock.now_ms() + int(self.world.settings.message.facts_ttl_s * 1000)
             self._check_pair(pair)
-            self._facts = _facts(read[pair[0]], read[pair[1]], stamp, until // 1000 * 1000)
+            self._facts = _shared_facts(read[pair[0]], read[pair[1]], stamp, until // 1000 * 1000)
             self._admit_pair(command, sender, self._facts)
 
         self.read(self.world.store.pair_facts(*pair), then, command, sender)
