@@ -142,7 +142,7 @@ class _Facts(msgspec.Struct, frozen=True, gc=False):
     second: PairFact
     stamp: int
     until: int
-    """Milliseconds, on the world's clock."""
+    """Milliseconds on the world's clock, in whole seconds: so many are equal."""
 
 
 _shared_facts = lru_cache(_FACTS_SHARED)(_Facts)
@@ -169,7 +169,7 @@ class Conversation(StoredEntity):
         """The key is stored as another kind's: nothing may happen here."""
         self._first_end = 0
         """Where in the id the first of its two users ends: as stored, or about to be by the first message taken. 0: it
-        is nobody's yet."""
+        is nobody's yet. A message comes to the id that its users make, so no more of them is kept."""
         self.readings: dict[tuple[str, str], Reading] | None = None
         """By (conversation, user), of those who mark as read, if anybody does: as in the store, and with the marks that
         are under way. Own messages count once they are committed: until then their seqs may change."""
