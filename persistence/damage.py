@@ -41,7 +41,9 @@ def examine(database: Path) -> None:
             raise StoreDamaged(f"{database} is missing or empty; it should hold {mark[1]} commits")
         return
     log = database.with_name(f"{database.name}-wal")
-    _find_cut(database, size, log)
+    # Power was lost while a new file got its first page: that may be anything, and SQLite takes it back.
+    if not database.with_name(f"{database.name}-journal").exists():
+        _find_cut(database, size, log)
     if mark is None:
         return
     connection = connect(database, read_only=True)

@@ -21,10 +21,12 @@ from greenroom.persistence.store_sqlite import SqliteStore
 from greenroom.tests.persistence.power_node import CHATS, chat_message
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 SEED = int(os.environ.get("GREENROOM_POWER_SEED") or random.SystemRandom().randrange(1 << 32))
 ROUNDS = 30
+MAKINGS = 20
+"""Images of each step in which a store is made."""
 RUNS = ("killed", "stopped", "stopped")
 
 
@@ -50,14 +52,12 @@ def _record(folder: Path, synchronous: str) -> list[Event]:
 
 
 def _images(
-    events: list[Event], root: Path, points: int, seed: str
+    events: list[Event], root: Path, moments: Iterable[int], dice: random.Random
 ) -> Iterator[tuple[dict[Path, bytes], dict[str, int]]]:
-    """(files, what was acked by then) at random moments."""
-    dice = random.Random(seed)
-    moments = sorted(dice.randrange(1, len(events) + 1) for _ in range(points))
+    """(files, what was acked by then) at each of the moments, which are counts of events."""
     disk, done = Disk(root), 0
     acked: dict[str, int] = {}
-    for moment in moments:
+    for moment in sorted(moments):
         for event in events[done:moment]:
             if event.kind == "said":
                 name, number = event.data.split()
@@ -66,6 +66,10 @@ def _images(
                 disk.take(event)
         done = moment
         yield disk.survivors(dice), dict(acked)
+
+
+def _at_random(events: list[Event], points: int, dice: random.Random) -> list[int]:
+    return [dice.randrange(1, len(events) + 1) for _ in range(points)]
 
 
 async def _lost(folder: Path, files: dict[Path, bytes], acked: dict[str, int]) -> list[str]:
@@ -111,8 +115,12 @@ async def test_acked_survives_loss_of_power(tmp_path: Path, memory: Path, points
     assert moved, "the log was never moved into the database"
     files = {e.path for e in events if e.kind == "make"}
     assert {path.name for path in files} >= {"greenroom.db", log}
+    dice = random.Random(SEED)
+    # The steps in which a store is made are few: random moments would hardly meet them.
+    made = events.index(begun[0])
+    moments = [*range(1, made + 10)] * MAKINGS + _at_random(events, points, dice)
     losses = 0
-    for number, (image, acked) in enumerate(_images(events, tmp_path / "root", points, f"{SEED}")):
+    for number, (image, acked) in enumerate(_images(events, tmp_path / "root", moments, dice)):
         wrong = await _lost(memory, image, acked)
         assert not wrong, f"image {number}: {wrong[:5]}"
         losses += bool(acked)
@@ -125,7 +133,8 @@ async def test_acked_survives_loss_of_power(tmp_path: Path, memory: Path, points
 async def test_missing_sync_is_found(tmp_path: Path, memory: Path, synchronous: str) -> None:
     events = _record(tmp_path, synchronous)
     found = 0
-    for image, acked in _images(events, tmp_path / "root", 50, "planted"):
+    dice = random.Random("planted")
+    for image, acked in _images(events, tmp_path / "root", _at_random(events, 50, dice), dice):
         try:
             found += any("were acked" in one for one in await _lost(memory, image, acked))
         except StoreDamaged:  # The mark was on disk before what it counts.
