@@ -111,9 +111,7 @@ class HttpConnection(asyncio.Protocol):
     def __init__(self, shared: Shared) -> None:
         self._shared = shared
         self._transport: asyncio.Transport
-        self._parser = httptools.HttpRequestParser(self)
-        # What comes after a request that says `connection: close` is passed over, and is no error.
-        self._parser.set_dangerous_leniencies(lenient_data_after_close=True)
+        self._parser = self._new_parser()
         self._head_bytes: int | None = 0
         """Of the head that is being read; None amid a body."""
         self._url = b""
@@ -154,9 +152,7 @@ class HttpConnection(asyncio.Protocol):
         if self._head_bytes is not None:
             self._head_bytes += len(data)
         try:
-            self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            pass
+            self._parse(data)
         except httptools.HttpParserError:
             self._transport.write(_MALFORMED)
             self._transport.close()
@@ -186,6 +182,34 @@ class HttpConnection(asyncio.Protocol):
 
     # The parser's side.
 
+    def _new_parser(self) -> httptools.HttpRequestParser:
+        parser = httptools.HttpRequestParser(self)
+        # What comes after a request that says `connection: close` is passed over, and is no error.
+        parser.set_dangerous_leniencies(lenient_data_after_close=True)
+        return parser
+
+    def _parse(self, data: bytes | memoryview) -> None:
+        """Raises HttpParserError."""
+        while True:
+            try:
+                self._parser.feed_data(data)
+            except httptools.HttpParserUpgrade as offer:
+                data = memoryview(data)[offer.args[0] :]
+                self._decline()
+            else:
+                return
+
+    def _decline(self) -> None:
+        """A client may offer another protocol with any request (Java's offers HTTP/2 with its first one). It is not
+        taken up, and the request is as any other; but its parser takes what follows the head for that protocol.
+        Another one gets the head without the offer."""
+        request = self._coming
+        lines = [b"%b: %b\r\n" % header for header in request.headers if header[0] != b"upgrade"]
+        version = self._parser.get_http_version().encode()
+        line = b"%b %b HTTP/%b\r\n" % (self._parser.get_method(), self._url, version)
+        self._parser = self._new_parser()
+        self._parser.feed_data(line + b"".join(lines) + b"\r\n")
+
     def on_message_begin(self) -> None:
         self._url = b""
         self._coming = Request(self)
@@ -200,16 +224,17 @@ class HttpConnection(asyncio.Protocol):
         self._coming.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
-        self._head_bytes = None
         request, parser = self._coming, self._parser
         request.method = parser.get_method().decode("ascii")
+        if parser.should_upgrade():
+            if request.method == "CONNECT":
+                raise ValueError("this is no proxy")
+            return  # It comes once more: see `_decline`.
+        self._head_bytes = None
         request.path = httptools.parse_url(self._url).path.decode("ascii")
         if "%" in request.path:
             request.path = unquote(request.path)
-        # An upgrade is not taken up; what follows it on this connection may be another protocol all the same.
-        request.keeps_alive = (
-            parser.get_http_version() != "1.0" and parser.should_keep_alive() and not parser.should_upgrade()
-        )
+        request.keeps_alive = parser.get_http_version() != "1.0" and parser.should_keep_alive()
         if self._under_way is None:
             self._begin(request)
         else:

@@ -122,12 +122,35 @@ async def test_refused_client_that_waits_for_a_go_ahead(http: HttpStage, peer: P
     assert await peer.reader.read() == b""
 
 
-async def test_upgrade_is_not_taken_up(peer: Peer) -> None:
-    await peer.say(PLAIN[:-2] + b"connection: Upgrade\r\nupgrade: h2c\r\n\r\n")
-    head, body = await peer.answer()
-    assert head.startswith(b"HTTP/1.1 200 ")
-    assert b"connection: close" in head
-    assert body == WELL
+H2C = "connection: Upgrade, HTTP2-Settings", "upgrade: h2c", "http2-settings: AAEAAEAA"
+
+
+async def test_upgrade_is_not_taken_up(http: HttpStage, peer: Peer) -> None:
+    """The request is answered as if it had not been offered, and the connection goes on."""
+    chunked = post(http, b"1\r\n{\r\n1\r\n}\r\n0\r\n\r\n", "transfer-encoding: chunked", *H2C)
+    plain = post(http, b"{}", "content-length: 2", *H2C)
+    bodiless = PLAIN[:-2] + "\r\n".join([*H2C, "", ""]).encode()
+    whole = plain + bodiless + chunked + PLAIN + plain
+    for parts in ([whole], [bytes([each]) for each in whole]):
+        await peer.say(*parts)
+        for is_well in (False, True, False, True, False):
+            head, body = await peer.answer()
+            assert head.startswith(b"HTTP/1.1 200 ")
+            assert b"connection: close" not in head
+            assert body == WELL if is_well else b'"errCode":0' in body
+
+
+async def test_it_is_no_proxy(peer: Peer) -> None:
+    await peer.say(b"CONNECT x:80 HTTP/1.1\r\nhost: x\r\n\r\n")
+    assert (await peer.reader.read()).startswith(b"HTTP/1.1 400 ")
+
+
+async def test_offers_without_end(peer: Peer) -> None:
+    """Each makes a parser, and none stays."""
+    offer = PLAIN[:-2] + "\r\n".join([*H2C, "", ""]).encode()
+    await peer.say(offer * 3_000)
+    for _ in range(3_000):
+        assert (await peer.answer())[1] == WELL
 
 
 @pytest.mark.parametrize("line", [b"\x16\x03\x01\x02", b"GET\r\n\r\n", b"GET /\xff HTTP/1.1\r\nhost: x\r\n\r\n"])
