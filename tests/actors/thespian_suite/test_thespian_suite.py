@@ -13,8 +13,13 @@ import sys
 from pathlib import Path
 
 import pytest
+import thespian.test
 
 HERE = Path(__file__).parent
+
+SUITE = Path(thespian.test.__file__).parent
+AGAIN_LIMIT = 5
+"""Tests that may fail beside others and pass alone."""
 
 EXCEPTIONS = {
     "test_threadedExternal.py::TestFuncThreadedExternal"
@@ -34,22 +39,31 @@ def outcomes(output: str, word: str) -> set[str]:
 @pytest.mark.timeout(600)
 def test_thespian_suite_passes_over_our_base(tmp_path: Path) -> None:
     (tmp_path / "pytest.ini").write_text("[pytest]\n")
-    command = [sys.executable, "-m", "pytest", "-c", str(tmp_path / "pytest.ini"), f"--rootdir={tmp_path}"]
-    command += ["-n", "8", "-p", "greenroom_base_plugin", "-p", "no:cacheprovider", "-p", "no:asyncio"]
-    command += ["--timeout=200", "-k", "simpleSystemBase", "-rA", "-q", "--pyargs", "thespian.test"]
-    run = subprocess.run(
+    expected = set((HERE / "passing_on_simple_base.txt").read_text().splitlines())
+    assert len(expected) == 264
+    output = run_suite(tmp_path, "-n", "8", "-k", "simpleSystemBase", str(SUITE))
+    assert re.search(r"\b96 skipped\b", output), output[-2_000:]
+    passed = outcomes(output, "PASSED")
+    failed = outcomes(output, "FAILED") | outcomes(output, "ERROR") | expected - passed
+    # Many go by the clock, and eight at once on a busy machine may miss it: what failed is tried once more, alone.
+    again = sorted(failed - EXCEPTIONS.keys())
+    if again:
+        assert len(again) <= AGAIN_LIMIT, output[-20_000:]
+        output = run_suite(tmp_path, *(str(SUITE / name) for name in again))
+        assert outcomes(output, "PASSED") == set(again), output[-20_000:]
+
+
+def run_suite(folder: Path, *selection: str) -> str:
+    """What pytest said of the selected tests."""
+    command = [sys.executable, "-m", "pytest", "-c", str(folder / "pytest.ini"), f"--rootdir={SUITE}"]
+    command += ["-p", "greenroom_base_plugin", "-p", "no:cacheprovider", "-p", "no:asyncio"]
+    command += ["--timeout=200", "-rA", "-q", *selection]
+    return subprocess.run(
         command,
         check=False,
         capture_output=True,
         text=True,
-        timeout=580,
-        cwd=tmp_path,
+        timeout=290,
+        cwd=folder,
         env={**os.environ, "PYTHONPATH": str(HERE), "PYTEST_ADDOPTS": ""},
-    )
-    expected = set((HERE / "passing_on_simple_base.txt").read_text().splitlines())
-    passed = outcomes(run.stdout, "PASSED")
-    assert len(expected) == 264
-    assert expected - passed <= EXCEPTIONS.keys(), run.stdout[-20_000:]
-    failed = outcomes(run.stdout, "FAILED") | outcomes(run.stdout, "ERROR")
-    assert failed <= EXCEPTIONS.keys(), run.stdout[-20_000:]
-    assert re.search(r"\b96 skipped\b", run.stdout), run.stdout[-2_000:]
+    ).stdout
