@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import apsw
 
-from greenroom.persistence.damage import examine
+from greenroom.persistence.damage import examine, is_unmade
 from greenroom.persistence.errors import StoreDamaged, StoreUnavailable
 from greenroom.persistence.schema import APPLICATION_ID, SCHEMA_VERSION
 from greenroom.persistence.statements import connect, describe, verifies
@@ -122,6 +122,8 @@ def check(path: Path | str) -> list[Finding]:
         file = file / "greenroom.db"
     if not file.is_file():
         raise StoreUnavailable(f"{file}: no database")
+    if is_unmade(file):
+        raise StoreUnavailable(f"{file}: was not made to its end; the next start makes it anew")
     try:
         examine(file)
     except StoreDamaged as damage:

@@ -18,7 +18,7 @@ from greenroom.persistence.statements import connect, describe, is_damage
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["DamageMet", "examine", "store_error"]
+__all__ = ["DamageMet", "examine", "is_unmade", "store_error"]
 
 log = logging.getLogger("greenroom.persistence")
 
@@ -41,8 +41,7 @@ def examine(database: Path) -> None:
             raise StoreDamaged(f"{database} is missing or empty; it should hold {mark[1]} commits")
         return
     log = database.with_name(f"{database.name}-wal")
-    # Power was lost while a new file got its first page: that may be anything, and SQLite takes it back.
-    if not database.with_name(f"{database.name}-journal").exists():
+    if not is_unmade(database):
         _find_cut(database, size, log)
     if mark is None:
         return
@@ -60,6 +59,12 @@ def examine(database: Path) -> None:
         raise StoreDamaged(f"{database} is another database than {database.name}-mark says")
     if commits < mark[1]:
         raise StoreDamaged(f"{log} is damaged: {commits} of {mark[1]} commits can be recovered")
+
+
+def is_unmade(database: Path) -> bool:
+    """Whether a new file has not got its first page yet, or had not when power was lost: then that may be anything, and
+    SQLite takes it back at the next opening. Once made, a file has its log and never a journal."""
+    return database.with_name(f"{database.name}-journal").exists()
 
 
 def store_error(what: str, error: apsw.Error) -> StoreError:

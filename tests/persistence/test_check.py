@@ -53,6 +53,13 @@ def test_keys_are_looked_up_each_by_all_of_its_columns() -> None:
     assert all("(conversation=? AND sender=? AND name=?)" in plan for plan in searches)
 
 
+def test_store_that_was_not_made_to_its_end(tmp_path: Path) -> None:
+    (tmp_path / "greenroom.db").write_bytes(b"x" * 4096)
+    (tmp_path / "greenroom.db-journal").write_bytes(b"x")
+    with pytest.raises(StoreUnavailable, match="the next start makes it anew"):
+        check(tmp_path)
+
+
 async def test_store_in_use(folder: Path) -> None:
     store = SqliteStore(folder / "greenroom.db", writer="thread")
     await store.open()
