@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from greenroom.tests.kit.node_kit import SECRET, NodeProcess
 from greenroom.transport.client.api import Api
+from greenroom.transport.load.server_watch import process_cpu_s
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -58,7 +59,7 @@ def cpu_s(pid: int) -> dict[int, float]:
     for process in members_of(pid):
         with contextlib.suppress(OSError):
             fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
-            spent[process] = sum(map(int, fields[11:15])) / _TICKS
+            spent[process] = process_cpu_s(process) + sum(map(int, fields[13:15])) / _TICKS
     return spent
 
 

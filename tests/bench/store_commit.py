@@ -17,6 +17,7 @@ from pathlib import Path
 
 from greenroom.persistence.store import AddMessage, Slice
 from greenroom.persistence.store_sqlite import SqliteStore
+from greenroom.transport.load.server_watch import process_cpu_s
 
 ROWS = int(sys.argv[1]) if len(sys.argv) > 1 else 4_000
 BODY = os.urandom(300)
@@ -26,11 +27,7 @@ CHATS = 1_000
 
 def cpu_s(pid: int | None) -> float:
     """Of this process and of the writer."""
-    own = time.process_time()
-    if pid is None:
-        return own
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return own + (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    return time.process_time() + (process_cpu_s(pid) if pid is not None else 0.0)
 
 
 async def measure(folder: Path, kind: str, batch: int, *, busy: bool) -> tuple[float, float, float]:
