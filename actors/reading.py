@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from greenroom.actors.errors import ArgsError, RecordNotFound
 from greenroom.actors.messages import MarkConversationRead, MarkMessagesRead, SetReadSeq
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 __all__ = ["mark_conversation", "mark_messages", "raise_reading", "set_read_seq"]
 
+_NOTICES_LIMIT: Final = 10
+"""Of one mark."""
+
 Mark = MarkConversationRead | MarkMessagesRead | SetReadSeq
 
 
@@ -35,7 +38,7 @@ def mark_conversation(entity: Conversation, command: MarkConversationRead, sende
             entity.decide(*_raise_own(entity, command, target, asker=(sender, command.ref)))
             return
         given = _within(entity, command.conversation_id, command.seqs)
-        limit = entity.world.settings.message.mark_seqs_limit
+        limit = _limit(entity)
         seqs = sorted({*range(max(read_seq, target - limit) + 1, target + 1), *given})[-limit:]
         marked = store.MarkMessagesRead(command.conversation_id, command.user_id, read_seq + 1, target, given)
         _decide(entity, command, max(read_seq, target), seqs, record, marked, asker=(sender, command.ref))
@@ -47,7 +50,7 @@ def mark_messages(entity: Conversation, command: MarkMessagesRead, sender: Addre
     """Just these messages; the read seq rises to the last of them."""
     if not command.seqs or any(seq <= 0 for seq in command.seqs):
         raise ArgsError("seqs must be given, none of them 0")
-    if len(command.seqs) > entity.world.settings.message.mark_seqs_limit:
+    if len(command.seqs) > _limit(entity):
         raise ArgsError("too many seqs")
 
     def then(record: store.Reading) -> None:
@@ -134,28 +137,33 @@ def _decide(
     *,
     asker: Asker,
 ) -> None:
-    """The flags, the read seq, and a stored 2200 to the peer or the group."""
+    """The flags, the read seq, and stored 2200s to the peer or the group. In a single chat clients go by the seqs that
+    these name, and by nothing else."""
     from greenroom.actors.conversation import Send
 
     writes: list[store.Block] = [_raise(entity, command, read_seq)]
     if record.conversation_type == SINGLE:
         writes.append(marked)
     entity.decide(Change(*writes, askers=[asker]))
-    if not seqs:
-        return
     in_group = record.conversation_type == GROUP
-    notice = build(
-        entity.world,
-        HAS_READ,
-        _tips(command, seqs, read_seq),
-        send_id=command.user_id,
-        recv_id=record.group_id if in_group else record.peer_id,
-        session_type=GROUP if in_group else SINGLE,
-        stored=True,
-    )
-    entity.stamp(notice, command.caller)
     user_ids = None if in_group else tuple(dict.fromkeys((record.peer_id, command.user_id)))
-    entity.decide(Send(entity, notice, operation_id=command.caller.operation_id, user_ids=user_ids))
+    step = entity.world.settings.message.mark_seqs_limit
+    for start in range(0, len(seqs), step):
+        notice = build(
+            entity.world,
+            HAS_READ,
+            _tips(command, seqs[start : start + step], read_seq),
+            send_id=command.user_id,
+            recv_id=record.group_id if in_group else record.peer_id,
+            session_type=GROUP if in_group else SINGLE,
+            stored=True,
+        )
+        entity.stamp(notice, command.caller)
+        entity.decide(Send(entity, notice, operation_id=command.caller.operation_id, user_ids=user_ids))
+
+
+def _limit(entity: Conversation) -> int:
+    return _NOTICES_LIMIT * entity.world.settings.message.mark_seqs_limit
 
 
 def _tips(command: Mark, seqs: Sequence[int], read_seq: int) -> sdkws_pb2.MarkAsReadTips:

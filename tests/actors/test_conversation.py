@@ -8,9 +8,10 @@ import tracemalloc
 from typing import Any
 
 import pytest
-from engine_kit import caller
+from engine_kit import caller, running_engine
 from stored import messages_of
 
+from greenroom.actors import reading
 from greenroom.actors.errors import (
     ArgsError,
     BlockedByPeer,
@@ -222,6 +223,27 @@ async def test_mark_conversation_read_tells_both_sides(engine: Any) -> None:
     assert states["si_a_b"].read_seq == 3
     await engine.ask(address_of_chat("si_a_b"), mark)
     assert (await engine.world.store.newest_seqs("b"))["n_a_b"] == 1
+
+
+async def test_mark_of_more_than_one_notice_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A client flags what the notices name, and nothing else."""
+    monkeypatch.setattr(reading, "_NOTICES_LIMIT", 2)
+    async with running_engine(GREENROOM_MESSAGE_MARK_SEQS_LIMIT="3") as engine:
+        await engine.register("a", "b")
+        for _ in range(8):
+            await engine.send(engine.message("a", "b"))
+        seen = {user: len(engine.sessions.received[user]) for user in "ab"}
+        mark = MarkConversationRead(caller=caller("b"), conversation_id="si_a_b", user_id="b", has_read_seq=8, seqs=[])
+        await engine.ask(address_of_chat("si_a_b"), mark)
+        for user in "ab":
+            told = [one.message for one in engine.sessions.received[user][seen[user] :]]
+            assert [one.seq for one in told] == [1, 2]
+            for one, seqs in zip(told, (b"[3,4,5]", b"[6,7,8]"), strict=True):
+                assert b'\\"seqs\\":%b,\\"hasReadSeq\\":8' % seqs in one.content
+        assert all(one.is_read for one in await messages_of(engine.world.store, "si_a_b"))
+        named = MarkMessagesRead(caller=caller("b"), conversation_id="si_a_b", user_id="b", seqs=[*range(1, 8)])
+        with pytest.raises(ArgsError):
+            await engine.ask(address_of_chat("si_a_b"), named)
 
 
 @pytest.mark.parametrize("wakes_anew", [False, True])
