@@ -1,4 +1,4 @@
-"""Request bodies: read whole, within a size and a time."""
+"""Request bodies: read whole, within a size and a time, which is longer for what keeps coming."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ if TYPE_CHECKING:
 __all__ = ["Bodies", "BodiesFull", "BodyLate", "ClientGone", "Incoming", "Share", "read_body"]
 
 _TIMEOUT_S = 10.0
-"""The SDK gives up after 10 s; a slower body would only hold one of the bounded places."""
+"""The SDK gives up after 10 s; who sends nothing holds one of the bounded places."""
+_BYTES_PER_S = 8192
+"""What comes at this rate may take longer: a long list by a slow line."""
 _EXCESS = 4
 """How many times the limit is read (and thrown away) so that the client hears the answer."""
 
@@ -83,17 +85,21 @@ async def read_body(incoming: Incoming, limit_bytes: int, share: Share) -> tuple
         share.take(min(len(incoming.body), limit_bytes))
         return bytes(incoming.body[:limit_bytes]), True
     try:
-        async with asyncio.timeout(_TIMEOUT_S):
-            return await _receive(incoming, limit_bytes, share)
+        async with asyncio.timeout(_TIMEOUT_S) as limit:
+            return await _receive(incoming, limit_bytes, share, limit)
     except TimeoutError:
         raise BodyLate from None
 
 
-async def _receive(incoming: Incoming, limit_bytes: int, share: Share) -> tuple[bytes, bool]:
+async def _receive(
+    incoming: Incoming, limit_bytes: int, share: Share, limit: asyncio.Timeout
+) -> tuple[bytes, bool]:
     body, seen = bytearray(), 0
+    end = limit.when() or 0.0
     while True:
         chunk = await incoming.receive()
         seen += len(chunk)
+        limit.reschedule(end + seen / _BYTES_PER_S)
         kept = chunk[: limit_bytes - len(body)]
         share.take(len(kept))
         body += kept

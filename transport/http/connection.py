@@ -26,6 +26,8 @@ __all__ = ["HttpConnection", "Request", "Shared"]
 _IDLE_S: Final = 75.0
 """For a request's head to come, after the one before was answered. Longer than the pauses of a client that syncs;
 shorter than a day's forgotten sockets."""
+_LINGER_S: Final = 10.0
+"""For a client to close after us, when it may still be sending: as long as a body has."""
 _HEAD_LIMIT_BYTES: Final = 65536
 """Of a request's line and headers; what one read brings beyond it is looked at, too."""
 _BODY_AHEAD_BYTES: Final = 65536
@@ -82,7 +84,7 @@ class Request:
         self.keeps_alive = True
         self.is_answered = False
         self.is_gone = False
-        """The connection has ended."""
+        """The connection has ended, or the body is malformed."""
 
     async def receive(self) -> bytes:
         """What has come of the body since the last call; waits for some. Raises ClientGone."""
@@ -122,6 +124,8 @@ class HttpConnection(asyncio.Protocol):
         self._under_way: Request | None = None
         self._is_reading = True
         self._is_leaving = False
+        self._is_deaf = False
+        """What comes is passed over."""
         self._writable = asyncio.Event()
         self._writable.set()
         self._idle: asyncio.TimerHandle | None = None
@@ -146,18 +150,25 @@ class HttpConnection(asyncio.Protocol):
             self.abort()
             return
         connections.add(self)
-        self._await_request()
+        self._close_in(_IDLE_S)
 
     def data_received(self, data: bytes) -> None:
+        if self._is_deaf:
+            return
         if self._head_bytes is not None:
             self._head_bytes += len(data)
         try:
             self._parse(data)
         except httptools.HttpParserError:
-            self._transport.write(_MALFORMED)
-            self._transport.close()
+            self._break_off()
         if self._head_bytes is not None and self._head_bytes > _HEAD_LIMIT_BYTES:
             self.abort()
+
+    def eof_received(self) -> bool:
+        """The client sends no more. What it has asked for is answered."""
+        self._is_leaving = True
+        self._forget_coming()
+        return self._under_way is not None and not self._under_way.more_body
 
     def pause_writing(self) -> None:
         self._writable.clear()
@@ -218,7 +229,7 @@ class HttpConnection(asyncio.Protocol):
         self._url += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        name = name.lower()
+        name, value = name.lower(), value.rstrip(b" \t")
         if name == b"expect" and value.lower() == b"100-continue":
             self._coming.waits_for_go_ahead = True
         self._coming.headers.append((name, value))
@@ -231,7 +242,7 @@ class HttpConnection(asyncio.Protocol):
                 raise ValueError("this is no proxy")
             return  # It comes once more: see `_decline`.
         self._head_bytes = None
-        request.path = httptools.parse_url(self._url).path.decode("ascii")
+        request.path = _path_of(self._url).decode("ascii")
         if "%" in request.path:
             request.path = unquote(request.path)
         request.keeps_alive = parser.get_http_version() != "1.0" and parser.should_keep_alive()
@@ -269,8 +280,11 @@ class HttpConnection(asyncio.Protocol):
             else:
                 self._transport.pause_reading()
 
-    def _await_request(self) -> None:
-        self._idle = self._shared.loop.call_later(_IDLE_S, self._transport.close)
+    def _close_in(self, seconds: float) -> None:
+        """Unless a request begins before."""
+        if self._idle is not None:
+            self._idle.cancel()
+        self._idle = self._shared.loop.call_later(seconds, self._transport.close)
 
     def _begin(self, request: Request) -> None:
         if self._idle is not None:
@@ -286,7 +300,7 @@ class HttpConnection(asyncio.Protocol):
         try:
             ready = await self._shared.api.answer(request.method, request.path, request.headers, request)
             await self._writable.wait()
-            if ready is not None and not self._transport.is_closing():
+            if ready is not None and not request.is_gone and not self._transport.is_closing():
                 self._write(request, ready)
         finally:
             if not request.is_answered:
@@ -309,9 +323,46 @@ class HttpConnection(asyncio.Protocol):
         request.body = bytearray()
         self._under_way = None
         if closes:
-            self._transport.close()
+            self._close()
         elif self._waiting:
             self._begin(self._waiting.popleft())
         else:
-            self._await_request()
+            self._close_in(_IDLE_S)
         self.review_reading()
+
+    def _close(self) -> None:
+        """After what was written. Our side first, if the client still sends: to close both ways at once would lose it
+        the answer."""
+        self._waiting.clear()
+        if self._coming.more_body and not self._transport.is_closing():
+            self._is_deaf = True
+            self._transport.write_eof()
+            self._close_in(_LINGER_S)
+        else:
+            self._transport.close()
+
+    def _break_off(self) -> None:
+        """What comes is no HTTP. What was asked before it is answered."""
+        coming = self._coming
+        self._is_deaf = self._is_leaving = True
+        if self._under_way is not None and not (self._under_way is coming and coming.more_body):
+            self._forget_coming()
+            return
+        if not (coming.is_answered and coming.more_body):
+            self.write(_MALFORMED)
+        self._under_way = None
+        coming.is_answered = coming.more_body = coming.is_gone = True
+        coming.wake()
+        self._close()
+
+    def _forget_coming(self) -> None:
+        """The request that is being read will not come to its end."""
+        if self._coming.more_body and self._coming in self._waiting:
+            self._waiting.remove(self._coming)
+
+
+def _path_of(target: bytes) -> bytes:
+    """Of a request's target, which may name the host before it (what a proxy is sent)."""
+    if target[:1] != b"/" and b"://" in target:
+        target = b"/" + target.partition(b"://")[2].partition(b"/")[2]
+    return target.partition(b"?")[0].partition(b"#")[0]

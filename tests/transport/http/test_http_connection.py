@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from greenroom.tests.kit.http_kit import http_stage
-from greenroom.transport.http import connection
+from greenroom.transport.http import body, connection
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -138,6 +138,87 @@ async def test_upgrade_is_not_taken_up(http: HttpStage, peer: Peer) -> None:
             assert head.startswith(b"HTTP/1.1 200 ")
             assert b"connection: close" not in head
             assert body == WELL if is_well else b'"errCode":0' in body
+
+
+async def test_answer_to_a_body_that_is_still_sent(http: HttpStage, peer: Peer) -> None:
+    """The connection closes after it; a client that reads only when it has sent all hears it, too."""
+    await peer.say(post(http, b"", "content-length: 3000000", "connection: close", path="/nowhere"))
+    head = await peer.reader.readuntil(b"\r\n\r\n")
+    assert b"connection: close" in head
+    await peer.say(*[b"x" * 100_000] * 30)
+    assert await peer.reader.read() == b"404 page not found"
+    peer.writer.close()
+    await until(lambda: not shared(http).connections)
+
+
+async def test_stop_while_a_client_still_sends(http: HttpStage, peer: Peer) -> None:
+    await peer.say(post(http, b"", "content-length: 3000000", "connection: close", path="/nowhere"))
+    await peer.reader.read()
+    assert shared(http).connections
+    await http.server.drain(60)
+    assert not shared(http).connections
+
+
+@pytest.mark.parametrize("broken_off", ["", "head", "body"])
+async def test_client_that_says_no_more(http: HttpStage, peer: Peer, broken_off: str) -> None:
+    """`nc -N` ends its side with the request."""
+    held = Held(http)
+    rest = {"": b"", "head": PLAIN[:-2], "body": post(http, b"{", "content-length: 2")}[broken_off]
+    await peer.say(post(http), PLAIN, post(http), rest)
+    peer.writer.write_eof()
+    await held.begun.wait()
+    held.go.set()
+    assert [(await peer.answer())[1] == WELL for _ in range(3)] == [False, True, False]
+    assert await peer.reader.read() == b""
+
+
+@pytest.mark.parametrize("rest", [b"x\r\n", PLAIN[:-2] + b"content-length: x\r\n\r\n"])
+async def test_no_request_behind_a_request(http: HttpStage, peer: Peer, rest: bytes) -> None:
+    held = Held(http)
+    await peer.say(post(http) + post(http) + rest)
+    await held.begun.wait()
+    held.go.set()
+    answers = [(await peer.answer()) for _ in range(2)]
+    assert [b'"errCode":0' in body for _, body in answers] == [True, True]
+    assert b"connection: close" in answers[1][0]
+    assert await peer.reader.read() == b""
+
+
+async def test_malformed_body(http: HttpStage, peer: Peer) -> None:
+    chunked = post(http, b"1\r\n{\r\nz\r\n", "transfer-encoding: chunked")
+    await peer.say(chunked)
+    assert (await peer.reader.read()).startswith(b"HTTP/1.1 400 ")
+    other = await connect(http)
+    await other.say(PLAIN + chunked)
+    assert (await other.answer())[1] == WELL
+    assert await other.reader.read() == b""
+    other.writer.close()
+
+
+@pytest.mark.parametrize("keeps_coming", [True, False])
+async def test_slow_body(http: HttpStage, peer: Peer, monkeypatch: pytest.MonkeyPatch, keeps_coming: bool) -> None:
+    """Time runs out for the one that does not come, not for the one that comes at a fair rate."""
+    monkeypatch.setattr(body, "_TIMEOUT_S", 0.05)
+    monkeypatch.setattr(body, "_BYTES_PER_S", 0.1)
+    text = b'{"a":"%b"}' % (b"x" * 20)
+    await peer.say(post(http, b"", f"content-length: {len(text)}"))
+    for byte in text if keeps_coming else b"":
+        await peer.say(bytes([byte]))
+        await asyncio.sleep(0.005)
+    head, answer = await peer.answer()
+    assert (b'"errCode":0' if keeps_coming else b"did not come in time") in answer
+    assert (b"connection: close" in head) == (not keeps_coming)
+
+
+async def test_white_space_behind_a_value(http: HttpStage, peer: Peer) -> None:
+    await peer.say(post(http).replace(b"\r\noperationID", b" \t\r\noperationID").replace(b"\r\n\r\n", b" \r\n\r\n"))
+    assert b'"errCode":0' in (await peer.answer())[1]
+
+
+@pytest.mark.parametrize("target", ["http://open_im:10002/healthz", "http://x/healthz?a=b#c", "/healthz#c"])
+async def test_target_as_a_proxy_gives_it(peer: Peer, target: str) -> None:
+    await peer.say(PLAIN.replace(b"/healthz", target.encode()))
+    assert (await peer.answer())[1] == WELL
 
 
 async def test_it_is_no_proxy(peer: Peer) -> None:
