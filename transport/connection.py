@@ -142,8 +142,7 @@ class Connection(FrameProtocol):
                 raise ConnectionsFull
             parameters = parse_parameters(request.target, request.first(b"compression"))
         except GreenroomError as error:
-            self._log_refusal(error)
-            self.refuse(refusal(error))
+            self._refuse(error, request)
             return
         upgrade = request.accepted()
         try:
@@ -151,10 +150,13 @@ class Connection(FrameProtocol):
             if claims.user_id != parameters.user_id or claims.platform_id != parameters.platform_id:
                 raise TokenInvalid
         except GreenroomError as error:
-            self._refuse_token(error, upgrade if parameters.is_msg_resp else None)
+            if upgrade is None:
+                self._refuse(error, request)
+            else:
+                self._refuse_token(error, upgrade if parameters.is_msg_resp else None)
             return
         if upgrade is None:
-            self.refuse(BAD_REQUEST)
+            self.refuse(request.fit(BAD_REQUEST))
             return
         self._upgrade = (upgrade, parameters.is_msg_resp)
         self.user_id = parameters.user_id
@@ -187,6 +189,10 @@ class Connection(FrameProtocol):
         if self._upgrade is not None:
             (head, is_msg_resp), self._upgrade = self._upgrade, None
             self._refuse_token(error, head if is_msg_resp else None)
+
+    def _refuse(self, error: GreenroomError, request: Head) -> None:
+        self._log_refusal(error)
+        self.refuse(request.fit(refusal(error)))
 
     def _refuse_token(self, error: GreenroomError, upgrade: bytes | None) -> None:
         self._log_refusal(error)

@@ -22,7 +22,7 @@ MUTED.disabled = True
 
 
 class Step(NamedTuple):
-    """A message that came whole, or bytes to write; without bytes, the end of writing."""
+    """A message that came whole, or bytes to write; without bytes, the end: the farewell is to be written last."""
 
     data: bytes
     is_text: bool = False
@@ -36,6 +36,8 @@ class OddFrames:
         self._protocol = Protocol(Side.SERVER, max_size=max_bytes, logger=MUTED)
         self._fragments: bytearray | None = None
         self._fragments_are_text = False
+        self.farewell = b""
+        """What the connection ends with."""
 
     def take(self, data: bytes) -> list[Frame]:
         """What has come whole with these bytes, for `steps`."""
@@ -51,12 +53,19 @@ class OddFrames:
                 yield Step(next(writes), is_answer=True)
             elif frame.opcode in (Opcode.TEXT, Opcode.BINARY, Opcode.CONT) and (whole := self._join(frame)):
                 yield whole
-        yield from (Step(data, is_answer=True) for data in writes)
+        yield from self._end(writes)
 
     def refuse_text(self) -> Iterator[Step]:
         """A text is no UTF-8."""
         self._protocol.fail(CloseCode.INVALID_DATA)
-        return (Step(data, is_answer=True) for data in self._protocol.data_to_send())
+        return self._end(iter(self._protocol.data_to_send()))
+
+    def _end(self, writes: Iterator[bytes]) -> Iterator[Step]:
+        """By what the protocol writes beside pongs: it closes."""
+        for data in writes:
+            self.farewell += data
+            if not data:
+                yield Step(b"", is_answer=True)
 
     def _join(self, frame: Frame) -> Step | None:
         """The message that ends with this frame."""

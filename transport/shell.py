@@ -162,6 +162,8 @@ class FrameProtocol(asyncio.Protocol):
         if self.phase in (Phase.CLOSING, Phase.LINGERING, Phase.LOST):
             return
         self.phase = Phase.CLOSING
+        if self._odd is not None and self._odd.farewell:
+            self.outbox.add(self._odd.farewell)
         self._head = self._odd = None
         self._marked_at = self.shell.loop.time()
         self._arm()
@@ -218,7 +220,9 @@ class FrameProtocol(asyncio.Protocol):
             self.abort()
 
     def eof_received(self) -> bool:
-        return False
+        """The peer sends no more. What is under way is answered."""
+        self.leave()
+        return self.phase is Phase.LEAVING
 
     def pause_writing(self) -> None:
         now = self.shell.loop.time()
@@ -359,7 +363,7 @@ class FrameProtocol(asyncio.Protocol):
             if is_answer and data:
                 self.outbox.add(data)
             elif is_answer:
-                self.finish()
+                self.leave()
             elif is_text:
                 self._read_text(data)
             else:

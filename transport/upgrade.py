@@ -16,15 +16,17 @@ _TOKEN: Final = re.compile(rb"[\t ]*,[\t ]*")
 
 
 class HeadMalformed(ValueError):
-    """No head of a GET in HTTP/1.1. Says nothing of what it held, which may be a token."""
+    """No request's head. Says nothing of what it held, which may be a token."""
 
 
 class Head:
     """What a client asks for. `headers` has the values of each header by its name in lower case, in their order."""
 
-    __slots__ = ("headers", "is_whole", "target")
+    __slots__ = ("headers", "is_whole", "method", "target", "version")
 
     def __init__(self) -> None:
+        self.method = b""
+        self.version = ""
         self.target = ""
         self.is_whole = False
         self.headers: dict[bytes, list[bytes]] = {}
@@ -39,7 +41,9 @@ class Head:
         are passed over, which refuses them."""
         keys = self.headers.get(b"sec-websocket-key", ())
         if (
-            self.headers.get(b"sec-websocket-version") != [b"13"]
+            self.method != b"GET"
+            or self.version != "1.1"
+            or self.headers.get(b"sec-websocket-version") != [b"13"]
             or len(keys) != 1
             or not self._lists(b"connection", b"upgrade")
             or not self._lists(b"upgrade", b"websocket")
@@ -55,6 +59,11 @@ class Head:
             b"Sec-WebSocket-Accept: %b\r\n\r\n" % accept_key(keys[0].decode()).encode()
         )
 
+    def fit(self, answer: bytes) -> bytes:
+        """A whole answer as this request may have it: HEAD has no body."""
+        head, end, _ = answer.partition(b"\r\n\r\n")
+        return head + end if self.method == b"HEAD" else answer
+
     def _lists(self, name: bytes, token: bytes) -> bool:
         """Whether a header that is a list has this token, in whatever case."""
         for value in self.headers.get(name, ()):
@@ -69,7 +78,7 @@ class Head:
         self.target += url.decode("utf-8", "surrogateescape")
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self.headers.setdefault(name.lower(), []).append(value)
+        self.headers.setdefault(name.lower(), []).append(value.rstrip(b" \t"))
 
     def on_headers_complete(self) -> None:
         self.is_whole = True
@@ -85,6 +94,7 @@ def read_head(data: bytes) -> Head:
         pass
     except httptools.HttpParserError:
         raise HeadMalformed from None
-    if not head.is_whole or parser.get_method() != b"GET" or parser.get_http_version() != "1.1":
+    if not head.is_whole:
         raise HeadMalformed
+    head.method, head.version = parser.get_method(), parser.get_http_version()
     return head

@@ -29,6 +29,17 @@ if TYPE_CHECKING:
     from greenroom.persistence.settings import WebSocketSettings
 
 
+UPGRADE = (
+    "Host: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"
+)
+"""The headers of a request that asks for WebSocket."""
+
+
+def get(path: str, headers: str = UPGRADE) -> str:
+    return f"GET {path} HTTP/1.1\r\n{headers}\r\n"
+
+
 class TokenExpired(GreenroomError):
     code = 1501
     name = "TokenExpiredError"

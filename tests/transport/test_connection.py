@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from websockets.exceptions import ConnectionClosed
+from websockets.frames import Close, Frame, Opcode
 
-from greenroom.tests.transport.stage import kick
-from greenroom.transport.envelope import Request
+from greenroom.tests.transport.stage import get, kick
+from greenroom.transport.envelope import Request, codec
 from greenroom.transport.requests import REQUESTS
+from greenroom.transport.shell import Phase
 from greenroom.transport.wire import push_pb2, sdkws_pb2
 
 if TYPE_CHECKING:
@@ -247,14 +249,51 @@ async def test_client_that_asks_more_is_read_no_further(stage: Stage, client: Cl
     await stage.until(lambda: stage.gateway.connection_count == 0)
 
 
+@pytest.mark.parametrize("how", ["with the upgrade", "with the request", "end of its side"])
+async def test_last_words_with_the_request(stage: Stage, how: str) -> None:
+    """What a client asks is answered, though a close frame, or the end of its side, comes right behind."""
+    stage.queries.gate = asyncio.Event()
+    speech = codec("js", False)
+    request = Request(req_identifier=1001, send_id="a", operation_id="op", msg_incr="1", data=b"")
+    words = Frame(Opcode.BINARY, speech.encode_request(request)).serialize(mask=True)
+    close, echo = Frame(Opcode.CLOSE, Close(1000, "").serialize()), b"\x88\x02\x03\xe8"
+    if how == "end of its side":
+        echo = b""
+    else:
+        words += close.serialize(mask=True)
+    head = get(stage.url(sdkType="js").partition(f":{stage.gateway.port}")[2]).encode()
+    reader, writer = await asyncio.open_connection("127.0.0.1", stage.gateway.port)
+    async with asyncio.timeout(5):
+        writer.write(head + words if how == "with the upgrade" else head)
+        assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 101 ")
+        if how != "with the upgrade":
+            writer.write(words)
+        if how == "end of its side":
+            writer.write_eof()
+        await stage.until(lambda: len(stage.queries.calls) == 1)
+        stage.queries.gate.set()
+        rest = await reader.read()
+    assert rest.endswith(echo)
+    frame = rest[: len(rest) - len(echo)]
+    answer = speech.decode_response(frame[4 if frame[1] == 126 else 2 :])
+    assert (answer.req_identifier, answer.err_code, answer.msg_incr) == (1001, 0, "1")
+    writer.close()
+    await writer.wait_closed()
+    await stage.until(lambda: stage.gateway.connection_count == 0)
+
+
+def _phases(stage: Stage) -> list[Phase]:
+    return [each.phase for each in stage.gateway._surroundings.connections]
+
+
 async def test_client_that_leaves_with_requests_in_flight(stage: Stage, client: Client) -> None:
     stage.hold_sends = True
     await client.send_message("m1")
     await stage.until(lambda: len(stage.sent) == 1)
-    await client.socket.close()
-    await stage.until(lambda: len(stage.closed) == 1)
+    client.socket.transport.abort()
+    await stage.until(lambda: _phases(stage) == [Phase.LEAVING])
     stage.release(1)
-    await asyncio.sleep(0)
+    await stage.until(lambda: len(stage.closed) == 1)
     assert stage.gateway.connection_count == 0
     assert len(stage.sessions) == 0
 

@@ -12,16 +12,12 @@ import pytest
 from websockets.asyncio.client import connect
 
 from greenroom.actors.errors import ArgsMissing, GreenroomError
-from greenroom.tests.transport.stage import Client, Stage
+from greenroom.tests.transport.stage import UPGRADE, Client, Stage, get
 from greenroom.transport.handshake import parse_parameters
 
 if TYPE_CHECKING:
     from greenroom.persistence.settings import WebSocketSettings
 
-UPGRADE = (
-    "Host: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"
-)
 GOOD = {"sendID": "a", "token": "a-2-good", "platformID": "2", "operationID": "op", "isBackground": "false"}
 
 
@@ -43,10 +39,6 @@ async def talk(stage: Stage, request: str | bytes) -> bytes:
     writer.close()
     await writer.wait_closed()
     return answer
-
-
-def get(path: str, headers: str = UPGRADE) -> str:
-    return f"GET {path} HTTP/1.1\r\n{headers}\r\n"
 
 
 REFUSED = [
@@ -161,7 +153,6 @@ async def test_compression_header_counts_when_the_parameter_is_missing(stage: St
         get(target()).replace("HTTP/1.1", "HTTP/1.0"),
         get(target()).replace("HTTP/1.1", "HTTP/9"),
         get(target(), "Host: x\r\nTransfer-Encoding: chunked\r\n"),
-        "POST / HTTP/1.1\r\nContent-Length: 3\r\n\r\nabc",
         "\r\n\r\n",
         b"\x16\x03\x01\xff\xff\r\n\r\n",
         get("/" + "x" * 17_000),
@@ -172,6 +163,29 @@ async def test_compression_header_counts_when_the_parameter_is_missing(stage: St
 async def test_no_websocket_request(stage: Stage, request_: str | bytes) -> None:
     assert (await talk(stage, request_)).startswith(b"HTTP/1.1 400 Bad Request\r\n")
     await stage.until(lambda: stage.gateway.connection_count == 0)
+
+
+@pytest.mark.parametrize("request_", ["OPTIONS / HTTP/1.0\r\n\r\n", "POST / HTTP/1.1\r\nContent-Length: 3\r\n\r\nabc"])
+async def test_question_whether_the_gateway_is_there(stage: Stage, request_: str) -> None:
+    """As upstream's, it answers any method: the first is HAProxy's check, which wants a status below 400."""
+    answer = await talk(stage, request_)
+    assert answer.startswith(b"HTTP/1.1 200 OK\r\n")
+    assert json.loads(answer.partition(b"\r\n\r\n")[2])["errCode"] == 1602
+
+
+@pytest.mark.parametrize("path", ["/", target(token="a-2-expired"), target()])
+async def test_head_has_no_body(stage: Stage, path: str) -> None:
+    answer = await talk(stage, get(path).replace("GET", "HEAD"))
+    assert answer.startswith(b"HTTP/1.1 400 " if path == target() else b"HTTP/1.1 200 ")
+    assert answer.endswith(b"\r\n\r\n")
+
+
+async def test_white_space_behind_a_value(stage: Stage) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", stage.gateway.port)
+    writer.write(get(target(), UPGRADE.replace("\r\n", " \t\r\n")).encode())
+    assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 101 ")
+    writer.close()
+    await writer.wait_closed()
 
 
 async def test_request_in_small_pieces_and_frames_right_behind_it(stage: Stage) -> None:
