@@ -43,10 +43,10 @@ async def figures(*, seconds: float, repeats: int) -> AsyncIterator[Figure]:
         for _ in range(repeats):
             for rate, rates, raw in ((RATE, paced, paced_raw), (None, flat_out, flat_out_raw)):
                 # The loop before and after: what a write costs changes from one moment to the next.
-                before = await raw_sends(seconds / 2, rate)
+                before = await raw_sends(seconds, rate)
                 result = await Load.run(**job, rate=rate)
                 rates.append(result["pushes"][1] / result["cpu_s"])
-                raw.append((before + await raw_sends(seconds / 2, rate)) / 2)
+                raw.append((before + await raw_sends(seconds, rate)) / 2)
                 note = f"{result['answers'][0] / result['wall_s']:,.0f} messages/s; load {result['load_share']:.2f}"
     yield Figure(f"fan-out to {MEMBERS}, {RATE} messages/s", paced, note="deliveries")
     yield Figure(f"fan-out to {MEMBERS}, as fast as it goes", flat_out, note=note)

@@ -65,8 +65,8 @@ class Request:
     """A request whose head was read; its body may be on its way."""
 
     __slots__ = (
-        "_came", "_connection", "body", "headers", "is_answered", "is_gone", "keeps_alive", "method", "more_body",
-        "path", "waits_for_go_ahead",
+        "_came", "_connection", "body", "headers", "is_answered", "is_gone", "is_old", "keeps_alive", "method",
+        "more_body", "path", "waits_for_go_ahead",
     )  # fmt: skip
 
     def __init__(self, connection: HttpConnection) -> None:
@@ -82,6 +82,8 @@ class Request:
         self.waits_for_go_ahead = False
         """Whether the client sends its body when it is told to."""
         self.keeps_alive = True
+        self.is_old = False
+        """HTTP/1.0, where to keep the connection is the exception, and said."""
         self.is_answered = False
         self.is_gone = False
         """The connection has ended, or the body is malformed."""
@@ -245,7 +247,8 @@ class HttpConnection(asyncio.Protocol):
         request.path = _path_of(self._url).decode("ascii")
         if "%" in request.path:
             request.path = unquote(request.path)
-        request.keeps_alive = parser.get_http_version() != "1.0" and parser.should_keep_alive()
+        request.keeps_alive = parser.should_keep_alive()
+        request.is_old = parser.get_http_version() == "1.0"
         if self._under_way is None:
             self._begin(request)
         else:
@@ -310,15 +313,9 @@ class HttpConnection(asyncio.Protocol):
         # A client that waits for a go-ahead may send its body all the same, or not: nobody knows what comes next.
         closes = ready.closes or request.waits_for_go_ahead or not request.keeps_alive
         closes = closes or (self._is_leaving and not self._waiting)
-        self._transport.write(
-            b"%b%b%b%b"
-            % (
-                ready.head,
-                self._shared.date(),
-                b"connection: close\r\n\r\n" if closes else b"\r\n",
-                b"" if request.method == "HEAD" else ready.body,
-            )
-        )
+        end = b"connection: close\r\n" if closes else b"connection: keep-alive\r\n" if request.is_old else b""
+        body = b"" if request.method == "HEAD" else ready.body
+        self._transport.write(b"%b%b%b\r\n%b" % (ready.head, self._shared.date(), end, body))
         request.is_answered = True
         request.body = bytearray()
         self._under_way = None

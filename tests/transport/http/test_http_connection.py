@@ -221,6 +221,19 @@ async def test_target_as_a_proxy_gives_it(peer: Peer, target: str) -> None:
     assert (await peer.answer())[1] == WELL
 
 
+async def test_old_http(peer: Peer) -> None:
+    """`ab -k` speaks 1.0, and asks for the connection to be kept."""
+    old = PLAIN.replace(b"1.1", b"1.0")
+    for _ in range(2):
+        await peer.say(old[:-2] + b"connection: keep-alive\r\n\r\n")
+        head, body = await peer.answer()
+        assert b"connection: keep-alive\r\n" in head
+        assert body == WELL
+    await peer.say(old)
+    assert b"connection: close\r\n" in (await peer.answer())[0]
+    assert await peer.reader.read() == b""
+
+
 async def test_it_is_no_proxy(peer: Peer) -> None:
     await peer.say(b"CONNECT x:80 HTTP/1.1\r\nhost: x\r\n\r\n")
     assert (await peer.reader.read()).startswith(b"HTTP/1.1 400 ")
