@@ -18,7 +18,7 @@ from node_kit import NodeProcess
 from wire_kit import Device, text_message, until
 
 from greenroom.persistence.check import check
-from greenroom.persistence.writer_process import REST_S
+from greenroom.persistence.writer import CHECKPOINT_BYTES
 from greenroom.transport.wire import sdkws_pb2
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ INJECTED = {
 }
 HARD = (*INJECTED, "no-room", "lock")
 """While one of these lasts, nothing can be stored."""
+PAYLOAD_BYTES = 6000
 CHECKPOINT = {"checkpoint-eio": ("pwrite64", "error=EIO"), "checkpoint-sync-eio": (SYNCS, "error=EIO")}
 
 
@@ -86,15 +87,13 @@ async def checkpoint_round(load: FaultLoad, fault: str) -> None:
     trace = load.node.folder / "trace"
     async with injected(writer_of(load.node), *CHECKPOINT[fault], trace, only=database) as injection:
         for _ in range(2):
-            before = injection.hits
-            while injection.hits == before:
-                acks = len(load.acks)
-                load.resume()
-                await until(lambda acks=acks: len(load.acks) > acks + 300, 30)
-                # When there is nothing else to do, it moves what has gathered, if that is enough; how many messages
-                # are enough depends on how many share a commit.
-                load.pause()
-                await asyncio.sleep(10 * REST_S)
+            before, acks = injection.hits, len(load.acks)
+            load.resume()
+            # So many fill what it takes by themselves, however many share a commit.
+            await until(lambda acks=acks: len(load.acks) > acks + CHECKPOINT_BYTES // PAYLOAD_BYTES, 60)
+            # When there is nothing else to do, it moves what has gathered.
+            load.pause()
+            await until(lambda before=before: injection.hits > before)
         load.resume()
         await load.goes_on()
     await load.goes_on()
@@ -172,7 +171,7 @@ async def test_writer_that_acks_in_spite_of_a_failed_sync_is_caught(tmp_path: Pa
 @pytest.mark.ci
 @pytest.mark.timeout(150)
 async def test_checkpoints_that_fail(node: NodeProcess) -> None:
-    async with FaultLoad(node, seed=SEED, payload_bytes=6000) as load:
+    async with FaultLoad(node, seed=SEED, payload_bytes=PAYLOAD_BYTES, rate=1600) as load:
         await load.goes_on()
         for fault in CHECKPOINT:
             await checkpoint_round(load, fault)

@@ -168,9 +168,12 @@ class HttpConnection(asyncio.Protocol):
 
     def eof_received(self) -> bool:
         """The client sends no more. What it has asked for is answered."""
-        self._is_leaving = True
+        if self._under_way is None or self._under_way.more_body:
+            return False
         self._forget_coming()
-        return self._under_way is not None and not self._under_way.more_body
+        self._is_leaving = True
+        self._is_deaf = self._coming.more_body = False  # Nothing is on its way any more.
+        return True
 
     def pause_writing(self) -> None:
         self._writable.clear()
@@ -275,7 +278,7 @@ class HttpConnection(asyncio.Protocol):
 
     def review_reading(self) -> None:
         """Read on, or stop reading: requests that wait and a body that nobody receives decide."""
-        reading = not self._waiting and len(self._coming.body) <= _BODY_AHEAD_BYTES
+        reading = self._is_deaf or (not self._waiting and len(self._coming.body) <= _BODY_AHEAD_BYTES)
         if reading != self._is_reading and not self._transport.is_closing():
             self._is_reading = reading
             if reading:
@@ -331,10 +334,11 @@ class HttpConnection(asyncio.Protocol):
         """After what was written. Our side first, if the client still sends: to close both ways at once would lose it
         the answer."""
         self._waiting.clear()
-        if self._coming.more_body and not self._transport.is_closing():
+        if (self._is_deaf or self._coming.more_body) and not self._transport.is_closing():
             self._is_deaf = True
             self._transport.write_eof()
             self._close_in(_LINGER_S)
+            self.review_reading()
         else:
             self._transport.close()
 

@@ -170,6 +170,7 @@ async def test_client_that_says_no_more(http: HttpStage, peer: Peer, broken_off:
     held.go.set()
     assert [(await peer.answer())[1] == WELL for _ in range(3)] == [False, True, False]
     assert await peer.reader.read() == b""
+    await until(lambda: not shared(http).connections)
 
 
 @pytest.mark.parametrize("rest", [b"x\r\n", PLAIN[:-2] + b"content-length: x\r\n\r\n"])
@@ -182,6 +183,21 @@ async def test_no_request_behind_a_request(http: HttpStage, peer: Peer, rest: by
     assert [b'"errCode":0' in body for _, body in answers] == [True, True]
     assert b"connection: close" in answers[1][0]
     assert await peer.reader.read() == b""
+
+
+async def test_malformed_body_that_nobody_receives(http: HttpStage, peer: Peer) -> None:
+    """Reading had stopped; it goes on, or what is left unread would lose the client the answer."""
+    chunk = b"%x\r\n%b\r\n" % (66_000, b"x" * 66_000)
+    request = post(http, chunk + b"z\r\n", "transfer-encoding: chunked")
+
+    async def answer(*_: object) -> None:
+        await asyncio.Event().wait()
+
+    shared(http).api.answer = answer  # type: ignore[assignment, method-assign]
+    await peer.say(request)
+    assert (await peer.reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 400 ")
+    await peer.say(*[b"x" * 1_000_000] * 30)
+    assert await peer.reader.read() == b"Bad Request"
 
 
 async def test_malformed_body(http: HttpStage, peer: Peer) -> None:
@@ -200,11 +216,11 @@ async def test_slow_body(http: HttpStage, peer: Peer, monkeypatch: pytest.Monkey
     """Time runs out for the one that does not come, not for the one that comes at a fair rate."""
     monkeypatch.setattr(body, "_TIMEOUT_S", 0.05)
     monkeypatch.setattr(body, "_BYTES_PER_S", 0.1)
-    text = b'{"a":"%b"}' % (b"x" * 20)
-    await peer.say(post(http, b"", f"content-length: {len(text)}"))
-    for byte in text if keeps_coming else b"":
-        await peer.say(bytes([byte]))
-        await asyncio.sleep(0.005)
+    await peer.say(post(http, b"{" if keeps_coming else b"", "content-length: 2"))
+    if keeps_coming:
+        over = asyncio.get_running_loop().time() + 0.1
+        await until(lambda: asyncio.get_running_loop().time() > over)
+        await peer.say(b"}")
     head, answer = await peer.answer()
     assert (b'"errCode":0' if keeps_coming else b"did not come in time") in answer
     assert (b"connection: close" in head) == (not keeps_coming)
