@@ -14,10 +14,10 @@ from thespian.actors import ActorSystem
 from greenroom.actors.conversation import Conversation
 from greenroom.actors.errors import UserRegistered
 from greenroom.actors.facts import FactStamps
-from greenroom.actors.group import Group
+from greenroom.actors.group.group import Group
+from greenroom.actors.lane import Lane, Persistence
 from greenroom.actors.messages import Caller, RegisterUsers
-from greenroom.actors.persistence import Lane, Persistence
-from greenroom.actors.queries import Queries
+from greenroom.actors.queries.pulls import Queries
 from greenroom.actors.rules.ids import address_of, user_address
 from greenroom.actors.rules.tokens import Authenticator
 from greenroom.actors.runtime.address import Address
@@ -30,10 +30,10 @@ from greenroom.actors.world import World
 from greenroom.persistence.clock import SystemClock
 from greenroom.persistence.data_directory import DataDirectory
 from greenroom.persistence.secret import secret_of
+from greenroom.persistence.sqlite.sqlite_store import SqliteStore, WriterKind
 from greenroom.persistence.store import UserRow
-from greenroom.persistence.store_sqlite import SqliteStore, WriterKind
 from greenroom.transport.admission import Admission
-from greenroom.transport.gateway import Gateway
+from greenroom.transport.gateway.gateway import Gateway
 from greenroom.transport.http.context import Context
 from greenroom.transport.http.server import HttpServer
 from greenroom.transport.listening import listening_socket

@@ -30,10 +30,12 @@ from greenroom.actors.messages import (
     SendMessage,
     SetReadSeq,
 )
-from greenroom.actors.reading import mark_conversation, mark_messages, raise_reading, set_read_seq
+from greenroom.actors.receipts import mark_conversation, mark_messages, raise_reading, set_read_seq
 from greenroom.actors.rules import message as rules
 from greenroom.actors.rules.ids import NOTIFICATION_CHAT, SINGLE
 from greenroom.actors.stored_entity import Asker, Deliver, Effect, Item, Reply, StoredEntity
+from greenroom.actors.wire import msg_pb2, sdkws_pb2
+from greenroom.actors.wire.splice import with_seq
 from greenroom.persistence.store import (
     AddMessage,
     AddRecords,
@@ -47,8 +49,6 @@ from greenroom.persistence.store import (
     RecordOwner,
     Refusal,
 )
-from greenroom.transport.wire import msg_pb2, sdkws_pb2
-from greenroom.transport.wire.splice import with_seq
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

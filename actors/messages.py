@@ -14,8 +14,8 @@ import msgspec
 
 from greenroom.actors.runtime.address import Address
 from greenroom.actors.runtime.replies import Outcome
+from greenroom.actors.wire import group_pb2, sdkws_pb2
 from greenroom.persistence.store import Block, Refusal, Slice, UserRow
-from greenroom.transport.wire import group_pb2, sdkws_pb2
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -34,8 +34,8 @@ from greenroom.actors.rules.notifications import USER_INFO_UPDATED, push_to
 from greenroom.actors.rules.platforms import ADMIN, kicked_by_login, kicked_by_token
 from greenroom.actors.runtime.replies import Answer
 from greenroom.actors.stored_entity import Change, Deliver, Effect, StoredEntity
+from greenroom.actors.wire import sdkws_pb2
 from greenroom.persistence.store import AddUsers, DropTokens, Reason, Refusal, SetTokens, SetUser, TokenRow
-from greenroom.transport.wire import sdkws_pb2
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

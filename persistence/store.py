@@ -16,8 +16,8 @@ from greenroom.persistence.refusal import FirstAnswer, Reason, Refusal
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from greenroom.persistence.applier import PlainSlice
-    from greenroom.transport.wire import conversation_pb2, sdkws_pb2
+    from greenroom.actors.wire import conversation_pb2, sdkws_pb2
+    from greenroom.persistence.sqlite.applier import PlainSlice
 
 __all__ = [
     "AddBlack", "AddFriend", "AddGroup", "AddMembers", "AddMessage", "AddRecords", "AddUsers", "Block",

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import greenroom
-from greenroom.persistence.writer_client import LAUNCH
+from greenroom.persistence.sqlite.writer_client import LAUNCH
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[1]
 ROOMS = ("persistence", "actors", "transport", "supervisor")
 """From the lowest to the highest: a room imports itself and what is lower."""
-LEAF = "greenroom.transport.wire"
+LEAF = "greenroom.actors.wire"
 """The protocol's vocabulary, which all may import and which imports nothing of ours."""
 DRIVERS = (
     "httpx",

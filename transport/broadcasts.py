@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, Protocol
 
-from greenroom.transport.ready_frame import binary_frame
+from greenroom.transport.gateway.ready_frame import binary_frame
 
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable, Iterable
 
-    from greenroom.transport.envelope import Codec, Response
+    from greenroom.transport.envelope.codec import Codec, Response
 
 __all__ = ["Broadcasts", "Listener", "Reach"]
 

@@ -10,13 +10,13 @@ import msgspec
 
 from greenroom.actors.errors import WatchedUsersFull
 from greenroom.actors.runtime.address import Address
+from greenroom.actors.wire import sdkws_pb2
+from greenroom.actors.wire.splice import push_messages
 from greenroom.transport.broadcasts import Broadcasts, Listener, Reach
-from greenroom.transport.envelope import Response
-from greenroom.transport.handshake import IOS
-from greenroom.transport.ready_frame import binary_frame
-from greenroom.transport.requests import PRESENCE, PUSH
-from greenroom.transport.wire import sdkws_pb2
-from greenroom.transport.wire.splice import push_messages
+from greenroom.transport.envelope.codec import Response
+from greenroom.transport.gateway.handshake import IOS
+from greenroom.transport.gateway.ready_frame import binary_frame
+from greenroom.transport.gateway.requests import PRESENCE, PUSH
 
 if TYPE_CHECKING:
     import asyncio
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from greenroom.actors.audience import Audience
     from greenroom.actors.messages import Push
     from greenroom.actors.strain import Strain
-    from greenroom.transport.envelope import Codec
+    from greenroom.transport.envelope.codec import Codec
 
 __all__ = ["Session", "SessionTable", "SessionView"]
 

@@ -10,11 +10,11 @@ import msgspec
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from greenroom.actors.persistence import Lane
+    from greenroom.actors.lane import Lane
     from greenroom.actors.ports import Clock
     from greenroom.actors.runtime.base import LoopBase
     from greenroom.actors.tally import Tally
-    from greenroom.persistence.damage import DamageMet
+    from greenroom.persistence.sqlite.damage import DamageMet
     from greenroom.transport.sessions import SessionTable
 
 __all__ = ["ActorClass", "InQuarantine", "LaneState", "NodeStatus", "Observer", "StoreState"]

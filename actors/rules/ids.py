@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from greenroom.actors.runtime.address import Address
 
 if TYPE_CHECKING:
-    from greenroom.transport.wire import sdkws_pb2
+    from greenroom.actors.wire import sdkws_pb2
 
 __all__ = [
     "GROUP", "NOTIFICATION_CHAT", "SINGLE", "address_of", "address_of_chat", "chat_id", "group_address", "key_of",

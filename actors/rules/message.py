@@ -8,7 +8,7 @@ import msgspec
 
 from greenroom.actors.errors import ArgsError, NoPermission
 from greenroom.actors.rules.ids import GROUP, NOTIFICATION_CHAT, SINGLE, chat_id, notification_id
-from greenroom.transport.wire import sdkws_pb2
+from greenroom.actors.wire import sdkws_pb2
 
 if TYPE_CHECKING:
     from greenroom.actors.messages import Caller

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from greenroom.actors.messages import Push
 from greenroom.actors.rules.ids import GROUP, SINGLE, own_notification_id
 from greenroom.actors.rules.message import render
-from greenroom.transport.wire import sdkws_pb2
-from greenroom.transport.wire.openim_json import tips_content
+from greenroom.actors.wire import sdkws_pb2
+from greenroom.actors.wire.openim_json import tips_content
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message

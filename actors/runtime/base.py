@@ -25,11 +25,11 @@ from greenroom.actors.runtime.counters import ClassStats, Counters
 from greenroom.actors.runtime.directory import Directory
 from greenroom.actors.runtime.entity import Entity
 from greenroom.actors.runtime.entity_cell import EntityCell
-from greenroom.actors.runtime.face import ThespianFace
-from greenroom.actors.runtime.outside import Outside
 from greenroom.actors.runtime.plain import PlainCell, ReplyCell, SinkCell
 from greenroom.actors.runtime.replies import Failed, Outcome
 from greenroom.actors.runtime.sampling import Sampler
+from greenroom.actors.runtime.thespian.face import ThespianFace
+from greenroom.actors.runtime.thespian.outside import Outside
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable

@@ -3,7 +3,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from engine_kit import Engine, running_engine
+
+from greenroom.tests.kit.engine_kit import Engine, running_engine
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

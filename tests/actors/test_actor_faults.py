@@ -6,16 +6,16 @@ import asyncio
 from typing import Any
 
 import pytest
-from engine_kit import caller, running_engine
-from fault_kit import PAIR, Gate, group_of, shown, stored
 
 from greenroom.actors.conversation import Conversation
 from greenroom.actors.errors import ActorCrashed, GreenroomError, Quarantined, StoreUnavailable, UserRegistered
+from greenroom.actors.lane import Persistence
 from greenroom.actors.messages import InviteMembers, KickMembers, RegisterUsers, SetUserInfo
-from greenroom.actors.persistence import Persistence
 from greenroom.actors.rules.ids import group_address, user_address
 from greenroom.actors.runtime.address import Address
 from greenroom.persistence.store import UserRow
+from greenroom.tests.kit.engine_kit import caller, running_engine
+from greenroom.tests.kit.fault_kit import PAIR, Gate, group_of, shown, stored
 
 LANE = Address("fixed", "lane-0")
 DATABASE_ERROR = 90002

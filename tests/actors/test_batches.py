@@ -6,12 +6,12 @@ import asyncio
 from typing import Any
 
 import pytest
-from fault_kit import Gate, shown, stored
 
 from greenroom.actors.conversation import Send
 from greenroom.actors.errors import StoreUnavailable
 from greenroom.actors.runtime.address import Address
 from greenroom.actors.runtime.replies import Ping
+from greenroom.tests.kit.fault_kit import Gate, shown, stored
 
 
 @pytest.fixture

@@ -8,10 +8,8 @@ import tracemalloc
 from typing import Any
 
 import pytest
-from engine_kit import caller, running_engine
-from stored import messages_of
 
-from greenroom.actors import reading
+from greenroom.actors import receipts
 from greenroom.actors.errors import (
     ArgsError,
     BlockedByPeer,
@@ -21,6 +19,8 @@ from greenroom.actors.errors import (
 from greenroom.actors.messages import MarkConversationRead, MarkMessagesRead, SetReadSeq
 from greenroom.actors.rules.ids import address_of_chat
 from greenroom.persistence.store import AddBlack, Slice
+from greenroom.tests.kit.engine_kit import caller, running_engine
+from greenroom.tests.kit.stored import messages_of
 
 
 async def test_first_message_is_stored_answered_and_pushed_to_both(engine: Any) -> None:
@@ -227,7 +227,7 @@ async def test_mark_conversation_read_tells_both_sides(engine: Any) -> None:
 
 async def test_mark_of_more_than_one_notice_names(monkeypatch: pytest.MonkeyPatch) -> None:
     """A client flags what the notices name, and nothing else."""
-    monkeypatch.setattr(reading, "_NOTICES_LIMIT", 2)
+    monkeypatch.setattr(receipts, "_NOTICES_LIMIT", 2)
     async with running_engine(GREENROOM_MESSAGE_MARK_SEQS_LIMIT="3") as engine:
         await engine.register("a", "b")
         for _ in range(8):

@@ -7,13 +7,13 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from fault_kit import PAIR, Gate, crash_at, group_of, plant, shown, stored
 
 from greenroom.actors.conversation import Conversation
 from greenroom.actors.errors import ActorCrashed, GreenroomError, Quarantined, StoreUnavailable
-from greenroom.actors.group import Group
+from greenroom.actors.group.group import Group
 from greenroom.actors.stored_entity import Deliver, StoredEntity
 from greenroom.persistence.errors import StoreUnavailable as StoreClosed
+from greenroom.tests.kit.fault_kit import PAIR, Gate, crash_at, group_of, plant, shown, stored
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

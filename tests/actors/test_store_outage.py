@@ -6,14 +6,14 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from engine_kit import Engine, caller, running_engine
-from stored import messages_of
 
 from greenroom.actors.errors import StoreUnavailable
+from greenroom.actors.lane import Persistence
 from greenroom.actors.messages import AwaitWrites, CommitSlice, SetReadSeq
-from greenroom.actors.persistence import Persistence
 from greenroom.actors.runtime.address import Address
 from greenroom.persistence import errors
+from greenroom.tests.kit.engine_kit import Engine, caller, running_engine
+from greenroom.tests.kit.stored import messages_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence

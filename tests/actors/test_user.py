@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from engine_kit import FakeSession, caller
 
 from greenroom.actors import messages as m
 from greenroom.actors.errors import RecordNotFound, TokenKicked, TokenNotExist, UserRegistered
@@ -14,6 +13,7 @@ from greenroom.actors.rules.platforms import kicked_by_login, kicked_by_token
 from greenroom.actors.rules.tokens import digest_of
 from greenroom.actors.runtime.address import Address
 from greenroom.actors.runtime.entity import Entity
+from greenroom.tests.kit.engine_kit import FakeSession, caller
 
 
 class Device(Entity):

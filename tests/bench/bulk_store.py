@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from greenroom.persistence.schema import migrate
-from greenroom.persistence.statements import connect
-from greenroom.transport.wire import sdkws_pb2
+from greenroom.actors.wire import sdkws_pb2
+from greenroom.persistence.sqlite.schema import migrate
+from greenroom.persistence.sqlite.statements import connect
 
 if TYPE_CHECKING:
     from pathlib import Path

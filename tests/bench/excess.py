@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from greenroom.actors.wire import msg_pb2, sdkws_pb2
 from greenroom.tests.bench.lean_client import PLATFORM, connect, request_frame
 from greenroom.tests.bench.measure import cpu_s, members_of, rss_bytes
-from greenroom.transport.wire import msg_pb2, sdkws_pb2
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

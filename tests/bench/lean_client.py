@@ -9,8 +9,8 @@ from gzip import compress as gzip_compress
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
-from greenroom.transport.envelope import Request, codec
-from greenroom.transport.wire import sdkws_pb2
+from greenroom.actors.wire import sdkws_pb2
+from greenroom.transport.envelope.codec import Request, codec
 
 if TYPE_CHECKING:
     from collections.abc import Callable

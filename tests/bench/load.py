@@ -23,7 +23,7 @@ from greenroom.tests.bench.many_conversations import spread
 from greenroom.tests.bench.receipt_load import receipts
 from greenroom.tests.bench.sync_load import sync
 from greenroom.tests.bench.window import Window, say, settle
-from greenroom.transport.envelope import codec
+from greenroom.transport.envelope.codec import codec
 
 _PING_STEP_S = 0.1
 _TICK_S = 0.001

@@ -7,9 +7,9 @@ import os
 import random
 from typing import TYPE_CHECKING, Any
 
+from greenroom.actors.wire import sdkws_pb2
 from greenroom.tests.bench.lean_client import PLATFORM, TEXT_BYTES, LeanClient, connect, request_frame
 from greenroom.tests.bench.window import Window, say, settle
-from greenroom.transport.wire import sdkws_pb2
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

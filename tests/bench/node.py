@@ -13,8 +13,8 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from greenroom import __main__, supervisor
-from greenroom.persistence import writer_client
-from greenroom.persistence.store_sqlite import SqliteStore
+from greenroom.persistence.sqlite import writer_client
+from greenroom.persistence.sqlite.sqlite_store import SqliteStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -15,8 +15,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from greenroom.persistence.sqlite.sqlite_store import SqliteStore
 from greenroom.persistence.store import AddMessage, Slice
-from greenroom.persistence.store_sqlite import SqliteStore
 from greenroom.transport.load.server_watch import process_cpu_s
 
 ROWS = int(sys.argv[1]) if len(sys.argv) > 1 else 4_000

@@ -7,9 +7,9 @@ from urllib.parse import urlencode
 
 from websockets.asyncio.client import connect
 
+from greenroom.actors.wire import sdkws_pb2
 from greenroom.tests.bench.window import Window, say
-from greenroom.transport.envelope import Request, codec
-from greenroom.transport.wire import sdkws_pb2
+from greenroom.transport.envelope.codec import Request, codec
 
 if TYPE_CHECKING:
     from greenroom.tests.bench.lean_client import LeanClient

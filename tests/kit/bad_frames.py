@@ -9,13 +9,13 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from bad_scene import ANDROID, BODY, OTHER_SECRET, WEB, Case, Scene, bound, signed
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidHandshake
-from wire_kit import ANSWER_LIMIT_S, Device, dial_url, text_message
 
-from greenroom.transport.envelope import Request
-from greenroom.transport.requests import REQUESTS
+from greenroom.tests.kit.bad_scene import ANDROID, BODY, OTHER_SECRET, WEB, Case, Scene, bound, signed
+from greenroom.tests.kit.wire_kit import ANSWER_LIMIT_S, Device, dial_url, text_message
+from greenroom.transport.envelope.codec import Request
+from greenroom.transport.gateway.requests import REQUESTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -7,8 +7,9 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import httpx
-from bad_scene import BODY, OTHER_SECRET, Case, Scene, bound, signed
-from node_kit import SECRET
+
+from greenroom.tests.kit.bad_scene import BODY, OTHER_SECRET, Case, Scene, bound, signed
+from greenroom.tests.kit.node_kit import SECRET
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

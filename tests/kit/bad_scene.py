@@ -8,8 +8,9 @@ from typing import Any, NamedTuple
 
 import httpx
 import jwt
-from node_kit import SECRET, NodeProcess
-from wire_kit import ANSWER_LIMIT_S, Device, Pair
+
+from greenroom.tests.kit.node_kit import SECRET, NodeProcess
+from greenroom.tests.kit.wire_kit import ANSWER_LIMIT_S, Device, Pair
 
 __all__ = ["ANDROID", "BODY", "OTHER_SECRET", "WEB", "Case", "Scene", "bound", "signed"]
 

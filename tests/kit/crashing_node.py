@@ -19,12 +19,12 @@ from functools import partial, wraps
 from typing import TYPE_CHECKING, Any
 
 from greenroom.actors.conversation import Conversation
-from greenroom.actors.group import Group
+from greenroom.actors.group.group import Group
 from greenroom.actors.runtime.address import Address
 from greenroom.actors.runtime.entity import Entity
 from greenroom.actors.user import User
 from greenroom.supervisor import Node
-from greenroom.transport.connection import ConnectionActor
+from greenroom.transport.gateway.connection import ConnectionActor
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -8,9 +8,8 @@ import contextlib
 import resource
 from typing import TYPE_CHECKING
 
-from strace_kit import find_strace
-
-from greenroom.persistence.statements import connect
+from greenroom.persistence.sqlite.statements import connect
+from greenroom.tests.kit.strace_kit import find_strace
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator

@@ -11,7 +11,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from strace_kit import calls_in, strace_prefix
+from greenroom.tests.kit.strace_kit import calls_in, strace_prefix
 
 if TYPE_CHECKING:
     import random

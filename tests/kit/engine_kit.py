@@ -11,20 +11,20 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from greenroom.actors.conversation import Conversation
 from greenroom.actors.facts import FactStamps
-from greenroom.actors.group import Group
+from greenroom.actors.group.group import Group
+from greenroom.actors.lane import Lane, Persistence
 from greenroom.actors.messages import Caller, Push, RegisterUsers, SendMessage
-from greenroom.actors.persistence import Lane, Persistence
 from greenroom.actors.rules.ids import address_of, user_address
 from greenroom.actors.rules.tokens import Authenticator
 from greenroom.actors.runtime.address import Address
 from greenroom.actors.runtime.base import LoopBase
 from greenroom.actors.runtime.supervision import ChildSpec, Supervisor
 from greenroom.actors.user import User
+from greenroom.actors.wire import msg_pb2, sdkws_pb2
 from greenroom.actors.world import World
 from greenroom.persistence import settings as settings_module
+from greenroom.persistence.sqlite.sqlite_store import SqliteStore
 from greenroom.persistence.store import UserRow
-from greenroom.persistence.store_sqlite import SqliteStore
-from greenroom.transport.wire import msg_pb2, sdkws_pb2
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Sequence

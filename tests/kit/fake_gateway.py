@@ -13,9 +13,9 @@ from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request as HttpRequest
 from websockets.http11 import Response as HttpResponse
 
+from greenroom.actors.wire import msg_pb2, sdkws_pb2
 from greenroom.transport.client.message import direct_conversation_id, group_conversation_id
-from greenroom.transport.envelope import Codec, Request, Response, codec
-from greenroom.transport.wire import msg_pb2, sdkws_pb2
+from greenroom.transport.envelope.codec import Codec, Request, Response, codec
 
 if TYPE_CHECKING:
     from collections.abc import Callable

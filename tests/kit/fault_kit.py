@@ -5,26 +5,25 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from engine_kit import caller
-from stored import messages_of
-
 from greenroom.actors import messages
 from greenroom.actors.conversation import Conversation
-from greenroom.actors.group import Group
+from greenroom.actors.group.group import Group
 from greenroom.actors.messages import CreateGroup
 from greenroom.actors.rules.ids import group_address
 from greenroom.actors.runtime.address import Address
 from greenroom.actors.user import User
+from greenroom.actors.wire import group_pb2, sdkws_pb2
 from greenroom.persistence.store import Reason, Refusal
-from greenroom.transport.wire import group_pb2, sdkws_pb2
+from greenroom.tests.kit.engine_kit import caller
+from greenroom.tests.kit.stored import messages_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import pytest
-    from engine_kit import Engine
 
     from greenroom.persistence.store import Slice
+    from greenroom.tests.kit.engine_kit import Engine
 
 __all__ = ["PAIR", "Gate", "crash_at", "group_of", "plant", "shown", "stored"]
 

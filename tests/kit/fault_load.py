@@ -10,10 +10,11 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from websockets.exceptions import ConnectionClosed
-from wire_kit import Device, text_message, until
 
 from greenroom import Client
-from greenroom.persistence.history.events import (
+from greenroom.actors.wire import msg_pb2
+from greenroom.tests.kit.wire_kit import Device, text_message, until
+from greenroom.transport.load.judge.events import (
     Acked,
     Begun,
     Drained,
@@ -25,14 +26,12 @@ from greenroom.persistence.history.events import (
     StoredSeen,
     StorePulled,
 )
-from greenroom.persistence.history.judge import judge
-from greenroom.transport.wire import msg_pb2
+from greenroom.transport.load.judge.judge import judge
 
 if TYPE_CHECKING:
-    from node_kit import NodeProcess
-
-    from greenroom.persistence.history.verdict import Verdict
+    from greenroom.tests.kit.node_kit import NodeProcess
     from greenroom.transport.client.message import Received as Message
+    from greenroom.transport.load.judge.verdict import Verdict
 
 __all__ = ["FaultLoad"]
 

@@ -9,12 +9,12 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from node_kit import SECRET
+from greenroom.tests.kit.node_kit import SECRET
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from node_kit import NodeProcess
+    from greenroom.tests.kit.node_kit import NodeProcess
 
 __all__ = ["LoadRun", "start_load", "wait_load"]
 

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from greenroom.persistence.history.events import (
+from greenroom.transport.load.judge.events import (
     Acked,
     Begun,
     Drained,
@@ -24,8 +24,8 @@ from greenroom.persistence.history.events import (
     StoredSeen,
     StorePulled,
 )
-from greenroom.persistence.history.judge import judge
-from greenroom.persistence.history.recorder import Recorder, read
+from greenroom.transport.load.judge.judge import judge
+from greenroom.transport.load.judge.recorder import Recorder, read
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -6,12 +6,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from greenroom.__main__ import main
-from greenroom.persistence.writer import Writer
+from greenroom.persistence.sqlite.writer import Writer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from greenroom.persistence.applier import PlainSlice
+    from greenroom.persistence.sqlite.applier import PlainSlice
     from greenroom.persistence.store import Refusal
 
 _honest = Writer.commit

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
-from greenroom.persistence.history.events import (
+from greenroom.transport.load.judge.events import (
     Acked,
     Begun,
     Drained,

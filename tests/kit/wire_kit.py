@@ -12,13 +12,13 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 from greenroom import Client
-from greenroom.transport.envelope import Request, Response, codec
-from greenroom.transport.wire import msg_pb2, sdkws_pb2
+from greenroom.actors.wire import msg_pb2, sdkws_pb2
+from greenroom.transport.envelope.codec import Request, Response, codec
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from node_kit import NodeProcess
+    from greenroom.tests.kit.node_kit import NodeProcess
 
 __all__ = ["ANSWER_LIMIT_S", "Device", "Pair", "dial_url", "text_message", "until"]
 

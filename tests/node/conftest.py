@@ -3,7 +3,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from node_kit import NodeProcess
+
+from greenroom.tests.kit.node_kit import NodeProcess
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

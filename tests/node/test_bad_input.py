@@ -6,14 +6,13 @@ import asyncio
 import contextlib
 from typing import TYPE_CHECKING, Any
 
-import bad_frames
-import bad_requests
 import pytest
-from bad_frames import FRAME_LIMIT_BYTES, frame_of_size
-from bad_scene import BODY, OTHER_SECRET, WEB, Scene
-from node_kit import SECRET, NodeProcess
-from wire_kit import Device, Pair, text_message
 
+from greenroom.tests.kit import bad_frames, bad_requests
+from greenroom.tests.kit.bad_frames import FRAME_LIMIT_BYTES, frame_of_size
+from greenroom.tests.kit.bad_scene import BODY, OTHER_SECRET, WEB, Scene
+from greenroom.tests.kit.node_kit import SECRET, NodeProcess
+from greenroom.tests.kit.wire_kit import Device, Pair, text_message
 from greenroom.transport.client.api import Api
 from greenroom.transport.client.errors import Refused
 

@@ -10,7 +10,7 @@ from greenroom.transport.client.client import Client
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from node_kit import NodeProcess
+    from greenroom.tests.kit.node_kit import NodeProcess
 
 SENDERS = ("a", "b", "c")
 EACH = 40

@@ -9,18 +9,18 @@ import random
 from typing import TYPE_CHECKING
 
 import pytest
-from node_kit import NodeProcess
-from wire_kit import Device, text_message, until
 
-from greenroom.persistence.check import check
+from greenroom.actors.wire import msg_pb2, push_pb2
+from greenroom.persistence.sqlite.check import check
+from greenroom.tests.kit.node_kit import NodeProcess
+from greenroom.tests.kit.wire_kit import Device, text_message, until
 from greenroom.transport.client.api import Api
-from greenroom.transport.wire import msg_pb2, push_pb2
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
     from pathlib import Path
 
-    from greenroom.transport.envelope import Response
+    from greenroom.transport.envelope.codec import Response
 
 IOS, ANDROID, WEB = 1, 2, 5
 NO_PERMISSION = 1002

@@ -14,16 +14,16 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
-from load_kit import SHORT, start_load, wait_load
-from node_kit import SECRET, NodeProcess
 
 from greenroom import Client
-from greenroom.persistence.check import check
+from greenroom.actors.wire import sdkws_pb2
+from greenroom.persistence.sqlite.check import check
+from greenroom.tests.kit.load_kit import SHORT, start_load, wait_load
+from greenroom.tests.kit.node_kit import SECRET, NodeProcess
 from greenroom.transport.client.api import Api
 from greenroom.transport.client.errors import ClientError, ConnectionLost, Refused
 from greenroom.transport.client.link import Door, Link
 from greenroom.transport.client.ticker import Ticker
-from greenroom.transport.wire import sdkws_pb2
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -9,20 +9,19 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
-from node_kit import SECRET
-from wire_kit import Device, text_message
 
-from greenroom.persistence.statements import connect
+from greenroom.actors.wire import sdkws_pb2
+from greenroom.persistence.sqlite.statements import connect
+from greenroom.tests.kit.node_kit import SECRET
+from greenroom.tests.kit.wire_kit import Device, text_message
 from greenroom.transport.client.api import Api
 from greenroom.transport.client.errors import Refused
-from greenroom.transport.wire import sdkws_pb2
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from node_kit import NodeProcess
-
-    from greenroom.transport.envelope import Response
+    from greenroom.tests.kit.node_kit import NodeProcess
+    from greenroom.transport.envelope.codec import Response
 
 STORE_UNAVAILABLE = 90002
 PAGE_BYTES = 4096

@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from node_kit import SECRET, NodeProcess, free_port
-from strace_kit import Call, calls_in, strace_prefix
-from wire_kit import Device, text_message, until
 
 from greenroom import Client
-from greenroom.persistence.check import check
+from greenroom.persistence.sqlite.check import check
+from greenroom.tests.kit.node_kit import SECRET, NodeProcess, free_port
+from greenroom.tests.kit.strace_kit import Call, calls_in, strace_prefix
+from greenroom.tests.kit.wire_kit import Device, text_message, until
 from greenroom.transport.client.errors import Refused
 
 if TYPE_CHECKING:

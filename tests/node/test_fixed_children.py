@@ -7,16 +7,16 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 import pytest
-from crashing_node import Crash, plant_crash
-from node_kit import SECRET
 
 from greenroom import Client
 from greenroom.actors.runtime.address import Address
 from greenroom.actors.runtime.entity import Entity
 from greenroom.actors.runtime.replies import Ping
 from greenroom.persistence import settings as settings_module
-from greenroom.persistence.check import check
+from greenroom.persistence.sqlite.check import check
 from greenroom.supervisor import Node
+from greenroom.tests.kit.crashing_node import Crash, plant_crash
+from greenroom.tests.kit.node_kit import SECRET
 from greenroom.transport.client.api import Api
 
 if TYPE_CHECKING:

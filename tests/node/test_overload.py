@@ -12,15 +12,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from node_kit import SECRET, NodeProcess
-from wire_kit import Device, text_message
 
-from greenroom.persistence import statements
-from greenroom.persistence.check import check
-from greenroom.persistence.schema import client_key
+from greenroom.persistence.sqlite import statements
+from greenroom.persistence.sqlite.check import check
+from greenroom.persistence.sqlite.schema import client_key
 from greenroom.tests.bench.excess import TYPING, Crowd, Told, part_of
 from greenroom.tests.bench.lean_client import PLATFORM, LeanClient, connect
 from greenroom.tests.bench.measure import rss_bytes
+from greenroom.tests.kit.node_kit import SECRET, NodeProcess
+from greenroom.tests.kit.wire_kit import Device, text_message
 from greenroom.transport.client.api import Api
 
 if TYPE_CHECKING:

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from node_kit import NodeProcess, free_port
+
+from greenroom.tests.kit.node_kit import NodeProcess, free_port
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

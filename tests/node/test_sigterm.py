@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from node_kit import NodeProcess
 
 from greenroom import Client
-from greenroom.persistence.check import check
+from greenroom.persistence.sqlite.check import check
+from greenroom.tests.kit.node_kit import NodeProcess
 from greenroom.transport.client.errors import ClientError
 
 if TYPE_CHECKING:

@@ -12,14 +12,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from disk_faults import injected, locked, no_room
-from fault_load import FaultLoad
-from node_kit import NodeProcess
-from wire_kit import Device, text_message, until
 
-from greenroom.persistence.check import check
-from greenroom.persistence.writer import CHECKPOINT_BYTES
-from greenroom.transport.wire import sdkws_pb2
+from greenroom.actors.wire import sdkws_pb2
+from greenroom.persistence.sqlite.check import check
+from greenroom.persistence.sqlite.writer import CHECKPOINT_BYTES
+from greenroom.tests.kit.disk_faults import injected, locked, no_room
+from greenroom.tests.kit.fault_load import FaultLoad
+from greenroom.tests.kit.node_kit import NodeProcess
+from greenroom.tests.kit.wire_kit import Device, text_message, until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -8,12 +8,13 @@ import signal
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from node_kit import SECRET
-from wire_kit import until
 
-from greenroom.persistence import settings, writer_client
-from greenroom.persistence.check import check
+from greenroom.persistence import settings
+from greenroom.persistence.sqlite import writer_client
+from greenroom.persistence.sqlite.check import check
 from greenroom.supervisor import Node
+from greenroom.tests.kit.node_kit import SECRET
+from greenroom.tests.kit.wire_kit import until
 from greenroom.transport.client.api import Api
 from greenroom.transport.client.client import Client
 

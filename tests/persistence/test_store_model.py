@@ -13,7 +13,6 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
-from stored import messages_of
 
 from greenroom.persistence.store import (
     FirstAnswer,
@@ -24,6 +23,7 @@ from greenroom.persistence.store import (
     Slice,
     StoredMessage,
 )
+from greenroom.tests.kit.stored import messages_of
 from greenroom.tests.persistence.conftest import BACKENDS
 from greenroom.tests.persistence.store_writes import message, record
 

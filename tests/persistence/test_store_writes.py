@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from stored import messages_of
 
 from greenroom.persistence.store import (
     AddRecords,
@@ -23,6 +22,7 @@ from greenroom.persistence.store import (
     Slice,
     StoredMessage,
 )
+from greenroom.tests.kit.stored import messages_of
 from greenroom.tests.persistence.store_writes import commit, group, message, pair, record, user, users
 
 if TYPE_CHECKING:

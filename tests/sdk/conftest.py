@@ -6,9 +6,10 @@ import os
 from typing import TYPE_CHECKING
 
 import pytest
-from node_kit import NodeProcess
-from sdk_files import PageServer, fetch_sdk, missing_tools
-from sdk_page import SdkPage
+
+from greenroom.tests.kit.node_kit import NodeProcess
+from greenroom.tests.kit.sdk_files import PageServer, fetch_sdk, missing_tools
+from greenroom.tests.kit.sdk_page import SdkPage
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator

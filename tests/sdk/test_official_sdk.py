@@ -8,12 +8,12 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from sdk_page import SdkPage
 
+from greenroom.tests.kit.sdk_page import SdkPage
 from greenroom.transport.client.message import direct_conversation_id, group_conversation_id
 
 if TYPE_CHECKING:
-    from node_kit import NodeProcess
+    from greenroom.tests.kit.node_kit import NodeProcess
 
 pytestmark = [pytest.mark.ci, pytest.mark.browser, pytest.mark.timeout(240)]
 

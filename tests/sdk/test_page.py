@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from node_kit import free_port
-from sdk_page import SdkError, SdkPage
+
+from greenroom.tests.kit.node_kit import free_port
+from greenroom.tests.kit.sdk_page import SdkError, SdkPage
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

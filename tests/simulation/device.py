@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 from greenroom.actors.errors import GreenroomError
 from greenroom.actors.messages import Caller, IssueToken, MarkConversationRead, SetReadSeq, SetUserInfo
 from greenroom.actors.rules.ids import address_of_chat, user_address
-from greenroom.persistence.history import events
+from greenroom.actors.wire import msg_pb2, sdkws_pb2
 from greenroom.tests.simulation.device_socket import DeviceSocket, Gone
 from greenroom.transport.client.pull import pull_request
 from greenroom.transport.client.timeline import Timelines
-from greenroom.transport.envelope import Request, Response, codec
-from greenroom.transport.wire import msg_pb2, sdkws_pb2
+from greenroom.transport.envelope.codec import Request, Response, codec
+from greenroom.transport.load.judge import events
 
 if TYPE_CHECKING:
     from greenroom.tests.simulation.world import World

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 import apsw
 
 from greenroom.persistence.errors import StoreUnavailable
-from greenroom.persistence.schema import client_key, instance_of, migrate, raise_epoch
-from greenroom.persistence.statements import MEMORY, STATEMENTS_LIMIT, Connection
+from greenroom.persistence.sqlite.schema import client_key, instance_of, migrate, raise_epoch
+from greenroom.persistence.sqlite.sqlite_store import SqliteStore
+from greenroom.persistence.sqlite.statements import MEMORY, STATEMENTS_LIMIT, Connection
+from greenroom.persistence.sqlite.writer_thread import InlineWriter
 from greenroom.persistence.store import plain
-from greenroom.persistence.store_sqlite import SqliteStore
-from greenroom.persistence.writer_thread import InlineWriter
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

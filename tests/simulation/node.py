@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from greenroom.actors.conversation import Conversation
 from greenroom.actors.facts import FactStamps
-from greenroom.actors.group import Group
-from greenroom.actors.persistence import Lane, Persistence
-from greenroom.actors.queries import Queries
+from greenroom.actors.group.group import Group
+from greenroom.actors.lane import Lane, Persistence
+from greenroom.actors.queries.pulls import Queries
 from greenroom.actors.rules.ids import address_of
 from greenroom.actors.rules.tokens import Authenticator
 from greenroom.actors.runtime.address import Address
@@ -24,7 +24,7 @@ from greenroom.actors.world import World
 from greenroom.persistence.errors import StoreUnavailable
 from greenroom.tests.simulation.disk import SimulatedStore
 from greenroom.transport.admission import Admission
-from greenroom.transport.gateway import Gateway
+from greenroom.transport.gateway.gateway import Gateway
 from greenroom.transport.sessions import SessionTable
 
 if TYPE_CHECKING:

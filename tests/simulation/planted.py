@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from unittest.mock import patch
 
 from greenroom.actors.conversation import Conversation, Send
-from greenroom.actors.group import Group
-from greenroom.actors.persistence import Persistence
+from greenroom.actors.group.group import Group
+from greenroom.actors.lane import Persistence
 from greenroom.actors.stored_entity import Change, Deliver, Reply, StoredEntity
 from greenroom.actors.user import User
-from greenroom.persistence.applier import Applier
-from greenroom.persistence.names import Names
+from greenroom.persistence.sqlite.applier import Applier
+from greenroom.persistence.sqlite.row_numbers import Names
+from greenroom.persistence.sqlite.writer import Writer
 from greenroom.persistence.store import AddMessage
-from greenroom.persistence.writer import Writer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from greenroom.persistence.check import check_connection
-from greenroom.persistence.history import events
-from greenroom.persistence.history.judge import judge
-from greenroom.transport.wire import sdkws_pb2
+from greenroom.actors.wire import sdkws_pb2
+from greenroom.persistence.sqlite.check import check_connection
+from greenroom.transport.load.judge import events
+from greenroom.transport.load.judge.judge import judge
 
 if TYPE_CHECKING:
     from greenroom.tests.simulation.world import World

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from greenroom.actors.errors import GreenroomError
 from greenroom.actors.messages import Caller, CreateGroup, InviteMembers, KickMembers, QuitGroup, RegisterUsers
 from greenroom.actors.rules.ids import group_address, user_address
+from greenroom.actors.wire import group_pb2, sdkws_pb2
 from greenroom.persistence import settings as settings_module
-from greenroom.persistence.history import events
 from greenroom.persistence.store import UserRow
 from greenroom.tests.simulation.device import PATIENCE_S, Device
 from greenroom.tests.simulation.device_socket import Gone
@@ -20,7 +20,7 @@ from greenroom.tests.simulation.loop import Kernel
 from greenroom.tests.simulation.network import Network
 from greenroom.tests.simulation.node import SimulatedClock, SimulatedNode
 from greenroom.tests.simulation.verdict import judge_world
-from greenroom.transport.wire import group_pb2, sdkws_pb2
+from greenroom.transport.load.judge import events
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from greenroom.persistence.sqlite.sqlite_store import SqliteStore
 from greenroom.persistence.store import AddMessage
-from greenroom.persistence.store_sqlite import SqliteStore
 from greenroom.tests.torture import node
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ import signal
 from typing import TYPE_CHECKING
 
 from greenroom import __main__
-from greenroom.persistence.store_sqlite import SqliteStore
+from greenroom.persistence.sqlite.sqlite_store import SqliteStore
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence

@@ -24,19 +24,19 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import uvloop
 
-from greenroom.actors.load.scenario import with_values
-from greenroom.persistence.check import check
-from greenroom.persistence.history.events import Acked
-from greenroom.persistence.history.recorder import read
+from greenroom.persistence.sqlite.check import check
 from greenroom.tests.kit.node_kit import SECRET, NodeProcess
 from greenroom.tests.torture.kills import Killer
+from greenroom.transport.load.judge.events import Acked
+from greenroom.transport.load.judge.recorder import read
 from greenroom.transport.load.runner import Runner
+from greenroom.transport.load.scenario import with_values
 from greenroom.transport.load.server_watch import ServerWatch
 from greenroom.transport.load.target import Target
 
 if TYPE_CHECKING:
-    from greenroom.actors.load.tally import Totals
     from greenroom.transport.load.outcome import Moment, Outcome
+    from greenroom.transport.load.tally import Totals
 
 __all__ = ["Result", "torture"]
 

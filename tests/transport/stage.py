@@ -15,13 +15,13 @@ from greenroom.actors.runtime.base import LoopBase
 from greenroom.actors.runtime.entity import Entity
 from greenroom.actors.runtime.replies import Answer, Failed
 from greenroom.actors.strain import Strain
+from greenroom.actors.wire import msg_pb2, sdkws_pb2
 from greenroom.persistence.settings import OverloadSettings
 from greenroom.transport.admission import Admission
-from greenroom.transport.envelope import Request, Response, codec
-from greenroom.transport.gateway import Gateway
+from greenroom.transport.envelope.codec import Request, Response, codec
+from greenroom.transport.gateway.gateway import Gateway
 from greenroom.transport.listening import listening_socket
 from greenroom.transport.sessions import SessionTable
-from greenroom.transport.wire import msg_pb2, sdkws_pb2
 
 if TYPE_CHECKING:
     from collections.abc import Callable

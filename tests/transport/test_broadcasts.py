@@ -9,9 +9,9 @@ import msgspec
 
 from greenroom.actors.audience import Audience
 from greenroom.actors.messages import Push
+from greenroom.actors.wire import sdkws_pb2
 from greenroom.tests.transport.stage import Stage, kick
-from greenroom.transport.shell import Phase
-from greenroom.transport.wire import sdkws_pb2
+from greenroom.transport.gateway.shell import Phase
 
 if TYPE_CHECKING:
     from greenroom.persistence.settings import WebSocketSettings

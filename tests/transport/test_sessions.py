@@ -10,11 +10,11 @@ from greenroom.actors.errors import WatchedUsersFull
 from greenroom.actors.messages import Push
 from greenroom.actors.runtime.address import Address
 from greenroom.actors.strain import Strain
+from greenroom.actors.wire import sdkws_pb2
 from greenroom.tests.kit.manual_loop import ManualLoop
 from greenroom.transport import sessions as sessions_module
-from greenroom.transport.envelope import CODECS, Codec, Response
+from greenroom.transport.envelope.codec import CODECS, Codec, Response
 from greenroom.transport.sessions import SessionTable
-from greenroom.transport.wire import sdkws_pb2
 
 if TYPE_CHECKING:
     import asyncio

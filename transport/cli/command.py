@@ -132,7 +132,7 @@ def _app(start_node: StartNode) -> App:
     @app.command
     def check(*, data_dir: Annotated[Path | None, Parameter(help="The node's folder.")] = None) -> int:
         """Look through a node's data for what must not be. Exit code 1 if there is anything."""
-        from greenroom.persistence.check import check as findings_in
+        from greenroom.persistence.sqlite.check import check as findings_in
 
         folder = data_dir or Path(_DEFAULTS.settings().node.data_dir)
         if not folder.is_dir():

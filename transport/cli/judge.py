@@ -10,10 +10,10 @@ from time import perf_counter
 
 import msgspec
 
-from greenroom.persistence.history.judge import judge
-from greenroom.persistence.history.recorder import HistoryUnreadable, read
-from greenroom.persistence.history.verdict import KINDS, Counts, Verdict, Violation
 from greenroom.transport.cli.options import CommandFailed
+from greenroom.transport.load.judge.judge import judge
+from greenroom.transport.load.judge.recorder import HistoryUnreadable, read
+from greenroom.transport.load.judge.verdict import KINDS, Counts, Verdict, Violation
 
 __all__ = ["CLEAN", "VIOLATED", "judge_files", "verdict_lines"]
 

@@ -9,7 +9,6 @@ from pathlib import Path
 
 from rich.console import Console
 
-from greenroom.actors.load.scenario import Scenario, ScenarioError, shipped, with_values
 from greenroom.transport.cli.load_options import LoadOptions
 from greenroom.transport.cli.options import CommandFailed, NodeOptions, secret_for
 from greenroom.transport.cli.urls import api_url, ws_url
@@ -20,6 +19,7 @@ from greenroom.transport.load.outcome import Outcome
 from greenroom.transport.load.remote_part import PartDied
 from greenroom.transport.load.report import VERDICTS, as_html, as_json
 from greenroom.transport.load.runner import Runner
+from greenroom.transport.load.scenario import Scenario, ScenarioError, shipped, with_values
 from greenroom.transport.load.server_watch import ServerWatch
 from greenroom.transport.load.target import Target
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Literal, Self
 import msgspec
 from google.protobuf.message import DecodeError
 
+from greenroom.actors.wire import msg_pb2, sdkws_pb2
 from greenroom.transport.client.errors import (
     ClientClosed,
     ClientError,
@@ -32,14 +33,13 @@ from greenroom.transport.client.link import Door, Link, parse_answer
 from greenroom.transport.client.message import TEXT, Received, Sent
 from greenroom.transport.client.pull import Span, pull_all
 from greenroom.transport.client.ticker import Ticker
-from greenroom.transport.wire import msg_pb2, sdkws_pb2
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
     from types import TracebackType
 
     from greenroom.transport.client.api import Api
-    from greenroom.transport.envelope import Response
+    from greenroom.transport.envelope.codec import Response
 
 __all__ = ["Client"]
 

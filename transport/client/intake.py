@@ -6,13 +6,13 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING
 
+from greenroom.actors.wire import sdkws_pb2
 from greenroom.transport.client.errors import ClientClosed, ClientError, ConnectionLost, Garbled, Refused
 from greenroom.transport.client.inbox import Inbox
 from greenroom.transport.client.link import parse_answer
 from greenroom.transport.client.message import Received
 from greenroom.transport.client.pull import NOTIFICATION_PREFIX, pull_request
 from greenroom.transport.client.timeline import Timelines
-from greenroom.transport.wire import sdkws_pb2
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping

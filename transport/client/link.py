@@ -22,7 +22,7 @@ from websockets.protocol import OPEN
 from websockets.uri import parse_uri
 
 from greenroom.transport.client.errors import ConnectionLost, Garbled, Refused, refusal_of_handshake
-from greenroom.transport.envelope import Codec, EnvelopeError, Request, Response, SdkType, codec
+from greenroom.transport.envelope.codec import Codec, EnvelopeError, Request, Response, SdkType, codec
 
 if TYPE_CHECKING:
     from collections.abc import Callable

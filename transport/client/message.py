@@ -6,7 +6,7 @@ import json
 
 import msgspec
 
-from greenroom.transport.wire import sdkws_pb2
+from greenroom.actors.wire import sdkws_pb2
 
 __all__ = ["Received", "Sent", "direct_conversation_id", "group_conversation_id"]
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from greenroom.transport.wire import sdkws_pb2
+from greenroom.actors.wire import sdkws_pb2
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable

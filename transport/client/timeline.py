@@ -13,7 +13,7 @@ from greenroom.transport.client.pull import Span, ascending, is_cut, part_of
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from greenroom.transport.wire import sdkws_pb2
+    from greenroom.actors.wire import sdkws_pb2
 
 __all__ = ["Timelines"]
 

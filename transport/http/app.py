@@ -16,6 +16,7 @@ from google.protobuf.message import DecodeError
 from greenroom.actors.errors import ArgsError, GreenroomError, NodeBusy, as_refusal
 from greenroom.actors.messages import Caller, VerifyToken
 from greenroom.actors.rules.ids import user_address
+from greenroom.actors.wire.openim_json import JsonMismatch, from_json
 from greenroom.transport.http.answer import TEXT, Answer, Ready, ready
 from greenroom.transport.http.body import Bodies, BodiesFull, BodyLate, ClientGone, read_body
 from greenroom.transport.http.context import Call, Context
@@ -25,7 +26,6 @@ from greenroom.transport.http.openapi import describe
 from greenroom.transport.http.routes import TABLE
 from greenroom.transport.http.routes.absent import ABSENT_GETS
 from greenroom.transport.http.table import Route, is_wire
-from greenroom.transport.wire.openim_json import JsonMismatch, from_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

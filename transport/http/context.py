@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from greenroom.actors.messages import Caller, Command
     from greenroom.actors.ports import Clock
-    from greenroom.actors.queries import Queries
+    from greenroom.actors.queries.pulls import Queries
     from greenroom.actors.rules.tokens import Authenticator
     from greenroom.actors.runtime.address import Address
     from greenroom.persistence.settings import Settings

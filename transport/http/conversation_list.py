@@ -8,9 +8,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from greenroom.actors.errors import RecordNotFound
+from greenroom.actors.wire import conversation_pb2, sdkws_pb2
 from greenroom.persistence.store import SeqState, Store
 from greenroom.transport.http.pages import page_of
-from greenroom.transport.wire import conversation_pb2, sdkws_pb2
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

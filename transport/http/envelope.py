@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from google.protobuf.message import Message
 
-from greenroom.transport.wire.openim_json import to_json
+from greenroom.actors.wire.openim_json import to_json
 
 if TYPE_CHECKING:
     from greenroom.transport.http.table import Route

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from greenroom.transport.wire import sdkws_pb2
+    from greenroom.actors.wire import sdkws_pb2
 
 __all__ = ["offset_of", "page_of"]
 

@@ -13,7 +13,14 @@ from typing import TYPE_CHECKING
 
 from google.protobuf.message import DecodeError
 
-from greenroom.actors.load.messages import (
+from greenroom.actors.wire import msg_pb2, sdkws_pb2
+from greenroom.transport.client.errors import ClientError, ConnectionLost, Refused, TokenRejected
+from greenroom.transport.client.link import Door, Link
+from greenroom.transport.client.message import TEXT
+from greenroom.transport.client.pull import Span, pull_all, pull_request
+from greenroom.transport.client.ticker import Ticker
+from greenroom.transport.client.timeline import Timelines
+from greenroom.transport.load.user_messages import (
     Answered,
     Delivered,
     Delivery,
@@ -22,20 +29,13 @@ from greenroom.actors.load.messages import (
     OpenFailed,
     Unanswered,
 )
-from greenroom.transport.client.errors import ClientError, ConnectionLost, Refused, TokenRejected
-from greenroom.transport.client.link import Door, Link
-from greenroom.transport.client.message import TEXT
-from greenroom.transport.client.pull import Span, pull_all, pull_request
-from greenroom.transport.client.ticker import Ticker
-from greenroom.transport.client.timeline import Timelines
-from greenroom.transport.wire import msg_pb2, sdkws_pb2
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from greenroom.actors.load.population import DeviceName
-    from greenroom.actors.load.scenario import Client
-    from greenroom.transport.envelope import Response
+    from greenroom.transport.envelope.codec import Response
+    from greenroom.transport.load.population import DeviceName
+    from greenroom.transport.load.scenario import Client
 
 __all__ = ["LoadDevice", "LoadDevices"]
 
@@ -62,7 +62,7 @@ UNSTORED = {
 
 
 class LoadDevice:
-    """See `greenroom.actors.load.device.Device`. Half-open connections are kept, one at a time, until the end."""
+    """See `device_protocols.Device`. Half-open connections are kept, one at a time, until the end."""
 
     def __init__(
         self, door: Door, platform_id: int, settings: Client, tell: Callable[[object], None], ticker: Ticker

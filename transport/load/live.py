@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
     from rich.console import RenderableType
 
-    from greenroom.actors.load.tally import Totals
     from greenroom.transport.load.outcome import Moment
+    from greenroom.transport.load.tally import Totals
 
 __all__ = ["LiveView", "PlainView", "view_for"]
 

@@ -6,7 +6,7 @@ from enum import IntEnum
 
 import msgspec
 
-from greenroom.actors.load.verdicts import Measure
+from greenroom.transport.load.verdicts import Measure
 
 __all__ = ["Exit", "Harness", "Moment", "Outcome", "Trial"]
 

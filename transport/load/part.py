@@ -12,25 +12,25 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
-from greenroom.actors.load.conductor import Conductor, device_address
-from greenroom.actors.load.messages import Begin, Connect, End
-from greenroom.actors.load.population import Population
-from greenroom.actors.load.scenario import Scenario
-from greenroom.actors.load.stage import Stage
-from greenroom.actors.load.virtual_user import VirtualUser
 from greenroom.actors.runtime.address import Address
 from greenroom.actors.runtime.base import LoopBase
-from greenroom.persistence.history.events import Drained, Joined, SeqsAnswered, StoredSeen, StorePulled
-from greenroom.persistence.history.recorder import Recorder
 from greenroom.transport.client.errors import ClientError
+from greenroom.transport.load.conductor import Conductor, device_address
 from greenroom.transport.load.device import PAGE, LoadDevice, LoadDevices
+from greenroom.transport.load.judge.events import Drained, Joined, SeqsAnswered, StoredSeen, StorePulled
+from greenroom.transport.load.judge.recorder import Recorder
 from greenroom.transport.load.lag import LagMeter
+from greenroom.transport.load.population import Population
+from greenroom.transport.load.scenario import Scenario
+from greenroom.transport.load.stage import Stage
+from greenroom.transport.load.user_messages import Begin, Connect, End
+from greenroom.transport.load.virtual_user import VirtualUser
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from greenroom.actors.load.tally import Sample
-    from greenroom.transport.wire import sdkws_pb2
+    from greenroom.actors.wire import sdkws_pb2
+    from greenroom.transport.load.tally import Sample
 
 __all__ = ["LocalPart", "Order", "Part"]
 

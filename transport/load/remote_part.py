@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
-from greenroom.actors.load.tally import Sample
+from greenroom.transport.load.tally import Sample
 
 if TYPE_CHECKING:
     from greenroom.transport.load.part import Order

@@ -10,24 +10,24 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
-from greenroom.actors.load.capacity import CapacitySearch
-from greenroom.actors.load.population import Population
-from greenroom.actors.load.tally import Totals
-from greenroom.actors.load.verdicts import measures, saturation
-from greenroom.persistence.history.judge import judge
-from greenroom.persistence.history.recorder import read
 from greenroom.transport.load.bad_input import INTERRUPTED, UNREACHABLE, BadInput
+from greenroom.transport.load.capacity import CapacitySearch
 from greenroom.transport.load.cpu_meter import CpuMeter
+from greenroom.transport.load.judge.judge import judge
+from greenroom.transport.load.judge.recorder import read
 from greenroom.transport.load.outcome import Exit, Harness, Moment, Outcome, Trial
 from greenroom.transport.load.part import LocalPart, Order, Part
+from greenroom.transport.load.population import Population
 from greenroom.transport.load.remote_part import RemotePart
+from greenroom.transport.load.tally import Totals
+from greenroom.transport.load.verdicts import measures, saturation
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from greenroom.actors.load.latency import Latencies
-    from greenroom.actors.load.scenario import Scenario, Thresholds
-    from greenroom.persistence.history.verdict import Verdict
+    from greenroom.transport.load.judge.verdict import Verdict
+    from greenroom.transport.load.latency import Latencies
+    from greenroom.transport.load.scenario import Scenario, Thresholds
     from greenroom.transport.load.server_watch import ServerWatch
     from greenroom.transport.load.target import Target
 

@@ -8,17 +8,17 @@ from urllib.parse import urlsplit
 
 from google.protobuf.message import DecodeError
 
+from greenroom.actors.wire import sdkws_pb2
 from greenroom.transport.client.api import Api
 from greenroom.transport.client.errors import ClientError, ConnectionLost, Refused
 from greenroom.transport.client.link import Door, Link
 from greenroom.transport.client.ticker import Ticker
 from greenroom.transport.load.bad_input import NOT_ALLOWED, NOT_OPENIM, UNREACHABLE, USAGE, BadInput
-from greenroom.transport.wire import sdkws_pb2
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
 
-    from greenroom.actors.load.population import DeviceName, Population
+    from greenroom.transport.load.population import DeviceName, Population
 
 __all__ = ["Target"]
 

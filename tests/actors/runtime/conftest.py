@@ -7,10 +7,10 @@ import selectors
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from recorder import Recorder
 
-from greenroom.actors.loop_base import LoopBase
 from greenroom.actors.runtime.address import Address
+from greenroom.actors.runtime.thespian.system_base import LoopBase
+from greenroom.tests.kit.recorder import Recorder
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable

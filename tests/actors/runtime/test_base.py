@@ -23,9 +23,9 @@ from thespian.actors import (
 )
 
 from greenroom.actors.errors import ActorAbsent
-from greenroom.actors.loop_base import ActorSystemBase, ChildCrashed, LoopBase
 from greenroom.actors.runtime.address import Address
 from greenroom.actors.runtime.entity import Entity
+from greenroom.actors.runtime.thespian.system_base import ActorSystemBase, ChildCrashed, LoopBase
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

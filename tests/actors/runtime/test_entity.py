@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from recorder import Load, Open, Recorder, Say, SayLouder, Tick
 
 from greenroom.actors.errors import ActorAbsent, AskTimeout, MailboxFull
-from greenroom.actors.loop_base import LoopBase
 from greenroom.actors.runtime import directory
 from greenroom.actors.runtime.address import Address
 from greenroom.actors.runtime.entity import Entity
 from greenroom.actors.runtime.replies import Answer
+from greenroom.actors.runtime.thespian.system_base import LoopBase
+from greenroom.tests.kit.recorder import Load, Open, Recorder, Say, SayLouder, Tick
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

@@ -7,15 +7,15 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from recorder import Crash, Open, Recorder, Say
 
 from greenroom.actors.errors import ActorCrashed, Quarantined
 from greenroom.actors.runtime.address import Address
 from greenroom.actors.runtime.entity import Entity
 from greenroom.actors.runtime.replies import Answer, Failed
+from greenroom.tests.kit.recorder import Crash, Open, Recorder, Say
 
 if TYPE_CHECKING:
-    from greenroom.actors.loop_base import LoopBase
+    from greenroom.actors.runtime.thespian.system_base import LoopBase
 
 Settle = Any
 

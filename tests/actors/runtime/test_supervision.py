@@ -12,7 +12,7 @@ from greenroom.actors.runtime.supervision import ChildSpec, Supervisor
 if TYPE_CHECKING:
     import pytest
 
-    from greenroom.actors.loop_base import LoopBase
+    from greenroom.actors.runtime.thespian.system_base import LoopBase
 
 ROOT = Address("supervisor", "root")
 

@@ -4,6 +4,6 @@ from __future__ import annotations
 
 import thespian.system.simpleSystemBase as simple
 
-from greenroom.actors.loop_base import ActorSystemBase
+from greenroom.actors.runtime.thespian.system_base import ActorSystemBase
 
 simple.ActorSystemBase = ActorSystemBase

@@ -6,8 +6,8 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
-from node_kit import SECRET, NodeProcess
 
+from greenroom.tests.kit.node_kit import SECRET, NodeProcess
 from greenroom.transport.cli.command import main
 
 if TYPE_CHECKING:

@@ -4,10 +4,10 @@ from typing import TYPE_CHECKING
 
 import msgspec
 import pytest
-from fake_server import BUGS, FakeServer
 
-from greenroom.persistence.history.recorder import Recorder
+from greenroom.tests.kit.fake_server import BUGS, FakeServer
 from greenroom.transport.cli.command import main
+from greenroom.transport.load.judge.recorder import Recorder
 
 if TYPE_CHECKING:
     from pathlib import Path

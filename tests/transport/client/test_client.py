@@ -9,8 +9,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from fake_gateway import FakeGateway
 
+from greenroom.tests.kit.fake_gateway import FakeGateway
 from greenroom.transport.client.client import Client
 from greenroom.transport.client.errors import (
     ClientClosed,

@@ -5,9 +5,9 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
+from greenroom.actors.wire import sdkws_pb2
 from greenroom.transport.client.pull import NOTIFICATION_PREFIX, Span
 from greenroom.transport.client.timeline import Timelines
-from greenroom.transport.wire import sdkws_pb2
 
 Shelves = dict[str, dict[int, int]]
 """Conversation -> seq -> size of the message."""

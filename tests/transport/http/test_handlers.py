@@ -9,9 +9,9 @@ import pytest
 
 from greenroom.actors import messages
 from greenroom.actors.errors import GroupExists, RecordNotFound, UserRegistered
+from greenroom.actors.wire import conversation_pb2, sdkws_pb2
 from greenroom.persistence.store import SeqState, Span, StoredMessage
 from greenroom.tests.kit.http_kit import ADMIN_ID, LOG_ID, SECRET, FakeSession
-from greenroom.transport.wire import conversation_pb2, sdkws_pb2
 
 if TYPE_CHECKING:
     from greenroom.tests.kit.http_kit import HttpStage

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import msgspec
-from http_kit import SECRET, STATUS, HttpStage, http_stage
 from prometheus_client.parser import text_string_to_metric_families
 
+from greenroom.tests.kit.http_kit import SECRET, STATUS, HttpStage, http_stage
 from greenroom.transport.status import NodeStatus
 
 if TYPE_CHECKING:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 from greenroom.actors.errors import ArgsError, NoPermission, RecordNotFound
 from greenroom.actors.messages import Caller, ForceLogout, IssuedToken, IssueToken, VerifyToken
 from greenroom.actors.runtime.address import Address
+from greenroom.actors.wire import auth_pb2
 from greenroom.transport.http.access import ADMIN, ANYONE
 from greenroom.transport.http.table import post
-from greenroom.transport.wire import auth_pb2
 
 if TYPE_CHECKING:
     from greenroom.transport.http.context import Call

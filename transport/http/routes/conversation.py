@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from greenroom.actors import sync
 from greenroom.actors.errors import RecordNotFound
+from greenroom.actors.queries import sync
+from greenroom.actors.wire import conversation_pb2 as wire
 from greenroom.transport.http.access import owner
 from greenroom.transport.http.conversation_list import sorted_list
 from greenroom.transport.http.pages import page_of
 from greenroom.transport.http.table import post
-from greenroom.transport.wire import conversation_pb2 as wire
 
 if TYPE_CHECKING:
     from greenroom.transport.http.context import Call

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from greenroom.actors import sync
+from greenroom.actors.queries import sync
+from greenroom.actors.wire import relation_pb2 as wire
 from greenroom.transport.http.access import owner
 from greenroom.transport.http.table import post
-from greenroom.transport.wire import relation_pb2 as wire
 
 if TYPE_CHECKING:
     from greenroom.transport.http.context import Call

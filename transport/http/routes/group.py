@@ -17,9 +17,9 @@ from greenroom.actors.messages import (
     QuitGroup,
 )
 from greenroom.actors.runtime.address import Address
+from greenroom.actors.wire import group_pb2 as wire
 from greenroom.transport.http.access import TOKEN, owner, owner_if_named
 from greenroom.transport.http.table import post
-from greenroom.transport.wire import group_pb2 as wire
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from greenroom.actors.errors import NoPermission
+from greenroom.actors.wire import group_pb2 as wire
 from greenroom.transport.http.access import TOKEN, owner
 from greenroom.transport.http.table import post
-from greenroom.transport.wire import group_pb2 as wire
 
 if TYPE_CHECKING:
     from greenroom.transport.http.context import Call

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from greenroom.actors import sync
 from greenroom.actors.errors import GroupNotFound, NoPermission
+from greenroom.actors.queries import sync
+from greenroom.actors.wire import group_pb2 as wire
 from greenroom.transport.http.access import TOKEN, owner
 from greenroom.transport.http.pages import page_of
 from greenroom.transport.http.table import post
-from greenroom.transport.wire import group_pb2 as wire
 
 if TYPE_CHECKING:
     from greenroom.transport.http.context import Call

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from greenroom.actors.wire import jssdk_pb2 as wire
 from greenroom.transport.http.access import TOKEN
 from greenroom.transport.http.conversation_list import Entry, entries
 from greenroom.transport.http.table import post
-from greenroom.transport.wire import jssdk_pb2 as wire
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 from greenroom.actors.errors import ArgsError, RecordNotFound
 from greenroom.actors.messages import MarkConversationRead, MarkMessagesRead, SetReadSeq
 from greenroom.actors.rules.ids import address_of_chat
+from greenroom.actors.wire import msg_pb2 as wire
+from greenroom.actors.wire import sdkws_pb2
 from greenroom.transport.http.access import TOKEN, owner
 from greenroom.transport.http.table import post
-from greenroom.transport.wire import msg_pb2 as wire
-from greenroom.transport.wire import sdkws_pb2
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

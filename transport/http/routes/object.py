@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from greenroom.actors.wire import third_pb2 as wire
 from greenroom.transport.http.access import TOKEN
 from greenroom.transport.http.table import post
-from greenroom.transport.wire import third_pb2 as wire
 
 if TYPE_CHECKING:
     from greenroom.transport.http.context import Call

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from greenroom.actors.errors import ArgsError
+from greenroom.actors.wire import msggateway_pb2, user_pb2
 from greenroom.transport.http.access import ADMIN, TOKEN
 from greenroom.transport.http.table import post
-from greenroom.transport.wire import msggateway_pb2, user_pb2
 
 if TYPE_CHECKING:
     from greenroom.transport.http.context import Call

@@ -9,11 +9,11 @@ import msgspec
 from greenroom.actors.errors import NoPermission, UserNotFound
 from greenroom.actors.messages import SendMessage
 from greenroom.actors.rules.ids import GROUP, NOTIFICATION_CHAT, address_of
+from greenroom.actors.wire import msg_pb2, sdkws_pb2
 from greenroom.transport.http.access import ADMIN
 from greenroom.transport.http.free_json import BodyMismatch
 from greenroom.transport.http.rest_content import check_content
 from greenroom.transport.http.table import post_free
-from greenroom.transport.wire import msg_pb2, sdkws_pb2
 
 if TYPE_CHECKING:
     from greenroom.transport.http.context import Call

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 from greenroom.actors.errors import ArgsError, RecordNotFound
 from greenroom.actors.messages import RegisterUsers, SetUserInfo
 from greenroom.actors.runtime.address import Address
+from greenroom.actors.wire import sdkws_pb2, user_pb2
 from greenroom.persistence.store import UserRow
 from greenroom.transport.http.access import ADMIN, TOKEN, owner, owner_if_named
 from greenroom.transport.http.pages import offset_of
 from greenroom.transport.http.table import post
-from greenroom.transport.wire import sdkws_pb2, user_pb2
 
 if TYPE_CHECKING:
     from greenroom.transport.http.context import Call

@@ -1,0 +1,157 @@
+"""Newest seqs, pulls and read states (PROTOCOL 5.1 to 5.5): answered from what is committed, waking nobody."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from greenroom.actors.errors import ArgsError, NoPermission
+from greenroom.actors.wire import msg_pb2, sdkws_pb2
+from greenroom.actors.wire.splice import pull_entry, with_read, with_seq
+from greenroom.persistence.store import Span, Store, StoredMessage
+
+if TYPE_CHECKING:
+    from collections.abc import Sized
+
+    from greenroom.actors.messages import Caller
+    from greenroom.persistence.store import Range
+
+__all__ = ["Queries"]
+
+_ASCENDING = 0
+_RANGES_LIMIT = 1000
+"""Ranges or conversations in one request; the SDK asks for about 100."""
+_SEQS_LIMIT = 1000
+_NUM_LIMIT = 1000
+_REPLY_LIMIT_BYTES = 768 * 1024
+"""The SDK takes frames of 1 MiB at most; what does not fit is left out, and `endSeq` says so."""
+
+
+class Queries:
+    """Each answers the serialized response. Raises NoPermission (neither the user nor an admin), ArgsError."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def newest_seqs(self, caller: Caller, request: sdkws_pb2.GetMaxSeqReq) -> bytes:
+        """1001."""
+        _check(caller, request.userID)
+        seqs = await self._store.newest_seqs(request.userID)
+        return sdkws_pb2.GetMaxSeqResp(maxSeqs=seqs).SerializeToString()
+
+    async def pull_by_range(self, caller: Caller, request: sdkws_pb2.PullMessageBySeqsReq) -> bytes:
+        """1002: of each range the newest `num`, ascending. A range that gives nothing is left out. One that does not
+        fit gives its newest, with the oldest of them as `endSeq` (its end + 1: none fits); those after it are left out.
+        """
+        _check(caller, request.userID)
+        _bound(request.seqRanges, _RANGES_LIMIT)
+        ranges: list[Range] = []
+        for asked in request.seqRanges:
+            conversation_id = asked.conversationID
+            newest = _NUM_LIMIT if conversation_id.startswith("n_") else min(asked.num, _NUM_LIMIT)
+            ranges.append((conversation_id, asked.begin, asked.end, newest))
+        ascending = request.order == _ASCENDING
+        entries: list[bytes] = []
+        room = _REPLY_LIMIT_BYTES
+        for pulled in await self._store.pull(request.userID, ranges, limit_bytes=room):
+            conversation_id, begin, end, _ = ranges[pulled.place]
+            fitting, room = _fit(pulled.messages, room)
+            is_end = pulled.end <= end if ascending else begin <= pulled.begin
+            end_seq = 0
+            if room < 0:
+                end_seq = pulled.messages[-len(fitting)].seq if fitting else min(end, pulled.end) + 1
+            entries.append(pull_entry(conversation_id, fitting, is_end, end_seq))
+            if end_seq:
+                break
+        return b"".join(entries)
+
+    async def pull_by_seqs(self, caller: Caller, request: msg_pb2.GetSeqMessageReq) -> bytes:
+        """1005: just these seqs, in the order asked for; each conversation has an entry. One that does not fit lacks
+        the first of its seqs (the last of them where the order is ascending: OpenIM's SDK goes on from the other end);
+        it is not `isEnd`, its `endSeq` is the seq next to those that lack, and the conversations after it are left out.
+        """
+        _check(caller, request.userID)
+        _bound(request.conversations, _RANGES_LIMIT)
+        spans = await self._store.spans(request.userID, [one.conversationID for one in request.conversations])
+        ascending = request.order == _ASCENDING
+        entries: list[bytes] = []
+        room = _REPLY_LIMIT_BYTES
+        for asked in request.conversations:
+            span = spans.get(asked.conversationID, Span(1, 0, 0))
+            _bound(asked.seqs, _SEQS_LIMIT)
+            begin = max(span.begin, 1)
+            seqs = [seq for seq in asked.seqs if begin <= seq <= span.end]
+            found = await self._store.messages_at(asked.conversationID, seqs) if seqs else []
+            fitting, room = _fit(found[::-1] if ascending else found, room)
+            is_end, end_seq = False, 0
+            if room < 0:
+                if not fitting:
+                    break
+                end_seq = found[len(fitting) - 1 if ascending else -len(fitting)].seq
+            elif ascending:
+                if any(seq > span.end for seq in asked.seqs):
+                    is_end, end_seq = True, span.end
+            elif any(seq < begin for seq in asked.seqs):
+                is_end, end_seq = True, begin
+            entries.append(pull_entry(asked.conversationID, fitting[::-1] if ascending else fitting, is_end, end_seq))
+            if room < 0:
+                break
+        return b"".join(entries)
+
+    async def seq_states(self, caller: Caller, request: msg_pb2.GetConversationsHasReadAndMaxSeqReq) -> bytes:
+        """1006."""
+        _check(caller, request.userID)
+        ids = list(request.conversationIDs) or None
+        states = await self._store.seq_states(request.userID, ids)
+        reply = msg_pb2.GetConversationsHasReadAndMaxSeqResp()
+        for conversation_id, state in states.items():
+            entry = reply.seqs[conversation_id]
+            entry.maxSeq = max(state.max_seq, 0)  # -1 stands for: left before there was a message
+            entry.hasReadSeq, entry.maxSeqTime = state.read_seq, state.max_seq_time
+        if request.returnPinned:
+            records = await self._store.records(request.userID)
+            reply.pinnedConversationIDs.extend(one.conversationID for one in records if one.isPinned)
+        return reply.SerializeToString()
+
+    async def last_messages(self, caller: Caller, request: msg_pb2.GetLastMessageReq) -> bytes:
+        """1007: the newest message that the user may see of each conversation."""
+        _check(caller, request.userID)
+        _bound(request.conversationIDs, _RANGES_LIMIT)
+        spans = await self._store.spans(request.userID, list(request.conversationIDs))
+        tops = {conversation_id: span.end for conversation_id, span in spans.items() if span.begin <= span.end}
+        reply = msg_pb2.GetLastMessageResp()
+        for conversation_id, message in (await self._store.last_messages(tops)).items():
+            if message.seq >= spans[conversation_id].begin:
+                reply.msgs[conversation_id].ParseFromString(_shape(message))
+        return reply.SerializeToString()
+
+
+def _check(caller: Caller, user_id: str) -> None:
+    if caller.user_id != user_id and not caller.is_admin:
+        raise NoPermission("only for oneself")
+
+
+def _bound(items: Sized, limit: int) -> None:
+    if len(items) > limit:
+        raise ArgsError(f"more than {limit} at once")
+
+
+def _shape(message: StoredMessage) -> bytes:
+    """A message as it is pulled (PROTOCOL 5.2)."""
+    body = with_seq(message.body, message.seq)
+    return with_read(body) if message.is_read else body
+
+
+def _fit(messages: list[StoredMessage], room: int) -> tuple[list[bytes], int]:
+    """The last of them that fit into `room` bytes, as they are pulled, and what is left of it: negative if not all
+    do. The first of an answer fits always."""
+    fitting: list[bytes] = []
+    for message in reversed(messages):
+        left = room - len(message.body) - 16
+        if room == _REPLY_LIMIT_BYTES:
+            left = max(left, 0)
+        room = left
+        if room < 0:
+            break
+        fitting.append(_shape(message))
+    fitting.reverse()
+    return fitting, room

@@ -1,0 +1,254 @@
+"""Incremental sync by version, and full id lists (PROTOCOL 5.9, 5.10): what a client has missed of a list.
+
+Reads only. The version is read before the objects: an answer may hold a newer object than its version says,
+never an older one, so that the client's next question brings what it lacks.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import string
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
+
+from greenroom.actors.errors import GroupDismissed, NoPermission, RecordNotFound
+from greenroom.actors.wire import conversation_pb2, group_pb2, relation_pb2, sdkws_pb2
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from greenroom.actors.messages import Caller
+    from greenroom.persistence.store import LogKind, Store, VersionLog
+
+__all__ = [
+    "Delta", "delta_of", "full_conversation_ids", "full_friend_ids", "full_joined_ids", "full_member_ids",
+    "id_hash", "incremental_conversations", "incremental_friends", "incremental_joined",
+    "incremental_members", "incremental_members_batch", "readable_group",
+]  # fmt: skip
+
+SORT_ID = "____S_O_R_T_I_D____"
+"""The entry of a log that says that the order changed."""
+
+GROUP_ID = ""
+"""The entry of a members log that says that the group's own info changed."""
+
+BATCH_CHANGES = 500
+"""A batch stops at this many changes; the client asks again for the groups it misses in the answer."""
+
+_T = TypeVar("_T")
+_DISMISSED = 2
+_INSERT, _DELETE, _UPDATE = 1, 2, 3
+_MAX_VERSION = 2**63 - 1
+_HEX = frozenset(string.hexdigits)
+_ZERO_ID = "0" * 24
+_GO_ESCAPES = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"})
+
+
+class Delta(NamedTuple):
+    """What changed since the client's version: ids only."""
+
+    version: int
+    version_id: str
+    full: bool
+    """The client must throw its table away and read it whole."""
+    insert: list[str]
+    update: list[str]
+    delete: list[str]
+    sort_version: int
+    """Version of the last change of order, 0 if it is not among the changes."""
+    group_changed: bool
+    """The group's own info is among the changes (members log only)."""
+
+
+def delta_of(log: VersionLog, version_id: str, version: int) -> Delta:
+    """The table of PROTOCOL 5.9. `log.changed` are the changes since `version`."""
+    known = version > 0 and _is_object_id(version_id) and version_id == log.version_id
+    if not known or version > log.version or log.changed is None:
+        return Delta(log.version, log.version_id, True, [], [], [], 0, False)
+    by_state: dict[int, list[str]] = {_INSERT: [], _DELETE: [], _UPDATE: []}
+    sort_version, group_changed = 0, False
+    if version < log.version:
+        for entry_id, state, changed_at in log.changed:
+            if entry_id == SORT_ID:
+                sort_version = changed_at
+            elif entry_id == GROUP_ID:
+                group_changed = True
+            else:
+                by_state[state].append(entry_id)
+    return Delta(
+        log.version, log.version_id, False, by_state[_INSERT], by_state[_UPDATE], by_state[_DELETE],
+        sort_version, group_changed,
+    )  # fmt: skip
+
+
+def id_hash(ids: Sequence[str]) -> int:
+    """0 for no ids; else the first 8 bytes of md5 over their JSON array as Go writes it."""
+    if not ids:
+        return 0
+    text = json.dumps(list(ids), ensure_ascii=False, separators=(",", ":")).translate(_GO_ESCAPES)
+    return int.from_bytes(hashlib.md5(text.encode(), usedforsecurity=False).digest()[:8], "big")
+
+
+async def incremental_friends(
+    store: Store, request: relation_pb2.getIncrementalFriendsReq
+) -> relation_pb2.getIncrementalFriendsResp:
+    """Friend objects are not read yet (the Store lists none): an id is reported, its object is not."""
+    delta = await _delta(store, "friends", request.userID, request.versionID, request.version)
+    return relation_pb2.getIncrementalFriendsResp(
+        version=delta.version,
+        versionID=delta.version_id,
+        full=delta.full,
+        delete=delta.delete,
+        sortVersion=delta.sort_version,
+    )
+
+
+async def incremental_joined(
+    store: Store, request: group_pb2.getIncrementalJoinGroupReq
+) -> group_pb2.getIncrementalJoinGroupResp:
+    delta = await _delta(store, "joined", request.userID, request.versionID, request.version)
+    wanted = delta.insert + delta.update
+    groups = {group.groupID: group for group in await store.groups(wanted)} if wanted else {}
+    return group_pb2.getIncrementalJoinGroupResp(
+        version=delta.version,
+        versionID=delta.version_id,
+        full=delta.full,
+        delete=delta.delete,
+        insert=_present(groups, delta.insert),
+        update=_present(groups, delta.update),
+    )
+
+
+async def incremental_conversations(
+    store: Store, request: conversation_pb2.GetIncrementalConversationReq
+) -> conversation_pb2.GetIncrementalConversationResp:
+    delta = await _delta(store, "conversations", request.userID, request.versionID, request.version)
+    wanted = delta.insert + delta.update
+    found = await store.records(request.userID, wanted) if wanted else []
+    records = {record.conversationID: record for record in found}
+    return conversation_pb2.GetIncrementalConversationResp(
+        version=delta.version,
+        versionID=delta.version_id,
+        full=delta.full,
+        delete=delta.delete,
+        insert=_present(records, delta.insert),
+        update=_present(records, delta.update),
+    )
+
+
+async def incremental_members(
+    store: Store, caller: Caller, request: group_pb2.getIncrementalGroupMemberReq
+) -> group_pb2.getIncrementalGroupMemberResp:
+    """For members and admins. Raises RecordNotFound, GroupDismissed, NoPermission."""
+    group = await readable_group(store, caller, request.groupID)
+    delta = await _delta(store, "members", request.groupID, request.versionID, request.version)
+    wanted = delta.insert + delta.update
+    found = await store.members(request.groupID, wanted) if wanted else []
+    members = {member.userID: member for member in found}
+    anything = delta.full or wanted or delta.delete or delta.sort_version or delta.group_changed
+    return group_pb2.getIncrementalGroupMemberResp(
+        version=delta.version,
+        versionID=delta.version_id,
+        full=delta.full,
+        delete=delta.delete,
+        insert=_present(members, delta.insert),
+        update=_present(members, delta.update),
+        group=group if anything else None,
+        sortVersion=delta.sort_version,
+    )
+
+
+async def incremental_members_batch(
+    store: Store, caller: Caller, request: group_pb2.BatchGetIncrementalGroupMemberReq
+) -> group_pb2.BatchGetIncrementalGroupMemberResp:
+    """In the order asked for; repeated and dismissed groups are passed over; stops at BATCH_CHANGES changes.
+
+    Any other error of one group fails the batch.
+    """
+    response = group_pb2.BatchGetIncrementalGroupMemberResp()
+    changes = 0
+    for one in request.reqList:
+        if one.groupID in response.respList:
+            continue
+        try:
+            answer = await incremental_members(store, caller, one)
+        except GroupDismissed:
+            continue
+        response.respList[one.groupID].CopyFrom(answer)
+        changes += len(answer.insert) + len(answer.update) + len(answer.delete)
+        if changes >= BATCH_CHANGES:
+            break
+    return response
+
+
+async def full_friend_ids(
+    store: Store, request: relation_pb2.getFullFriendUserIDsReq
+) -> relation_pb2.getFullFriendUserIDsResp:
+    log = await _version(store, "friends", request.userID)
+    return relation_pb2.getFullFriendUserIDsResp(
+        version=log.version, versionID=log.version_id, equal=request.idHash == id_hash([])
+    )
+
+
+async def full_joined_ids(store: Store, request: group_pb2.GetFullJoinGroupIDsReq) -> group_pb2.GetFullJoinGroupIDsResp:
+    log = await _version(store, "joined", request.userID)
+    ids = await store.joined_groups(request.userID)
+    equal = request.idHash == id_hash(ids)
+    return group_pb2.GetFullJoinGroupIDsResp(
+        version=log.version, versionID=log.version_id, equal=equal, groupIDs=[] if equal else ids
+    )
+
+
+async def full_member_ids(
+    store: Store, request: group_pb2.GetFullGroupMemberUserIDsReq
+) -> group_pb2.GetFullGroupMemberUserIDsResp:
+    log = await _version(store, "members", request.groupID)
+    ids = [member.userID for member in await store.members(request.groupID)]
+    equal = request.idHash == id_hash(ids)
+    return group_pb2.GetFullGroupMemberUserIDsResp(
+        version=log.version, versionID=log.version_id, equal=equal, userIDs=[] if equal else ids
+    )
+
+
+async def full_conversation_ids(
+    store: Store, request: conversation_pb2.GetFullOwnerConversationIDsReq
+) -> conversation_pb2.GetFullOwnerConversationIDsResp:
+    log = await _version(store, "conversations", request.userID)
+    ids = [record.conversationID for record in await store.records(request.userID)]
+    equal = request.idHash == id_hash(ids)
+    return conversation_pb2.GetFullOwnerConversationIDsResp(
+        version=log.version, versionID=log.version_id, equal=equal, conversationIDs=[] if equal else ids
+    )
+
+
+async def readable_group(store: Store, caller: Caller, group_id: str) -> sdkws_pb2.GroupInfo:
+    """The group, if the caller may read its members.
+
+    A dismissed group says so to everyone: its members are gone, and they are who asks.
+    Raises RecordNotFound (admins), GroupDismissed, NoPermission.
+    """
+    groups = await store.groups([group_id])
+    if groups and groups[0].status == _DISMISSED:
+        raise GroupDismissed(group_id)
+    if not caller.is_admin and not (groups and await store.members(group_id, [caller.user_id])):
+        raise NoPermission("not a member of the group")
+    if not groups:
+        raise RecordNotFound(group_id)
+    return groups[0]
+
+
+def _is_object_id(text: str) -> bool:
+    return len(text) == 24 and text != _ZERO_ID and _HEX.issuperset(text)
+
+
+async def _version(store: Store, log: LogKind, owner_id: str) -> VersionLog:
+    return await store.changes(log, owner_id, _MAX_VERSION)
+
+
+async def _delta(store: Store, log: LogKind, owner_id: str, version_id: str, version: int) -> Delta:
+    return delta_of(await store.changes(log, owner_id, min(version, _MAX_VERSION)), version_id, version)
+
+
+def _present(objects: Mapping[str, _T], ids: Sequence[str]) -> list[_T]:
+    """Objects of these ids; those that are gone by now are missing."""
+    return [objects[one] for one in ids if one in objects]

@@ -1,0 +1,56 @@
+"""Makes the `*_pb2.py` and `*_pb2.pyi` files of this room from its .proto files.
+
+Run `python -m greenroom.actors.wire.generate` after a change of a .proto file; it needs grpcio-tools,
+which only developers have. The server itself never runs it.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from pathlib import Path
+
+__all__ = ["WireGenerationFailed", "generate"]
+
+_ROOM = Path(__file__).parent
+# The global descriptor pool knows files by this name, and the generated imports are made from it.
+_PROTO_FOLDER = "greenroom/actors/wire"
+
+
+class WireGenerationFailed(Exception):
+    """The compiler refused a .proto file; its own words are on stderr."""
+
+
+def generate(target: Path) -> list[Path]:
+    """Compile every .proto file of this room into `target`, and return the files written, sorted.
+
+    The compiler works on copies in a temporary folder, so `target` is untouched when it fails.
+    """
+    from grpc_tools import protoc
+
+    with tempfile.TemporaryDirectory() as scratch:
+        sources = Path(scratch, "sources")
+        products = Path(scratch, "products")
+        products.mkdir()
+        folder = sources / _PROTO_FOLDER
+        folder.mkdir(parents=True)
+        names = sorted(path.name for path in _ROOM.glob("*.proto"))
+        for name in names:
+            shutil.copyfile(_ROOM / name, folder / name)
+        arguments = [
+            "protoc",
+            f"--proto_path={sources}",
+            f"--python_out={products}",
+            f"--pyi_out={products}",
+            *(f"{_PROTO_FOLDER}/{name}" for name in names),
+        ]
+        if protoc.main(arguments) != 0:
+            raise WireGenerationFailed(", ".join(names))
+        return [
+            Path(shutil.copyfile(product, target / product.name))
+            for product in sorted((products / _PROTO_FOLDER).iterdir())
+        ]
+
+
+if __name__ == "__main__":
+    generate(_ROOM)

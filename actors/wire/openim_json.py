@@ -1,0 +1,288 @@
+"""OpenIM's JSON of protobuf messages: plain Go encoding/json over the structs, not protobuf's own JSON.
+
+Written: every scalar even if zero, null for an unset message or wrapper and for an empty list or empty bytes,
+no key for an empty map, a wrapper as its bare value, enums as numbers, integers exact, bytes as base64.
+Read: keys in any case, unknown keys ignored, null as not set, a later duplicate over an earlier one.
+
+The work for a message class is planned once, from its descriptor.
+"""
+
+from __future__ import annotations
+
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+import msgspec
+from google.protobuf.descriptor import FieldDescriptor
+from google.protobuf.message import Message
+
+from greenroom.actors.wire.go_json import JsonMalformed, JsonObject, escape, parse
+from greenroom.actors.wire.json_scalars import JsonMismatch, Scalar, scalar_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+__all__ = ["JsonMismatch", "from_dict", "from_json", "tips_content", "to_dict", "to_json"]
+
+_M = TypeVar("_M", bound=Message)
+
+_encode = msgspec.json.Encoder().encode
+_WRAPPERS_FILE = "greenroom/actors/wire/wrappers.proto"
+_LEFT_OUT: Final = object()
+
+
+def to_json(message: Message) -> bytes:
+    """Write a message as the real server does, byte for byte."""
+    return escape(_encode(to_dict(message)))
+
+
+def to_dict(message: Message) -> dict[str, Any]:
+    """The same as Python data, keys in declared order; bytes stay bytes, which msgspec writes as base64."""
+    return _plan_of(message.DESCRIPTOR).write(message)
+
+
+def tips_content(message: Message) -> bytes:
+    """The content of a notification: `{"detail":"<the tips as JSON text>"}`."""
+    return _encode({"detail": to_json(message).decode()})
+
+
+def from_json(data: bytes, message_class: type[_M]) -> _M:
+    """Read a message. Raises JsonMismatch if it is no JSON, or a known key has a value of another type."""
+    try:
+        value = parse(data)
+    except JsonMalformed:
+        raise JsonMismatch("JSON") from None
+    return _build(value, message_class)
+
+
+def from_dict(data: Mapping[str, Any] | None, message_class: type[_M]) -> _M:
+    """Read a message from Python data, as json.loads gives it; bytes may be bytes. Raises JsonMismatch."""
+    return _build(data, message_class)
+
+
+def _build(value: Any, message_class: type[_M]) -> _M:
+    values: dict[str, Any] = {}
+    if value is not None:
+        _plan_of(message_class.DESCRIPTOR).read(value, values)
+    try:
+        return message_class(**values)
+    except UnicodeEncodeError:
+        raise JsonMismatch("text without halves of surrogate pairs") from None
+
+
+class _Field:
+    """How one field is written and read.
+
+    `write` turns what the message gives into what JSON shows, and is None when that is the same. `read` gets
+    the value, never null, and what an earlier duplicate gave, into which Go reads maps and messages.
+    """
+
+    __slots__ = ("keeps_on_null", "name", "read", "write")
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        read: Callable[[Any, Any], Any],
+        write: Callable[[Message, Any], Any] | None = None,
+        keeps_on_null: bool = False,
+    ) -> None:
+        self.name = name
+        self.read = read
+        self.write = write
+        self.keeps_on_null = keeps_on_null
+
+
+class _Plan:
+    """How one message class is written and read."""
+
+    __slots__ = ("_fields", "_folded", "_get", "_names", "_writers")
+
+    def __init__(self, fields: list[_Field]) -> None:
+        self._names = tuple(field.name for field in fields)
+        self._get = _getter(self._names)
+        self._writers = tuple((field.name, field.write) for field in fields if field.write is not None)
+        self._fields = {field.name: field for field in fields}
+        self._folded = {field.name.lower(): field for field in reversed(fields)}
+
+    def write(self, message: Message) -> dict[str, Any]:
+        out = dict(zip(self._names, self._get(message), strict=True))
+        for name, write in self._writers:
+            value = write(message, out[name])
+            if value is _LEFT_OUT:
+                del out[name]
+            else:
+                out[name] = value
+        return out
+
+    def read(self, value: Any, out: dict[str, Any]) -> dict[str, Any]:
+        """Read an object into `out`, as arguments for the message class."""
+        for key, item in _pairs(value):
+            field = self._fields.get(key) or self._folded.get(key.lower())
+            if field is None:
+                continue
+            name = field.name
+            if item is None:
+                if not field.keeps_on_null:
+                    out.pop(name, None)
+                continue
+            try:
+                out[name] = field.read(item, out.get(name))
+            except JsonMismatch as mismatch:
+                raise mismatch.under(name) from None
+        return out
+
+
+# One plan for each message class in use; the descriptor pool bounds it. The stubs type descriptors as two
+# unrelated classes, so they are Any here.
+_plans: dict[object, _Plan] = {}
+
+
+def _plan_of(descriptor: Any) -> _Plan:
+    plan = _plans.get(descriptor)
+    if plan is None:
+        # Stored when complete, so threads never see half a plan. No message of the wire holds its own kind.
+        plan = _plans[descriptor] = _Plan([_field_of(field) for field in descriptor.fields])
+    return plan
+
+
+def _get_nothing(_: Message) -> tuple[Any, ...]:
+    return ()
+
+
+def _getter(names: tuple[str, ...]) -> Callable[[Message], tuple[Any, ...]]:
+    if not names:
+        return _get_nothing
+    if len(names) == 1:
+        get_one = attrgetter(names[0])
+        return lambda message: (get_one(message),)
+    return attrgetter(*names)
+
+
+def _pairs(value: Any) -> Iterable[tuple[str, Any]]:
+    if isinstance(value, JsonObject):
+        return value
+    if isinstance(value, dict):
+        return value.items()
+    raise JsonMismatch("object")
+
+
+def _elements(value: Any) -> list[Any]:
+    if isinstance(value, list) and not isinstance(value, JsonObject):
+        return value
+    raise JsonMismatch("list")
+
+
+def _field_of(field: FieldDescriptor) -> _Field:
+    holds = field.message_type
+    if holds is None:
+        scalar = scalar_of(field)
+        return _scalar_list_field(field, scalar) if field.is_repeated else _scalar_field(field, scalar)
+    if holds.GetOptions().map_entry:
+        key, element = holds.fields
+        if key.type != FieldDescriptor.TYPE_STRING:
+            raise TypeError(f"{field.full_name}: a map by anything but string")
+        if element.message_type is None:
+            return _scalar_map_field(field, scalar_of(element))
+        return _message_map_field(field, _plan_of(element.message_type))
+    if holds.file.name == _WRAPPERS_FILE and not field.is_repeated:
+        return _wrapper_field(field, scalar_of(holds.fields[0]))
+    plan = _plan_of(holds)
+    return _message_list_field(field, plan) if field.is_repeated else _message_field(field, plan)
+
+
+def _scalar_field(field: FieldDescriptor, scalar: Scalar) -> _Field:
+    name = field.name
+    read = scalar.read
+    write: Callable[[Message, Any], Any] | None = None
+    if field.has_presence:
+
+        def write(message: Message, value: Any) -> Any:
+            return value if message.HasField(name) else None
+
+    elif field.type == FieldDescriptor.TYPE_BYTES:
+
+        def write(message: Message, value: Any) -> Any:
+            return value or None
+
+    # Go empties pointers and bytes on null, and leaves other scalars as they are.
+    return _Field(name, read=lambda value, _: read(value), write=write, keeps_on_null=write is None)
+
+
+def _wrapper_field(field: FieldDescriptor, scalar: Scalar) -> _Field:
+    name = field.name
+    read = scalar.read
+    return _Field(
+        name,
+        read=lambda value, _: {"value": read(value)},
+        write=lambda message, value: value.value if message.HasField(name) else None,
+    )
+
+
+def _message_field(field: FieldDescriptor, plan: _Plan) -> _Field:
+    name = field.name
+    return _Field(
+        name,
+        read=lambda value, earlier: plan.read(value, {} if earlier is None else earlier),
+        write=lambda message, value: plan.write(value) if message.HasField(name) else None,
+    )
+
+
+def _scalar_list_field(field: FieldDescriptor, scalar: Scalar) -> _Field:
+    def read(value: Any, _: Any) -> list[Any]:
+        return [
+            scalar.zero if element is None else _at(index, scalar.read, element)
+            for index, element in enumerate(_elements(value))
+        ]
+
+    return _Field(field.name, read=read, write=lambda _, values: list(values) or None)
+
+
+def _message_list_field(field: FieldDescriptor, plan: _Plan) -> _Field:
+    def read(value: Any, _: Any) -> list[Any]:
+        return [
+            {} if element is None else _at(index, lambda item: plan.read(item, {}), element)
+            for index, element in enumerate(_elements(value))
+        ]
+
+    return _Field(
+        field.name, read=read, write=lambda _, values: [plan.write(value) for value in values] or None
+    )
+
+
+def _scalar_map_field(field: FieldDescriptor, scalar: Scalar) -> _Field:
+    def read(value: Any, earlier: Any) -> dict[str, Any]:
+        out: dict[str, Any] = {} if earlier is None else earlier
+        for key, element in _pairs(value):
+            out[key] = scalar.zero if element is None else _at("[]", scalar.read, element)
+        return out
+
+    return _Field(
+        field.name,
+        read=read,
+        write=lambda _, values: dict(sorted(values.items())) if values else _LEFT_OUT,
+    )
+
+
+def _message_map_field(field: FieldDescriptor, plan: _Plan) -> _Field:
+    def read(value: Any, earlier: Any) -> dict[str, Any]:
+        out: dict[str, Any] = {} if earlier is None else earlier
+        for key, element in _pairs(value):
+            out[key] = {} if element is None else _at("[]", lambda item: plan.read(item, {}), element)
+        return out
+
+    return _Field(
+        field.name,
+        read=read,
+        write=lambda _, values: (
+            {key: plan.write(values[key]) for key in sorted(values)} if values else _LEFT_OUT
+        ),
+    )
+
+
+def _at(place: int | str, read: Callable[[Any], Any], value: Any) -> Any:
+    """Read an element, and let a mismatch say where it stood; a map's key is a value and stays untold."""
+    try:
+        return read(value)
+    except JsonMismatch as mismatch:
+        raise mismatch.under(f"[{place}]" if isinstance(place, int) else place) from None

@@ -1,0 +1,251 @@
+"""Whether a data directory holds what the store promises. Reads only; a running node may go on meanwhile."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import apsw
+
+from greenroom.persistence.errors import StoreDamaged, StoreUnavailable
+from greenroom.persistence.sqlite.damage import examine, is_unmade
+from greenroom.persistence.sqlite.schema import APPLICATION_ID, SCHEMA_VERSION
+from greenroom.persistence.sqlite.statements import connect, describe, verifies
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from greenroom.persistence.sqlite.statements import Connection
+
+__all__ = ["FINDINGS_LIMIT", "Finding", "check", "check_connection"]
+
+FINDINGS_LIMIT: Final = 1_000
+"""The check ends here: what is broken so often is broken."""
+
+
+class Finding(NamedTuple):
+    subject: str
+    """What is wrong: a conversation, a log, a table, the file."""
+    detail: str
+
+    def __str__(self) -> str:
+        return f"{self.subject}: {self.detail}"
+
+
+RULES: Final[tuple[tuple[str, str], ...]] = (
+    (
+        # So nothing is stored twice: one key stands for one message. "+" takes the column's affinity away, with which
+        # the name would not be looked up, but compared with each of the conversation.
+        "a message is not found by its seq, or not by its client message id",
+        """SELECT 'conversation ' || coalesce(c.conversation_id, m.conversation), 'seq ' || m.seq
+            FROM message m LEFT JOIN conversation c ON c.id = m.conversation
+            WHERE m.id IS NOT (SELECT message FROM message_key
+                WHERE conversation = m.conversation AND sender = 0 AND name = +m.seq)
+            OR m.id IS NOT (SELECT message FROM message_key
+                WHERE conversation = m.conversation AND sender = m.sender AND name = coalesce(m.client, m.seq))""",
+    ),
+    (
+        "a key of no message",
+        """SELECT 'conversation ' || coalesce(c.conversation_id, k.conversation), iif(k.sender, 'a client id', k.name)
+            FROM message_key k LEFT JOIN message m ON m.id = k.message
+            LEFT JOIN conversation c ON c.id = k.conversation
+            WHERE m.conversation IS NOT k.conversation OR k.sender NOT IN (0, m.sender)
+            OR k.name IS NOT iif(k.sender, coalesce(m.client, m.seq), m.seq)""",
+    ),
+    (
+        "messages of an unknown conversation",
+        """SELECT 'conversation ' || conversation, count(*) FROM message_key
+            WHERE conversation NOT IN (SELECT id FROM conversation) AND sender = 0 GROUP BY conversation""",
+    ),
+    (
+        "messages of an unknown sender",
+        """SELECT 'conversation ' || conversation, 'seq ' || seq FROM message
+            WHERE sender NOT IN (SELECT id FROM user)""",
+    ),
+    (
+        "an entry is newer than its log",
+        """SELECT 'log ' || e.log || ' of ' || e.owner, e.entry || ' at ' || e.version FROM version_entry e
+            LEFT JOIN version_log l ON l.log = e.log AND l.owner = e.owner
+            WHERE l.version IS NULL OR e.version > l.version""",
+    ),
+    (
+        "a log of an unknown owner",
+        """SELECT 'log ' || log || ' of ' || owner, version FROM version_log
+            WHERE owner NOT IN (SELECT id FROM user) AND log <> 2
+            OR owner NOT IN (SELECT id FROM chat_group) AND log = 2""",
+    ),
+    (
+        "a member of an unknown group, or an unknown user as one",
+        """SELECT 'group ' || chat_group, 'user ' || user FROM member
+            WHERE chat_group NOT IN (SELECT id FROM chat_group) OR user NOT IN (SELECT id FROM user)""",
+    ),
+    (
+        "the member count is another",
+        """SELECT 'group ' || g.group_id, g.member_count || ' is stored' FROM chat_group g
+            WHERE g.member_count <> (SELECT count(*) FROM member m WHERE m.chat_group = g.id)""",
+    ),
+    (
+        "a record of an unknown owner, peer or conversation",
+        """SELECT 'record of ' || owner, 'conversation ' || conversation FROM record
+            WHERE owner NOT IN (SELECT id FROM user) OR conversation NOT IN (SELECT id FROM conversation)
+            OR peer NOT IN (SELECT id FROM user)""",
+    ),
+    (
+        "a read seq of an unknown user or conversation",
+        """SELECT 'user ' || user, 'conversation ' || conversation FROM read
+            WHERE user NOT IN (SELECT id FROM user) OR conversation NOT IN (SELECT id FROM conversation)""",
+    ),
+    (
+        "a token, friend or black of an unknown user",
+        """SELECT 'user ' || owner, '' FROM (SELECT user AS owner FROM token
+            UNION SELECT owner FROM friend UNION SELECT friend FROM friend
+            UNION SELECT owner FROM black UNION SELECT blocked FROM black)
+            WHERE owner NOT IN (SELECT id FROM user)""",
+    ),
+    (
+        "the numbers of registered users have a gap",
+        """SELECT 'users', count(*) || ' of ' || max(registered) FROM user WHERE registered IS NOT NULL
+            HAVING count(*) <> max(registered)""",
+    ),
+)
+"""What must give no rows: (rule, query of subject and detail)."""
+
+
+def check(path: Path | str) -> list[Finding]:
+    """Everything that is wrong with a data directory (or a database file), at most FINDINGS_LIMIT findings.
+
+    It streams: memory does not grow with the store. Raises StoreUnavailable if there is nothing to check.
+    """
+    file = Path(path)
+    if file.is_dir():
+        file = file / "greenroom.db"
+    if not file.is_file():
+        raise StoreUnavailable(f"{file}: no database")
+    if is_unmade(file):
+        raise StoreUnavailable(f"{file}: was not made to its end; the next start makes it anew")
+    try:
+        examine(file)
+    except StoreDamaged as damage:
+        return [Finding("database", str(damage))]
+    except apsw.Error as error:
+        return [_unreadable("database", error)]
+    try:
+        connection = connect(file, read_only=True)
+    except apsw.Error as error:
+        raise StoreUnavailable(f"{file}: {error}") from error
+    try:
+        # One moment for all queries, whatever is written meanwhile.
+        connection.execute("BEGIN")
+        found = check_connection(connection)
+        if not found and not verifies(connection):
+            found.append(Finding("database", "its header hides the checksums of its pages"))
+        return found
+    finally:
+        connection.close()
+
+
+def check_connection(connection: Connection) -> list[Finding]:
+    """The same of an open database, which may be in memory."""
+    findings: list[Finding] = []
+    try:
+        for finding in _findings(connection):
+            findings.append(finding)
+            if len(findings) == FINDINGS_LIMIT:
+                break
+    except apsw.Error as error:
+        findings.append(_unreadable("database", error))
+    return findings
+
+
+def _findings(connection: Connection) -> Iterator[Finding]:
+    (application,) = connection.execute("PRAGMA application_id").fetchone()
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if (application, version) != (APPLICATION_ID, SCHEMA_VERSION):
+        yield Finding("database", f"schema {version} of program {application:#x}, not {SCHEMA_VERSION}")
+        return
+    damaged = False
+    for finding in _pages(connection):
+        damaged = True
+        yield finding
+    if damaged:
+        yield from _lost_messages(connection)
+    try:
+        yield from _seqs(connection)
+    except apsw.Error as error:
+        yield _unreadable("table message or conversation", error)
+    for rule, query in RULES:
+        try:
+            for subject, detail in connection.execute(query):
+                yield Finding(str(subject), f"{rule}: {detail}" if detail != "" else rule)
+        except apsw.Error as error:
+            yield _unreadable(f"rule ({rule})", error)
+
+
+def _unreadable(subject: str, error: apsw.Error) -> Finding:
+    return Finding(subject, f"cannot be read: {describe(error)}")
+
+
+def _pages(connection: Connection) -> Iterator[Finding]:
+    """Every page, as SQLite looks at it: its checksum, and whether it fits the others."""
+    tables = dict(connection.execute("SELECT rootpage, tbl_name FROM sqlite_schema WHERE rootpage"))
+    for (verdict,) in connection.execute("PRAGMA integrity_check"):
+        for line in verdict.splitlines():
+            if line != "ok" and not line.startswith("***"):
+                tree = re.match(r"Tree (\d+) ", line)
+                table = tables.get(int(tree[1])) if tree else None
+                yield Finding(f"table {table}" if table else "database", line)
+
+
+def _lost_messages(connection: Connection) -> Iterator[Finding]:
+    """Whose messages lie on damaged pages."""
+    for number, name in connection.execute("SELECT id, conversation_id FROM conversation").fetchall():
+        if _can_read(connection, number, "1"):
+            continue
+        try:
+            asked = connection.execute(
+                "SELECT name FROM message_key WHERE conversation = ? AND sender = 0 ORDER BY name", (number,)
+            )
+            lost = [seq for (seq,) in asked.fetchall() if not _can_read(connection, number, f"name = {seq}")]
+        except apsw.Error as error:
+            yield _unreadable(f"conversation {name}", error)
+            continue
+        if lost:
+            yield Finding(f"conversation {name}", f"{len(lost)} messages cannot be read, the first is {lost[0]}")
+
+
+def _can_read(connection: Connection, conversation: int, which: str) -> bool:
+    asked = (
+        "SELECT m.* FROM message_key k CROSS JOIN message m ON m.id = k.message"
+        f" WHERE k.conversation = ? AND k.sender = 0 AND {which}"
+    )
+    try:
+        for _ in connection.execute(asked, (conversation,)):
+            pass
+    except apsw.Error:
+        return False
+    return True
+
+
+def _seqs(connection: Connection) -> Iterator[Finding]:
+    """Each conversation's messages: seqs without a gap, times that never go back."""
+    rows = connection.execute(
+        "SELECT c.conversation_id, max(c.min_seq, 1), k.name, m.seq, m.send_time FROM conversation c"
+        " CROSS JOIN message_key k ON k.conversation = c.id AND k.sender = 0 LEFT JOIN message m ON m.id = k.message"
+        " ORDER BY c.id, k.name"
+    )
+    name: str | None = None
+    seq = time = 0
+    for row in rows:
+        if row[0] != name:
+            name, seq, time = row[0], row[1] - 1, 0
+        subject = f"conversation {name}"
+        if row[2] != seq + 1:
+            yield Finding(subject, f"seq {row[2]} comes after {seq}")
+        seq = row[2]
+        if row[3] != seq:
+            yield Finding(subject, f"seq {seq} is gone")
+            continue
+        if row[4] < time:
+            yield Finding(subject, f"seq {seq} is of {row[4]}, before {time}")
+        time = row[4]

@@ -1,0 +1,123 @@
+"""What tells a damaged file from a sound one when it is opened, and the errors of a read.
+
+What is read later is verified page by page: see `statements.connect`.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Final
+
+import apsw
+
+from greenroom.persistence.errors import StoreDamaged, StoreError, StoreUnavailable
+from greenroom.persistence.sqlite.mark import read_mark
+from greenroom.persistence.sqlite.schema import instance_of, stored_commits
+from greenroom.persistence.sqlite.statements import connect, describe, is_damage
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = ["DamageMet", "examine", "is_unmade", "store_error"]
+
+log = logging.getLogger("greenroom.persistence")
+
+_NAMED_LIMIT: Final = 1_000
+"""Damages that get a line in the log; past it whoever reads it knows enough."""
+_FRAME_HEAD_BYTES: Final = 24
+_PAGE_BYTES_MIN: Final = 512
+
+
+def examine(database: Path) -> None:
+    """Raises StoreDamaged if the files cannot hold what was committed, before anything is written to them.
+    Its cost does not grow with the store, but for a recovery of the log that any opening needs."""
+    mark = read_mark(database)
+    try:
+        size = database.stat().st_size
+    except FileNotFoundError:
+        size = 0
+    if not size:
+        if mark is not None:
+            raise StoreDamaged(f"{database} is missing or empty; it should hold {mark[1]} commits")
+        return
+    log = database.with_name(f"{database.name}-wal")
+    if not is_unmade(database):
+        _find_cut(database, size, log)
+    if mark is None:
+        return
+    connection = connect(database, read_only=True)
+    try:
+        instance, commits = instance_of(connection), stored_commits(connection)
+    except apsw.Error as error:
+        if is_damage(error) or isinstance(error, apsw.SQLError):
+            told = f"{database} or {log.name}: {describe(error)}; they should hold {mark[1]} commits"
+            raise StoreDamaged(told) from error
+        raise
+    finally:
+        connection.close()
+    if instance != mark[0]:
+        raise StoreDamaged(f"{database} is another database than {database.name}-mark says")
+    if commits < mark[1]:
+        raise StoreDamaged(f"{log} is damaged: {commits} of {mark[1]} commits can be recovered")
+
+
+def is_unmade(database: Path) -> bool:
+    """Whether a new file has not got its first page yet, or had not when power was lost: then that may be anything, and
+    SQLite takes it back at the next opening. Once made, a file has its log and never a journal."""
+    return database.with_name(f"{database.name}-journal").exists()
+
+
+def store_error(what: str, error: apsw.Error) -> StoreError:
+    """What a failed statement says of the store; `what` is the file, and what was asked of it."""
+    kind = StoreDamaged if is_damage(error) else StoreUnavailable
+    return kind(f"{what}: {describe(error)}")
+
+
+class DamageMet:
+    """The damage that one store has met: each is logged once, and all are counted."""
+
+    def __init__(self) -> None:
+        self.reads = 0
+        """Reads that failed of it, and openings."""
+        self._named: set[str] = set()
+
+    def note(self, error: StoreError) -> None:
+        """Passes over what is no damage."""
+        if not isinstance(error, StoreDamaged):
+            return
+        self.reads += 1
+        told = str(error)
+        if told not in self._named and len(self._named) < _NAMED_LIMIT:
+            self._named.add(told)
+            log.error("the store is damaged (`greenroom check` says how far): %s", told)
+
+
+def _find_cut(database: Path, size: int, log: Path) -> None:
+    """Raises StoreDamaged if pages are missing at the database's end. SQLite would take them for zeros."""
+    with database.open("rb") as file:
+        header = file.read(100)
+    page = int.from_bytes(header[16:18], "big")
+    page = 65_536 if page == 1 else max(page, _PAGE_BYTES_MIN)
+    pages = int.from_bytes(header[28:32], "big")
+    there = size // page
+    if len(header) == 100 and there >= pages:
+        return
+    # The log has what a checkpoint that did not come to its end has not written.
+    logged = {number for number in _logged_pages(log) if there < number <= pages}
+    if len(header) < 100 or len(logged) < pages - there:
+        raise StoreDamaged(f"{database} is cut: {size} bytes, where its header says {pages} pages of {page}")
+
+
+def _logged_pages(log: Path) -> set[int]:
+    """Numbers of the pages that the log has, whole or not."""
+    try:
+        content = log.read_bytes()
+    except FileNotFoundError:
+        return set()
+    step = _FRAME_HEAD_BYTES + int.from_bytes(content[8:12], "big")
+    # Frames with another salt are left over from an earlier life of the log.
+    return {
+        int.from_bytes(content[start : start + 4], "big")
+        for start in range(32, len(content), step)
+        if content[start + 8 : start + 16] == content[16:24]
+    }

@@ -1,0 +1,319 @@
+"""The one hand that writes: batches of slices, each batch one transaction, each slice all or nothing."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from typing import TYPE_CHECKING, Final
+
+import apsw
+
+from greenroom.persistence.errors import StoreDamaged, StoreError
+from greenroom.persistence.refusal import Reason, Refusal
+from greenroom.persistence.sqlite.applier import Applier, Refused
+from greenroom.persistence.sqlite.mark import Mark
+from greenroom.persistence.sqlite.row_numbers import Names
+from greenroom.persistence.sqlite.schema import count_commit, instance_of, stored_epoch
+from greenroom.persistence.sqlite.statements import connect, describe, is_damage
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from greenroom.persistence.sqlite.applier import PlainSlice
+    from greenroom.persistence.sqlite.statements import Connection
+
+__all__ = ["Writer"]
+
+CHECKPOINT_BYTES: Final = 16 << 20
+"""In the log since the last checkpoint: enough for one when there is nothing else to do."""
+CHECKPOINT_BYTES_MAX: Final = 256 << 20
+"""Likewise: enough for one at once, though a batch waits for it. A message is three to five pages, and most of them are
+written again by the next ones: the log takes them together."""
+PAGE_BYTES: Final = 4096
+
+PAUSE_S: Final = 0.05
+PAUSE_MAX_S: Final = 1.0
+"""After a failure batches are refused unseen for so long, doubled with each failure in a row: a disk that
+stays full is tried once a second, and one that works again is found within a second."""
+CHECKED_PAGES_MAX: Final = 16_384
+"""A database of so many pages (64 MiB) is checked whole after a failure, in a few tenths of a second; of a
+larger one only what was committed last."""
+
+BROKEN: Final = frozenset(
+    {
+        apsw.SQLITE_CANTOPEN,
+        apsw.SQLITE_FULL,
+        apsw.SQLITE_IOERR,
+        apsw.SQLITE_NOMEM,
+        apsw.SQLITE_PROTOCOL,
+        apsw.SQLITE_READONLY,
+    }
+)
+"""Errors (by primary code) that say something of the disk, not of a slice. A damaged page is the trouble of the
+slices that meet it."""
+
+
+class Writer:
+    """Commits batches on one connection, synchronously, for one epoch.
+
+    `commit` never raises. It returns after the batch is on disk (WAL, synchronous=FULL), so its outcomes may
+    be answered at once. After a failed commit, batches are refused for a pause; then the database is opened
+    anew, must take a write of the writer's own, and must still hold what was committed last, before the next
+    batch is tried. What was in the failed batch may or may not be stored.
+    """
+
+    def __init__(
+        self,
+        path: Path | str,
+        *,
+        epoch: int,
+        connection: Connection | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """With `connection` the writer shares it (a store in memory) and never closes it."""
+        self._path = path
+        self._epoch = epoch
+        self._shared = connection
+        self._connection: Connection | None = None
+        self._mark: Mark | None = None
+        self._applier: Applier
+        self._names: Names
+        self._failed = False
+        """The database or its disk: to be looked at before it is used again."""
+        self._trouble = ""
+        self._pause_s = 0.0
+        self._paused_until = 0.0
+        self._clock = clock
+        self._last: tuple[Sequence[PlainSlice], Sequence[Refusal | None]] = ((), ())
+        """The last batch committed, and its outcomes."""
+        self._log_pages = 0
+        """In the log after the last commit."""
+        self._moved_pages = 0
+        """Of these, those that the last checkpoint found."""
+
+    def open(self) -> None:
+        connection = self._shared or connect(self._path)
+        try:
+            if self._shared is None:
+                # In place of SQLite's own hook, whose checkpoints come in the middle of a commit.
+                connection.set_wal_hook(self._logged)
+                self._mark = Mark(self._path, instance_of(connection))
+            self._names = Names(connection)
+            self._applier = Applier(connection, self._names)
+        except BaseException:
+            if self._shared is None:
+                connection.close()
+            raise
+        self._connection = connection
+
+    def close(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None and self._shared is None:
+            connection.close()
+        mark, self._mark = self._mark, None
+        if mark is not None:
+            mark.close()
+
+    def commit(self, slices: Sequence[PlainSlice]) -> list[Refusal | None]:
+        """One outcome for each slice, in order; None = committed and on disk."""
+        if not slices:
+            return []
+        if self._pause_s and self._clock() < self._paused_until:
+            return _failed(slices, self._trouble)
+        connection = self._connection
+        try:
+            if connection is None or self._failed:
+                connection = self._reopen()
+            outcomes = self._commit(connection, slices)
+        except Exception as error:
+            self._fail(error)
+            return _failed(slices, self._trouble)
+        self._pause_s = 0.0
+        self._last = slices, outcomes
+        self._names.settle()
+        if self._new_bytes > CHECKPOINT_BYTES_MAX:
+            self.checkpoint()
+        return outcomes
+
+    def rest(self) -> None:
+        """To be called when no batch waits: moves what the log has gathered into the database."""
+        if self._new_bytes > CHECKPOINT_BYTES:
+            self.checkpoint()
+
+    def checkpoint(self) -> None:
+        self._moved_pages = self._log_pages
+        if self._connection is None or self._shared is not None:
+            return
+        try:
+            self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+        except apsw.Error:
+            # The log keeps everything; but this disk needs a look before more is acked.
+            self._failed = True
+
+    def _logged(self, connection: Connection, name: str, pages: int) -> int:
+        """SQLite tells after each commit how many pages the log has."""
+        if pages < self._log_pages:
+            self._moved_pages = 0  # All of it was moved, and it began anew.
+        self._log_pages = pages
+        return apsw.SQLITE_OK
+
+    @property
+    def _new_bytes(self) -> int:
+        """In the log since the last checkpoint."""
+        return (self._log_pages - self._moved_pages) * PAGE_BYTES
+
+    def _commit(self, connection: Connection, slices: Sequence[PlainSlice]) -> list[Refusal | None]:
+        connection.execute("BEGIN IMMEDIATE")
+        epoch = stored_epoch(connection)
+        if self._epoch < epoch:
+            connection.execute("ROLLBACK")
+            return [_stale(self._epoch, epoch)] * len(slices)
+        outcomes: list[Refusal | None] = [None] * len(slices)
+        try:
+            if any(given < epoch for _, given, _ in slices):
+                raise Refused(Refusal(Reason.STALE_EPOCH))
+            self._applier.apply_all(slices)
+        except Exception as error:
+            if _is_broken(error):
+                raise
+            self._roll_back(connection)
+            outcomes = self._apply_each(connection, slices)
+        commits = count_commit(connection)
+        connection.execute("COMMIT")
+        if self._mark is not None:
+            self._mark.set(commits)
+        return outcomes
+
+    def _apply_each(self, connection: Connection, slices: Sequence[PlainSlice]) -> list[Refusal | None]:
+        """Begins a transaction, and is done when one pass over the slices leaves it in being. SQLite rolls all back
+        where it meets a damaged page; the slices that have done so are left out of the next pass."""
+        damaged: dict[int, Refusal | None] = {}
+        while True:
+            connection.execute("BEGIN IMMEDIATE")
+            epoch = stored_epoch(connection)
+            known = len(damaged)
+            outcomes: list[Refusal | None] = []
+            for number, one in enumerate(slices):
+                outcomes.append(damaged.get(number) or self._apply_apart(connection, one, epoch))
+                if not connection.in_transaction:
+                    damaged[number] = outcomes[number]
+                    self._roll_back(connection)
+                    connection.execute("BEGIN IMMEDIATE")
+            if len(damaged) == known:
+                return outcomes
+            self._roll_back(connection)
+
+    def _apply_apart(self, connection: Connection, one: PlainSlice, epoch: int) -> Refusal | None:
+        """One slice, write by write, under a savepoint, so that its refusal is its own."""
+        key, given, writes = one
+        if given < epoch:
+            return _stale(given, epoch)
+        mark = self._names.mark()
+        connection.execute("SAVEPOINT slice")
+        index = 0
+        self._applier.careful = True
+        try:
+            for index, write in enumerate(writes):  # noqa: B007
+                self._applier.apply(key, write)
+            self._applier.flush()
+        except Exception as error:
+            if _is_broken(error):
+                raise
+            self._applier.forget()
+            self._names.undo(mark)
+            if connection.in_transaction:
+                connection.execute("ROLLBACK TO slice")
+                connection.execute("RELEASE slice")
+            if isinstance(error, Refused):
+                return error.refusal._replace(write=index)
+            return Refusal(Reason.FAILED, _describe(error), index)
+        finally:
+            self._applier.careful = False
+        connection.execute("RELEASE slice")
+        return None
+
+    def _roll_back(self, connection: Connection) -> None:
+        self._applier.forget()
+        self._names.undo(0)
+        with contextlib.suppress(apsw.Error):
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+
+    def _fail(self, error: Exception) -> None:
+        if self._connection is not None:
+            self._roll_back(self._connection)
+        # Another connection's lock says nothing of the disk.
+        self._failed = self._failed or _code(error) != apsw.SQLITE_BUSY
+        self._trouble = _describe(error)
+        self._pause_s = min(2 * self._pause_s or PAUSE_S, PAUSE_MAX_S)
+        self._paused_until = self._clock() + self._pause_s
+
+    def _reopen(self) -> Connection:
+        """With nothing that the old one remembered, on a database that was looked at: a commit that failed may have
+        landed."""
+        with contextlib.suppress(apsw.Error):
+            self.close()
+        self.open()
+        connection = self._connection
+        assert connection is not None
+        self._find_last(connection)
+        _try_write(connection)
+        _quick_check(connection)
+        self._failed = False
+        return connection
+
+    def _find_last(self, connection: Connection) -> None:
+        """What was committed last is there."""
+        newest = {
+            conversation_id: (seq, rest[-1])
+            for (_, _, writes), outcome in zip(*self._last, strict=True)
+            if outcome is None
+            for name, conversation_id, seq, *rest in (write for write in writes if write[0] == "AddMessage")
+        }
+        for conversation_id, (seq, body) in newest.items():
+            row = connection.execute(
+                "SELECT body FROM message WHERE id = (SELECT k.message FROM conversation c JOIN message_key k"
+                " ON k.conversation = c.id AND k.sender = 0 WHERE c.conversation_id = ? AND k.name = ?)",
+                (conversation_id, seq),
+            ).fetchone()
+            if row is None or bytes(row[0]) != body:
+                raise StoreDamaged("a message that was committed is gone")
+
+
+def _try_write(connection: Connection) -> None:
+    """Write a page that ends as it was, and sync it: cheap while the disk still fails."""
+    connection.execute("BEGIN IMMEDIATE")
+    # Back and forth: what does not change its page is not written.
+    connection.execute("UPDATE meta SET value = value + 1 WHERE name = 'epoch'")
+    connection.execute("UPDATE meta SET value = value - 1 WHERE name = 'epoch'")
+    connection.execute("COMMIT")
+
+
+def _quick_check(connection: Connection) -> None:
+    if connection.execute("PRAGMA page_count").fetchone()[0] <= CHECKED_PAGES_MAX:
+        verdict = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+        if verdict != "ok":
+            raise StoreDamaged(f"quick_check: {verdict}")
+
+
+def _is_broken(error: Exception) -> bool:
+    return _code(error) in BROKEN and not is_damage(error)
+
+
+def _code(error: Exception) -> int | None:
+    return getattr(error, "result", None)
+
+
+def _stale(epoch: int, stored: int) -> Refusal:
+    return Refusal(Reason.STALE_EPOCH, f"epoch {epoch} is over, the store is at {stored}")
+
+
+def _failed(slices: Sequence[PlainSlice], trouble: str) -> list[Refusal | None]:
+    return [Refusal(Reason.FAILED, trouble)] * len(slices)
+
+
+def _describe(error: Exception) -> str:
+    if isinstance(error, apsw.Error):
+        return describe(error)
+    return f"{error}" if isinstance(error, StoreError) else type(error).__name__

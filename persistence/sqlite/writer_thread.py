@@ -1,0 +1,140 @@
+"""The writer in a thread (for hosts that want no child process), or right where it is called."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import queue
+import threading
+from typing import TYPE_CHECKING, Final
+
+import apsw
+
+from greenroom.persistence.store import Reason, Refusal, plain
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from greenroom.persistence.sqlite.applier import PlainSlice
+    from greenroom.persistence.sqlite.writer import Writer
+    from greenroom.persistence.store import Slice
+
+__all__ = ["InlineWriter", "ThreadWriter"]
+
+REST_S: Final = 0.05
+"""Silence after which the log may be moved into the database."""
+OUTSTANDING_MAX: Final = 10_000
+"""Slices not yet answered; past it commits are refused, since the disk does not follow."""
+
+_Answer = asyncio.Future[list[Refusal | None]]
+_Batch = tuple[_Answer, "Sequence[PlainSlice]"]
+
+
+class ThreadWriter:
+    """Commits in a thread. Batches that wait together are one transaction. Should the thread fail, `lost` says
+    so, and every commit that was not answered, and every later one, is FAILED."""
+
+    def __init__(self, writer: Writer) -> None:
+        self._writer = writer
+        self._queue: queue.SimpleQueue[_Batch | None] = queue.SimpleQueue()
+        self._loop: asyncio.AbstractEventLoop
+        self._thread: threading.Thread | None = None
+        self._outstanding = 0
+        self.lost: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        """Why the thread has ended, if it was not told to."""
+
+    async def start(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        await asyncio.to_thread(self._writer.open)
+        self._thread = threading.Thread(target=self._run, name="greenroom-writer", daemon=True)
+        self._thread.start()
+
+    def commit(self, slices: Sequence[Slice]) -> _Answer:
+        answer: _Answer = self._loop.create_future()
+        if self._thread is None or self._outstanding + len(slices) > max(OUTSTANDING_MAX, len(slices)):
+            answer.set_result([Refusal(Reason.FAILED, "the writer is behind or stopped")] * len(slices))
+            return answer
+        batch = plain(slices)
+        self._outstanding += len(batch)
+        self._queue.put((answer, batch))
+        return answer
+
+    async def stop(self) -> None:
+        thread, self._thread = self._thread, None
+        if thread is not None:
+            self._queue.put(None)
+            await asyncio.to_thread(thread.join)
+            # The answers that the thread sent last are on the loop by now.
+            await asyncio.sleep(0)
+
+    def _run(self) -> None:
+        batches: list[_Batch] = []
+        try:
+            self._work(batches)
+        except Exception as error:
+            with contextlib.suppress(apsw.Error):
+                self._writer.close()
+            self._loop.call_soon_threadsafe(self._fell, batches, type(error).__name__)
+
+    def _work(self, batches: list[_Batch]) -> None:
+        """Commit until told to end. `batches` are those that have not been answered."""
+        rested = False
+        ended = False
+        while not ended:
+            try:
+                first = self._queue.get(timeout=None if rested else REST_S)
+            except queue.Empty:
+                self._writer.rest()
+                rested = True
+                continue
+            rested = False
+            while first is not None:
+                batches.append(first)
+                try:
+                    first = self._queue.get_nowait()
+                except queue.Empty:
+                    break
+            else:
+                ended = True
+            outcomes = self._writer.commit([one for _, slices in batches for one in slices])
+            self._loop.call_soon_threadsafe(self._answer, tuple(batches), outcomes)
+            batches.clear()
+        self._writer.close()
+
+    def _fell(self, batches: list[_Batch], error: str) -> None:
+        self._thread = None
+        while not self._queue.empty():
+            if (batch := self._queue.get()) is not None:
+                batches.append(batch)
+        refusal = Refusal(Reason.FAILED, f"the writer fell: {error}")
+        self._answer(batches, [refusal] * sum(len(slices) for _, slices in batches))
+        self.lost.set_result(f"the writer's thread fell: {error}")
+
+    def _answer(self, batches: Sequence[_Batch], outcomes: list[Refusal | None]) -> None:
+        start = 0
+        for answer, slices in batches:
+            end = start + len(slices)
+            if not answer.done():
+                answer.set_result(outcomes[start:end])
+            start = end
+        self._outstanding -= start
+
+
+class InlineWriter:
+    """Commits at once, on the loop: for stores in memory and for tools."""
+
+    def __init__(self, writer: Writer) -> None:
+        self.writer = writer
+        self.lost: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        """Never done."""
+
+    async def start(self) -> None:
+        self.writer.open()
+
+    def commit(self, slices: Sequence[Slice]) -> _Answer:
+        answer: _Answer = asyncio.get_running_loop().create_future()
+        answer.set_result(self.writer.commit(plain(slices)))
+        return answer
+
+    async def stop(self) -> None:
+        self.writer.close()

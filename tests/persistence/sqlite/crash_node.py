@@ -1,0 +1,50 @@
+"""A node that commits without end and prints what was acked: run by test_writer_crash."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from pathlib import Path
+
+from greenroom.persistence.sqlite.sqlite_store import SqliteStore
+from greenroom.persistence.store import Slice
+from greenroom.tests.persistence.store_writes import message
+
+STEPS = (1, 2, 3)
+
+
+async def main(path: str, kind: str) -> None:
+    store = SqliteStore(Path(path), writer="process" if kind == "process" else "thread")
+    await store.open()
+    sys.stdout.write(f"writer {store.writer_pid or 0}\n")
+    sys.stdout.flush()
+    chats = [f"si_a_u{i}" for i in range(8)]
+    seqs = {}
+    for chat in chats:
+        state = await store.key(chat[3:])
+        last = (await store.last_messages({chat: 1 << 60})).get(chat)
+        assert state is None
+        seqs[chat] = last.seq if last else 0
+
+    async def lane(own: list[str]) -> None:
+        while True:
+            slices = [
+                Slice(
+                    f"conversation/{chat[3:]}",
+                    store.epoch,
+                    [message(chat, seqs[chat] + n) for n in STEPS],
+                )
+                for chat in own
+            ]
+            outcomes = await store.commit(slices)
+            assert outcomes == [None] * len(own), outcomes
+            for chat in own:
+                seqs[chat] += 3
+            sys.stdout.write("".join(f"{chat} {seqs[chat]}\n" for chat in own))
+            sys.stdout.flush()
+
+    await asyncio.gather(lane(chats[:3]), lane(chats[3:4]), lane(chats[4:]))
+
+
+if __name__ == "__main__":
+    asyncio.run(main(*sys.argv[1:]))

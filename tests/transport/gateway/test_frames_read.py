@@ -1,0 +1,144 @@
+"""Frames are read the same however they are cut, by our reader and by websockets' parser, wherever it takes over."""
+
+from __future__ import annotations
+
+import asyncio
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from websockets.frames import Frame, Opcode
+
+from greenroom.persistence.settings import load
+from greenroom.transport.gateway.shell import FrameProtocol, Phase, Shell
+
+SETTINGS = load(environ={}).websocket
+Heard = list[tuple[str, str | bytes]]
+SHORT = st.binary(max_size=125)
+LONG = st.integers(120, 66_000).map(lambda size: b"x" * size)
+
+
+class Wire(asyncio.Transport):
+    """Takes what is written."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.written = b""
+
+    def write(self, data: Any) -> None:
+        self.written += data
+
+    def is_closing(self) -> bool:
+        return False
+
+    def can_write_eof(self) -> bool:
+        return True
+
+    def write_eof(self) -> None: ...
+
+    def pause_reading(self) -> None: ...
+
+    def resume_reading(self) -> None: ...
+
+    def get_write_buffer_size(self) -> int:
+        return 0
+
+    def abort(self) -> None: ...
+
+
+class Listener(FrameProtocol):
+    """Notes what it hears."""
+
+    def __init__(self, shell: Shell) -> None:
+        super().__init__(shell)
+        self.heard: Heard = []
+
+    def on_text(self, text: str) -> None:
+        self.heard.append(("text", text))
+
+    def on_binary(self, data: bytes) -> None:
+        self.heard.append(("binary", data))
+
+
+def _opened(loop: asyncio.AbstractEventLoop) -> tuple[Listener, Wire]:
+    listener, wire = Listener(Shell(loop, SETTINGS)), Wire()
+    listener.connection_made(wire)
+    listener.phase = Phase.OPENING
+    listener.open(b"")
+    return listener, wire
+
+
+def _whole(opcode: Opcode, payload: bytes, *, fin: bool = True) -> bytes:
+    return Frame(opcode, payload, fin=fin).serialize(mask=True)
+
+
+message = st.one_of(
+    st.tuples(st.just("binary"), st.one_of(SHORT, LONG.filter(lambda data: len(data) <= 51_200))),
+    st.tuples(st.just("text"), st.text(max_size=60)),
+)
+frame = st.one_of(
+    message, st.tuples(st.just("ping"), SHORT), st.tuples(st.just("pieces"), st.lists(SHORT, min_size=2, max_size=4))
+)
+
+
+@given(frames=st.lists(frame, max_size=12), cuts=st.lists(st.integers(0, 200_000), max_size=8))
+def test_any_frames_cut_anywhere(frames: list[tuple[str, Any]], cuts: list[int]) -> None:
+    sent, expected, pongs = b"", [], b""
+    for kind, payload in frames:
+        if kind == "ping":
+            sent += _whole(Opcode.PING, payload)
+            pongs += Frame(Opcode.PONG, payload).serialize(mask=False)
+        elif kind == "pieces":
+            for number, piece in enumerate(payload):
+                opcode = Opcode.CONT if number else Opcode.BINARY
+                sent += _whole(opcode, piece, fin=number == len(payload) - 1)
+            expected.append(("binary", b"".join(payload)))
+        else:
+            data = payload.encode() if kind == "text" else payload
+            sent += _whole(Opcode.TEXT if kind == "text" else Opcode.BINARY, data)
+            expected.append((kind, payload))
+    loop = asyncio.new_event_loop()
+    try:
+        listener, wire = _opened(loop)
+        places = sorted({0, len(sent), *(cut % (len(sent) + 1) for cut in cuts)})
+        for begin, end in pairwise(places):
+            listener.data_received(sent[begin:end])
+        listener.outbox.flush()
+        assert listener.heard == expected
+        assert wire.written == pongs
+        assert listener.phase is Phase.OPEN
+    finally:
+        listener.connection_lost(None)
+        loop.close()
+
+
+@pytest.mark.parametrize("split", [False, True], ids=["at-once", "byte-by-byte"])
+@pytest.mark.parametrize(
+    ("wrong", "code"),
+    [
+        (b"\x82\x05hello", 1002), (b"\x88\x00", 1002), (b"\xc2\x80\0\0\0\0", 1002), (b"\x83\x80\0\0\0\0", 1002),
+        (b"\x89\xfe\x00\x7e" + bytes(130), 1002), (b"\x80\x80\0\0\0\0", 1002), (b"\x82\xfe\xff\xff\0\0\0\0", 1009),
+        (b"\x82\xff" + b"\x7f" * 8 + b"\0\0\0\0", 1009), (b"\x81\x81\0\0\0\0\xff", 1007),
+    ],
+    ids=[
+        "unmasked", "close-unmasked", "reserved-bit", "opcode", "long-ping", "lone-piece", "large", "huge", "not-utf8",
+    ],
+)  # fmt: skip
+def test_against_the_rules(wrong: bytes, code: int, split: bool) -> None:
+    """Refused with the right code, as soon as it shows, after what came before."""
+    loop = asyncio.new_event_loop()
+    try:
+        listener, wire = _opened(loop)
+        sent = _whole(Opcode.BINARY, b"good") + wrong
+        for piece in [sent[at : at + 1] for at in range(len(sent))] if split else [sent]:
+            listener.data_received(piece)
+        listener.outbox.flush()
+        assert listener.heard == [("binary", b"good")]
+        assert wire.written[0] == 0x88
+        assert int.from_bytes(wire.written[2:4], "big") == code
+        assert listener.phase is not Phase.OPEN
+    finally:
+        listener.connection_lost(None)
+        loop.close()

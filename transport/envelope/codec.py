@@ -1,0 +1,151 @@
+"""The envelope of a connection: gob or JSON, gzipped or not, and the four codecs that are all of them.
+
+Pure: bytes in, a Request or Response out, and back. Whatever bytes come, the only error is EnvelopeError.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, Literal, TypeVar
+
+import msgspec
+
+from greenroom.actors.wire.go_json import JsonMalformed, JsonObject, parse
+from greenroom.transport.envelope import gob
+from greenroom.transport.envelope.envelope import EnvelopeError, FrameTooLarge, Request, Response
+from greenroom.transport.envelope.folding import UNFOLDED_LIMIT_BYTES, fold, unfold
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["CODECS", "Codec", "EnvelopeError", "FrameTooLarge", "Request", "Response", "SdkType", "codec"]
+
+SdkType = Literal["go", "js"]
+_Frame = TypeVar("_Frame", Request, Response)
+
+_encode_json = msgspec.json.Encoder().encode
+_request_decoder = msgspec.json.Decoder(Request)
+_response_decoder = msgspec.json.Decoder(Response)
+
+
+class Codec:
+    """How one kind of connection writes its frames. Stateless and shared.
+
+    A push is the same bytes for all connections of one `variant`, a number from 0 to 3.
+    """
+
+    __slots__ = (
+        "_read_request",
+        "_read_response",
+        "_write_request",
+        "_write_response",
+        "compression",
+        "sdk_type",
+        "variant",
+    )
+
+    def __init__(self, *, variant: int, sdk_type: SdkType, compression: bool) -> None:
+        self.variant = variant
+        self.sdk_type = sdk_type
+        self.compression = compression
+        self._read_request: Callable[[bytes], Request]
+        self._read_response: Callable[[bytes], Response]
+        self._write_request: Callable[[Request], bytes]
+        self._write_response: Callable[[Response], bytes]
+        if sdk_type == "go":
+            self._read_request = gob.decode_request
+            self._read_response = gob.decode_response
+            self._write_request = gob.encode_request
+            self._write_response = gob.encode_response
+        else:
+            self._read_request = _read_json_request
+            self._read_response = _read_json_response
+            self._write_request = _encode_json
+            self._write_response = _encode_json
+
+    def __repr__(self) -> str:
+        return f"<Codec {self.sdk_type}{'+gzip' if self.compression else ''}>"
+
+    def decode_request(self, frame: bytes, *, unfolded_limit_bytes: int = UNFOLDED_LIMIT_BYTES) -> Request:
+        """Read a client's frame. Raises EnvelopeError, FrameTooLarge if it unfolds past the limit."""
+        if self.compression:
+            frame = unfold(frame, unfolded_limit_bytes=unfolded_limit_bytes)
+        return self._read_request(frame)
+
+    def decode_response(self, frame: bytes, *, unfolded_limit_bytes: int = UNFOLDED_LIMIT_BYTES) -> Response:
+        """Read a server's frame. Raises EnvelopeError, FrameTooLarge if it unfolds past the limit."""
+        if self.compression:
+            frame = unfold(frame, unfolded_limit_bytes=unfolded_limit_bytes)
+        return self._read_response(frame)
+
+    def encode_request(self, request: Request) -> bytes:
+        """Write a client's frame."""
+        frame = self._write_request(request)
+        return fold(frame) if self.compression else frame
+
+    def encode_response(self, response: Response) -> bytes:
+        """Write a server's frame."""
+        frame = self._write_response(response)
+        return fold(frame) if self.compression else frame
+
+
+def _read_json_request(frame: bytes) -> Request:
+    try:
+        return _request_decoder.decode(frame)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return _read_as_go(frame, Request)
+
+
+def _read_json_response(frame: bytes) -> Response:
+    try:
+        return _response_decoder.decode(frame)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return _read_as_go(frame, Response)
+
+
+_KEYS: Final = {
+    frame_class: {
+        field.encode_name.lower(): field.encode_name for field in msgspec.structs.fields(frame_class)
+    }
+    for frame_class in (Request, Response)
+}
+
+
+def _read_as_go(frame: bytes, frame_class: type[_Frame]) -> _Frame:
+    """The road of frames that are not plainly ours: keys in other cases, unknown keys, nulls, line breaks."""
+    try:
+        pairs = parse(frame)
+    except JsonMalformed as malformed:
+        raise EnvelopeError(f"json: {malformed}") from None
+    if not isinstance(pairs, JsonObject):
+        raise EnvelopeError("json: not an object")
+    keys = _KEYS[frame_class]
+    values: dict[str, object] = {}
+    for name, value in pairs:
+        key = keys.get(name.lower())
+        if key is None:
+            continue
+        if key == "data":
+            # Go empties bytes on null, and its base64 passes over line breaks.
+            values.pop(key, None)
+            if isinstance(value, str):
+                value = value.replace("\n", "").replace("\r", "")
+        if value is not None:
+            values[key] = value
+    try:
+        return msgspec.convert(values, frame_class)
+    except msgspec.ValidationError:
+        raise EnvelopeError(f"json: a field of {frame_class.__name__} has another type") from None
+
+
+CODECS: Final = (
+    Codec(variant=0, sdk_type="go", compression=False),
+    Codec(variant=1, sdk_type="go", compression=True),
+    Codec(variant=2, sdk_type="js", compression=False),
+    Codec(variant=3, sdk_type="js", compression=True),
+)
+"""Every codec, at the place that its variant names."""
+
+
+def codec(sdk_type: SdkType, compression: bool) -> Codec:
+    """The shared codec of this kind of connection."""
+    return CODECS[(2 if sdk_type == "js" else 0) + compression]

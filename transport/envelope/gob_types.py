@@ -1,0 +1,261 @@
+"""Gob's type definitions: read what a sender defines, and skip values of types that we do not want.
+
+Go describes its types with gob itself: a definition is a value of the built-in wireType. The shapes below are
+those of that built-in; everything else is read from the wire. Work and depth are bounded.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from greenroom.transport.envelope.envelope import EnvelopeError
+
+__all__ = [
+    "BYTES",
+    "INT",
+    "STRING",
+    "ArrayType",
+    "GobType",
+    "MapType",
+    "OpaqueType",
+    "SkipBudget",
+    "StructType",
+    "read_definitions",
+    "skip_value",
+    "wide",
+]
+
+_BOOL: Final = 1
+INT: Final = 2
+_UINT: Final = 3
+_FLOAT: Final = 4
+BYTES: Final = 5
+STRING: Final = 6
+_COMPLEX: Final = 7
+_INTERFACE: Final = 8
+_FIRST_USER_ID = 64
+_TYPES_LIMIT = 64
+_FIELDS_LIMIT = 256
+_DEPTH_LIMIT = 16
+
+
+@dataclass(frozen=True, slots=True)
+class StructType:
+    """Fields in the sender's order, each a name and a type id."""
+
+    fields: tuple[tuple[str, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ArrayType:
+    """An array or a slice: on the wire both are a count and the elements."""
+
+    element: int
+
+
+@dataclass(frozen=True, slots=True)
+class MapType:
+    """A count and as many pairs."""
+
+    key: int
+    element: int
+
+
+@dataclass(frozen=True, slots=True)
+class OpaqueType:
+    """A type that encodes itself: on the wire a length and bytes."""
+
+
+GobType = StructType | ArrayType | MapType | OpaqueType
+
+
+class SkipBudget:
+    """How many more values may be skipped in one frame; running out raises EnvelopeError."""
+
+    __slots__ = ("_left",)
+
+    def __init__(self, values: int) -> None:
+        self._left = values
+
+    def spend(self, values: int) -> None:
+        self._left -= values
+        if self._left < 0:
+            raise EnvelopeError("gob: too many values in unknown fields")
+
+
+def wide(data: bytes, pos: int) -> tuple[int, int]:
+    """Read an unsigned number at `pos`; return it and the position after it. IndexError at the end."""
+    first = data[pos]
+    pos += 1
+    if first < 128:
+        return first, pos
+    end = pos + 256 - first
+    if end > pos + 8:
+        raise EnvelopeError("gob: a number of more than 64 bits")
+    if end > len(data):
+        raise EnvelopeError("gob: ends early")
+    return int.from_bytes(data[pos:end], "big"), end
+
+
+def _signed(data: bytes, pos: int) -> tuple[int, int]:
+    value, pos = wide(data, pos)
+    return (~(value >> 1) if value & 1 else value >> 1), pos
+
+
+def _delimited(data: bytes, pos: int) -> tuple[bytes, int]:
+    length, pos = wide(data, pos)
+    end = pos + length
+    if end > len(data):
+        raise EnvelopeError("gob: ends early")
+    return data[pos:end], end
+
+
+def read_definitions(data: bytes) -> dict[int, GobType]:
+    """Read a run of whole definition messages, by type id."""
+    types: dict[int, GobType] = {}
+    pos = 0
+    while pos < len(data):
+        body, pos = _delimited(data, pos)
+        negated, start = _signed(body, 0)
+        type_id = -negated
+        if type_id < _FIRST_USER_ID or type_id in types:
+            raise EnvelopeError("gob: a type is defined twice")
+        if len(types) == _TYPES_LIMIT:
+            raise EnvelopeError("gob: too many types")
+        defined, end = _read_wire_type(body, start)
+        if end != len(body):
+            raise EnvelopeError("gob: a definition holds more than one type")
+        types[type_id] = defined
+    return types
+
+
+def _read_wire_type(data: bytes, pos: int) -> tuple[GobType, int]:
+    delta, pos = wide(data, pos)
+    defined: GobType
+    match delta:
+        case 1:  # ArrayT: CommonType, Elem, Len
+            (element, _), pos = _read_numbers(data, pos, 2)
+            defined = ArrayType(element)
+        case 2:  # SliceT: CommonType, Elem
+            (element,), pos = _read_numbers(data, pos, 1)
+            defined = ArrayType(element)
+        case 3:  # StructT: CommonType, Field
+            fields, pos = _read_fields(data, pos)
+            defined = StructType(fields)
+        case 4:  # MapT: CommonType, Key, Elem
+            (key, element), pos = _read_numbers(data, pos, 2)
+            defined = MapType(key, element)
+        case 5 | 6 | 7:  # GobEncoderT, BinaryMarshalerT, TextMarshalerT: CommonType
+            _, pos = _read_numbers(data, pos, 0)
+            defined = OpaqueType()
+        case _:
+            raise EnvelopeError("gob: a definition without a type")
+    return defined, _read_end(data, pos)
+
+
+def _read_end(data: bytes, pos: int) -> int:
+    delta, pos = wide(data, pos)
+    if delta:
+        raise EnvelopeError("gob: a definition with unknown fields")
+    return pos
+
+
+def _read_named_id(data: bytes, pos: int) -> tuple[str, int, int]:
+    """Read a struct of a Name and an Id: both CommonType and fieldType are such."""
+    name = b""
+    type_id = 0
+    index = -1
+    while True:
+        delta, pos = wide(data, pos)
+        if not delta:
+            return name.decode(), type_id, pos
+        index += delta
+        if index == 0:
+            name, pos = _delimited(data, pos)
+        elif index == 1:
+            type_id, pos = _signed(data, pos)
+        else:
+            raise EnvelopeError("gob: a definition with unknown fields")
+
+
+def _read_numbers(data: bytes, pos: int, count: int) -> tuple[list[int], int]:
+    """Read a struct of a CommonType and `count` numbers."""
+    numbers = [0] * count
+    index = -1
+    while True:
+        delta, pos = wide(data, pos)
+        if not delta:
+            return numbers, pos
+        index += delta
+        if index == 0:
+            _, _, pos = _read_named_id(data, pos)
+        elif index <= count:
+            numbers[index - 1], pos = _signed(data, pos)
+        else:
+            raise EnvelopeError("gob: a definition with unknown fields")
+
+
+def _read_fields(data: bytes, pos: int) -> tuple[tuple[tuple[str, int], ...], int]:
+    """Read a structType: a CommonType and the list of its fields."""
+    fields: list[tuple[str, int]] = []
+    index = -1
+    while True:
+        delta, pos = wide(data, pos)
+        if not delta:
+            return tuple(fields), pos
+        index += delta
+        if index == 0:
+            _, _, pos = _read_named_id(data, pos)
+        elif index == 1:
+            count, pos = wide(data, pos)
+            if count > _FIELDS_LIMIT:
+                raise EnvelopeError("gob: too many fields")
+            for _ in range(count):
+                name, type_id, pos = _read_named_id(data, pos)
+                fields.append((name, type_id))
+        else:
+            raise EnvelopeError("gob: a definition with unknown fields")
+
+
+def skip_value(
+    data: bytes, pos: int, type_id: int, types: dict[int, GobType], budget: SkipBudget, depth: int = 0
+) -> int:
+    """Return the position after a value of this type. Every value spends budget, which bounds the work."""
+    budget.spend(1)
+    if depth > _DEPTH_LIMIT:
+        raise EnvelopeError("gob: nested too deep")
+    if type_id in (_BOOL, INT, _UINT, _FLOAT):
+        return wide(data, pos)[1]
+    if type_id in (BYTES, STRING):
+        return _delimited(data, pos)[1]
+    if type_id == _COMPLEX:
+        return wide(data, wide(data, pos)[1])[1]
+    if type_id == _INTERFACE:
+        raise EnvelopeError("gob: an unknown field of interface type")
+    match types.get(type_id):
+        case StructType(fields):
+            index = -1
+            while True:
+                delta, pos = wide(data, pos)
+                if not delta:
+                    return pos
+                index += delta
+                if index >= len(fields):
+                    raise EnvelopeError("gob: a field that its type does not have")
+                pos = skip_value(data, pos, fields[index][1], types, budget, depth + 1)
+        case ArrayType(element):
+            count, pos = wide(data, pos)
+            for _ in range(count):
+                pos = skip_value(data, pos, element, types, budget, depth + 1)
+            return pos
+        case MapType(key, element):
+            count, pos = wide(data, pos)
+            for _ in range(count):
+                pos = skip_value(data, pos, key, types, budget, depth + 1)
+                pos = skip_value(data, pos, element, types, budget, depth + 1)
+            return pos
+        case OpaqueType():
+            return _delimited(data, pos)[1]
+        case None:
+            raise EnvelopeError("gob: a type that was not defined")

@@ -1,0 +1,165 @@
+"""The gateway's requests by number: what each carries, how strictly it is checked, and who handles it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+from google.protobuf.message import DecodeError
+
+from greenroom.actors.errors import GreenroomError
+from greenroom.actors.wire import msg_pb2, push_pb2, sdkws_pb2
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from google.protobuf.message import Message
+
+    from greenroom.actors.messages import Caller
+    from greenroom.transport.envelope.codec import Request
+
+__all__ = ["KICK", "PRESENCE", "PUSH", "REQUESTS", "Queries", "RequestKind", "Requester"]
+
+PUSH = 2001
+KICK = 2002
+PRESENCE = 2005
+
+
+class Queries(Protocol):
+    """The reads that a connection asks for. Each answers a serialized response or raises a GreenroomError."""
+
+    async def newest_seqs(self, caller: Caller, request: sdkws_pb2.GetMaxSeqReq) -> bytes: ...
+
+    async def pull_by_range(self, caller: Caller, request: sdkws_pb2.PullMessageBySeqsReq) -> bytes: ...
+
+    async def pull_by_seqs(self, caller: Caller, request: msg_pb2.GetSeqMessageReq) -> bytes: ...
+
+    async def seq_states(
+        self, caller: Caller, request: msg_pb2.GetConversationsHasReadAndMaxSeqReq
+    ) -> bytes: ...
+
+    async def last_messages(self, caller: Caller, request: msg_pb2.GetLastMessageReq) -> bytes: ...
+
+
+class Requester(Protocol):
+    """What a handler may do with the connection that asks. Each request is replied to once."""
+
+    @property
+    def queries(self) -> Queries: ...
+
+    def reply(self, request: Request, data: bytes | None) -> None:
+        """Answer at once."""
+
+    def reply_error(self, request: Request, error: GreenroomError) -> None:
+        """Answer at once that it failed."""
+
+    def query(
+        self, request: Request, query: Callable[[Caller, Any], Awaitable[bytes]], payload: Message
+    ) -> None:
+        """Run the query and answer with what it gives."""
+
+    def send_message(self, request: Request, message: sdkws_pb2.MsgData) -> None:
+        """Send the message to its conversation, which answers."""
+
+    def set_background(self, is_background: bool) -> None:
+        """Take down whether the app is in the background."""
+
+    def watch(self, subscribe: list[str], unsubscribe: list[str]) -> bytes:
+        """Change whose presence is watched; the presence of those subscribed, serialized."""
+
+
+class RequestKind(NamedTuple):
+    """One line of the table."""
+
+    payload: type[Message] | None
+    """The class of the request's data; None when the data is ignored."""
+    handle: Callable[[Requester, Request, Any], None]
+    strict: bool = False
+    """Whether empty envelope fields are refused with 500."""
+    pipelined: bool = False
+    """Whether it may begin while earlier ones of its kind are unanswered. All others run alone."""
+    last: bool = False
+    """Whether the connection ends after the reply, whatever that is."""
+
+    def run(self, requester: Requester, request: Request) -> None:
+        """Check the envelope and the payload, then handle the request."""
+        if self.strict and not (
+            request.req_identifier and request.send_id and request.operation_id and request.msg_incr
+        ):
+            requester.reply_error(request, GreenroomError("an envelope field is empty"))
+            return
+        payload = None
+        if self.payload is not None:
+            payload = self.payload()
+            try:
+                payload.ParseFromString(request.data or b"")
+            except DecodeError:
+                requester.reply_error(request, GreenroomError("the data cannot be decoded"))
+                return
+        self.handle(requester, request, payload)
+
+
+def _newest_seqs(requester: Requester, request: Request, payload: sdkws_pb2.GetMaxSeqReq) -> None:
+    requester.query(request, requester.queries.newest_seqs, payload)
+
+
+def _pull_by_range(requester: Requester, request: Request, payload: sdkws_pb2.PullMessageBySeqsReq) -> None:
+    requester.query(request, requester.queries.pull_by_range, payload)
+
+
+def _pull_by_seqs(requester: Requester, request: Request, payload: msg_pb2.GetSeqMessageReq) -> None:
+    requester.query(request, requester.queries.pull_by_seqs, payload)
+
+
+def _seq_states(
+    requester: Requester, request: Request, payload: msg_pb2.GetConversationsHasReadAndMaxSeqReq
+) -> None:
+    requester.query(request, requester.queries.seq_states, payload)
+
+
+def _last_messages(requester: Requester, request: Request, payload: msg_pb2.GetLastMessageReq) -> None:
+    requester.query(request, requester.queries.last_messages, payload)
+
+
+def _send_message(requester: Requester, request: Request, payload: sdkws_pb2.MsgData) -> None:
+    requester.send_message(request, payload)
+
+
+def _send_signal(requester: Requester, request: Request, payload: None) -> None:
+    # Upstream's stub: it always fails.
+    requester.reply_error(request, GreenroomError("signal messages are not supported"))
+
+
+def _logout(requester: Requester, request: Request, payload: push_pb2.DelUserPushTokenReq) -> None:
+    # Push tokens are not kept yet; the JWT stays valid.
+    requester.reply(request, b"")
+
+
+def _set_background(
+    requester: Requester, request: Request, payload: sdkws_pb2.SetAppBackgroundStatusReq
+) -> None:
+    requester.set_background(payload.isBackground)
+    requester.reply(request, None)
+
+
+def _watch(requester: Requester, request: Request, payload: sdkws_pb2.SubUserOnlineStatus) -> None:
+    try:
+        data = requester.watch(list(payload.subscribeUserID), list(payload.unsubscribeUserID))
+    except GreenroomError as error:
+        requester.reply_error(request, error)
+    else:
+        requester.reply(request, data)
+
+
+REQUESTS: dict[int, RequestKind] = {
+    1001: RequestKind(sdkws_pb2.GetMaxSeqReq, _newest_seqs),
+    1002: RequestKind(sdkws_pb2.PullMessageBySeqsReq, _pull_by_range, strict=True),
+    1003: RequestKind(sdkws_pb2.MsgData, _send_message, pipelined=True),
+    1004: RequestKind(None, _send_signal),
+    1005: RequestKind(msg_pb2.GetSeqMessageReq, _pull_by_seqs, strict=True),
+    1006: RequestKind(msg_pb2.GetConversationsHasReadAndMaxSeqReq, _seq_states, strict=True),
+    1007: RequestKind(msg_pb2.GetLastMessageReq, _last_messages),
+    2003: RequestKind(push_pb2.DelUserPushTokenReq, _logout, last=True),
+    2004: RequestKind(sdkws_pb2.SetAppBackgroundStatusReq, _set_background, strict=True),
+    PRESENCE: RequestKind(sdkws_pb2.SubUserOnlineStatus, _watch),
+}
+"""An id that is not here ends the connection."""

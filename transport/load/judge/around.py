@@ -1,0 +1,138 @@
+"""The second look at a history: names for what was found, and the few events that show it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from greenroom.transport.load.judge.events import (
+    Acked,
+    Begun,
+    Drained,
+    Event,
+    Failed,
+    Joined,
+    Left,
+    MarkedRead,
+    Received,
+    Sent,
+    SeqsAnswered,
+    StoredSeen,
+    StorePulled,
+)
+from greenroom.transport.load.judge.verdict import KINDS, Finding, Violation
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+__all__ = ["AROUND_LIMIT", "explain"]
+
+AROUND_LIMIT: Final = 12
+"""Events around one violation: as many as a person reads."""
+_RECEIPTS_ELSEWHERE: Final = 2
+"""Receipts of the message by other devices, to show that it did exist."""
+_NEARBY_SEQS: Final = 1
+
+
+class _Case:
+    """One finding, and what the second look has brought for it."""
+
+    __slots__ = ("answers", "around", "elsewhere", "finding", "message", "user")
+
+    def __init__(self, finding: Finding) -> None:
+        self.finding = finding
+        self.around: list[tuple[int, Event]] = []
+        self.elsewhere = 0
+        self.answers: list[tuple[int, Event]] = []
+        """The latest answers and marks of the user before the finding."""
+        self.message = ""
+        self.user = ""
+
+    def see(self, n: int, event: Event) -> None:
+        finding = self.finding
+        if finding.user is not None and finding.message is None:
+            self._see_answers(n, event)
+            return
+        is_the_one = False
+        if not isinstance(event, Joined | Left | SeqsAnswered | MarkedRead | Begun | Drained | StorePulled):
+            is_the_one = finding.message is not None and hash(event.client_msg_id) == finding.message
+            if is_the_one:
+                self.message = event.client_msg_id
+        match event:
+            case Sent() | Acked() | Failed():
+                wanted = is_the_one
+            case Received():
+                near = event.seq > 0 and finding.seq > 0 and abs(event.seq - finding.seq) <= _NEARBY_SEQS
+                if finding.device is not None and hash(event.device) == finding.device:
+                    wanted = is_the_one or near
+                else:
+                    wanted = self.elsewhere < _RECEIPTS_ELSEWHERE and (is_the_one or (finding.device is None and near))
+                    self.elsewhere += wanted
+            case StoredSeen():
+                wanted = is_the_one or (finding.seq > 0 and abs(event.seq - finding.seq) <= _NEARBY_SEQS)
+            case Joined() | Left():
+                wanted = finding.user is not None and hash(event.user_id) == finding.user
+            case StorePulled():
+                wanted = finding.kind.endswith("_not_stored")
+            case _:
+                wanted = False
+        if wanted and (len(self.around) < AROUND_LIMIT or n == finding.n):
+            self.around.append((n, event))
+
+    def _see_answers(self, n: int, event: Event) -> None:
+        if isinstance(event, SeqsAnswered | MarkedRead | Joined | Left):
+            if hash(event.user_id) == self.finding.user:
+                if n <= self.finding.n:
+                    self.answers = [*self.answers[-4:], (n, event)]
+                elif len(self.around) < 2:
+                    self.around.append((n, event))
+        elif (
+            isinstance(event, StoredSeen)
+            and 0 <= event.seq - self.finding.seq <= _NEARBY_SEQS
+            and len(self.around) < AROUND_LIMIT
+        ):
+            self.around.append((n, event))
+
+    def violation(self, names: dict[int, str], users: dict[int, str]) -> Violation:
+        finding = self.finding
+        user = "" if finding.user is None else users.get(finding.user, "")
+        around = sorted([*self.answers, *self.around], key=lambda entry: entry[0])
+        return Violation(
+            kind=finding.kind,
+            conversation_id=names.get(finding.conversation, ""),
+            device="" if finding.device is None else names.get(finding.device, ""),
+            user_id=user,
+            seq=finding.seq,
+            client_msg_id=self.message,
+            detail=finding.detail or KINDS[finding.kind],
+            around=tuple(event for _, event in around),
+        )
+
+
+def explain(findings: list[Finding], events: Iterable[Event]) -> list[Violation]:
+    """Go through the history once more and make violations of the findings, in their order."""
+    cases = [_Case(finding) for finding in findings]
+    by_conversation: dict[int, list[_Case]] = {}
+    for case in cases:
+        by_conversation.setdefault(case.finding.conversation, []).append(case)
+    devices = {finding.device for finding in findings}
+    wanted_users = {finding.user for finding in findings}
+    names: dict[int, str] = {}
+    users: dict[int, str] = {}
+    for n, event in enumerate(events, 1):
+        if isinstance(event, Begun | Drained):
+            if hash(event.device) in devices:
+                names[hash(event.device)] = event.device
+            if isinstance(event, Begun) and hash(event.user_id) in wanted_users:
+                users[hash(event.user_id)] = event.user_id
+            continue
+        found = by_conversation.get(hash(event.conversation_id))
+        if found is None:
+            continue
+        names[hash(event.conversation_id)] = event.conversation_id
+        if isinstance(event, Received) and hash(event.device) in devices:
+            names[hash(event.device)] = event.device
+        elif isinstance(event, Joined | Left | SeqsAnswered | MarkedRead) and hash(event.user_id) in wanted_users:
+            users[hash(event.user_id)] = event.user_id
+        for case in found:
+            case.see(n, event)
+    return [case.violation(names, users) for case in cases]

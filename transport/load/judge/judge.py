@@ -1,0 +1,127 @@
+"""The judge: whether a history holds what a chat server promises, and if not, where it breaks.
+
+It takes any order between devices and only the recorded order within one. Memory is bounded whatever the length
+of the history (see `judge`): the events go to tables on disk, are sorted there, and are gone through once for
+each promise. It knows no chat rule but those promises (`verdict.KINDS` names their breaches).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Final
+
+from greenroom.transport.load.judge.around import explain
+from greenroom.transport.load.judge.checks import check_messages
+from greenroom.transport.load.judge.receipts import check_receipts
+from greenroom.transport.load.judge.recorder import History, Recorder, read
+from greenroom.transport.load.judge.seqs import check_seqs
+from greenroom.transport.load.judge.tables import Tables
+from greenroom.transport.load.judge.verdict import KINDS, Counts, Findings, Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from greenroom.transport.load.judge.events import Event
+
+__all__ = ["MEMORY_LIMIT_BYTES", "VIOLATIONS_KEPT_PER_KIND", "judge"]
+
+MEMORY_LIMIT_BYTES: Final = 256 * 1024 * 1024
+VIOLATIONS_KEPT_PER_KIND: Final = 10
+"""A person reads the first few; the totals count all."""
+
+NEED_THE_WHOLE: Final = ("phantom", "received_by_stranger", "received_outside_membership", "read_wrong")
+"""What rests on something that nobody recorded: not judged if a recorder was killed."""
+
+
+def judge(
+    events: Iterable[Event],
+    *,
+    workdir: str | Path | None = None,
+    memory_limit_bytes: int = MEMORY_LIMIT_BYTES,
+    keep_per_kind: int = VIOLATIONS_KEPT_PER_KIND,
+) -> Verdict:
+    """Judge a history.
+
+    events: gone through twice if there is something to show and it can be (a list, a History); what can be gone
+        through only once is copied to the disk as it goes.
+    workdir: where the tables are for as long as it lasts, about 80 bytes an event; the system's folder for
+        temporary files if not given. SQLite's sorts need as much again, in the folder that SQLITE_TMPDIR or
+        TMPDIR names.
+    memory_limit_bytes: about what it takes, besides 16 bytes for each message of the largest conversation.
+    keep_per_kind: how many violations of a kind are kept and shown; `totals` counts all.
+    """
+    with TemporaryDirectory(prefix="greenroom-judge-", dir=workdir) as name:
+        folder = Path(name)
+        again: Iterable[Event] = events
+        if iter(events) is events:
+            events, again = _copied(events, folder / "copy"), read([folder / "copy"])
+        tables = Tables(folder, memory_limit_bytes=memory_limit_bytes)
+        try:
+            tables.load(events)
+            torn = events.torn if isinstance(events, History) else []
+            tables.derive(is_whole=not torn)
+            judged = [kind for kind in KINDS if not (torn and kind in NEED_THE_WHOLE)]
+            findings = Findings(keep_per_kind=keep_per_kind, judged=judged)
+            counts = Counts()
+            check_messages(tables, findings)
+            check_receipts(tables, findings, counts)
+            check_seqs(tables, findings)
+            _count(tables, counts)
+            notes = [*torn, *_notes(tables, counts)]
+            if torn:
+                notes.append(f"a part of the history is lost, so these were not judged: {', '.join(NEED_THE_WHOLE)}")
+        finally:
+            tables.close()
+        kept = findings.kept()
+        return Verdict(
+            ok=not findings.totals,
+            counts=counts,
+            totals={kind: findings.totals[kind] for kind in KINDS if kind in findings.totals},
+            violations=explain(kept, again) if kept else [],
+            notes=notes,
+        )
+
+
+def _copied(events: Iterable[Event], path: Path) -> Iterator[Event]:
+    with Recorder(path) as copy:
+        for event in events:
+            copy.record(event)
+            yield event
+
+
+def _count(tables: Tables, counts: Counts) -> None:
+    counts.events = tables.events
+    counts.failed = tables.failed
+    counts.conversations = tables.number(
+        """SELECT count(*) FROM (SELECT conv FROM message UNION SELECT conv FROM claim UNION SELECT conv FROM span
+        UNION SELECT conv FROM answered UNION SELECT conv FROM pulled)"""
+    )
+    counts.devices = tables.number("SELECT count(*) FROM device")
+    counts.drained = tables.number("SELECT count(*) FROM device WHERE drained")
+    counts.sent = tables.number("SELECT count(*) FROM message WHERE stored")
+    counts.unstored_sent = tables.number("SELECT count(*) FROM message WHERE NOT stored")
+    counts.acked = tables.number(
+        """SELECT count(*) FROM message m WHERE stored
+        AND EXISTS (SELECT 1 FROM acked a WHERE a.conv = m.conv AND a.msg = m.msg)"""
+    )
+    counts.stored = tables.number("SELECT count(*) FROM slot WHERE from_store")
+    counts.seqs_answered = tables.number("SELECT count(*) FROM answered")
+
+
+def _notes(tables: Tables, counts: Counts) -> Iterator[str]:
+    """What was not judged, because the history is silent about it."""
+    if not counts.drained:
+        yield "no device waited for the end of the drain: no loss on a device was judged"
+    memberless = tables.number(
+        """SELECT count(*) FROM (SELECT conv FROM message UNION SELECT conv FROM claim
+        EXCEPT SELECT conv FROM span)"""
+    )
+    if memberless:
+        yield f"{memberless} conversations without a member: no loss on a device was judged there"
+    unpulled = tables.number("SELECT count(*) FROM (SELECT DISTINCT conv FROM message EXCEPT SELECT conv FROM pulled)")
+    if unpulled:
+        yield f"the store was not pulled for {unpulled} conversations: gaps and the store were not judged there"
+    unknown = tables.number("SELECT count(*) FROM (SELECT DISTINCT dev FROM sent EXCEPT SELECT dev FROM device)")
+    if unknown:
+        yield f"{unknown} devices send and never began: whether they are held to anything is not known"

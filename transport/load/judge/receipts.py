@@ -1,0 +1,213 @@
+"""What must hold of each device in each conversation: it got all that it is held to, once, in order, and nothing
+of a conversation that is not its user's. One pass over the receipts, sorted by conversation, device and seq.
+"""
+
+from __future__ import annotations
+
+from array import array
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from greenroom.transport.load.judge.tables import FOREVER
+from greenroom.transport.load.judge.verdict import Finding
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from greenroom.transport.load.judge.tables import Tables
+    from greenroom.transport.load.judge.verdict import Counts, Findings
+
+__all__ = ["check_receipts"]
+
+_RECEIPTS = "SELECT conv, dev, seq, n, msg FROM received ORDER BY conv, dev, seq, n"
+
+_HELD = """SELECT s.conv, d.dev, d.user, d.drained, d.hears_itself, d.from_start, d.at,
+        s.must_from, s.must_to, s.may_from, s.may_to
+    FROM span s JOIN device d ON d.user = s.user ORDER BY s.conv, d.dev"""
+
+_SLOTS = """SELECT seq, msg, n, acked, sent_dev, sent_at FROM slot
+    WHERE conv = ? AND seq BETWEEN ? AND ? AND required ORDER BY seq"""
+
+
+class _Held(NamedTuple):
+    """A device in one membership of its user."""
+
+    conv: int
+    dev: int
+    user: int
+    drained: int
+    hears_itself: int
+    from_start: int
+    at: int
+    must_from: int
+    must_to: int
+    may_from: int
+    may_to: int
+
+
+class _Receipts:
+    """What one device received of one conversation: seqs ascending, each once, with the place of its receipt."""
+
+    __slots__ = ("conv", "dev", "ns", "seqs", "unstored")
+
+    def __init__(self, conv: int, dev: int) -> None:
+        self.conv = conv
+        self.dev = dev
+        self.seqs = array("q")
+        self.ns = array("q")
+        self.unstored: list[tuple[int, int]] = []
+        """Message and place."""
+
+
+class _Ahead:
+    """Sorted rows, taken by ascending keys of their first columns."""
+
+    def __init__(self, rows: Iterator[Any], columns: int) -> None:
+        self._rows = rows
+        self._columns = columns
+        self.row: Any = next(rows, None)
+
+    def take(self, key: tuple[int, ...]) -> list[Any]:
+        """The rows of this key; those before it are passed over."""
+        columns, found = self._columns, []
+        while self.row is not None and self.row[:columns] < key:
+            self.row = next(self._rows, None)
+        while self.row is not None and self.row[:columns] == key:
+            found.append(self.row)
+            self.row = next(self._rows, None)
+        return found
+
+
+def check_receipts(tables: Tables, findings: Findings, counts: Counts) -> None:
+    judge = _Judge(tables, findings, counts)
+    held = _Ahead(tables.rows(_HELD), 2)
+    for receipts in _grouped(tables, findings):
+        key = (receipts.conv, receipts.dev)
+        while held.row is not None and held.row[:2] < key:
+            silent = held.row[:2]
+            judge.device(_Receipts(*silent), held.take(silent))
+        judge.device(receipts, held.take(key))
+    while held.row is not None:
+        silent = held.row[:2]
+        judge.device(_Receipts(*silent), held.take(silent))
+
+
+def _grouped(tables: Tables, findings: Findings) -> Iterator[_Receipts]:
+    """The receipts of each device in each conversation; finds what came twice or in the wrong order."""
+    group: _Receipts | None = None
+    last_conv = last_dev = last_seq = last_n = 0
+    same: set[int] = set()
+    for conv, dev, seq, n, msg in tables.rows(_RECEIPTS):
+        if group is None or conv != last_conv or dev != last_dev:
+            if group is not None:
+                yield group
+            group = _Receipts(conv, dev)
+            add_seq, add_n = group.seqs.append, group.ns.append
+            last_conv, last_dev, last_seq, last_n = conv, dev, 0, 0
+            same = set()
+        if seq > last_seq:
+            if n < last_n:
+                detail = f"seq {seq} came before seq {last_seq}"
+                findings.add(Finding("out_of_order", last_n, conv, dev, None, seq, msg, detail))
+            add_seq(seq)
+            add_n(n)
+            last_seq, last_n = seq, n
+            same = {msg}
+        elif seq <= 0:
+            if msg in same:
+                findings.add(Finding("unstored_twice", n, conv, dev, message=msg))
+            elif msg:
+                same.add(msg)
+            group.unstored.append((msg, n))
+        elif msg in same:
+            findings.add(Finding("received_twice", n, conv, dev, seq=seq, message=msg))
+        else:
+            same.add(msg)
+    if group is not None:
+        yield group
+
+
+class _Judge:
+    def __init__(self, tables: Tables, findings: Findings, counts: Counts) -> None:
+        self._tables = tables
+        self._findings = findings
+        self._counts = counts
+        self._slots = _Ahead(
+            tables.rows("SELECT conv, count(*), sum(required) FROM slot GROUP BY conv ORDER BY conv"), 1
+        )
+        self._members = _Ahead(tables.rows("SELECT DISTINCT conv FROM span ORDER BY conv"), 1)
+        self._conv: int | None = None
+        self._total = self._required = 0
+        self._has_members = False
+
+    def device(self, receipts: _Receipts, memberships: list[Any]) -> None:
+        """One device in one conversation, in ascending order of conversations."""
+        if receipts.conv != self._conv:
+            self._conv = receipts.conv
+            rows = self._slots.take((receipts.conv,))
+            self._total, self._required = rows[0][1:] if rows else (0, 0)
+            self._has_members = bool(self._members.take((receipts.conv,)))
+        self._counts.received += len(receipts.seqs)
+        self._counts.unstored_received += len(receipts.unstored)
+        held = [_Held(*row) for row in memberships]
+        if not held:
+            if self._has_members:
+                self._stranger(receipts)
+            return
+        self._membership(receipts, held)
+        if held[0].drained:
+            for membership in held:
+                self._completeness(receipts, membership)
+
+    def _stranger(self, receipts: _Receipts) -> None:
+        known = self._tables.one("SELECT user FROM device WHERE dev = ?", receipts.dev)
+        if known is None:
+            return
+        for seq, n in zip(receipts.seqs, receipts.ns, strict=True):
+            self._outside("received_by_stranger", receipts, known[0], seq, n, self._message_at(seq), "")
+        for msg, n in receipts.unstored:
+            self._outside("received_by_stranger", receipts, known[0], 0, n, msg, "")
+
+    def _membership(self, receipts: _Receipts, held: list[_Held]) -> None:
+        if not receipts.seqs:
+            return
+        first, last = receipts.seqs[0], receipts.seqs[-1]
+        if any(one.may_from <= first and last <= one.may_to for one in held):
+            return
+        allowed = " and ".join(
+            f"from {one.may_from}" if one.may_to == FOREVER else f"{one.may_from} to {one.may_to}" for one in held
+        )
+        for seq, n in zip(receipts.seqs, receipts.ns, strict=True):
+            if not any(one.may_from <= seq <= one.may_to for one in held):
+                self._outside(
+                    "received_outside_membership", receipts, held[0].user, seq, n, self._message_at(seq),
+                    f"seq {seq}; its user may have seqs {allowed}",
+                )  # fmt: skip
+
+    def _outside(
+        self, kind: str, receipts: _Receipts, user: int, seq: int, n: int, message: int | None, detail: str
+    ) -> None:
+        self._findings.add(Finding(kind, n, receipts.conv, receipts.dev, user, seq, message, detail))
+
+    def _message_at(self, seq: int) -> int | None:
+        found = self._tables.one("SELECT msg FROM slot WHERE conv = ? AND seq = ?", self._conv or 0, seq)
+        return None if found is None else int(found[0])
+
+    def _completeness(self, receipts: _Receipts, held: _Held) -> None:
+        everything = held.from_start and held.hears_itself and held.must_from <= 1 and held.must_to == FOREVER
+        if everything and len(receipts.seqs) == self._total:
+            self._counts.required += self._required
+            return
+        seqs, at, have = receipts.seqs, 0, len(receipts.seqs)
+        for seq, msg, n, acked, sent_dev, sent_at in self._tables.rows(
+            _SLOTS, receipts.conv, held.must_from, held.must_to
+        ):
+            if not held.hears_itself and sent_dev == held.dev:
+                continue
+            if not held.from_start and sent_at <= held.at:
+                continue
+            self._counts.required += 1
+            while at < have and seqs[at] < seq:
+                at += 1
+            if at >= have or seqs[at] != seq:
+                kind = "lost" if acked else "lost_unacked"
+                self._findings.add(Finding(kind, n, receipts.conv, receipts.dev, held.user, seq, msg))

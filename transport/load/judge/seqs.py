@@ -1,0 +1,116 @@
+"""What must hold of the seqs that 1006 answered: the newest one and the one that the user has read.
+
+An answer counts from when it was asked: what was acked before that is in it. Two answers are compared only if
+one was asked after the other had come.
+"""
+
+from __future__ import annotations
+
+from heapq import heappop, heappush
+from itertools import groupby
+from operator import itemgetter
+from typing import TYPE_CHECKING
+
+from greenroom.transport.load.judge.verdict import Finding
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
+    from greenroom.transport.load.judge.tables import Tables
+    from greenroom.transport.load.judge.verdict import Findings
+
+__all__ = ["check_seqs"]
+
+_TIMELINE = """SELECT conv, at, 0 AS is_ack, n, user, max_seq FROM answered
+    UNION ALL
+    SELECT s.conv, a.at, 1, a.n, 0, s.seq FROM acked a JOIN slot s ON s.conv = a.conv AND s.msg = a.msg
+        WHERE a.conv IN (SELECT conv FROM answered)
+    ORDER BY conv, at, is_ack"""
+"""What is acked at the very time of a question is not yet in its answer."""
+
+_READS = """SELECT conv, user, at, 0 AS is_mark, n, answered_at, max_seq, read_seq FROM answered
+    UNION ALL
+    SELECT conv, user, answered_at, 1, n, at, 0, seq FROM marked WHERE answered_at > 0
+    ORDER BY conv, user, at, is_mark"""
+"""A mark counts from when it was agreed to; at the very time of a question it does not."""
+
+
+def check_seqs(tables: Tables, findings: Findings) -> None:
+    _check_newest(tables, findings)
+    for (conv, user), rows in groupby(tables.rows(_READS), key=itemgetter(0, 1)):
+        _check_reader(tables, findings, conv, user, rows)
+
+
+def _check_newest(tables: Tables, findings: Findings) -> None:
+    """Newest seqs against what was acked before, what there is at all, and what there is at the end."""
+    for conv, rows in groupby(tables.rows(_TIMELINE), key=itemgetter(0)):
+        newest = tables.one("SELECT max(seq) FROM slot WHERE conv = ?", conv)[0] or 0
+        stored = tables.one("SELECT max(seq) FROM slot WHERE conv = ? AND from_store", conv)[0] or 0
+        is_pulled = tables.one("SELECT 1 FROM pulled WHERE conv = ?", conv) is not None
+        has_members = tables.one("SELECT 1 FROM span WHERE conv = ?", conv) is not None
+        acked = 0
+        for _, at, is_ack, n, user, seq in rows:
+            if is_ack:
+                acked = max(acked, seq)
+                continue
+            known = acked
+            if is_pulled and 0 <= tables.last_drain_at <= at:
+                known = max(known, stored)
+            if seq < known and has_members:
+                known = _within_membership(tables, conv, user, known)
+            if seq < known:
+                detail = f"answered {seq}, the newest is {known}"
+                findings.add(Finding("max_seq_low", n, conv, user=user, seq=seq, detail=detail))
+            elif seq > newest and is_pulled:
+                detail = f"answered {seq}, the newest is {newest}"
+                findings.add(Finding("max_seq_high", n, conv, user=user, seq=seq, detail=detail))
+
+
+def _within_membership(tables: Tables, conv: int, user: int, seq: int) -> int:
+    """The highest seq up to this one that the user is entitled to; 0: none."""
+    found = tables.one(
+        "SELECT max(min(must_to, ?)) FROM span WHERE conv = ? AND user = ? AND must_from <= ?",
+        seq, conv, user, seq,
+    )  # fmt: skip
+    return int(found[0] or 0)
+
+
+def _check_reader(tables: Tables, findings: Findings, conv: int, user: int, rows: Iterator[Any]) -> None:
+    """The answers to one user about one conversation, by the time of asking."""
+    under_way: list[tuple[int, int, int]] = []
+    """Answers that had not come yet when the latest question was asked: when they came, newest, read."""
+    newest = read = marked = 0
+    for _, _, at, is_mark, n, answered_at, max_seq, read_seq in rows:
+        if is_mark:
+            marked = max(marked, read_seq)
+            continue
+        while under_way and under_way[0][0] <= at:
+            _, earlier_newest, earlier_read = heappop(under_way)
+            newest, read = max(newest, earlier_newest), max(read, earlier_read)
+        heappush(under_way, (answered_at, max_seq, read_seq))
+
+        def add(kind: str, seq: int, detail: str, n: int = n) -> None:
+            findings.add(Finding(kind, n, conv, user=user, seq=seq, detail=detail))
+
+        if max_seq < newest:
+            add("max_seq_back", max_seq, f"answered {max_seq}, before it {newest}")
+        if read_seq > max_seq:
+            add("read_past_max", read_seq, f"answered read seq {read_seq}, newest seq {max_seq}")
+        if read_seq < read:
+            add("read_back", read_seq, f"answered read seq {read_seq}, before it {read}")
+        elif read_seq < marked:
+            add("read_wrong", read_seq, f"answered read seq {read_seq}, marked as read up to {marked}")
+        elif read_seq > marked and not _may_have_read(tables, conv, user, read_seq, answered_at):
+            add("read_wrong", read_seq, f"answered read seq {read_seq}, which the user never reached")
+
+
+def _may_have_read(tables: Tables, conv: int, user: int, seq: int, answered_at: int) -> bool:
+    """Whether a read seq has a cause: a mark that had been asked for, or a message of the user's own."""
+    causes = tables.one(
+        """SELECT NOT EXISTS (SELECT 1 FROM marked WHERE conv = ?1 AND user = ?2)
+            OR EXISTS (SELECT 1 FROM marked WHERE conv = ?1 AND user = ?2 AND seq = ?3 AND at <= ?4)
+            OR EXISTS (SELECT 1 FROM slot WHERE conv = ?1 AND seq = ?3 AND sender = ?2)""",
+        conv, user, seq, answered_at,
+    )  # fmt: skip
+    return bool(causes[0])

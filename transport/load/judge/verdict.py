@@ -1,0 +1,144 @@
+"""What the judge says: what it counted, which promises were broken, and the events around each breach."""
+
+from __future__ import annotations
+
+from heapq import heappush, heappushpop
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import msgspec
+
+from greenroom.transport.load.judge.events import Event
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+__all__ = ["KINDS", "Counts", "Finding", "Findings", "Verdict", "Violation"]
+
+KINDS: Final[dict[str, str]] = {
+    "acked_not_stored": "acked, and not in the store",
+    "acked_never_seen": "acked, and no device of any member ever got it",
+    "lost": "acked and stored, and a member's device never got it",
+    "lost_unacked": "stored without an ack, and a member's device never got it",
+    "received_not_stored": "a device got it with a seq, and the store has nothing there",
+    "received_twice": "a device got it more than once",
+    "unstored_twice": "a device got a message that is not stored more than once",
+    "out_of_order": "a device got a higher seq before a lower one",
+    "seq_gap": "a seq was given to no message",
+    "seq_reused": "a seq was given to more than one message",
+    "stored_twice": "one message has more than one seq",
+    "differs": "what was received is not what is stored (ids, sender or time)",
+    "answers_differ": "the same message was acked with different ids or times",
+    "ack_differs": "it was acked with another id or time than it has",
+    "time_back": "sendTime goes back as seq grows",
+    "phantom": "nobody sent it",
+    "wrong_sender": "it bears the name of a user who did not send it",
+    "wrong_storage": "stored against its options, or given no seq against them",
+    "received_by_stranger": "a device of a user who was never a member got it",
+    "received_outside_membership": "a device got it from before its user joined or after he left",
+    "max_seq_low": "1006 answered a newest seq below one that was acked before it was asked",
+    "max_seq_high": "1006 answered a newest seq that no message has",
+    "max_seq_back": "1006 answered a lower newest seq than before",
+    "read_past_max": "1006 answered a read seq above the newest seq",
+    "read_back": "1006 answered a lower read seq than before",
+    "read_wrong": "1006 answered a read seq that the user had passed, or never reached",
+}
+"""Each kind of violation, and what it means."""
+
+
+class Violation(msgspec.Struct, frozen=True):
+    kind: str
+    """One of KINDS."""
+    conversation_id: str
+    device: str = ""
+    user_id: str = ""
+    seq: int = 0
+    """For 1006: what it answered."""
+    client_msg_id: str = ""
+    detail: str = ""
+    """One line for a person."""
+    around: tuple[Event, ...] = ()
+    """A few events that show it, in the order of the history."""
+
+
+class Counts(msgspec.Struct):
+    """Messages by their client_msg_id, receipts by device."""
+
+    events: int = 0
+    conversations: int = 0
+    devices: int = 0
+    drained: int = 0
+    """Devices that were held to receive everything."""
+    sent: int = 0
+    """Messages, without those that are not stored by their options."""
+    acked: int = 0
+    failed: int = 0
+    """Answers that were refusals or did not come."""
+    stored: int = 0
+    """Messages seen in the store."""
+    received: int = 0
+    """Receipts of messages with a seq."""
+    required: int = 0
+    """Receipts that were asked for: a stored message on a device that was held to it."""
+    unstored_sent: int = 0
+    unstored_received: int = 0
+    seqs_answered: int = 0
+
+
+class Verdict(msgspec.Struct):
+    ok: bool
+    counts: Counts
+    totals: dict[str, int]
+    """Kind -> how many violations, in the order of KINDS, only those that there are."""
+    violations: list[Violation]
+    """The first of each kind, in the order of the history; bounded."""
+    notes: list[str] = []
+    """What the history does not say, and so was not judged."""
+
+    def to_json(self) -> bytes:
+        """One JSON object; events name their type and their fields."""
+        plain = msgspec.to_builtins(self)
+        for violation, written in zip(self.violations, plain["violations"], strict=True):
+            written["around"] = [
+                {"event": type(event).__name__, **msgspec.structs.asdict(event)} for event in violation.around
+            ]
+        return msgspec.json.encode(plain)
+
+
+class Finding(NamedTuple):
+    """A violation in the judge's own numbers: ids are hashes until a second look at the history names them."""
+
+    kind: str
+    n: int
+    """Where in the history to look first."""
+    conversation: int
+    device: int | None = None
+    user: int | None = None
+    seq: int = 0
+    message: int | None = None
+    detail: str = ""
+
+
+class Findings:
+    """Counts all, keeps the first few of each kind; hears nothing of the kinds that are not `judged`."""
+
+    def __init__(self, *, keep_per_kind: int, judged: Collection[str] = KINDS) -> None:
+        self._judged = judged
+        self.totals: dict[str, int] = {}
+        self._keep = keep_per_kind
+        self._kept: dict[str, list[tuple[int, int, Finding]]] = {}
+
+    def add(self, finding: Finding) -> None:
+        if finding.kind not in self._judged:
+            return
+        total = self.totals[finding.kind] = self.totals.get(finding.kind, 0) + 1
+        kept = self._kept.setdefault(finding.kind, [])
+        entry = (-finding.n, -total, finding)
+        if len(kept) < self._keep:
+            heappush(kept, entry)
+        else:
+            heappushpop(kept, entry)
+
+    def kept(self) -> list[Finding]:
+        order = {kind: number for number, kind in enumerate(KINDS)}
+        found = [entry[2] for kept in self._kept.values() for entry in kept]
+        return sorted(found, key=lambda finding: (finding.n, order[finding.kind]))

@@ -1,0 +1,277 @@
+"""Scenarios: what the users of a load do, read from TOML into typed steps. A wrong file is refused by name.
+
+All steps of a scenario go on at the same time, each in its window (`from_share` to `to_share` of the load).
+"""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from importlib.resources import files
+from typing import Any, Literal, get_args
+
+import msgspec
+
+__all__ = [
+    "Churn", "Client", "Direct", "Group", "Idle", "Offline", "Pace", "Scenario", "ScenarioError", "Slow", "Step",
+    "Storm", "Thresholds", "parse", "shipped", "with_values",
+]  # fmt: skip
+
+
+class ScenarioError(ValueError):
+    """A scenario that cannot be run; the text names the key and what would be right."""
+
+
+class _Table(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    pass
+
+
+class Pace(_Table, frozen=True, kw_only=True):
+    """How messages are planned. Open: on a schedule that waits for no answer. Closed: each user sends his next
+    message a think time after the answer to the last."""
+
+    mode: Literal["open", "closed"] = "open"
+    arrivals: Literal["poisson", "even"] = "poisson"
+    rate_per_s: float = 100.0
+    """Messages a second of all users together; only the open loop has one."""
+    ramp_s: float = 2.0
+    """Seconds in which the rate grows from 0. What is sent in them is judged, but not measured."""
+    hold_s: float = 30.0
+    think_s: tuple[float, float] = (0.5, 2.0)
+    """Closed loop: the shortest and the longest think time."""
+    drain_s: float = 20.0
+    """Seconds at most that receivers get to catch up, once the last answer is there."""
+
+
+class Client(_Table, frozen=True, kw_only=True):
+    """What kind of client the virtual users have."""
+
+    envelope: Literal["go", "js"] = "go"
+    gzip: bool = True
+    platforms: tuple[int, ...] = (5,)
+    """Each user has one device on each of these."""
+    connects_per_s: float = 500.0
+    request_timeout_s: float = 10.0
+    reconnect_base_s: float = 1.0
+    """1, 2, 4, 8, 16 times this, with jitter, then 16 times for as long as it takes."""
+    resend: bool = False
+    """Send again, under the same id, what was not answered when a connection went that no step took; not what is
+    only pushed. Without it, such a message counts as failed."""
+
+
+class Thresholds(_Table, frozen=True, kw_only=True):
+    """What must hold for exit code 0. Zero: not looked at."""
+
+    ack_p99_ms: float = 1000.0
+    delivery_p99_ms: float = 2000.0
+    """Of messages that came as a push; what was pulled after an absence is not held to it."""
+    login_p99_ms: float = 0.0
+    error_share: float = 0.001
+    """Sends without an ack, of all sends. Here 0 means none at all."""
+    harness_lag_p99_ms: float = 250.0
+    """The harness's own: past it the harness was the bottleneck, and the rest is not the server's fault."""
+    harness_cpu_share: float = 0.95
+    """Of one core, for each process of the harness."""
+
+
+class _Step(_Table, frozen=True, kw_only=True, tag_field="kind"):
+    name: str = ""
+    """For `--set NAME.key=value`; its kind if not given."""
+    from_share: float = 0.0
+    to_share: float = 1.0
+
+
+class _Talk(_Step, frozen=True, kw_only=True):
+    weight: float = 1.0
+    """Its part of the rate, against the other steps that send."""
+    payload_bytes: tuple[int, int] = (16, 256)
+    stored: bool = True
+    """False: pushed only, like the sign that somebody is typing."""
+
+
+class Direct(_Talk, frozen=True, kw_only=True, tag="direct"):
+    """Users write to one other user each: 0 and 1, 2 and 3, ..."""
+
+
+class Group(_Talk, frozen=True, kw_only=True, tag="group"):
+    """Users write into groups that all their members receive."""
+
+    groups: int = 1
+    members: int = 0
+    """Of each group; 0: all users, shared out evenly."""
+
+
+class Idle(_Step, frozen=True, kw_only=True, tag="idle"):
+    """Nothing: the connections are held."""
+
+
+class Offline(_Step, frozen=True, kw_only=True, tag="offline"):
+    """A share of the users goes away at the window's start, comes back at its end, and must get all it missed."""
+
+    share: float = 0.3
+
+
+class Slow(_Step, frozen=True, kw_only=True, tag="slow"):
+    """A share of the users stops reading for a while, again and again."""
+
+    share: float = 0.1
+    pause_s: float = 2.0
+    every_s: float = 5.0
+
+
+class Churn(_Step, frozen=True, kw_only=True, tag="churn"):
+    """A share of the users loses the connection again and again, and makes it anew."""
+
+    share: float = 0.3
+    every_s: float = 5.0
+    half_open_share: float = 0.3
+    """Of the losses: the old connection stays, deaf and silent, as when a phone leaves the network."""
+    resend: bool = True
+    """Send again, under the same id, what was not answered when the connection went. A server that does not
+    look at the ids stores it twice."""
+
+
+class Storm(_Step, frozen=True, kw_only=True, tag="storm"):
+    """All users lose the connection at once and log in again within a short time."""
+
+    share: float = 1.0
+    times: int = 2
+    over_s: float = 1.0
+
+
+Step = Direct | Group | Idle | Offline | Slow | Churn | Storm
+
+
+class Scenario(_Table, frozen=True, kw_only=True):
+    title: str = ""
+    users: int = 100
+    seed: int = 1
+    """The same seed makes the same users, plans and texts."""
+    pace: Pace = Pace()
+    client: Client = Client()
+    thresholds: Thresholds = Thresholds()
+    step: tuple[Step, ...] = ()
+
+    @property
+    def talks(self) -> tuple[Direct | Group, ...]:
+        """The steps that send."""
+        return tuple(step for step in self.step if isinstance(step, Direct | Group))
+
+
+_SECTIONS: dict[str, type[_Table]] = {"pace": Pace, "client": Client, "thresholds": Thresholds}
+_KINDS: dict[str, type[_Table]] = {str(kind.__struct_config__.tag): kind for kind in get_args(Step)}
+
+
+def shipped() -> dict[str, str]:
+    """Name -> text of the scenarios that come with the package."""
+    folder = files("greenroom.transport.load").joinpath("scenarios")
+    found = {entry.name: entry.read_text() for entry in folder.iterdir() if entry.name.endswith(".toml")}
+    return {name.removesuffix(".toml"): text for name, text in sorted(found.items())}
+
+
+def parse(text: str, *, source: str) -> Scenario:
+    """A scenario from TOML. Raises ScenarioError."""
+    try:
+        return _build(tomllib.loads(text))
+    except (tomllib.TOMLDecodeError, ScenarioError) as problem:
+        raise ScenarioError(f"{source}: {problem}") from None
+
+
+def with_values(text: str, values: dict[str, str], *, source: str) -> Scenario:
+    """The scenario with `step.key` = value laid over it, as they come from a command line."""
+    try:
+        table = tomllib.loads(text)
+        for path, value in values.items():
+            _set(table, path, value)
+        return _build(table)
+    except (tomllib.TOMLDecodeError, ScenarioError) as problem:
+        raise ScenarioError(f"{source}: {problem}") from None
+
+
+def _set(table: dict[str, Any], path: str, value: str) -> None:
+    home, _, key = path.rpartition(".")
+    if not home:
+        table[key] = _literal(value)
+        return
+    if home in _SECTIONS:
+        table.setdefault(home, {})[key] = _literal(value)
+        return
+    steps = [step for step in _rows(table.get("step", [])) if home in (step.get("name"), step.get("kind"))]
+    if not steps:
+        names = [*_SECTIONS, *(str(step.get("name") or step.get("kind")) for step in _rows(table.get("step", [])))]
+        raise ScenarioError(f"there is no step or section {home!r}{_nearest(home, names)}")
+    for step in steps:
+        step[key] = _literal(value)
+
+
+def _literal(text: str) -> Any:
+    try:
+        return tomllib.loads(f"it = {text}")["it"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def _rows(value: Any) -> list[dict[str, Any]]:
+    return [row for row in value if isinstance(row, dict)] if isinstance(value, list) else []
+
+
+def _build(table: dict[str, Any]) -> Scenario:
+    _refuse_unknown(table, Scenario, "")
+    for name, kind in _SECTIONS.items():
+        if isinstance(table.get(name), dict):
+            _refuse_unknown(table[name], kind, f"[{name}] ")
+    for number, row in enumerate(_rows(table.get("step", [])), 1):
+        where = f"[[step]] {number} "
+        kind_name = row.get("kind")
+        if kind_name not in _KINDS:
+            near = _nearest(kind_name, _KINDS)
+            raise ScenarioError(f"{where}kind {kind_name!r} is none of {', '.join(_KINDS)}{near}")
+        _refuse_unknown({key: value for key, value in row.items() if key != "kind"}, _KINDS[kind_name], where)
+    try:
+        scenario = msgspec.convert(table, Scenario)
+    except msgspec.ValidationError as problem:
+        raise ScenarioError(str(problem).replace("`$.", "`").replace(" - at", ", at")) from None
+    _check(scenario)
+    return scenario
+
+
+def _refuse_unknown(table: dict[str, Any], kind: type[_Table], where: str) -> None:
+    for key in table:
+        if key not in kind.__struct_fields__:
+            raise ScenarioError(f"{where}there is no key {key!r}{_nearest(key, kind.__struct_fields__)}")
+
+
+def _nearest(name: Any, valid: Any) -> str:
+    close = difflib.get_close_matches(str(name), list(valid), n=1, cutoff=0.5)
+    return f"; did you mean {close[0]!r}?" if close else ""
+
+
+def _check(scenario: Scenario) -> None:
+    def want(good: bool, text: str) -> None:
+        if not good:
+            raise ScenarioError(text)
+
+    want(bool(scenario.step), "there is no [[step]]")
+    want(1 <= scenario.users <= 1_000_000, "users: 1 to 1000000")
+    pace = scenario.pace
+    want(0 < pace.rate_per_s <= 1e6, "[pace] rate_per_s: more than 0")
+    want(pace.hold_s > 0 and pace.ramp_s >= 0 and pace.drain_s >= 0, "[pace] seconds: not below 0, hold_s above")
+    want(0 <= pace.think_s[0] <= pace.think_s[1], "[pace] think_s: the shortest, then the longest")
+    want(bool(scenario.client.platforms), "[client] platforms: one at least")
+    want(scenario.client.connects_per_s > 0, "[client] connects_per_s: more than 0")
+    for step in scenario.step:
+        where = f"[[step]] {step.name or step.__struct_config__.tag}: "
+        want(0 <= step.from_share < step.to_share <= 1, f"{where}0 <= from_share < to_share <= 1")
+        if isinstance(step, Direct | Group):
+            low, high = step.payload_bytes
+            want(0 < low <= high <= 32_768, f"{where}payload_bytes: 1 to 32768, the smallest first")
+            want(step.weight > 0, f"{where}weight: more than 0")
+            want(scenario.users >= 2, f"{where}two users at least")
+        if isinstance(step, Group):
+            members = step.members or scenario.users // max(1, step.groups)
+            want(step.groups >= 1, f"{where}groups: one at least")
+            want(2 <= members <= scenario.users, f"{where}members: 2 to the number of users ({scenario.users})")
+        if isinstance(step, Offline | Slow | Churn | Storm):
+            want(0 < step.share <= 1, f"{where}share: above 0, up to 1")
+        if isinstance(step, Slow | Churn):
+            want(step.every_s > 0, f"{where}every_s: more than 0")
