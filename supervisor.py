@@ -26,6 +26,7 @@ from greenroom.actors.runtime.service import Service
 from greenroom.actors.runtime.supervision import ChildSpec, Supervisor
 from greenroom.actors.strain import Strain
 from greenroom.actors.user import User
+from greenroom.actors.wire.vocabulary import AppLevel, Platform
 from greenroom.actors.world import World
 from greenroom.persistence.clock import SystemClock
 from greenroom.persistence.data_directory import DataDirectory
@@ -50,7 +51,6 @@ __all__ = ["Node", "NodeFell"]
 
 log = logging.getLogger("greenroom.supervisor")
 
-_ADMIN_LEVEL = 2
 _ROOT = Address("fixed", "root")
 
 
@@ -205,8 +205,8 @@ class Node:
         """The configured admins exist from the first start on, with level 2."""
         now = self.world.clock.now_ms()
         for user_id in self.settings.auth.admin_user_ids:
-            row = UserRow(user_id, "superAdmin", "", "", now, _ADMIN_LEVEL, 0)
-            command = RegisterUsers(caller=Caller(user_id, 10, "start", True), users=[row])
+            row = UserRow(user_id, "superAdmin", "", "", now, AppLevel.ADMIN, 0)
+            command = RegisterUsers(caller=Caller(user_id, Platform.ADMIN, "start", True), users=[row])
             try:
                 await self.base.ask(user_address(user_id), command, timeout_s=30)
             except UserRegistered:

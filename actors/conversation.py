@@ -32,10 +32,10 @@ from greenroom.actors.messages import (
 )
 from greenroom.actors.receipts import mark_conversation, mark_messages, raise_reading, set_read_seq
 from greenroom.actors.rules import message as rules
-from greenroom.actors.rules.ids import NOTIFICATION_CHAT, SINGLE
 from greenroom.actors.stored_entity import Asker, Deliver, Effect, Item, Reply, StoredEntity
 from greenroom.actors.wire import msg_pb2, sdkws_pb2
 from greenroom.actors.wire.splice import with_seq
+from greenroom.actors.wire.vocabulary import AppLevel, ContentType, ReceiveOption, SessionType
 from greenroom.persistence.store import (
     AddMessage,
     AddRecords,
@@ -58,7 +58,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Conversation", "Send"]
 
-_RECEIVE, _DO_NOT_RECEIVE, _NO_OFFLINE_PUSH = 0, 1, 2
 _AHEAD_LIMIT_MS = 5000
 """How far sendTime may run ahead of the clock, when a conversation takes more than a message a millisecond or the
 clock was set back; past it, times repeat."""
@@ -66,8 +65,6 @@ _READINGS_KEPT = 16
 """Of users who mark as read, once all of their marks are stored."""
 _FACTS_SHARED = 4096
 """Most pairs are like others whose facts end with the same second: one object stands for all of them."""
-_TRUSTED_LEVEL = 2
-"""From this appMangerLevel on, black lists and friendship are not asked."""
 
 
 class Send(Item):
@@ -221,7 +218,7 @@ class Conversation(StoredEntity):
     def records(self, conversation_id: str, message: sdkws_pb2.MsgData) -> AddRecords:
         """The records that the first message of a chat makes (PROTOCOL 3.7)."""
         owners = [RecordOwner(message.recvID, message.sendID)]
-        if message.sessionType == SINGLE and message.sendID != message.recvID:
+        if message.sessionType == SessionType.SINGLE and message.sendID != message.recvID:
             owners.insert(0, RecordOwner(message.sendID, message.recvID))
         return AddRecords(conversation_id, message.sessionType, "", owners)
 
@@ -230,7 +227,7 @@ class Conversation(StoredEntity):
         rules.check(message, caller)
         if self._answered_before(message, (sender, command.ref)):
             return
-        if message.contentType == rules.TYPING and self.world.strain.is_high:
+        if message.contentType == ContentType.TYPING and self.world.strain.is_high:
             self._shed(command, sender)
             return
         self.admit(command, sender)
@@ -273,8 +270,8 @@ class Conversation(StoredEntity):
             mine, theirs = theirs, mine
         if not (theirs.is_registered and mine.is_registered):
             raise RecordNotFound("sender or receiver is not registered")
-        if message.sessionType == NOTIFICATION_CHAT:
-            if mine.level < _TRUSTED_LEVEL and not caller.is_admin:
+        if message.sessionType == SessionType.NOTIFICATION:
+            if mine.level < AppLevel.ADMIN and not caller.is_admin:
                 raise NoPermission("not a notification account")
         else:
             self._check_single(message, caller, mine, theirs)
@@ -290,7 +287,7 @@ class Conversation(StoredEntity):
             return
         if caller.is_admin and rules.is_notification_type(message.contentType):
             return
-        if mine.level >= _TRUSTED_LEVEL:
+        if mine.level >= AppLevel.ADMIN:
             return
         if theirs.blocks_peer:
             raise BlockedByPeer
@@ -406,9 +403,9 @@ def _end_of(pair: tuple[str, ...]) -> int:
 def _apply_receive_options(message: sdkws_pb2.MsgData, theirs: PairFact) -> None:
     """PROTOCOL 3.5 g."""
     option = theirs.global_recv_msg_opt
-    if option == _RECEIVE:
+    if option == ReceiveOption.RECEIVE:
         option = theirs.recv_msg_opt
-    if option == _DO_NOT_RECEIVE:
+    if option == ReceiveOption.DO_NOT_RECEIVE:
         raise ArgsError("message is not sent")
-    if option == _NO_OFFLINE_PUSH:
+    if option == ReceiveOption.NO_OFFLINE_PUSH:
         message.options["offlinePush"] = False

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Final
 
 from greenroom.actors.errors import ArgsError, RecordNotFound
 from greenroom.actors.messages import MarkConversationRead, MarkMessagesRead, SetReadSeq
-from greenroom.actors.rules.ids import GROUP, SINGLE
 from greenroom.actors.rules.notifications import HAS_READ, build, push_to
 from greenroom.actors.stored_entity import Asker, Change, Deliver, Item
 from greenroom.actors.wire import sdkws_pb2
+from greenroom.actors.wire.vocabulary import SessionType
 from greenroom.persistence import store
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def mark_conversation(entity: Conversation, command: MarkConversationRead, sende
     def then(record: store.Reading) -> None:
         read_seq = record.read_seq
         target = min(command.has_read_seq, entity.max_seq(command.conversation_id))
-        if record.conversation_type != SINGLE:
+        if record.conversation_type != SessionType.SINGLE:
             entity.decide(*_raise_own(entity, command, target, asker=(sender, command.ref)))
             return
         given = _within(entity, command.conversation_id, command.seqs)
@@ -142,10 +142,10 @@ def _decide(
     from greenroom.actors.conversation import Send
 
     writes: list[store.Block] = [_raise(entity, command, read_seq)]
-    if record.conversation_type == SINGLE:
+    if record.conversation_type == SessionType.SINGLE:
         writes.append(marked)
     entity.decide(Change(*writes, askers=[asker]))
-    in_group = record.conversation_type == GROUP
+    in_group = record.conversation_type == SessionType.GROUP
     user_ids = None if in_group else tuple(dict.fromkeys((record.peer_id, command.user_id)))
     step = entity.world.settings.message.mark_seqs_limit
     for start in range(0, len(seqs), step):
@@ -155,8 +155,7 @@ def _decide(
             _tips(command, seqs[start : start + step], read_seq),
             send_id=command.user_id,
             recv_id=record.group_id if in_group else record.peer_id,
-            session_type=GROUP if in_group else SINGLE,
-            stored=True,
+            session_type=SessionType.GROUP if in_group else SessionType.SINGLE,
         )
         entity.stamp(notice, command.caller)
         entity.decide(Send(entity, notice, operation_id=command.caller.operation_id, user_ids=user_ids))

@@ -31,10 +31,11 @@ from greenroom.actors.messages import (
 )
 from greenroom.actors.rules.ids import group_address
 from greenroom.actors.rules.notifications import USER_INFO_UPDATED, push_to
-from greenroom.actors.rules.platforms import ADMIN, kicked_by_login, kicked_by_token
+from greenroom.actors.rules.platforms import kicked_by_login, kicked_by_token
 from greenroom.actors.runtime.replies import Answer
 from greenroom.actors.stored_entity import Change, Deliver, Effect, StoredEntity
 from greenroom.actors.wire import sdkws_pb2
+from greenroom.actors.wire.vocabulary import LoginPolicy, Platform, TokenState
 from greenroom.persistence.store import AddUsers, DropTokens, Reason, Refusal, SetTokens, SetUser, TokenRow
 
 if TYPE_CHECKING:
@@ -45,7 +46,6 @@ if TYPE_CHECKING:
 
 __all__ = ["User"]
 
-_NORMAL, _KICKED = 0, 2
 _ADMIN_TOKENS_KEPT = 30
 """Admin tokens are outside the login policy; the oldest past this many are kicked."""
 
@@ -150,14 +150,14 @@ class User(StoredEntity):
     def _issue_token(self, command: IssueToken, sender: Address) -> None:
         settings, auth = self.world.settings.auth, self.world.auth
         now = self.world.clock.now_ms() // 1000
-        dead = [one.digest for one in self._tokens.values() if one.expire_at <= now or one.state != _NORMAL]
+        dead = [one.digest for one in self._tokens.values() if one.expire_at <= now or one.state != TokenState.NORMAL]
         for digest in dead:
             del self._tokens[digest]
         text, claims = auth.make(self.id, command.platform_id)
         self._tokens.pop(claims.digest, None)
         normal = [(one.platform_id, one.digest) for one in self._tokens.values()]
-        if command.platform_id == ADMIN:
-            own = [digest for platform, digest in normal if platform == ADMIN]
+        if command.platform_id == Platform.ADMIN:
+            own = [digest for platform, digest in normal if platform == Platform.ADMIN]
             kicked = own[: max(0, len(own) - _ADMIN_TOKENS_KEPT + 1)]
         else:
             kicked = kicked_by_token(
@@ -166,7 +166,7 @@ class User(StoredEntity):
                 normal,
                 limit=settings.max_tokens_per_platform,
             )
-        new = TokenRow(command.platform_id, claims.digest, _NORMAL, claims.expire_at)
+        new = TokenRow(command.platform_id, claims.digest, TokenState.NORMAL, claims.expire_at)
         rows = [*self._kick_tokens(kicked), new]
         self._tokens[new.digest] = new
         self.decide(
@@ -219,7 +219,8 @@ class User(StoredEntity):
         others = [(one.platform_id, one) for one in sessions if one.digest != digest]
         kicked = kicked_by_login(policy, platform_id, others)
         digests = dict.fromkeys(one.digest for one in kicked)
-        if (policy == 1 and any(one.platform_id == platform_id for one in sessions)) or (policy == 5 and kicked):
+        same_platform = any(one.platform_id == platform_id for one in sessions)
+        if (policy == LoginPolicy.ONE_A_PLATFORM and same_platform) or (policy == LoginPolicy.PC_AND_OTHER and kicked):
             digests |= dict.fromkeys(one.digest for one in self._tokens.values() if one.platform_id == platform_id)
         rows = self._kick_tokens(one for one in digests if one != digest)
         if rows or kicked:
@@ -247,9 +248,9 @@ class User(StoredEntity):
         token = self._tokens.get(digest)
         if token is None or token.platform_id != platform_id:
             raise TokenNotExist
-        if token.state == _KICKED:
+        if token.state == TokenState.KICKED:
             raise TokenKicked
-        if token.state != _NORMAL:
+        if token.state != TokenState.NORMAL:
             raise TokenUnknown
 
     def _kick_tokens(self, digests: Iterable[bytes]) -> list[TokenRow]:
@@ -257,7 +258,7 @@ class User(StoredEntity):
         rows = []
         for digest in digests:
             token = self._tokens.get(digest)
-            if token is not None and token.state == _NORMAL:
-                row = self._tokens[digest] = TokenRow(token.platform_id, digest, _KICKED, token.expire_at)
+            if token is not None and token.state == TokenState.NORMAL:
+                row = self._tokens[digest] = TokenRow(token.platform_id, digest, TokenState.KICKED, token.expire_at)
                 rows.append(row)
         return rows

@@ -12,11 +12,10 @@ from greenroom.actors.errors import WatchedUsersFull
 from greenroom.actors.runtime.address import Address
 from greenroom.actors.wire import sdkws_pb2
 from greenroom.actors.wire.splice import push_messages
+from greenroom.actors.wire.vocabulary import Platform, RequestId
 from greenroom.transport.broadcasts import Broadcasts, Listener, Reach
 from greenroom.transport.envelope.codec import Response
-from greenroom.transport.gateway.handshake import IOS
 from greenroom.transport.gateway.ready_frame import binary_frame
-from greenroom.transport.gateway.requests import PRESENCE, PUSH
 
 if TYPE_CHECKING:
     import asyncio
@@ -276,7 +275,7 @@ class SessionTable:
             key = tuple(user_ids)
             rendering = renderings.get(key)
             if rendering is None:
-                rendering = _Rendering(Response(req_identifier=PRESENCE, data=self._presence(key)))
+                rendering = _Rendering(Response(req_identifier=RequestId.PRESENCE, data=self._presence(key)))
                 renderings[key] = rendering
             watcher.push(rendering.frames[watcher.codec.variant] or rendering.encode(watcher.codec))
         self._news_timer = self._loop.call_soon(self._tell_news) if self._news else None
@@ -289,12 +288,12 @@ class SessionTable:
 
 
 def _is_deaf(session: Session) -> bool:
-    return session.platform_id == IOS and session.is_background
+    return session.platform_id == Platform.IOS and session.is_background
 
 
 def _pushed(push: Push) -> Response:
     data = push_messages(push.conversation_id, push.message)
-    return Response(req_identifier=PUSH, operation_id=push.operation_id, data=data)
+    return Response(req_identifier=RequestId.PUSH, operation_id=push.operation_id, data=data)
 
 
 def _platforms(sessions: tuple[Session, ...]) -> list[int]:

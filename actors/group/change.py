@@ -8,9 +8,10 @@ from greenroom.actors.conversation import Send
 from greenroom.actors.errors import NoPermission
 from greenroom.actors.messages import Command, ProfileChanged
 from greenroom.actors.rules import notifications as notices
-from greenroom.actors.rules.ids import GROUP, chat_id, notification_id
+from greenroom.actors.rules.ids import chat_id, notification_id
 from greenroom.actors.stored_entity import Deliver, Effect, Item, StoredEntity
 from greenroom.actors.wire import sdkws_pb2
+from greenroom.actors.wire.vocabulary import AppLevel, Role, SessionType
 from greenroom.persistence import store
 
 if TYPE_CHECKING:
@@ -21,20 +22,12 @@ if TYPE_CHECKING:
     from greenroom.actors.runtime.address import Address
 
 __all__ = [
-    "ADMIN", "DELETE", "DISMISSED", "GROUP_ITSELF", "INSERT", "MUTED", "NORMAL", "ORDINARY", "OWNER", "UPDATE",
-    "Bounds", "Join", "Leave", "Member", "People", "bump", "conversation_changed", "need_role", "operator_of",
-    "role_of", "shown", "tell", "versions", "with_people",
+    "GROUP_ITSELF", "Bounds", "Join", "Leave", "Member", "People", "bump", "conversation_changed", "need_role",
+    "operator_of", "role_of", "shown", "tell", "versions", "with_people",
 ]  # fmt: skip
 
-OWNER, ADMIN, ORDINARY = 100, 60, 20
-"""Roles."""
-NORMAL, DISMISSED, MUTED = 0, 2, 3
-"""A group's status."""
-INSERT, DELETE, UPDATE = 1, 2, 3
-"""States of a version log's entry."""
 GROUP_ITSELF = ""
 """The entry of a members' log that stands for the group's own info."""
-_ADMIN_LEVEL = 2
 _NOTHING = -1
 """A cut-off for a conversation that had no messages: 0 would mean no cut-off."""
 
@@ -73,12 +66,12 @@ class Bounds(Item):
 
     def seal(self, slice_: CommitSlice) -> None:
         group = self.group
-        chat, twin = chat_id(GROUP, group.id), notification_id(group.id)
+        chat, twin = chat_id(SessionType.GROUP, group.id), notification_id(group.id)
         last, last_twin = group.last_seq(chat, slice_), group.last_seq(twin, slice_)
         changes: dict[str, str | int]
         if self.joining:
             owners = [store.RecordOwner(user_id, "") for user_id in self.user_ids]
-            slice_.writes.append(store.AddRecords(chat, GROUP, group.id, owners))
+            slice_.writes.append(store.AddRecords(chat, SessionType.GROUP, group.id, owners))
             changes = {"max_seq": 0, "notification_max_seq": 0}
             if not group.world.settings.message.history_for_new_members:
                 changes["min_seq"] = last + 1
@@ -102,24 +95,24 @@ def with_people(
 def tell(
     group: Group,
     command: Asking,
-    content_type: int,
+    kind: notices.Notification,
     tips: Any,
     *,
     send_message: bool | None = None,
     also: tuple[str, ...] = (),
 ) -> None:
     """Send a tip to the group, with the group as it is now and the version that its change wrote."""
-    if group.info is not None and content_type != notices.GROUP_DISMISSED:
+    if group.info is not None and kind is not notices.GROUP_DISMISSED:
         tips.group.CopyFrom(group.info)
     if "groupMemberVersion" in tips.DESCRIPTOR.fields_by_name:
         tips.groupMemberVersion, tips.groupMemberVersionID = group.version, group.version_id
     notice = notices.build(
         group.world,
-        content_type,
+        kind,
         tips,
         send_id=command.caller.user_id,
         recv_id=group.id,
-        session_type=GROUP,
+        session_type=SessionType.GROUP,
         send_message=send_message,
     )
     group.stamp(notice, command.caller)
@@ -130,7 +123,8 @@ def conversation_changed(group: Group, command: Command, user_ids: Iterable[str]
     """1300 to each of these users' own devices, not stored."""
     effects: list[Effect] = []
     for user_id in user_ids:
-        tips = sdkws_pb2.ConversationUpdateTips(userID=user_id, conversationIDList=[chat_id(GROUP, group.id)])
+        chat = chat_id(SessionType.GROUP, group.id)
+        tips = sdkws_pb2.ConversationUpdateTips(userID=user_id, conversationIDList=[chat])
         push = notices.push_to(
             user_id,
             group.world,
@@ -158,7 +152,7 @@ def bump(group: Group, entries: list[tuple[str, int]]) -> store.BumpVersion:
 def role_of(group: Group, command: Command) -> int | None:
     """The caller's role; a configured admin stands between owner and group admins; None: no member."""
     if command.caller.is_admin:
-        return OWNER
+        return Role.OWNER
     member = group.members.get(command.caller.user_id)
     return member.roleLevel if member is not None else None
 
@@ -184,7 +178,7 @@ def operator_of(group: Group, command: Asking, people: People) -> Member:
     user = people.get(user_id, sdkws_pb2.UserInfo(userID=user_id))
     profile = Member(groupID=group.id, userID=user_id, nickname=user.nickname, faceURL=user.faceURL)
     if command.caller.is_admin:
-        profile.roleLevel, profile.appMangerLevel = ADMIN, _ADMIN_LEVEL
+        profile.roleLevel, profile.appMangerLevel = Role.ADMIN, AppLevel.ADMIN
         return profile
     if user_id in group.members:
         return shown(group, user_id, people)

@@ -20,10 +20,9 @@ from greenroom.actors.errors import (
     NoPermission,
     RecordNotFound,
 )
-from greenroom.actors.group import change as group_change
 from greenroom.actors.group import membership, muting
 from greenroom.actors.rules import message as rules
-from greenroom.actors.rules.ids import GROUP
+from greenroom.actors.wire.vocabulary import GroupStatus, Role, SessionType
 from greenroom.persistence.store import AddRecords, KeyKind, Reason, RecordOwner, Refusal
 
 if TYPE_CHECKING:
@@ -117,13 +116,14 @@ class Group(Conversation):
         return ()
 
     def records(self, conversation_id: str, message: sdkws_pb2.MsgData) -> AddRecords:
-        return AddRecords(conversation_id, GROUP, self.id, [RecordOwner(user_id, "") for user_id in self.members])
+        owners = [RecordOwner(user_id, "") for user_id in self.members]
+        return AddRecords(conversation_id, SessionType.GROUP, self.id, owners)
 
     def existing(self) -> sdkws_pb2.GroupInfo:
         """The group. Raises RecordNotFound, GroupDismissed."""
         if self.info is None:
             raise RecordNotFound("no such group")
-        if self.info.status == group_change.DISMISSED:
+        if self.info.status == GroupStatus.DISMISSED:
             raise GroupDismissed
         return self.info
 
@@ -135,10 +135,10 @@ class Group(Conversation):
             member = self.members.get(message.sendID)
             if member is None:
                 raise NoPermission("the sender is not a member")
-            if member.roleLevel != group_change.OWNER:
+            if member.roleLevel != Role.OWNER:
                 if member.muteEndTime >= self.world.clock.now_ms():
                     raise MutedInGroup
-                if info.status == group_change.MUTED and member.roleLevel != group_change.ADMIN:
+                if info.status == GroupStatus.MUTED and member.roleLevel != Role.ADMIN:
                     raise MutedGroup
         self.take(command, sender, None)
 

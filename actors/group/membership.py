@@ -6,13 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 from greenroom.actors.errors import ArgsError, GreenroomError, NoPermission, RecordNotFound, UserNotFound
 from greenroom.actors.group.change import (
-    ADMIN,
-    DELETE,
-    DISMISSED,
-    INSERT,
-    ORDINARY,
-    OWNER,
-    UPDATE,
     Bounds,
     Join,
     Leave,
@@ -31,6 +24,7 @@ from greenroom.actors.group.change import (
 from greenroom.actors.rules import notifications as notices
 from greenroom.actors.stored_entity import Change
 from greenroom.actors.wire import sdkws_pb2
+from greenroom.actors.wire.vocabulary import ChangeState, GroupStatus, GroupType, GroupVerification, JoinSource, Role
 from greenroom.persistence import store
 
 if TYPE_CHECKING:
@@ -49,9 +43,6 @@ if TYPE_CHECKING:
 
 __all__ = ["create", "dismiss", "invite", "kick", "profile_changed", "quit_group"]
 
-_WORKING_GROUP = 2
-_BY_INVITATION = 2
-_ALL_NEED_APPROVAL = 1
 _IDS_LIMIT = 1000
 _INVITED_A_TIP = 50
 
@@ -59,11 +50,11 @@ _INVITED_A_TIP = 50
 def create(group: Group, command: CreateGroup, sender: Address) -> None:
     """Raises ArgsError, UserNotFound."""
     request = command.request
-    roles = {request.ownerUserID: OWNER}
-    roles.update(dict.fromkeys(request.adminUserIDs, ADMIN))
-    roles.update(dict.fromkeys(request.memberUserIDs, ORDINARY))
+    roles = {request.ownerUserID: Role.OWNER}
+    roles.update(dict.fromkeys(request.adminUserIDs, Role.ADMIN))
+    roles.update(dict.fromkeys(request.memberUserIDs, Role.ORDINARY))
     count = 1 + len(request.adminUserIDs) + len(request.memberUserIDs)
-    if request.groupInfo.groupType != _WORKING_GROUP:
+    if request.groupInfo.groupType != GroupType.WORKING:
         raise ArgsError("groupType must be 2")
     if "" in roles or len(roles) != count or len(request.memberUserIDs) > _IDS_LIMIT:
         raise ArgsError("user ids must be given once each, 1000 at most")
@@ -85,7 +76,7 @@ def create(group: Group, command: CreateGroup, sender: Address) -> None:
                 store.ClaimKey("group", ()),
                 store.AddGroup(_group_row(info)),
                 store.AddMembers(group.id, rows),
-                *versions(group, roles, INSERT),
+                *versions(group, roles, ChangeState.INSERT),
                 effects=[Join(list(roles))],
                 askers=[(sender, command.ref)],
                 value=_copy(info),
@@ -111,7 +102,7 @@ def invite(group: Group, command: InviteMembers, sender: Address) -> None:
     role = role_of(group, command)
     if role is None:
         raise NoPermission("not a member")
-    if info.needVerification == _ALL_NEED_APPROVAL and role < ADMIN:
+    if info.needVerification == GroupVerification.ALL_NEED_APPROVAL and role < Role.ADMIN:
         raise GreenroomError("not implemented yet: invitations that need approval")
 
     def then(people: People) -> None:
@@ -119,7 +110,7 @@ def invite(group: Group, command: InviteMembers, sender: Address) -> None:
             raise RecordNotFound("a user is not registered")
         now, caller = group.world.clock.now_ms(), command.caller.user_id
         new = [user_id for user_id in command.user_ids if user_id not in group.members]
-        rows = [_new_row(user_id, ORDINARY, caller, now) for user_id in new]
+        rows = [_new_row(user_id, Role.ORDINARY, caller, now) for user_id in new]
         _add(group, rows, people)
         group.existing().memberCount = len(group.members)
         if not new:
@@ -128,7 +119,7 @@ def invite(group: Group, command: InviteMembers, sender: Address) -> None:
         group.decide(
             Change(
                 store.AddMembers(group.id, rows),
-                *versions(group, new, INSERT),
+                *versions(group, new, ChangeState.INSERT),
                 effects=[Join(new)],
                 askers=[(sender, command.ref)],
             ),
@@ -154,7 +145,7 @@ def kick(group: Group, command: KickMembers, sender: Address) -> None:
     group.existing()
     _check_ids(command.user_ids)
     role = role_of(group, command)
-    if role is None or role < ADMIN:
+    if role is None or role < Role.ADMIN:
         raise NoPermission("only the owner and group admins kick")
     if command.caller.user_id in command.user_ids:
         raise ArgsError("nobody kicks himself")
@@ -162,7 +153,7 @@ def kick(group: Group, command: KickMembers, sender: Address) -> None:
         member = group.members.get(user_id)
         if member is None:
             raise UserNotFound("not a member")
-        if member.roleLevel >= role or member.roleLevel == OWNER:
+        if member.roleLevel >= role or member.roleLevel == Role.OWNER:
             raise NoPermission("not over this member")
 
     def then(people: People) -> None:
@@ -180,7 +171,7 @@ def quit_group(group: Group, command: QuitGroup, sender: Address) -> None:
     member = group.members.get(command.user_id)
     if member is None:
         raise RecordNotFound("not a member")
-    if member.roleLevel == OWNER:
+    if member.roleLevel == Role.OWNER:
         raise NoPermission("the owner transfers the group or dismisses it")
 
     def then(people: People) -> None:
@@ -194,7 +185,7 @@ def dismiss(group: Group, command: DismissGroup, sender: Address) -> None:
     """Raises RecordNotFound, NoPermission, GroupDismissed (unless it only deletes the members)."""
     if group.info is None or not command.delete_member:
         group.existing()
-    need_role(group, command, OWNER)
+    need_role(group, command, Role.OWNER)
 
     def then(people: People) -> None:
         info = group.info
@@ -203,9 +194,10 @@ def dismiss(group: Group, command: DismissGroup, sender: Address) -> None:
             opUser=operator_of(group, command, people), operationTime=group.world.clock.now_ms()
         )
         everybody = list(group.members)
-        info.status = DISMISSED
+        info.status = GroupStatus.DISMISSED
         tips.group.CopyFrom(info)
-        group.decide(Change(store.SetGroup(group.id, {"status": DISMISSED}), askers=[(sender, command.ref)]))
+        dismissed = store.SetGroup(group.id, {"status": GroupStatus.DISMISSED})
+        group.decide(Change(dismissed, askers=[(sender, command.ref)]))
         if not command.delete_member:
             tell(group, command, notices.GROUP_DISMISSED, tips, send_message=command.send_message)
         group.members.clear()
@@ -213,7 +205,7 @@ def dismiss(group: Group, command: DismissGroup, sender: Address) -> None:
         group.decide(
             Change(
                 store.DropMembers(group.id, everybody),
-                *versions(group, everybody, DELETE),
+                *versions(group, everybody, ChangeState.DELETE),
                 effects=[Leave(everybody)],
             )
         )
@@ -229,7 +221,7 @@ def profile_changed(group: Group, message: ProfileChanged, sender: Address) -> N
         if user is None or member is None:
             return
         member.nickname, member.faceURL = user.nickname, user.faceURL
-        group.decide(Change(bump(group, [(message.user_id, UPDATE)])))
+        group.decide(Change(bump(group, [(message.user_id, ChangeState.UPDATE)])))
         tips = sdkws_pb2.GroupMemberInfoSetTips(
             opUser=operator_of(group, message, people),
             operationTime=group.world.clock.now_ms(),
@@ -245,7 +237,7 @@ def _remove(
     command: KickMembers | QuitGroup,
     sender: Address,
     user_ids: Sequence[str],
-    content_type: int,
+    kind: notices.Notification,
     tips: Any,
     send_message: bool | None,
 ) -> None:
@@ -256,12 +248,12 @@ def _remove(
     group.decide(
         Change(
             store.DropMembers(group.id, list(user_ids)),
-            *versions(group, user_ids, DELETE),
+            *versions(group, user_ids, ChangeState.DELETE),
             askers=[(sender, command.ref)],
         )
     )
     tips.operationTime = group.world.clock.now_ms()
-    tell(group, command, content_type, tips, send_message=send_message, also=tuple(user_ids))
+    tell(group, command, kind, tips, send_message=send_message, also=tuple(user_ids))
     group.decide(
         Bounds(group, user_ids, joining=False),
         Change(effects=[Leave(user_ids), *conversation_changed(group, command, user_ids)]),
@@ -280,7 +272,7 @@ def _new_row(user_id: str, role: int, caller: str, now: int) -> store.MemberRow:
         face_url="",
         role_level=role,
         join_time=now,
-        join_source=_BY_INVITATION,
+        join_source=JoinSource.INVITATION,
         inviter_user_id=caller,
         operator_user_id=caller,
         mute_end_time=0,

@@ -6,11 +6,7 @@ from typing import TYPE_CHECKING
 
 from greenroom.actors.errors import NoPermission, RecordNotFound
 from greenroom.actors.group.change import (
-    ADMIN,
     GROUP_ITSELF,
-    MUTED,
-    NORMAL,
-    UPDATE,
     People,
     bump,
     need_role,
@@ -23,6 +19,7 @@ from greenroom.actors.group.change import (
 from greenroom.actors.rules import notifications as notices
 from greenroom.actors.stored_entity import Change
 from greenroom.actors.wire import sdkws_pb2
+from greenroom.actors.wire.vocabulary import ChangeState, GroupStatus, Role
 from greenroom.persistence import store
 
 if TYPE_CHECKING:
@@ -52,7 +49,7 @@ def mute_member(group: Group, command: MuteMember | CancelMuteMember, sender: Ad
         group.decide(
             Change(
                 store.SetMember(group.id, command.user_id, {"mute_end_time": until}),
-                bump(group, [(command.user_id, UPDATE)]),
+                bump(group, [(command.user_id, ChangeState.UPDATE)]),
                 askers=[(sender, command.ref)],
             )
         )
@@ -72,15 +69,15 @@ def mute_member(group: Group, command: MuteMember | CancelMuteMember, sender: Ad
 def mute_group(group: Group, command: MuteGroup | CancelMuteGroup, sender: Address, *, muted: bool) -> None:
     """Raises RecordNotFound, NoPermission, GroupDismissed."""
     group.existing()
-    need_role(group, command, ADMIN)
+    need_role(group, command, Role.ADMIN)
 
     def then(people: People) -> None:
         info = group.existing()
-        info.status = MUTED if muted else NORMAL
+        info.status = GroupStatus.MUTED if muted else GroupStatus.NORMAL
         group.decide(
             Change(
                 store.SetGroup(group.id, {"status": info.status}),
-                bump(group, [(GROUP_ITSELF, UPDATE)]),
+                bump(group, [(GROUP_ITSELF, ChangeState.UPDATE)]),
                 askers=[(sender, command.ref)],
             )
         )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from greenroom.actors.errors import ArgsError, NoPermission
 from greenroom.actors.wire import msg_pb2, sdkws_pb2
 from greenroom.actors.wire.splice import pull_entry, with_read, with_seq
+from greenroom.actors.wire.vocabulary import NOTIFICATION_PREFIX, PullOrder
 from greenroom.persistence.store import Span, Store, StoredMessage
 
 if TYPE_CHECKING:
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Queries"]
 
-_ASCENDING = 0
 _RANGES_LIMIT = 1000
 """Ranges or conversations in one request; the SDK asks for about 100."""
 _SEQS_LIMIT = 1000
@@ -47,9 +47,9 @@ class Queries:
         ranges: list[Range] = []
         for asked in request.seqRanges:
             conversation_id = asked.conversationID
-            newest = _NUM_LIMIT if conversation_id.startswith("n_") else min(asked.num, _NUM_LIMIT)
+            newest = _NUM_LIMIT if conversation_id.startswith(NOTIFICATION_PREFIX) else min(asked.num, _NUM_LIMIT)
             ranges.append((conversation_id, asked.begin, asked.end, newest))
-        ascending = request.order == _ASCENDING
+        ascending = request.order == PullOrder.ASCENDING
         entries: list[bytes] = []
         room = _REPLY_LIMIT_BYTES
         for pulled in await self._store.pull(request.userID, ranges, limit_bytes=room):
@@ -72,7 +72,7 @@ class Queries:
         _check(caller, request.userID)
         _bound(request.conversations, _RANGES_LIMIT)
         spans = await self._store.spans(request.userID, [one.conversationID for one in request.conversations])
-        ascending = request.order == _ASCENDING
+        ascending = request.order == PullOrder.ASCENDING
         entries: list[bytes] = []
         room = _REPLY_LIMIT_BYTES
         for asked in request.conversations:

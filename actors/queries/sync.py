@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from greenroom.actors.errors import GroupDismissed, NoPermission, RecordNotFound
 from greenroom.actors.wire import conversation_pb2, group_pb2, relation_pb2, sdkws_pb2
+from greenroom.actors.wire.vocabulary import ChangeState, GroupStatus
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -36,8 +37,6 @@ BATCH_CHANGES = 500
 """A batch stops at this many changes; the client asks again for the groups it misses in the answer."""
 
 _T = TypeVar("_T")
-_DISMISSED = 2
-_INSERT, _DELETE, _UPDATE = 1, 2, 3
 _MAX_VERSION = 2**63 - 1
 _HEX = frozenset(string.hexdigits)
 _ZERO_ID = "0" * 24
@@ -65,7 +64,7 @@ def delta_of(log: VersionLog, version_id: str, version: int) -> Delta:
     known = version > 0 and _is_object_id(version_id) and version_id == log.version_id
     if not known or version > log.version or log.changed is None:
         return Delta(log.version, log.version_id, True, [], [], [], 0, False)
-    by_state: dict[int, list[str]] = {_INSERT: [], _DELETE: [], _UPDATE: []}
+    by_state: dict[int, list[str]] = {ChangeState.INSERT: [], ChangeState.DELETE: [], ChangeState.UPDATE: []}
     sort_version, group_changed = 0, False
     if version < log.version:
         for entry_id, state, changed_at in log.changed:
@@ -76,8 +75,8 @@ def delta_of(log: VersionLog, version_id: str, version: int) -> Delta:
             else:
                 by_state[state].append(entry_id)
     return Delta(
-        log.version, log.version_id, False, by_state[_INSERT], by_state[_UPDATE], by_state[_DELETE],
-        sort_version, group_changed,
+        log.version, log.version_id, False, by_state[ChangeState.INSERT], by_state[ChangeState.UPDATE],
+        by_state[ChangeState.DELETE], sort_version, group_changed,
     )  # fmt: skip
 
 
@@ -228,7 +227,7 @@ async def readable_group(store: Store, caller: Caller, group_id: str) -> sdkws_p
     Raises RecordNotFound (admins), GroupDismissed, NoPermission.
     """
     groups = await store.groups([group_id])
-    if groups and groups[0].status == _DISMISSED:
+    if groups and groups[0].status == GroupStatus.DISMISSED:
         raise GroupDismissed(group_id)
     if not caller.is_admin and not (groups and await store.members(group_id, [caller.user_id])):
         raise NoPermission("not a member of the group")

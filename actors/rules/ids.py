@@ -5,21 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from greenroom.actors.runtime.address import Address
+from greenroom.actors.wire.vocabulary import CHAT_PREFIXES, NOTIFICATION_PREFIX, SessionType
 
 if TYPE_CHECKING:
     from greenroom.actors.wire import sdkws_pb2
 
 __all__ = [
-    "GROUP", "NOTIFICATION_CHAT", "SINGLE", "address_of", "address_of_chat", "chat_id", "group_address", "key_of",
+    "address_of", "address_of_chat", "chat_id", "group_address", "key_of",
     "notification_id", "own_notification_id", "pair_key", "user_address",
 ]  # fmt: skip
 
-SINGLE = 1
-GROUP = 3
-NOTIFICATION_CHAT = 4
-"""Session types (PROTOCOL 3.1)."""
-
-_CHAT_PREFIX = {SINGLE: "si_", GROUP: "sg_", NOTIFICATION_CHAT: "sn_"}
 
 
 def pair_key(first: str, second: str) -> str:
@@ -29,20 +24,20 @@ def pair_key(first: str, second: str) -> str:
 
 def key_of(message: sdkws_pb2.MsgData) -> str:
     """What follows the prefix in both conversation ids of a message."""
-    return message.groupID if message.sessionType == GROUP else pair_key(message.sendID, message.recvID)
+    return message.groupID if message.sessionType == SessionType.GROUP else pair_key(message.sendID, message.recvID)
 
 
 def chat_id(session_type: int, key: str) -> str:
-    return _CHAT_PREFIX[session_type] + key
+    return CHAT_PREFIXES[session_type] + key
 
 
 def notification_id(key: str) -> str:
-    return "n_" + key
+    return NOTIFICATION_PREFIX + key
 
 
 def own_notification_id(user_id: str) -> str:
     """Where a user's own notifications go (sender and receiver are he)."""
-    return f"n_{user_id}_{user_id}"
+    return f"{NOTIFICATION_PREFIX}{user_id}_{user_id}"
 
 
 def user_address(user_id: str) -> Address:
@@ -55,7 +50,7 @@ def group_address(group_id: str) -> Address:
 
 def address_of(message: sdkws_pb2.MsgData) -> Address:
     """The entity that owns the message's key."""
-    return Address("group" if message.sessionType == GROUP else "conversation", key_of(message))
+    return Address("group" if message.sessionType == SessionType.GROUP else "conversation", key_of(message))
 
 
 def address_of_chat(conversation_id: str) -> Address:
@@ -64,8 +59,8 @@ def address_of_chat(conversation_id: str) -> Address:
     Raises ValueError for what is no chat's id (an `n_` one does not tell its kind).
     """
     prefix, key = conversation_id[:3], conversation_id[3:]
-    if prefix == "sg_":
+    if prefix == CHAT_PREFIXES[SessionType.GROUP]:
         return Address("group", key)
-    if prefix in ("si_", "sn_"):
+    if prefix in CHAT_PREFIXES.values():
         return Address("conversation", key)
     raise ValueError(f"no chat: {conversation_id}")

@@ -7,24 +7,22 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from greenroom.actors.errors import ArgsError, NoPermission
-from greenroom.actors.rules.ids import GROUP, NOTIFICATION_CHAT, SINGLE, chat_id, notification_id
+from greenroom.actors.rules.ids import chat_id, notification_id
 from greenroom.actors.wire import sdkws_pb2
+from greenroom.actors.wire.vocabulary import ContentType, MessageStatus, SessionType
 
 if TYPE_CHECKING:
     from greenroom.actors.messages import Caller
 
-__all__ = ["TYPING", "Part", "check", "force_options", "is_notification_type", "render", "split"]
+__all__ = ["Part", "check", "force_options", "is_notification_type", "render", "split"]
 
-REVOKE, TYPING, OA, AT_TEXT, HAS_READ = 111, 113, 1400, 106, 2200
 _CONTENT_LIMIT_BYTES = 512 * 1024
 """Over HTTP more could come than the SDKs take in one frame (1 MiB)."""
-_SENT = 2
-"""Message status: success."""
 
 _FORCED_OFF = {
-    REVOKE: ("unreadCount", "offlinePush"),
-    HAS_READ: ("conversationUpdate", "senderConversationUpdate", "unreadCount", "offlinePush"),
-    TYPING: (
+    ContentType.REVOKE: ("unreadCount", "offlinePush"),
+    ContentType.HAS_READ: ("conversationUpdate", "senderConversationUpdate", "unreadCount", "offlinePush"),
+    ContentType.TYPING: (
         "history", "persistent", "senderSync", "conversationUpdate", "senderConversationUpdate", "unreadCount",
         "offlinePush",
     ),
@@ -38,13 +36,13 @@ def check(message: sdkws_pb2.MsgData, caller: Caller) -> None:
         raise ArgsError("sendID and content are needed")
     if len(message.content) > _CONTENT_LIMIT_BYTES:
         raise ArgsError(f"content is longer than {_CONTENT_LIMIT_BYTES} bytes")
-    if (message.contentType == OA) != (session_type == NOTIFICATION_CHAT):
+    if (message.contentType == ContentType.OA_NOTIFICATION) != (session_type == SessionType.NOTIFICATION):
         raise ArgsError("contentType 1400 goes with sessionType 4")
     if send_id != caller.user_id and not caller.is_admin:
         raise NoPermission("sendID is not the caller")
-    if session_type not in (SINGLE, GROUP, NOTIFICATION_CHAT):
+    if session_type not in (SessionType.SINGLE, SessionType.GROUP, SessionType.NOTIFICATION):
         raise ArgsError("unknown sessionType")
-    if not (message.groupID if session_type == GROUP else message.recvID):
+    if not (message.groupID if session_type == SessionType.GROUP else message.recvID):
         raise ArgsError("recvID or groupID is needed")
 
 
@@ -95,7 +93,7 @@ def split(message: sdkws_pb2.MsgData, key: str) -> list[Part]:
 
 def render(message: sdkws_pb2.MsgData) -> bytes:
     """The bytes that are stored, pushed and pulled; seq and isRead are spliced in where they are sent."""
-    message.status = _SENT
+    message.status = MessageStatus.SENT
     message.ClearField("seq")
     message.ClearField("isRead")
     return message.SerializeToString()

@@ -1,15 +1,16 @@
-"""Notifications: messages that the server makes of typed tips (PROTOCOL 4.1, 4.2)."""
+"""Notifications: messages that the server makes of typed tips (PROTOCOL 4.1, 4.2). Each kind is declared as a row."""
 
 from __future__ import annotations
 
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from greenroom.actors.messages import Push
-from greenroom.actors.rules.ids import GROUP, SINGLE, own_notification_id
+from greenroom.actors.rules.ids import own_notification_id
 from greenroom.actors.rules.message import render
 from greenroom.actors.wire import sdkws_pb2
 from greenroom.actors.wire.openim_json import tips_content
+from greenroom.actors.wire.vocabulary import ContentType, MessageFrom, SessionType
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
@@ -17,73 +18,110 @@ if TYPE_CHECKING:
     from greenroom.actors.world import World
 
 __all__ = [
-    "CONVERSATION_CHANGED", "GROUP_CREATED", "GROUP_DISMISSED", "GROUP_MUTED", "GROUP_UNMUTED", "HAS_READ",
-    "MEMBERS_INVITED", "MEMBERS_KICKED", "MEMBER_INFO_SET", "MEMBER_MUTED", "MEMBER_QUIT", "MEMBER_UNMUTED",
-    "USER_INFO_UPDATED", "build", "push_to",
+    "CONVERSATION_CHANGED",
+    "GROUP_CREATED",
+    "GROUP_DISMISSED",
+    "GROUP_MUTED",
+    "GROUP_UNMUTED",
+    "HAS_READ",
+    "MEMBERS_INVITED",
+    "MEMBERS_KICKED",
+    "MEMBER_INFO_SET",
+    "MEMBER_MUTED",
+    "MEMBER_QUIT",
+    "MEMBER_UNMUTED",
+    "NOTIFICATIONS",
+    "USER_INFO_UPDATED",
+    "Notification",
+    "build",
+    "push_to",
 ]  # fmt: skip
 
-CONVERSATION_CHANGED = 1300
-USER_INFO_UPDATED = 1303
-GROUP_CREATED = 1501
-MEMBER_QUIT = 1504
-MEMBERS_KICKED = 1508
-MEMBERS_INVITED = 1509
-GROUP_DISMISSED = 1511
-MEMBER_MUTED, MEMBER_UNMUTED = 1512, 1513
-GROUP_MUTED, GROUP_UNMUTED = 1514, 1515
-MEMBER_INFO_SET = 1516
-HAS_READ = 2200
 
-_COPIED_INTO_CHAT = {
-    GROUP_CREATED, MEMBER_QUIT, MEMBERS_KICKED, MEMBERS_INVITED, GROUP_DISMISSED, MEMBER_MUTED, MEMBER_UNMUTED,
-    GROUP_MUTED, GROUP_UNMUTED,
+class Notification(NamedTuple):
+    """One kind of notification."""
+
+    content_type: int
+    tips: type[Message]
+    """What its content holds, as JSON in the `detail` of a NotificationElem."""
+    in_chat: bool = False
+    """A copy goes into the visible chat, unless the request says otherwise (OpenIM's isSendMsg)."""
+    stored: bool = False
+    """It is stored in the `n_` conversation and gets a seq (OpenIM's reliability level 2)."""
+
+
+CONVERSATION_CHANGED: Final = Notification(ContentType.CONVERSATION_CHANGED, sdkws_pb2.ConversationUpdateTips)
+USER_INFO_UPDATED: Final = Notification(ContentType.USER_INFO_UPDATED, sdkws_pb2.UserInfoUpdatedTips)
+GROUP_CREATED: Final = Notification(ContentType.GROUP_CREATED, sdkws_pb2.GroupCreatedTips, in_chat=True)
+MEMBER_QUIT: Final = Notification(ContentType.MEMBER_QUIT, sdkws_pb2.MemberQuitTips, in_chat=True)
+MEMBERS_KICKED: Final = Notification(ContentType.MEMBERS_KICKED, sdkws_pb2.MemberKickedTips, in_chat=True)
+MEMBERS_INVITED: Final = Notification(ContentType.MEMBERS_INVITED, sdkws_pb2.MemberInvitedTips, in_chat=True)
+GROUP_DISMISSED: Final = Notification(ContentType.GROUP_DISMISSED, sdkws_pb2.GroupDismissedTips, in_chat=True)
+MEMBER_MUTED: Final = Notification(ContentType.MEMBER_MUTED, sdkws_pb2.GroupMemberMutedTips, in_chat=True)
+MEMBER_UNMUTED: Final = Notification(ContentType.MEMBER_UNMUTED, sdkws_pb2.GroupMemberCancelMutedTips, in_chat=True)
+GROUP_MUTED: Final = Notification(ContentType.GROUP_MUTED, sdkws_pb2.GroupMutedTips, in_chat=True)
+GROUP_UNMUTED: Final = Notification(ContentType.GROUP_UNMUTED, sdkws_pb2.GroupCancelMutedTips, in_chat=True)
+MEMBER_INFO_SET: Final = Notification(ContentType.MEMBER_INFO_SET, sdkws_pb2.GroupMemberInfoSetTips)
+HAS_READ: Final = Notification(ContentType.HAS_READ, sdkws_pb2.MarkAsReadTips, stored=True)
+
+NOTIFICATIONS: Final = {
+    one.content_type: one
+    for one in (
+        CONVERSATION_CHANGED, USER_INFO_UPDATED, GROUP_CREATED, MEMBER_QUIT, MEMBERS_KICKED, MEMBERS_INVITED,
+        GROUP_DISMISSED, MEMBER_MUTED, MEMBER_UNMUTED, GROUP_MUTED, GROUP_UNMUTED, MEMBER_INFO_SET, HAS_READ,
+    )
 }  # fmt: skip
-"""Those whose configuration has isSendMsg (PROTOCOL 4.2)."""
+"""Every kind, by its number."""
 
 _OFF = (
     "isNotNotification", "isSendMsg", "history", "persistent", "offlinePush", "unreadCount", "conversationUpdate",
     "notPrivate", "senderConversationUpdate", "reactionFromCache",
 )  # fmt: skip
-_SYSTEM = 200
 
 
 def build(
     world: World,
-    content_type: int,
+    kind: Notification,
     tips: Message,
     *,
     send_id: str,
     recv_id: str,
-    session_type: int = SINGLE,
-    stored: bool = False,
+    session_type: int = SessionType.SINGLE,
     send_message: bool | None = None,
 ) -> sdkws_pb2.MsgData:
-    """A notification. Who sends it makes its serverMsgID and sendTime.
+    """A notification without serverMsgID and sendTime, which its conversation gives.
 
-    `recv_id` is the group's id in a group session. `stored` is OpenIM's level 2. `send_message` overrides
-    whether a copy goes into the visible chat.
+    `tips` is of the class that the row names. `recv_id` is the group's id in a group session. `send_message`
+    overrides whether a copy goes into the visible chat.
     """
-    in_chat = content_type in _COPIED_INTO_CHAT if send_message is None else send_message
+    in_chat = kind.in_chat if send_message is None else send_message
+    return _build(world, kind, tips, send_id, recv_id, session_type, in_chat=in_chat, stored=kind.stored)
+
+
+def push_to(user_id: str, world: World, kind: Notification, tips: Message, *, send_id: str, operation_id: str) -> Push:
+    """A notification that is not stored, to a user's own devices."""
+    notice = _build(world, kind, tips, send_id, user_id, SessionType.SINGLE, in_chat=kind.in_chat, stored=False)
+    notice.serverMsgID = world.new_id()
+    notice.sendTime = notice.createTime
+    return Push(own_notification_id(user_id), render(notice), operation_id)
+
+
+def _build(
+    world: World, kind: Notification, tips: Message, send_id: str, recv_id: str, session_type: int, *,
+    in_chat: bool, stored: bool,
+) -> sdkws_pb2.MsgData:  # fmt: skip
     notification = sdkws_pb2.MsgData(
         sendID=send_id,
         recvID=recv_id,
-        groupID=recv_id if session_type == GROUP else "",
+        groupID=recv_id if session_type == SessionType.GROUP else "",
         clientMsgID=world.new_id(),
         sessionType=session_type,
-        contentType=content_type,
+        contentType=kind.content_type,
         content=tips_content(tips),
         createTime=world.clock.now_ms(),
     )
     notification.MergeFrom(_shared(in_chat=in_chat, stored=stored))
     return notification
-
-
-def push_to(user_id: str, world: World, content_type: int, tips: Message, *, send_id: str, operation_id: str) -> Push:
-    """A notification that is not stored, to a user's own devices."""
-    notice = build(world, content_type, tips, send_id=send_id, recv_id=user_id)
-    notice.serverMsgID = world.new_id()
-    notice.sendTime = notice.createTime
-    return Push(own_notification_id(user_id), render(notice), operation_id)
 
 
 @cache
@@ -93,4 +131,4 @@ def _shared(*, in_chat: bool, stored: bool) -> sdkws_pb2.MsgData:
     options["senderSync"] = True
     options["isSendMsg"] = options["unreadCount"] = in_chat
     options["history"] = options["persistent"] = stored
-    return sdkws_pb2.MsgData(msgFrom=_SYSTEM, options=options, offlinePushInfo=sdkws_pb2.OfflinePushInfo())
+    return sdkws_pb2.MsgData(msgFrom=MessageFrom.SYSTEM, options=options, offlinePushInfo=sdkws_pb2.OfflinePushInfo())

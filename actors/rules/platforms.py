@@ -5,20 +5,22 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING, TypeVar
 
+from greenroom.actors.wire.vocabulary import LoginPolicy, Platform
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Sequence
 
-__all__ = ["ADMIN", "IOS", "NAMES", "WEB", "kicked_by_login", "kicked_by_token"]
+__all__ = ["NAMES", "kicked_by_login", "kicked_by_token"]
 
 NAMES = {
     1: "IOS", 2: "Android", 3: "Windows", 4: "OSX", 5: "Web", 6: "MiniWeb", 7: "Linux", 8: "APad", 9: "IPad",
     10: "Admin", 11: "HarmonyOS",
 }  # fmt: skip
 
-IOS, WEB, ADMIN = 1, 5, 10
-_ANDROID = 2
-_CLASS = {1: "Mobile", 2: "Mobile", 3: "PC", 4: "PC", 7: "PC", 8: "Pad", 9: "Pad"}
-_NO_KICK, _SAME_PLATFORM, _SAME_CLASS, _PC_AND_OTHER = 0, 1, 4, 5
+_CLASS = {
+    Platform.IOS: "Mobile", Platform.ANDROID: "Mobile", Platform.WINDOWS: "PC", Platform.OSX: "PC",
+    Platform.LINUX: "PC", Platform.ANDROID_PAD: "Pad", Platform.IPAD: "Pad",
+}  # fmt: skip
 
 T = TypeVar("T")
 
@@ -32,11 +34,11 @@ def kicked_by_login(policy: int, platform_id: int, others: Sequence[tuple[int, T
 
     `others` holds connections of other tokens only: one token never kicks itself.
     """
-    if policy == _SAME_PLATFORM:
+    if policy == LoginPolicy.ONE_A_PLATFORM:
         return [one for platform, one in others if platform == platform_id]
-    if policy == _SAME_CLASS:
+    if policy == LoginPolicy.ONE_A_CLASS:
         return [one for platform, one in others if _class(platform) == _class(platform_id)]
-    if policy == _PC_AND_OTHER and _class(platform_id) != "PC":
+    if policy == LoginPolicy.PC_AND_OTHER and _class(platform_id) != "PC":
         return [one for platform, one in others if _class(platform) != "PC"]
     return []
 
@@ -47,19 +49,19 @@ def kicked_by_token(policy: int, platform_id: int, tokens: Sequence[tuple[int, T
     `limit` is how many tokens a platform may have under policy 0, the new one counted. Where a policy keeps
     one of several, the newest is kept. Admin tokens are outside the policies.
     """
-    ordinary = [(platform, one) for platform, one in tokens if platform != ADMIN]
-    if policy == _NO_KICK:
+    ordinary = [(platform, one) for platform, one in tokens if platform != Platform.ADMIN]
+    if policy == LoginPolicy.NO_KICK:
         same = [one for platform, one in ordinary if platform == platform_id]
         return same[: max(0, len(same) - (limit - 1))]
-    if policy == _SAME_PLATFORM:
+    if policy == LoginPolicy.ONE_A_PLATFORM:
         return _all_but_newest(ordinary, own=platform_id, group=lambda platform: platform)
-    if policy == _SAME_CLASS:
+    if policy == LoginPolicy.ONE_A_CLASS:
         return _all_but_newest(ordinary, own=_class(platform_id), group=_class)
-    if policy == _PC_AND_OTHER:
+    if policy == LoginPolicy.PC_AND_OTHER:
         phones = [(platform, one) for platform, one in ordinary if _class(platform) != "PC"]
         if _class(platform_id) != "PC":
             return [one for _, one in phones]
-        kept = next((i for i in reversed(range(len(phones))) if phones[i][0] == _ANDROID), len(phones) - 1)
+        kept = next((i for i in reversed(range(len(phones))) if phones[i][0] == Platform.ANDROID), len(phones) - 1)
         return [one for i, (_, one) in enumerate(phones) if i != kept]
     return []
 

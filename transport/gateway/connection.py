@@ -12,10 +12,11 @@ from greenroom.actors.errors import ConnectionsFull, GreenroomError, NodeBusy, T
 from greenroom.actors.messages import Caller, CloseSession, KickSession, OpenSession, SendMessage
 from greenroom.actors.runtime.address import Address
 from greenroom.actors.runtime.entity import Entity
+from greenroom.actors.wire.vocabulary import Platform, RequestId
 from greenroom.transport.envelope.codec import Codec, EnvelopeError, Request, Response, codec
-from greenroom.transport.gateway.handshake import ACCEPTED, BAD_REQUEST, WEB, parse_parameters, refusal, verdict
+from greenroom.transport.gateway.handshake import ACCEPTED, BAD_REQUEST, parse_parameters, refusal, verdict
 from greenroom.transport.gateway.ready_frame import binary_frame, text_frame
-from greenroom.transport.gateway.requests import KICK, REQUESTS, Queries
+from greenroom.transport.gateway.requests import REQUESTS, Queries
 from greenroom.transport.gateway.shell import FrameProtocol, Phase, Shell
 
 if TYPE_CHECKING:
@@ -183,7 +184,7 @@ class Connection(FrameProtocol):
         if self._upgrade is not None:
             (head, is_msg_resp), self._upgrade = self._upgrade, None
             # Of the pings' 27 s only browsers need any: they cannot ping.
-            self.open(head + text_frame(ACCEPTED) if is_msg_resp else head, ping=self.platform_id == WEB)
+            self.open(head + text_frame(ACCEPTED) if is_msg_resp else head, ping=self.platform_id == Platform.WEB)
 
     def _open_refused(self, error: GreenroomError) -> None:
         if self._upgrade is not None:
@@ -422,7 +423,7 @@ class Connection(FrameProtocol):
         """Say 2002 and close."""
         self._surroundings.sessions.hand_over()
         if self.phase is Phase.OPEN or self.phase is Phase.LEAVING:
-            self.outbox.add(binary_frame(self.codec.encode_response(Response(req_identifier=KICK))))
+            self.outbox.add(binary_frame(self.codec.encode_response(Response(req_identifier=RequestId.KICK))))
             self.finish()
         else:
             self.abort()

@@ -14,15 +14,13 @@ from urllib.parse import unquote_plus
 import msgspec
 
 from greenroom.actors.errors import ArgsMissing, GreenroomError
+from greenroom.actors.wire.vocabulary import Platform
 
 __all__ = [
     "ACCEPTED", "BAD_REQUEST", "Authenticator", "Claims", "ConnectParameters", "parse_parameters", "refusal",
     "verdict",
 ]  # fmt: skip
 
-PLATFORMS = range(1, 12)
-IOS = 1
-WEB = 5
 TRUE = frozenset(("1", "t", "T", "TRUE", "true", "True"))
 FALSE = frozenset(("0", "f", "F", "FALSE", "false", "False"))
 INTEGER = re.compile(r"[+-]?[0-9]{1,18}", re.ASCII)
@@ -92,7 +90,7 @@ def parse_parameters(target: str, compression_header: str = "") -> ConnectParame
         raise ArgsMissing("token is empty")
     if not parameters.user_id:
         raise ArgsMissing("sendID is empty")
-    if parameters.platform_id not in PLATFORMS:
+    if parameters.platform_id not in Platform.ALL:
         raise ArgsMissing("platformID is invalid")
     if parameters.sdk_type not in ("go", "js"):
         raise ArgsMissing("sdkType is invalid")

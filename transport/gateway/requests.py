@@ -8,6 +8,7 @@ from google.protobuf.message import DecodeError
 
 from greenroom.actors.errors import GreenroomError
 from greenroom.actors.wire import msg_pb2, push_pb2, sdkws_pb2
+from greenroom.actors.wire.vocabulary import RequestId
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -17,11 +18,8 @@ if TYPE_CHECKING:
     from greenroom.actors.messages import Caller
     from greenroom.transport.envelope.codec import Request
 
-__all__ = ["KICK", "PRESENCE", "PUSH", "REQUESTS", "Queries", "RequestKind", "Requester"]
+__all__ = ["REQUESTS", "Queries", "RequestKind", "Requester"]
 
-PUSH = 2001
-KICK = 2002
-PRESENCE = 2005
 
 
 class Queries(Protocol):
@@ -151,15 +149,15 @@ def _watch(requester: Requester, request: Request, payload: sdkws_pb2.SubUserOnl
 
 
 REQUESTS: dict[int, RequestKind] = {
-    1001: RequestKind(sdkws_pb2.GetMaxSeqReq, _newest_seqs),
-    1002: RequestKind(sdkws_pb2.PullMessageBySeqsReq, _pull_by_range, strict=True),
-    1003: RequestKind(sdkws_pb2.MsgData, _send_message, pipelined=True),
-    1004: RequestKind(None, _send_signal),
-    1005: RequestKind(msg_pb2.GetSeqMessageReq, _pull_by_seqs, strict=True),
-    1006: RequestKind(msg_pb2.GetConversationsHasReadAndMaxSeqReq, _seq_states, strict=True),
-    1007: RequestKind(msg_pb2.GetLastMessageReq, _last_messages),
-    2003: RequestKind(push_pb2.DelUserPushTokenReq, _logout, last=True),
-    2004: RequestKind(sdkws_pb2.SetAppBackgroundStatusReq, _set_background, strict=True),
-    PRESENCE: RequestKind(sdkws_pb2.SubUserOnlineStatus, _watch),
+    RequestId.NEWEST_SEQS: RequestKind(sdkws_pb2.GetMaxSeqReq, _newest_seqs),
+    RequestId.PULL_BY_RANGE: RequestKind(sdkws_pb2.PullMessageBySeqsReq, _pull_by_range, strict=True),
+    RequestId.SEND_MESSAGE: RequestKind(sdkws_pb2.MsgData, _send_message, pipelined=True),
+    RequestId.SEND_SIGNAL: RequestKind(None, _send_signal),
+    RequestId.PULL_BY_SEQS: RequestKind(msg_pb2.GetSeqMessageReq, _pull_by_seqs, strict=True),
+    RequestId.SEQ_STATES: RequestKind(msg_pb2.GetConversationsHasReadAndMaxSeqReq, _seq_states, strict=True),
+    RequestId.LAST_MESSAGES: RequestKind(msg_pb2.GetLastMessageReq, _last_messages),
+    RequestId.LOGOUT: RequestKind(push_pb2.DelUserPushTokenReq, _logout, last=True),
+    RequestId.SET_BACKGROUND: RequestKind(sdkws_pb2.SetAppBackgroundStatusReq, _set_background, strict=True),
+    RequestId.PRESENCE: RequestKind(sdkws_pb2.SubUserOnlineStatus, _watch),
 }
 """An id that is not here ends the connection."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from greenroom.actors.errors import RecordNotFound
 from greenroom.actors.wire import conversation_pb2, sdkws_pb2
+from greenroom.actors.wire.vocabulary import SessionType
 from greenroom.persistence.store import SeqState, Store
 from greenroom.transport.http.pages import page_of
 
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Entry", "entries", "sorted_list"]
 
-_GROUP = 3
 
 
 class Entry(NamedTuple):
@@ -112,7 +112,7 @@ def _message_info(
         content=message.content.decode(errors="replace"),
         ex=message.ex,
     )
-    if entry.record.conversationType == _GROUP:
+    if entry.record.conversationType == SessionType.GROUP:
         group = groups.get(entry.record.groupID)
         if group is not None:
             info.groupName, info.groupFaceURL = group.groupName, group.faceURL

@@ -6,36 +6,34 @@ from collections.abc import Mapping
 from typing import Any
 
 from greenroom.actors.errors import ArgsError, GreenroomError
+from greenroom.actors.wire.vocabulary import ContentType
 from greenroom.transport.http.free_json import fold
 
 __all__ = ["ContentRefused", "check_content"]
 
 _AT_LIMIT = 1000
 _MIX_TYPES = range(6)
-_TEXT, _PICTURE, _VOICE, _VIDEO, _FILE, _AT_TEXT, _CUSTOM, _QUOTE, _MARKDOWN, _OA = (
-    101, 102, 103, 104, 105, 106, 110, 114, 118, 1400,
-)  # fmt: skip
 
 _ONE_PICTURE = {"type": str, "width": int, "height": int, "url": str}
 
 _NEEDED: Mapping[int, Mapping[str, Any]] = {
-    _TEXT: {"content": str},
-    _PICTURE: {
+    ContentType.TEXT: {"content": str},
+    ContentType.PICTURE: {
         "sourcePicture": _ONE_PICTURE,
         "bigPicture": _ONE_PICTURE,
         "snapshotPicture": _ONE_PICTURE,
     },
-    _VOICE: {"sourceUrl": str, "duration": int},
-    _VIDEO: {
+    ContentType.VOICE: {"sourceUrl": str, "duration": int},
+    ContentType.VIDEO: {
         "videoUrl": str, "videoType": str, "videoSize": int, "duration": int, "snapshotUrl": str,
         "snapshotWidth": int, "snapshotHeight": int,
     },
-    _FILE: {"sourceUrl": str, "fileName": str, "fileSize": int},
-    _AT_TEXT: {"atUserList": list},
-    _CUSTOM: {"data": str},
-    _QUOTE: {},
-    _MARKDOWN: {"content": str},
-    _OA: {"notificationName": str, "notificationType": int, "text": str},
+    ContentType.FILE: {"sourceUrl": str, "fileName": str, "fileSize": int},
+    ContentType.AT_TEXT: {"atUserList": list},
+    ContentType.CUSTOM: {"data": str},
+    ContentType.QUOTE: {},
+    ContentType.MARKDOWN: {"content": str},
+    ContentType.OA_NOTIFICATION: {"notificationName": str, "notificationType": int, "text": str},
 }  # fmt: skip
 """Fields that must be there and not empty or zero; numbers also not negative."""
 
@@ -51,11 +49,11 @@ def check_content(content_type: int, content: dict[str, Any]) -> None:
         raise ArgsError("contentType not supported")
     _check(content, needed, "")
     lower = fold(content)
-    if content_type == _AT_TEXT:
+    if content_type == ContentType.AT_TEXT:
         users = lower["atuserlist"]
         if len(users) > _AT_LIMIT or not all(isinstance(one, str) for one in users):
             raise ContentRefused("atUserList must hold 1 to 1000 user ids")
-    if content_type == _OA and lower.get("mixtype", 0) not in _MIX_TYPES:
+    if content_type == ContentType.OA_NOTIFICATION and lower.get("mixtype", 0) not in _MIX_TYPES:
         raise ContentRefused("mixType is invalid")
 
 

@@ -8,6 +8,7 @@ from greenroom.actors.errors import ArgsError, NoPermission, RecordNotFound
 from greenroom.actors.messages import Caller, ForceLogout, IssuedToken, IssueToken, VerifyToken
 from greenroom.actors.runtime.address import Address
 from greenroom.actors.wire import auth_pb2
+from greenroom.actors.wire.vocabulary import AppLevel, Platform
 from greenroom.transport.http.access import ADMIN, ANYONE
 from greenroom.transport.http.table import post
 
@@ -16,9 +17,6 @@ if TYPE_CHECKING:
 
 __all__ = ["ROUTES"]
 
-_ADMIN_PLATFORM, _LAST_PLATFORM = 10, 11
-_ACCOUNT_LEVEL = 3
-"""From this appMangerLevel on a user is an account of the server's: no token for it."""
 
 
 async def get_admin_token(call: Call, request: auth_pb2.getAdminTokenReq) -> auth_pb2.getAdminTokenResp:
@@ -26,24 +24,24 @@ async def get_admin_token(call: Call, request: auth_pb2.getAdminTokenReq) -> aut
         raise NoPermission("secret invalid")
     if not call.context.is_admin(request.userID):
         raise ArgsError("userID is not an admin's")
-    caller = Caller(request.userID, _ADMIN_PLATFORM, call.caller.operation_id, is_admin=True)
+    caller = Caller(request.userID, Platform.ADMIN, call.caller.operation_id, is_admin=True)
     issued: IssuedToken = await call.ask(
-        Address("user", request.userID), IssueToken(caller=caller, platform_id=_ADMIN_PLATFORM)
+        Address("user", request.userID), IssueToken(caller=caller, platform_id=Platform.ADMIN)
     )
     return auth_pb2.getAdminTokenResp(token=issued.token, expireTimeSeconds=issued.expire_time_seconds)
 
 
 async def get_user_token(call: Call, request: auth_pb2.getUserTokenReq) -> auth_pb2.getUserTokenResp:
-    if request.platformID == _ADMIN_PLATFORM:
+    if request.platformID == Platform.ADMIN:
         raise NoPermission("platformID is the admins'")
-    if not 0 <= request.platformID <= _LAST_PLATFORM:
+    if request.platformID and request.platformID not in Platform.ALL:
         raise ArgsError("platformID is invalid")
     if call.context.is_admin(request.userID):
         raise NoPermission("userID is an admin's")
     users = await call.context.store.users([request.userID])
     if not users:
         raise RecordNotFound("user not found")
-    if users[0].appMangerLevel >= _ACCOUNT_LEVEL:
+    if users[0].appMangerLevel >= AppLevel.NOTIFICATION_ACCOUNT:
         raise ArgsError("no token for an account of this appMangerLevel")
     issued: IssuedToken = await call.ask(
         Address("user", request.userID), IssueToken(caller=call.caller, platform_id=request.platformID)
@@ -64,7 +62,7 @@ async def parse_token(call: Call, request: auth_pb2.parseTokenReq) -> auth_pb2.p
 
 
 async def force_logout(call: Call, request: auth_pb2.forceLogoutReq) -> None:
-    if not 1 <= request.platformID <= _LAST_PLATFORM:
+    if request.platformID not in Platform.ALL:
         raise ArgsError("platformID is invalid")
     await call.ask(
         Address("user", request.userID), ForceLogout(caller=call.caller, platform_id=request.platformID)

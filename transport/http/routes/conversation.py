@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from greenroom.actors.errors import RecordNotFound
 from greenroom.actors.queries import sync
 from greenroom.actors.wire import conversation_pb2 as wire
+from greenroom.actors.wire.vocabulary import ReceiveOption
 from greenroom.transport.http.access import owner
 from greenroom.transport.http.conversation_list import sorted_list
 from greenroom.transport.http.pages import page_of
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
 
 __all__ = ["ROUTES"]
 
-_NO_PUSH = 2
-"""recvMsgOpt: receive, but wake no device."""
 
 
 async def get_all_conversations(
@@ -69,7 +68,7 @@ async def get_not_notify_conversation_ids(
     call: Call, request: wire.GetNotNotifyConversationIDsReq
 ) -> wire.GetNotNotifyConversationIDsResp:
     records = await call.context.store.records(request.userID)
-    ids = [record.conversationID for record in records if record.recvMsgOpt == _NO_PUSH]
+    ids = [record.conversationID for record in records if record.recvMsgOpt == ReceiveOption.NO_OFFLINE_PUSH]
     return wire.GetNotNotifyConversationIDsResp(conversationIDs=ids)
 
 

@@ -18,6 +18,7 @@ from greenroom.actors.messages import (
 )
 from greenroom.actors.runtime.address import Address
 from greenroom.actors.wire import group_pb2 as wire
+from greenroom.actors.wire.vocabulary import GroupType
 from greenroom.transport.http.access import TOKEN, owner, owner_if_named
 from greenroom.transport.http.table import post
 
@@ -28,13 +29,12 @@ if TYPE_CHECKING:
 
 __all__ = ["ROUTES"]
 
-_WORKING_GROUP = 2
 _ID_TRIES = 10
 
 
 async def create_group(call: Call, request: wire.CreateGroupReq) -> wire.CreateGroupResp:
     """With a given id, or with the first of some random ones that is free."""
-    if request.groupInfo.groupType != _WORKING_GROUP:
+    if request.groupInfo.groupType != GroupType.WORKING:
         raise ArgsError("groupType must be 2")
     members = [request.ownerUserID, *request.adminUserIDs, *request.memberUserIDs]
     if not all(members) or len(set(members)) != len(members):

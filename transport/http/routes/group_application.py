@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from greenroom.actors.errors import NoPermission
 from greenroom.actors.wire import group_pb2 as wire
+from greenroom.actors.wire.vocabulary import Role
 from greenroom.transport.http.access import TOKEN, owner
 from greenroom.transport.http.table import post
 
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
 
 __all__ = ["ROUTES"]
 
-_GROUP_ADMIN = 60
 
 
 async def get_recv_group_application_list(
@@ -56,7 +56,7 @@ async def _must_manage(call: Call, group_id: str) -> None:
     if call.caller.is_admin:
         return
     members = await call.context.store.members(group_id, [call.caller.user_id])
-    if not members or members[0].roleLevel < _GROUP_ADMIN:
+    if not members or members[0].roleLevel < Role.ADMIN:
         raise NoPermission("neither owner nor admin of the group")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from greenroom.actors.wire import jssdk_pb2 as wire
+from greenroom.actors.wire.vocabulary import SessionType
 from greenroom.transport.http.access import TOKEN
 from greenroom.transport.http.conversation_list import Entry, entries
 from greenroom.transport.http.table import post
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
 __all__ = ["ROUTES"]
 
 _DEFAULT_COUNT, _MAX_COUNT = 100, 500
-_GROUP = 3
 
 
 async def get_conversations(call: Call, request: wire.GetConversationsReq) -> wire.GetConversationsResp:
@@ -42,8 +42,8 @@ async def _messages(call: Call, listed: Sequence[Entry]) -> list[wire.Conversati
     """Conversations without a message that can be pulled are left out."""
     store = call.context.store
     shown = [entry for entry in listed if entry.last is not None]
-    group_ids = [entry.record.groupID for entry in shown if entry.record.conversationType == _GROUP]
-    user_ids = [entry.record.userID for entry in shown if entry.record.conversationType != _GROUP]
+    group_ids = [entry.record.groupID for entry in shown if entry.record.conversationType == SessionType.GROUP]
+    user_ids = [entry.record.userID for entry in shown if entry.record.conversationType != SessionType.GROUP]
     groups = {group.groupID: group for group in await store.groups(group_ids)} if group_ids else {}
     users = {user.userID: user for user in await store.users(user_ids)} if user_ids else {}
     return [

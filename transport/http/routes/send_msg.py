@@ -8,8 +8,9 @@ import msgspec
 
 from greenroom.actors.errors import NoPermission, UserNotFound
 from greenroom.actors.messages import SendMessage
-from greenroom.actors.rules.ids import GROUP, NOTIFICATION_CHAT, address_of
+from greenroom.actors.rules.ids import address_of
 from greenroom.actors.wire import msg_pb2, sdkws_pb2
+from greenroom.actors.wire.vocabulary import AppLevel, ContentType, MessageFrom, MessageStatus, SessionType
 from greenroom.transport.http.access import ADMIN
 from greenroom.transport.http.free_json import BodyMismatch
 from greenroom.transport.http.rest_content import check_content
@@ -20,11 +21,6 @@ if TYPE_CHECKING:
 
 __all__ = ["ROUTES"]
 
-_OA = 1400
-_TRUSTED_LEVEL = 2
-"""From this appMangerLevel on a user may send notification messages."""
-_BY_SYSTEM = 200
-_SENDING = 1
 _ONLINE_ONLY = ("history", "persistent", "senderSync", "conversationUpdate")
 
 
@@ -66,7 +62,7 @@ async def send_msg(call: Call, body: SendBody) -> Sent:
     if not (body.sendID and body.contentType and body.sessionType):
         raise BodyMismatch("sendID, contentType and sessionType are needed")
     check_content(body.contentType, body.content)
-    if body.contentType == _OA:
+    if body.contentType == ContentType.OA_NOTIFICATION:
         await _must_be_trusted(call, body.sendID)
     message = _message(call, body)
     sent: msg_pb2.SendMsgResp = await call.ask(
@@ -79,31 +75,31 @@ async def _must_be_trusted(call: Call, user_id: str) -> None:
     users = await call.context.store.users([user_id])
     if not users:
         raise UserNotFound(user_id)
-    if users[0].appMangerLevel < _TRUSTED_LEVEL:
+    if users[0].appMangerLevel < AppLevel.ADMIN:
         raise NoPermission("sendID is no notification account")
 
 
 def _message(call: Call, body: SendBody) -> sdkws_pb2.MsgData:
     content = msgspec.json.encode(body.content)
     session_type = body.sessionType
-    if body.contentType == _OA:
-        session_type = NOTIFICATION_CHAT
+    if body.contentType == ContentType.OA_NOTIFICATION:
+        session_type = SessionType.NOTIFICATION
         content = msgspec.json.encode({"detail": content.decode()})
     message = sdkws_pb2.MsgData(
         sendID=body.sendID,
         recvID=body.recvID,
-        groupID=body.groupID if session_type == GROUP else "",
+        groupID=body.groupID if session_type == SessionType.GROUP else "",
         clientMsgID=f"{call.context.random.getrandbits(128):032x}",
         senderPlatformID=body.senderPlatformID,
         senderNickname=body.senderNickname,
         senderFaceURL=body.senderFaceURL,
         sessionType=session_type,
-        msgFrom=_BY_SYSTEM,
+        msgFrom=MessageFrom.SYSTEM,
         contentType=body.contentType,
         content=content,
         sendTime=body.sendTime,
         createTime=call.context.clock.now_ms(),
-        status=_SENDING,
+        status=MessageStatus.SENDING,
         ex=body.ex,
     )
     if body.offlinePushInfo is not None:
