@@ -9,15 +9,19 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from greenroom.actors.engine import Engine
+    from greenroom.supervisor import Node
     from greenroom.transport.client.client import Client
     from greenroom.transport.client.errors import ClientError
     from greenroom.transport.client.message import Received, Sent
 
-__all__ = ["Client", "ClientError", "Received", "Sent"]
+__all__ = ["Client", "ClientError", "Engine", "Node", "Received", "Sent"]
 
 _HOMES = {
     "Client": "greenroom.transport.client.client",
     "ClientError": "greenroom.transport.client.errors",
+    "Engine": "greenroom.actors.engine",
+    "Node": "greenroom.supervisor",
     "Received": "greenroom.transport.client.message",
     "Sent": "greenroom.transport.client.message",
 }

@@ -43,7 +43,7 @@ def _run_node(settings: Settings, *, on_start: Callable[[Listening], None]) -> i
 
 async def _serve(settings: Settings, on_start: Callable[[Listening], None]) -> int:
     """Run a node until SIGTERM or SIGINT, then drain and stop it. Returns the exit code."""
-    from greenroom.supervisor import Node, NodeFell
+    from greenroom.supervisor import EngineFell, Node
 
     node = Node(settings)
     stopped = asyncio.Event()
@@ -52,10 +52,9 @@ async def _serve(settings: Settings, on_start: Callable[[Listening], None]) -> i
         loop.add_signal_handler(number, stopped.set)
     try:
         await node.start()
-    except NodeFell as fall:
+    except EngineFell as fall:
         print(f"greenroom: the node did not start: {fall}", file=sys.stderr)
         return 1
-    assert node.fallen is not None
     node.fallen.add_done_callback(lambda _: stopped.set())
     gc.collect()
     gc.freeze()  # What is there now stays to the end: no collection needs to look at it.

@@ -1,17 +1,15 @@
-"""What actors need of the world outside: Protocols that the other rooms, and tests, implement."""
+"""What the engine needs of the world outside: Protocols that transports, and tests, implement."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+import msgspec
 
-    from greenroom.actors.audience import Audience
-    from greenroom.actors.messages import Push
+if TYPE_CHECKING:
     from greenroom.actors.runtime.address import Address
 
-__all__ = ["Clock", "Session", "Sessions"]
+__all__ = ["Clock", "FrameEncoder", "Outgoing", "Session"]
 
 
 class Clock(Protocol):
@@ -19,40 +17,48 @@ class Clock(Protocol):
         """Milliseconds since the epoch."""
 
 
+class Outgoing(msgspec.Struct, frozen=True, gc=False):
+    """What the engine tells connections without having been asked."""
+
+    request_id: int
+    """See `vocabulary.RequestId`: PUSH or PRESENCE."""
+    data: bytes
+    """The protobuf message of that id, serialized."""
+    operation_id: str = ""
+    """Id of the request that caused it."""
+
+
+class FrameEncoder(Protocol):
+    """How one kind of connection wants its frames. Connections that share an encoder get the same bytes."""
+
+    def encode_frame(self, outgoing: Outgoing) -> bytes:
+        """A whole frame, ready to be written. Called once for each encoder that a message goes to."""
+
+
 class Session(Protocol):
-    """One live connection of a user."""
+    """One live connection of one device, whatever carries it: a socket, a link to another node, a host's own code.
 
-    @property
-    def address(self) -> Address: ...
-
-    @property
-    def platform_id(self) -> int: ...
-
-    @property
-    def digest(self) -> bytes:
-        """Of its token."""
-
-
-class Sessions(Protocol):
-    """The live connections by user: the one table that pushes go through. Synchronous, never blocks.
-
-    Order: pushes reach a connection in the order of the calls. Loss: a connection that does not drain is
-    closed, its client pulls. A connection must be known to the table (its transport adds it) before `open`.
+    It is hashable by identity. Nothing here blocks or raises.
     """
 
-    def open(self, user_id: str, connection: Address) -> None:
-        """From now on pushes to the user are written to this connection."""
+    address: Address
+    user_id: str
+    platform_id: int
+    is_background: bool
+    token: str
+    digest: bytes
+    """Digest of the token."""
+    watched: set[str] | None
+    """Users whose presence it watches. Only the session table changes it."""
 
-    def close(self, user_id: str, connection: Address) -> None:
-        """Undo `open`; a connection that is not open is passed over."""
+    @property
+    def codec(self) -> FrameEncoder: ...
 
-    def is_online(self, user_id: str) -> bool: ...
+    def push(self, frame: bytes) -> None:
+        """Write a frame, in the order of the calls; a connection that does not drain loses it and closes."""
 
-    def sessions_of(self, user_id: str) -> Sequence[Session]:
-        """The user's open connections, oldest first."""
+    def push_all(self, frames: list[bytes], data: bytes) -> None:
+        """Write several frames in a row; `data` is all of them, joined."""
 
-    def push(self, push: Push, user_ids: Iterable[str]) -> list[str]:
-        """Write one push to every connection of these users; returns those without any connection."""
-
-    def broadcast(self, push: Push, audience: Audience) -> None:
-        """Write one push to every connection of an audience; drops those without any connection from it."""
+    def charge(self) -> None:
+        """A request of this connection crashed an entity."""

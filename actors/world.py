@@ -12,10 +12,11 @@ if TYPE_CHECKING:
     import random
 
     from greenroom.actors.facts import FactStamps
-    from greenroom.actors.ports import Clock, Sessions
+    from greenroom.actors.ports import Clock
     from greenroom.actors.rules.tokens import Authenticator
     from greenroom.actors.runtime.address import Address
     from greenroom.actors.runtime.base import LoopBase
+    from greenroom.actors.session_table import SessionTable
     from greenroom.persistence.settings import Settings
     from greenroom.persistence.store import Store
 
@@ -28,7 +29,7 @@ class World:
     clock: Clock
     random: random.Random
     store: Store
-    sessions: Sessions
+    sessions: SessionTable
     auth: Authenticator
     settings: Settings
     lanes: tuple[Address, ...]

@@ -12,7 +12,7 @@ from greenroom.actors.lane import Persistence
 from greenroom.actors.messages import AwaitWrites, CommitSlice, SetReadSeq
 from greenroom.actors.runtime.address import Address
 from greenroom.persistence import errors
-from greenroom.tests.kit.engine_kit import Engine, caller, running_engine
+from greenroom.tests.kit.engine_kit import KitEngine, caller, running_engine
 from greenroom.tests.kit.stored import messages_of
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ TIMEOUT_S = 0.2
 class Hang:
     """Commits that do not return while it is set."""
 
-    def __init__(self, engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(self, engine: KitEngine, monkeypatch: pytest.MonkeyPatch) -> None:
         self._commit = engine.world.store.commit
         self._free = asyncio.Event()
         self.arrived = asyncio.Event()
@@ -42,21 +42,21 @@ class Hang:
 
 
 @pytest.fixture
-async def quick() -> AsyncIterator[Engine]:
+async def quick() -> AsyncIterator[KitEngine]:
     """An engine whose senders are told soon."""
     async with running_engine(GREENROOM_STORE_WRITE_TIMEOUT_S=str(TIMEOUT_S)) as engine:
         yield engine
 
 
-def lane_of(engine: Engine) -> Any:
+def lane_of(engine: KitEngine) -> Any:
     return engine.base.cells[Address("fixed", "lane-0")].actor.lane
 
 
-async def seqs(engine: Engine, chat: str) -> list[int]:
+async def seqs(engine: KitEngine, chat: str) -> list[int]:
     return [one.seq for one in await messages_of(engine.world.store, chat)]
 
 
-async def test_hung_commit(quick: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_hung_commit(quick: KitEngine, monkeypatch: pytest.MonkeyPatch) -> None:
     """In the batch, behind it, in a draft: all are told. What comes then is refused at once, and nothing is kept."""
     names = [f"u{number}" for number in range(300)]
     await quick.register("a", "b", *names)
@@ -113,7 +113,7 @@ async def test_draft_behind_a_hung_commit_is_bounded(monkeypatch: pytest.MonkeyP
         assert await seqs(engine, "si_a_b") == [1, 2, 3]
 
 
-async def test_crashed_owner_of_a_hung_slice(quick: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_crashed_owner_of_a_hung_slice(quick: KitEngine, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its next life may not load before the slice is settled: who asks it meanwhile is told, too."""
     await quick.register("a", "b")
     hang = Hang(quick, monkeypatch)
@@ -132,7 +132,7 @@ async def test_crashed_owner_of_a_hung_slice(quick: Engine, monkeypatch: pytest.
 
 @pytest.mark.parametrize("at", [CommitSlice, AwaitWrites, None], ids=["CommitSlice", "AwaitWrites", "turn_over"])
 async def test_lane_that_crashes_on_a_message(
-    engine: Engine, monkeypatch: pytest.MonkeyPatch, at: type | None
+    engine: KitEngine, monkeypatch: pytest.MonkeyPatch, at: type | None
 ) -> None:
     """Whether it had noted the message or not, its owner does not wait for ever, and nothing comes twice."""
     await engine.register("a", "b", "c")
@@ -167,7 +167,7 @@ async def test_lane_that_crashes_on_a_message(
 
 
 @pytest.mark.parametrize("read", ["key", "pair_facts"])
-async def test_store_that_cannot_be_read(engine: Engine, monkeypatch: pytest.MonkeyPatch, read: str) -> None:
+async def test_store_that_cannot_be_read(engine: KitEngine, monkeypatch: pytest.MonkeyPatch, read: str) -> None:
     """No crash: nobody is charged, nothing is quarantined, and the chat works as soon as the store does."""
     await engine.register("a", "b", "c")
     fails = True

@@ -13,7 +13,8 @@ from greenroom.actors.rules.platforms import kicked_by_login, kicked_by_token
 from greenroom.actors.rules.tokens import digest_of
 from greenroom.actors.runtime.address import Address
 from greenroom.actors.runtime.entity import Entity
-from greenroom.tests.kit.engine_kit import FakeSession, caller
+from greenroom.actors.session_table import SessionView
+from greenroom.tests.kit.engine_kit import caller
 
 
 class Device(Entity):
@@ -40,7 +41,7 @@ async def _open(engine: Any, user_id: str, digest: bytes, platform_id: int = 5, 
     address = Address("connection", name)
     device = Device()
     engine.base.spawn(address, lambda: device)
-    engine.sessions.known[address] = FakeSession(address, platform_id, digest)
+    engine.sessions.known[address] = SessionView(address, platform_id, False, "", digest)
     who = m.Caller(user_id, platform_id, "op", False)
     await engine.ask(user_address(user_id), m.OpenSession(caller=who, digest=digest, connection=address))
     return device

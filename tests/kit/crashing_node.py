@@ -80,7 +80,7 @@ def _toggle() -> None:
 def _crash_child(node: Node, children: list[str]) -> None:
     child = children.pop(0)
     for _ in range(int(os.environ.get("CRASH_TIMES", "1"))):
-        node.base.tell(Address("fixed", child), Crash())
+        node.engine.base.tell(Address("fixed", child), Crash())
 
 
 def main() -> None:

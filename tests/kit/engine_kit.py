@@ -6,32 +6,26 @@ import asyncio
 import random
 from collections import defaultdict
 from contextlib import asynccontextmanager
-from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from greenroom.actors.conversation import Conversation
-from greenroom.actors.facts import FactStamps
-from greenroom.actors.group.group import Group
-from greenroom.actors.lane import Lane, Persistence
+from greenroom.actors.engine import Engine
 from greenroom.actors.messages import Caller, Push, RegisterUsers, SendMessage
 from greenroom.actors.rules.ids import address_of, user_address
-from greenroom.actors.rules.tokens import Authenticator
-from greenroom.actors.runtime.address import Address
-from greenroom.actors.runtime.base import LoopBase
-from greenroom.actors.runtime.supervision import ChildSpec, Supervisor
-from greenroom.actors.user import User
+from greenroom.actors.session_table import SessionTable, SessionView
+from greenroom.actors.strain import Strain
 from greenroom.actors.wire import msg_pb2, sdkws_pb2
-from greenroom.actors.world import World
 from greenroom.persistence import settings as settings_module
-from greenroom.persistence.sqlite.sqlite_store import SqliteStore
 from greenroom.persistence.store import UserRow
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable, Sequence
+    from collections.abc import AsyncIterator, Iterable
 
     from greenroom.actors.audience import Audience
+    from greenroom.actors.ports import Session
+    from greenroom.actors.runtime.address import Address
+    from greenroom.persistence.settings import Settings
 
-__all__ = ["Engine", "ManualClock", "RecordingSessions", "caller", "running_engine"]
+__all__ = ["KitEngine", "ManualClock", "RecordingSessions", "caller", "running_engine"]
 
 
 class ManualClock:
@@ -42,36 +36,32 @@ class ManualClock:
         return self.now
 
 
-class FakeSession(NamedTuple):
-    address: Address
-    platform_id: int
-    digest: bytes
-
-
 class Received(NamedTuple):
     conversation_id: str
     message: sdkws_pb2.MsgData
 
 
-class RecordingSessions:
+class RecordingSessions(SessionTable):
     """Every user is online with one device unless `offline` says otherwise; pushes are kept by user."""
 
     def __init__(self) -> None:
+        loop = asyncio.get_running_loop()
+        super().__init__(watched_users_limit=100, strain=Strain(), loop=loop)
         self.offline: set[str] = set()
         self.received: dict[str, list[Received]] = defaultdict(list)
-        self.open_sessions: dict[str, list[FakeSession]] = defaultdict(list)
-        self.known: dict[Address, FakeSession] = {}
+        self.open_sessions: dict[str, list[SessionView]] = defaultdict(list)
+        self.known: dict[Address, SessionView] = {}
 
     def open(self, user_id: str, connection: Address) -> None:
         self.open_sessions[user_id].append(self.known[connection])
 
-    def close(self, user_id: str, connection: Address) -> None:
+    def close(self, user_id: str, connection: Address, *, _session: Session | None = None) -> None:
         self.open_sessions[user_id] = [one for one in self.open_sessions[user_id] if one.address != connection]
 
     def is_online(self, user_id: str) -> bool:
         return bool(self.open_sessions[user_id]) if user_id in self.open_sessions else user_id not in self.offline
 
-    def sessions_of(self, user_id: str) -> Sequence[FakeSession]:
+    def sessions_of(self, user_id: str) -> list[SessionView]:
         return self.open_sessions.get(user_id, [])
 
     def push(self, push: Push, user_ids: Iterable[str]) -> list[str]:
@@ -84,8 +74,10 @@ class RecordingSessions:
                 self.received[user_id].append(Received(push.conversation_id, message))
         return absent
 
-    def broadcast(self, push: Push, audience: Audience) -> None:
-        audience.discard(self.push(push, audience.users))
+    def broadcast(self, push: Push, audience: Audience) -> list[str]:
+        absent = self.push(push, audience.users)
+        audience.discard(absent)
+        return absent
 
     def seqs(self, user_id: str, conversation_id: str) -> list[int]:
         """What the user was pushed of a conversation, stored messages only."""
@@ -96,18 +88,18 @@ class RecordingSessions:
         ]
 
 
-class Engine:
-    def __init__(self, base: LoopBase, world: World, sessions: RecordingSessions, clock: ManualClock) -> None:
-        self.base, self.world, self.sessions, self.clock = base, world, sessions, clock
+class KitEngine(Engine):
+    """A real engine in memory, with a clock that tests set, and sessions that write down pushes."""
+
+    sessions: RecordingSessions
+
+    def __init__(self, settings: Settings) -> None:
+        self.clock: ManualClock = ManualClock()
+        super().__init__(settings, memory=True, clock=self.clock, rng=random.Random(1))
         self._numbers = iter(range(10**9))
 
-    def ask(self, address: Address, message: Any) -> asyncio.Task[Any]:
-        """Sent now; the task's result is the answer's value."""
-
-        async def value(answer: asyncio.Future[Any]) -> Any:
-            return (await answer).value
-
-        return asyncio.ensure_future(value(self.base.ask(address, message, timeout_s=10)))
+    def make_sessions(self, strain: Strain) -> RecordingSessions:
+        return RecordingSessions()
 
     async def register(self, *user_ids: str, **columns: Any) -> None:
         def row(user_id: str) -> UserRow:
@@ -141,28 +133,7 @@ def caller(user_id: str) -> Caller:
 
 
 @asynccontextmanager
-async def running_engine(**environ: str) -> AsyncIterator[Engine]:
+async def running_engine(**environ: str) -> AsyncIterator[KitEngine]:
     """`environ`: settings, named as the environment names them."""
-    loop = asyncio.get_running_loop()
-    base = LoopBase(loop)
-    settings = settings_module.load(environ=environ)
-    clock, sessions, store = ManualClock(), RecordingSessions(), SqliteStore(":memory:", writer="inline")
-    await store.open()
-    world = World(
-        system=base, clock=clock, random=random.Random(1), store=store, sessions=sessions,
-        auth=Authenticator(secret="a secret for the tests, 32 bytes", expire_days=90, clock=clock),
-        settings=settings, lanes=(Address("fixed", "lane-0"),), facts=FactStamps(),
-    )  # fmt: skip
-    lane = Lane()
-    ready = asyncio.Event()
-    lanes = [ChildSpec("lane-0", lambda: Persistence(world, lane))]
-    base.spawn(Address("fixed", "root"), lambda: Supervisor(lanes, on_ready=ready.set))
-    await ready.wait()
-    base.register_kind("user", partial(User, world), idle_timeout_s=60)
-    base.register_kind("conversation", partial(Conversation, world), idle_timeout_s=60)
-    base.register_kind("group", partial(Group, world), idle_timeout_s=60)
-    try:
-        yield Engine(base, world, sessions, clock)
-    finally:
-        await base.shutdown()
-        await store.close()
+    async with KitEngine(settings_module.load(environ=environ)) as engine:
+        yield engine

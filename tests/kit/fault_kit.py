@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import pytest
 
     from greenroom.persistence.store import Slice
-    from greenroom.tests.kit.engine_kit import Engine
+    from greenroom.tests.kit.engine_kit import KitEngine
 
 __all__ = ["PAIR", "Gate", "crash_at", "group_of", "plant", "shown", "stored"]
 
@@ -62,7 +62,7 @@ def crash_at(monkeypatch: pytest.MonkeyPatch, owner: type, name: str, *moments: 
 class Gate:
     """Stands before the store's commits: holds them back, or fails them."""
 
-    def __init__(self, engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(self, engine: KitEngine, monkeypatch: pytest.MonkeyPatch) -> None:
         self._commit = engine.world.store.commit
         self._free = asyncio.Event()
         self._free.set()

@@ -13,12 +13,12 @@ from greenroom.actors.messages import CreateGroup, IssuedToken, IssueToken, Send
 from greenroom.actors.queries.pulls import Queries
 from greenroom.actors.rules.tokens import Authenticator
 from greenroom.actors.runtime.replies import Answer
+from greenroom.actors.status import ActorClass, InQuarantine, LaneState, NodeStatus, StoreState
 from greenroom.actors.wire import conversation_pb2, msg_pb2, sdkws_pb2
 from greenroom.persistence.settings import AuthSettings, HttpSettings, NodeSettings, OverloadSettings, Settings
 from greenroom.persistence.store import PairFact, Pulled, Range, SeqState, Span, Store, StoredMessage, VersionLog
 from greenroom.transport.http.context import Context
 from greenroom.transport.http.server import HttpServer
-from greenroom.transport.status import ActorClass, InQuarantine, LaneState, NodeStatus, StoreState
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence

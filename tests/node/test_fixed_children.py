@@ -87,8 +87,8 @@ async def test_child_that_crashed_works_again(tmp_path: Path, child: str) -> Non
             talking = asyncio.create_task(talk())
             for number in range(1, 4):
                 before = len(acked)
-                node.base.tell(Address("fixed", child), Crash())
-                await node.base.ask(Address("fixed", child), Ping(), timeout_s=10)  # Left to the next life.
+                node.engine.base.tell(Address("fixed", child), Crash())
+                await node.engine.base.ask(Address("fixed", child), Ping(), timeout_s=10)  # Left to the next life.
                 await until(lambda: len(acked) >= before + 20)  # noqa: B023 (awaited here)
                 assert await token(node, f"new{number}")
             stopped = True
@@ -98,12 +98,12 @@ async def test_child_that_crashed_works_again(tmp_path: Path, child: str) -> Non
         assert [name for _, name in shown] == acked
         assert node.fallen is not None
         assert not node.fallen.done()
-        assert node.base.quarantines() == []
+        assert node.engine.base.quarantines() == []
         async with Api(f"http://127.0.0.1:{node.api_port}") as api:
             status = await api.call("/greenroom/status", {"secret": SECRET})
         assert status["restarts"] == {name: 3 * (name == child) for name in CHILDREN}
         assert status["isHealthy"]
-        assert {name: one.crashes for name, one in node.base.stats().items() if one.crashes} == {
+        assert {name: one.crashes for name, one in node.engine.base.stats().items() if one.crashes} == {
             "Persistence" if child == "lane-0" else "Service": 3
         }
     assert check(tmp_path) == []
@@ -114,10 +114,10 @@ async def test_child_past_its_intensity(tmp_path: Path, child: str) -> None:
     """The supervisor falls, and says which child and how often."""
     async with running(tmp_path) as node:
         for _ in range(1 if child == "root" else 4):
-            node.base.tell(Address("fixed", child), Crash())
+            node.engine.base.tell(Address("fixed", child), Crash())
         assert node.fallen is not None
         reason = await asyncio.wait_for(asyncio.shield(node.fallen), 10)
         expected = f"{child} crashed with RuntimeError, 4 times within 60 s"
         assert reason == ("supervisor crashed with RuntimeError" if child == "root" else expected)
-        await until(lambda: not any(node.base.awake(Address("fixed", name)) for name in (*CHILDREN, "root")))
+        await until(lambda: not any(node.engine.base.awake(Address("fixed", name)) for name in (*CHILDREN, "root")))
     assert check(tmp_path) == []

@@ -39,8 +39,8 @@ async def test_writer_that_dies_again_and_again(tmp_path: Path, monkeypatch: pyt
         token = await api.user_token("u", platform_id=5, admin_token=admin)
     async with Client(ws_url=ws_url, user_id="u", token=token) as client:
         await client.send(recv_id="u", text="first")
-        first = node.store.epoch
-        await until(lambda: killed(node, unless=node.store.epoch > first))
+        first = node.engine.store.epoch
+        await until(lambda: killed(node, unless=node.engine.store.epoch > first))
         await client.send(recv_id="u", text="after the store was opened anew")
         assert client.reconnects == 0
         assert (await client.newest_seqs())["si_u_u"] == 2
@@ -53,7 +53,7 @@ async def test_writer_that_dies_again_and_again(tmp_path: Path, monkeypatch: pyt
 
 def killed(node: Node, *, unless: bool) -> bool:
     """Kill the writer, if there is one; `unless` it is enough."""
-    pid = node.store.writer_pid
+    pid = node.engine.store.writer_pid
     if pid is not None and not unless:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)

@@ -45,13 +45,13 @@ class Nemesis:
         mean_s = random.choice([0.1, 0.5, 2.0])
         while not world.healing:
             await asyncio.sleep(random.expovariate(1 / mean_s))
-            if world.node is not None and world.node.fallen:
+            if world.node is not None and world.node.fall_reason:
                 world.kill_node()
             if world.node is None:
                 await world.start_node()
             if self.kinds and not world.healing:
                 await random.choice(self.kinds)()
-        if world.node is None or world.node.fallen:
+        if world.node is None or world.node.fall_reason:
             world.kill_node()
             await world.start_node()
 
@@ -85,7 +85,7 @@ class Nemesis:
         if node is not None:
             self.world.note("SIGTERM")
             try:
-                await self.world.on_node(node, node.stop())
+                await self.world.on_node(node, node.drain_and_stop())
             except Gone:
                 return
             self.world.kill_node()

@@ -1,37 +1,31 @@
-"""The whole node on a simulated loop: the tree of `greenroom.supervisor.Node` without its HTTP side and its files."""
+"""The engine on a simulated loop and disk, with the gateway before it: a node without its HTTP side and its files."""
 
 from __future__ import annotations
 
 from collections import deque
 from functools import partial
 from random import Random
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from greenroom.actors.conversation import Conversation
-from greenroom.actors.facts import FactStamps
-from greenroom.actors.group.group import Group
-from greenroom.actors.lane import Lane, Persistence
-from greenroom.actors.queries.pulls import Queries
+from greenroom.actors.engine import Engine
 from greenroom.actors.rules.ids import address_of
-from greenroom.actors.rules.tokens import Authenticator
-from greenroom.actors.runtime.address import Address
 from greenroom.actors.runtime.base import LoopBase
+from greenroom.actors.runtime.entity import Entity
 from greenroom.actors.runtime.service import Service
-from greenroom.actors.runtime.supervision import ChildSpec, Supervisor
-from greenroom.actors.strain import Strain
-from greenroom.actors.user import User
-from greenroom.actors.world import World
+from greenroom.actors.runtime.supervision import ChildSpec
+from greenroom.actors.session_table import SessionTable
 from greenroom.persistence.errors import StoreUnavailable
 from greenroom.tests.simulation.disk import SimulatedStore
 from greenroom.transport.admission import Admission
 from greenroom.transport.gateway.gateway import Gateway
-from greenroom.transport.sessions import SessionTable
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Callable, Iterator
 
+    from greenroom.actors.runtime.address import Address
     from greenroom.actors.runtime.cell import Cell
-    from greenroom.actors.runtime.entity import Entity
+    from greenroom.actors.strain import Strain
     from greenroom.persistence.settings import Settings
     from greenroom.tests.simulation.disk import Disk
     from greenroom.tests.simulation.loop import Kernel, ProcessLoop
@@ -39,10 +33,11 @@ if TYPE_CHECKING:
 __all__ = ["SimulatedBug", "SimulatedClock", "SimulatedNode"]
 
 START_MS = 1_700_000_000_000
-ROOT = Address("fixed", "root")
 NOWHERE: Any = None
 """Of the simulated loop's one network, which has no addresses."""
 ENTITIES = ("user", "conversation", "group")
+
+_Made = TypeVar("_Made", bound=Entity)
 
 
 class SimulatedBug(Exception):
@@ -111,83 +106,87 @@ def _ids(message: Any) -> tuple[Any, ...]:
     return (*ids, send.clientMsgID) if send is not None else ids
 
 
-class SimulatedNode:
-    """One life of the node's process. `fallen` says why the tree could not be kept up."""
+class SimulatedNode(Engine):
+    """One life of the node's process: the engine on a simulated loop and disk, and the gateway before it."""
+
+    store: SimulatedStore
+    quarantine_max_s = 4.0
 
     def __init__(
         self, kernel: Kernel, loop: ProcessLoop, disk: Disk, clock: SimulatedClock, settings: Settings, *,
         shuffled: bool,
     ) -> None:  # fmt: skip
-        random = kernel.random
         self.kernel = kernel
         self.loop = loop
-        self.fallen = ""
-        self.base = LoopBase(
+        clock.bomb = False  # It is meant for an entity.
+        self.is_ready = False
+        self._shuffled = shuffled
+        super().__init__(
+            settings,
+            memory=True,
+            make_store=lambda _: SimulatedStore(disk),
+            transports=self._gateway,
+            clock=clock,
+            rng=Random(kernel.random.getrandbits(64)),
+        )
+
+    @property
+    def fall_reason(self) -> str:
+        """Why the tree could not be kept up; empty while it stands."""
+        return self.fallen.result() if self.is_running and self.fallen.done() else ""
+
+    async def start(self) -> None:
+        await super().start()
+        self.is_ready = True
+
+    def make_base(self, loop: asyncio.AbstractEventLoop) -> LoopBase:
+        random = self.kernel.random
+        base = LoopBase(
             loop,
             turn_limit=random.choice([1, 3, 64]),
             tick_limit=random.choice([1, 8, 512]),
-            on_crash=self._crashed,
+            on_crash=self.crashed,
         )
-        if shuffled:
-            self.base.ready = ShuffledReady(Random(random.getrandbits(64)))
-        strain = Strain()
-        self.sessions = SessionTable(
-            watched_users_limit=settings.websocket.watched_users_limit,
+        if self._shuffled:
+            base.ready = ShuffledReady(Random(random.getrandbits(64)))
+        return base
+
+    def make_sessions(self, strain: Strain) -> SessionTable:
+        return SessionTable(
+            watched_users_limit=self.settings.websocket.watched_users_limit,
             strain=strain,
-            loop=loop,
-            clock=partial(next, _stopwatch(Random(random.getrandbits(64)))),
+            loop=self.loop,
+            clock=partial(next, _stopwatch(Random(self.kernel.random.getrandbits(64)))),
         )
-        self.store = SimulatedStore(disk)
-        lanes = [Lane() for _ in range(settings.store.lanes)]
-        self.world = World(
-            system=self.base,
-            clock=clock,
-            random=Random(random.getrandbits(64)),
-            store=self.store,
-            sessions=self.sessions,
-            auth=Authenticator(secret="a secret for the tests, 32 bytes", expire_days=90, clock=clock),
-            settings=settings,
-            lanes=tuple(Address("fixed", f"lane-{number}") for number in range(len(lanes))),
-            facts=FactStamps(),
-            strain=strain,
-        )
+
+    def make(self, kind: Callable[..., _Made], *given: Any) -> _Made:
+        entity = super().make(kind, *given)
+        entity.__dict__["_handlers"] = TracedHandlers(self.kernel, entity._handlers)
+        return entity
+
+    def crashed(self, entity: Address, sender: Address | None, error: BaseException) -> None:
+        if not isinstance(error, SimulatedBug | StoreUnavailable):
+            self.kernel.troubles.append(f"{entity} crashed by itself: {error!r}")
+        super().crashed(entity, sender, error)
+
+    def _gateway(self, engine: Engine) -> list[ChildSpec]:
+        settings = self.settings
         gateway = self.gateway = Gateway(
             self.base,
             settings=settings.websocket,
             authenticator=self.world.auth,
             address_of=address_of,
-            queries=Queries(self.store),
+            queries=self.queries,
             sessions=self.sessions,
             admin_user_ids=frozenset(settings.auth.admin_user_ids),
-            admission=Admission(loop, settings.overload, strain),
+            admission=Admission(self.loop, settings.overload, self.world.strain),
         )
-        for kind, entity in zip(ENTITIES, (User, Conversation, Group), strict=True):
-            factory = partial(self._traced, partial(entity, self.world))
-            self.base.register_kind(kind, factory, idle_timeout_s=settings.message.idle_timeout_s, quarantine_max_s=4.0)
-        self.ready = loop.create_future()
-        self._tree = Supervisor(
-            [
-                ChildSpec("store", lambda: Service(self.store.open, self.store.close)),
-                *(
-                    ChildSpec(f"lane-{number}", partial(self._traced, partial(Persistence, self.world), lane))
-                    for number, lane in enumerate(lanes)
-                ),
-                ChildSpec("gateway", lambda: Service(lambda: gateway.start(NOWHERE), gateway.stop)),
-            ],
-            on_ready=lambda: self.ready.set_result(None),
-            on_fall=self._fell,
-        )
+        return [ChildSpec("gateway", lambda: Service(lambda: gateway.start(NOWHERE), gateway.stop))]
 
-    async def start(self) -> None:
-        self.base.spawn(ROOT, lambda: self._tree)
-        await self.ready
-
-    async def stop(self) -> None:
+    async def drain_and_stop(self) -> None:
         """As SIGTERM does."""
-        await self.gateway.drain(self.world.settings.node.drain_timeout_s)
-        self.base.stop(ROOT)
-        await self.base.gone(ROOT)
-        await self.base.shutdown()
+        await self.gateway.drain(self.settings.node.drain_timeout_s)
+        await self.stop()
 
     def crash(self, address: Address) -> None:
         """End an actor's life between two turns."""
@@ -201,17 +200,3 @@ class SimulatedNode:
         cells: dict[Address, Any] = {a: cell for a, cell in self.base.cells.items() if a.kind in ENTITIES}
         waiting = [address for address, cell in cells.items() if getattr(cell.actor, "_sealed", None) is not None]
         return waiting if busy and waiting else list(cells)
-
-    def _traced(self, factory: Callable[..., Entity], *args: Any) -> Entity:
-        entity = factory(*args)
-        entity.__dict__["_handlers"] = TracedHandlers(self.kernel, entity._handlers)
-        return entity
-
-    def _crashed(self, entity: Address, sender: Address | None, error: BaseException) -> None:
-        if not isinstance(error, SimulatedBug | StoreUnavailable):
-            self.kernel.troubles.append(f"{entity} crashed by itself: {error!r}")
-        if sender is not None:
-            self.sessions.charge(sender)
-
-    def _fell(self, reason: str) -> None:
-        self.fallen = reason

@@ -96,7 +96,7 @@ class World:
         """Ask an entity, as the HTTP side does. Raises the refusal, or Gone when the node dies first."""
         await asyncio.sleep(self.network.delay())
         node = self.node
-        if node is None or not node.ready.done():
+        if node is None or not node.is_ready:
             raise Gone
         answer: asyncio.Future[Any] = self.loop.create_future()
 
@@ -167,7 +167,7 @@ class World:
     def kill_node(self) -> None:
         node, self.node = self.node, None
         if node is not None:
-            self.note("node dies", node.fallen)
+            self.note("node dies", node.fall_reason)
             self.network.stop_listening(node.loop)
             node.loop.kill()
 

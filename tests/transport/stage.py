@@ -14,6 +14,7 @@ from greenroom.actors.runtime.address import Address
 from greenroom.actors.runtime.base import LoopBase
 from greenroom.actors.runtime.entity import Entity
 from greenroom.actors.runtime.replies import Answer, Failed
+from greenroom.actors.session_table import SessionTable
 from greenroom.actors.strain import Strain
 from greenroom.actors.wire import msg_pb2, sdkws_pb2
 from greenroom.persistence.settings import OverloadSettings
@@ -21,7 +22,6 @@ from greenroom.transport.admission import Admission
 from greenroom.transport.envelope.codec import Request, Response, codec
 from greenroom.transport.gateway.gateway import Gateway
 from greenroom.transport.listening import listening_socket
-from greenroom.transport.sessions import SessionTable
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -7,12 +7,12 @@ from collections.abc import Iterator
 
 import msgspec
 
+from greenroom.actors.status import NodeStatus
 from greenroom.persistence.settings import Settings
 from greenroom.transport.cli.options import CommandFailed, secret_for
 from greenroom.transport.cli.urls import api_url
 from greenroom.transport.client.api import Api
 from greenroom.transport.client.errors import ConnectionLost, Refused
-from greenroom.transport.status import NodeStatus
 
 __all__ = ["ILL", "NO_SECRET", "UNREACHABLE", "WELL", "show_status", "status_lines"]
 

@@ -13,9 +13,12 @@ from greenroom.actors.wire.go_json import JsonMalformed, JsonObject, parse
 from greenroom.transport.envelope import gob
 from greenroom.transport.envelope.envelope import EnvelopeError, FrameTooLarge, Request, Response
 from greenroom.transport.envelope.folding import UNFOLDED_LIMIT_BYTES, fold, unfold
+from greenroom.transport.envelope.websocket_frame import binary_frame
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from greenroom.actors.ports import Outgoing
 
 __all__ = ["CODECS", "Codec", "EnvelopeError", "FrameTooLarge", "Request", "Response", "SdkType", "codec"]
 
@@ -28,10 +31,7 @@ _response_decoder = msgspec.json.Decoder(Response)
 
 
 class Codec:
-    """How one kind of connection writes its frames. Stateless and shared.
-
-    A push is the same bytes for all connections of one `variant`, a number from 0 to 3.
-    """
+    """How one kind of connection writes its frames. Stateless and shared."""
 
     __slots__ = (
         "_read_request",
@@ -40,11 +40,9 @@ class Codec:
         "_write_response",
         "compression",
         "sdk_type",
-        "variant",
     )
 
-    def __init__(self, *, variant: int, sdk_type: SdkType, compression: bool) -> None:
-        self.variant = variant
+    def __init__(self, *, sdk_type: SdkType, compression: bool) -> None:
         self.sdk_type = sdk_type
         self.compression = compression
         self._read_request: Callable[[bytes], Request]
@@ -86,6 +84,14 @@ class Codec:
         """Write a server's frame."""
         frame = self._write_response(response)
         return fold(frame) if self.compression else frame
+
+
+    def encode_frame(self, outgoing: Outgoing) -> bytes:
+        """See `greenroom.actors.ports.FrameEncoder`: a whole BINARY frame of WebSocket."""
+        response = Response(
+            req_identifier=outgoing.request_id, operation_id=outgoing.operation_id, data=outgoing.data
+        )
+        return binary_frame(self.encode_response(response))
 
 
 def _read_json_request(frame: bytes) -> Request:
@@ -138,12 +144,12 @@ def _read_as_go(frame: bytes, frame_class: type[_Frame]) -> _Frame:
 
 
 CODECS: Final = (
-    Codec(variant=0, sdk_type="go", compression=False),
-    Codec(variant=1, sdk_type="go", compression=True),
-    Codec(variant=2, sdk_type="js", compression=False),
-    Codec(variant=3, sdk_type="js", compression=True),
+    Codec(sdk_type="go", compression=False),
+    Codec(sdk_type="go", compression=True),
+    Codec(sdk_type="js", compression=False),
+    Codec(sdk_type="js", compression=True),
 )
-"""Every codec, at the place that its variant names."""
+"""Every codec: Go and JS, each plain and compressed."""
 
 
 def codec(sdk_type: SdkType, compression: bool) -> Codec:

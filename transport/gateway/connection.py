@@ -14,8 +14,8 @@ from greenroom.actors.runtime.address import Address
 from greenroom.actors.runtime.entity import Entity
 from greenroom.actors.wire.vocabulary import Platform, RequestId
 from greenroom.transport.envelope.codec import Codec, EnvelopeError, Request, Response, codec
+from greenroom.transport.envelope.websocket_frame import binary_frame, text_frame
 from greenroom.transport.gateway.handshake import ACCEPTED, BAD_REQUEST, parse_parameters, refusal, verdict
-from greenroom.transport.gateway.ready_frame import binary_frame, text_frame
 from greenroom.transport.gateway.requests import REQUESTS, Queries
 from greenroom.transport.gateway.shell import FrameProtocol, Phase, Shell
 

@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
     from greenroom.actors.runtime.address import Address
     from greenroom.actors.runtime.base import LoopBase
+    from greenroom.actors.session_table import SessionTable
     from greenroom.actors.wire import sdkws_pb2
     from greenroom.persistence.settings import WebSocketSettings
     from greenroom.transport.admission import Admission
     from greenroom.transport.gateway.handshake import Authenticator
     from greenroom.transport.gateway.requests import Queries
-    from greenroom.transport.sessions import SessionTable
 
 __all__ = ["Gateway"]
 

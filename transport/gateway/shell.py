@@ -10,8 +10,8 @@ import enum
 import logging
 from typing import TYPE_CHECKING, cast
 
+from greenroom.transport.envelope.websocket_frame import PING, pong_frame
 from greenroom.transport.gateway.outbox import Flusher, Outbox
-from greenroom.transport.gateway.ready_frame import PING, pong_frame
 from greenroom.transport.gateway.upgrade import HeadMalformed, read_head
 from greenroom.transport.gateway.wheel import Wheel
 

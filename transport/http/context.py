@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from greenroom.actors.queries.pulls import Queries
     from greenroom.actors.rules.tokens import Authenticator
     from greenroom.actors.runtime.address import Address
+    from greenroom.actors.status import NodeStatus
     from greenroom.persistence.settings import Settings
     from greenroom.persistence.store import Store
-    from greenroom.transport.status import NodeStatus
 
 __all__ = ["Call", "Context", "SessionView", "Sessions", "System"]
 

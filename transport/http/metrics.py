@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from prometheus_client import Metric
 
-    from greenroom.transport.status import NodeStatus
+    from greenroom.actors.status import NodeStatus
 
 __all__ = ["CONTENT_TYPE", "Metrics"]
 

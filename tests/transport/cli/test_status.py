@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 import msgspec
 import pytest
 
+from greenroom.actors.status import InQuarantine, StoreState
 from greenroom.persistence import settings as settings_module
 from greenroom.tests.kit.http_kit import SECRET, STATUS, http_stage
 from greenroom.tests.kit.node_kit import free_port
 from greenroom.transport.cli.options import CommandFailed
 from greenroom.transport.cli.status import ILL, NO_SECRET, UNREACHABLE, WELL, show_status, status_lines
-from greenroom.transport.status import InQuarantine, StoreState
 
 if TYPE_CHECKING:
     from greenroom.persistence.settings import Settings

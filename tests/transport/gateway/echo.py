@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from greenroom.transport.gateway.ready_frame import binary_frame, text_frame
+from greenroom.transport.envelope.websocket_frame import binary_frame, text_frame
 from greenroom.transport.gateway.shell import FrameProtocol
 
 if TYPE_CHECKING:

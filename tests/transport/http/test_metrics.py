@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import msgspec
 from prometheus_client.parser import text_string_to_metric_families
 
+from greenroom.actors.status import NodeStatus
 from greenroom.tests.kit.http_kit import SECRET, STATUS, HttpStage, http_stage
-from greenroom.transport.status import NodeStatus
 
 if TYPE_CHECKING:
     import httpx

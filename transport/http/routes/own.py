@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from greenroom.actors.errors import NoPermission
+from greenroom.actors.status import NodeStatus
 from greenroom.transport.http.access import ANYONE
 from greenroom.transport.http.table import post_free
-from greenroom.transport.status import NodeStatus
 
 if TYPE_CHECKING:
     from greenroom.transport.http.context import Call

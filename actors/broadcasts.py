@@ -1,49 +1,35 @@
-"""What many connections are told: gathered for a moment, joined once, one write for each connection."""
+"""What many connections are told: gathered for a moment, joined once, written to each connection in one piece."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Protocol
-
-from greenroom.transport.gateway.ready_frame import binary_frame
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable, Iterable
 
-    from greenroom.transport.envelope.codec import Codec, Response
+    from greenroom.actors.ports import FrameEncoder, Outgoing, Session
 
-__all__ = ["Broadcasts", "Listener", "Reach"]
+__all__ = ["Broadcasts", "Reach"]
 
 _GATHERED_BYTES: Final = 1 << 16
-"""In one envelope, and a frame: about what a transport takes before it says that it is full."""
-
-
-class Listener(Protocol):
-    """What a broadcast needs of a connection."""
-
-    codec: Codec
-
-    def push(self, frame: bytes) -> None:
-        """Write a ready frame, or lose it and close."""
-
-    def push_all(self, frames: list[bytes], data: bytes) -> None:
-        """The same with several in a row; `data` is all of them."""
+"""Bytes gathered before they are written at once: about what a transport takes before it says that it is full."""
 
 
 class Reach:
-    """The connections that hear a broadcast, by their envelope."""
+    """The connections that hear a broadcast, by their encoder."""
 
-    __slots__ = ("listeners", "version")
+    __slots__ = ("sessions", "version")
 
-    def __init__(self, listeners: Iterable[Listener], version: int) -> None:
-        self.listeners: dict[Codec, list[Listener]] = {}
-        for each in listeners:
-            self.listeners.setdefault(each.codec, []).append(each)
+    def __init__(self, sessions: Iterable[Session], version: int) -> None:
+        self.sessions: dict[FrameEncoder, list[Session]] = {}
+        for each in sessions:
+            self.sessions.setdefault(each.codec, []).append(each)
         self.version = version
-        """Of the audience."""
+        """Version of the audience that these are the connections of."""
 
     def __len__(self) -> int:
-        return sum(map(len, self.listeners.values()))
+        return sum(map(len, self.sessions.values()))
 
 
 class Broadcasts:
@@ -61,22 +47,22 @@ class Broadcasts:
         self._loop = loop
         self._clock = clock
         self._reach: Reach | None = None
-        self._frames: dict[Codec, list[bytes]] = {}
+        self._frames: dict[FrameEncoder, list[bytes]] = {}
         self._size = 0
         self._timer: asyncio.Handle
         self._free_at = 0.0
         """On the loop's clock: when the next one may be written."""
 
-    def add(self, reach: Reach, response: Response) -> None:
-        """Say this to all of them; it is encoded once for each envelope."""
+    def add(self, reach: Reach, outgoing: Outgoing) -> None:
+        """Say this to all of them; it is encoded once for each encoder."""
         if self._reach is not reach:
             self.hand_over()
             self._reach = reach
-            self._frames = {codec: [] for codec in reach.listeners}
+            self._frames = {encoder: [] for encoder in reach.sessions}
             self._timer = self._loop.call_at(self._free_at, self._write)
         size = 0
-        for codec, frames in self._frames.items():
-            frame = binary_frame(codec.encode_response(response))
+        for encoder, frames in self._frames.items():
+            frame = encoder.encode_frame(outgoing)
             frames.append(frame)
             size = max(size, len(frame))
         self._size += size
@@ -87,22 +73,22 @@ class Broadcasts:
         """Put what was gathered into the outboxes: what comes next must not overtake it."""
         if self._reach is not None:
             self._timer.cancel()
-            for listeners, frames in self._take():
-                for each in listeners:
+            for sessions, frames in self._take():
+                for each in sessions:
                     for frame in frames:
                         each.push(frame)
 
     def _write(self) -> None:
         began = self._clock()
-        for listeners, frames in self._take():
+        for sessions, frames in self._take():
             data = b"".join(frames)
-            for each in listeners:
+            for each in sessions:
                 each.push_all(frames, data)
         took = self._clock() - began
         self._free_at = self._loop.time() + 2 * took  # The loop's time is of the tick's beginning.
 
-    def _take(self) -> list[tuple[list[Listener], list[bytes]]]:
+    def _take(self) -> list[tuple[list[Session], list[bytes]]]:
         assert self._reach is not None
-        taken = [(listeners, self._frames[codec]) for codec, listeners in self._reach.listeners.items()]
+        taken = [(sessions, self._frames[encoder]) for encoder, sessions in self._reach.sessions.items()]
         self._reach, self._size = None, 0
         return taken

@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from greenroom.actors.lane import Lane
     from greenroom.actors.ports import Clock
     from greenroom.actors.runtime.base import LoopBase
+    from greenroom.actors.session_table import SessionTable
     from greenroom.actors.tally import Tally
     from greenroom.persistence.sqlite.damage import DamageMet
-    from greenroom.transport.sessions import SessionTable
 
 __all__ = ["ActorClass", "InQuarantine", "LaneState", "NodeStatus", "Observer", "StoreState"]
 

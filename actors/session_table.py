@@ -1,21 +1,20 @@
-"""The session table: the live connections by user, and who watches whose presence."""
+"""The session table: the live connections by user, and who watches whose presence. All pushes go through it."""
 
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 import msgspec
 
+from greenroom.actors.broadcasts import Broadcasts, Reach
 from greenroom.actors.errors import WatchedUsersFull
+from greenroom.actors.ports import FrameEncoder, Outgoing
 from greenroom.actors.runtime.address import Address
 from greenroom.actors.wire import sdkws_pb2
 from greenroom.actors.wire.splice import push_messages
 from greenroom.actors.wire.vocabulary import Platform, RequestId
-from greenroom.transport.broadcasts import Broadcasts, Listener, Reach
-from greenroom.transport.envelope.codec import Response
-from greenroom.transport.gateway.ready_frame import binary_frame
 
 if TYPE_CHECKING:
     import asyncio
@@ -23,32 +22,16 @@ if TYPE_CHECKING:
 
     from greenroom.actors.audience import Audience
     from greenroom.actors.messages import Push
+    from greenroom.actors.ports import Session
     from greenroom.actors.strain import Strain
-    from greenroom.transport.envelope.codec import Codec
 
-__all__ = ["Session", "SessionTable", "SessionView"]
+__all__ = ["SessionTable", "SessionView"]
 
 _NEWS_S = 1.0
-"""What a change of presence waits for others to be told with it."""
+"""How long a change of presence waits, so that others are told together with it."""
 _STRAINED_NEWS_S = 10.0
-"""The same while the node's strain is high, at most."""
+"""The same while the node has more to do than it can, at most."""
 _NEWS_AT_ONCE = 256
-
-
-class Session(Listener, Protocol):
-    """What the table needs of a connection."""
-
-    address: Address
-    user_id: str
-    platform_id: int
-    is_background: bool
-    token: str
-    digest: bytes
-    watched: set[str] | None
-    """Whose presence it watches; the table's own."""
-
-    def charge(self) -> None:
-        """A request of this connection crashed an entity."""
 
 
 class SessionView(msgspec.Struct, frozen=True):
@@ -68,23 +51,12 @@ class SessionView(msgspec.Struct, frozen=True):
         return f"SessionView(platform_id={self.platform_id}, connection_id={self.connection_id!r})"
 
 
-class _Rendering:
-    """One response on its way to many connections: encoded once for each kind of envelope, on demand."""
-
-    __slots__ = ("_response", "frames")
-
-    def __init__(self, response: Response) -> None:
-        self._response = response
-        self.frames: list[bytes | None] = [None, None, None, None]
-
-    def encode(self, codec: Codec) -> bytes:
-        frame = self.frames[codec.variant] = binary_frame(codec.encode_response(self._response))
-        return frame
-
-
 class SessionTable:
-    """Implements `greenroom.actors.ports.Sessions`. A connection is added by its transport, opened by its
-    User, and removed by its transport once the socket is gone, whatever its User does.
+    """A connection is added by its transport, opened by its User, and removed by its transport once it is gone,
+    whatever its User does. Synchronous; never blocks.
+
+    Order: pushes reach a connection in the order of the calls. Loss: a connection that does not drain is closed, and
+    its client pulls what it missed. An iOS connection in the background gets no pushes: APNs wakes it.
 
     Presence goes to watchers once a second, one push for all of their users whose platforms have changed, as
     they are then; a change and its undoing in between are not told. While the node's strain is high it waits, for
@@ -128,7 +100,7 @@ class SessionTable:
         self._sessions[session.address] = session
 
     def remove(self, session: Session) -> None:
-        """The connection is gone. One that is not here is passed over."""
+        """The connection is gone. One that is not here is ignored."""
         if self._sessions.pop(session.address, None) is not None:
             self.close(session.user_id, session.address, _session=session)
             for user_id in session.watched or ():
@@ -136,7 +108,7 @@ class SessionTable:
             session.watched = None
 
     def charge(self, connection: Address) -> None:
-        """A request of this connection crashed an entity; one that has gone is passed over."""
+        """A request of this connection crashed an entity; one that has gone is ignored."""
         session = self._sessions.get(connection)
         if session is not None:
             session.charge()
@@ -152,7 +124,7 @@ class SessionTable:
     # The actors' side.
 
     def open(self, user_id: str, connection: Address) -> None:
-        """See `Sessions.open`. A connection that has gone meanwhile is passed over."""
+        """From now on pushes to the user are written to this connection. One that has gone meanwhile is ignored."""
         session = self._sessions.get(connection)
         if session is None or session.user_id != user_id:
             return
@@ -161,7 +133,7 @@ class SessionTable:
             self._change(user_id, sessions, (*sessions, session))
 
     def close(self, user_id: str, connection: Address, *, _session: Session | None = None) -> None:
-        """See `Sessions.close`."""
+        """Undo `open`; a connection that is not open is ignored."""
         session = _session or self._sessions.get(connection)
         sessions = self._open.get(user_id, ())
         if session in sessions:
@@ -172,11 +144,11 @@ class SessionTable:
         return user_id in self._open
 
     def push(self, push: Push, user_ids: Iterable[str]) -> list[str]:
-        """See `Sessions.push`. An iOS connection in the background is passed over."""
+        """Write one push to every open connection of these users. Returns the users who have none."""
         self._broadcasts.hand_over()
         absent: list[str] = []
-        rendering: _Rendering | None = None
-        frames: list[bytes | None] = []
+        outgoing: Outgoing | None = None
+        frames: dict[FrameEncoder, bytes] = {}
         opened = self._open
         pushes = 0
         for user_id in user_ids:
@@ -184,28 +156,33 @@ class SessionTable:
             if sessions is None:
                 absent.append(user_id)
                 continue
-            if rendering is None:
-                rendering = _Rendering(_pushed(push))
-                frames = rendering.frames
             for session in sessions:
                 if _is_deaf(session):
                     continue
-                session.push(frames[session.codec.variant] or rendering.encode(session.codec))
+                frame = frames.get(session.codec)
+                if frame is None:
+                    outgoing = outgoing or _pushed(push)
+                    frame = frames[session.codec] = session.codec.encode_frame(outgoing)
+                session.push(frame)
                 pushes += 1
         self.pushes += pushes
         return absent
 
-    def broadcast(self, push: Push, audience: Audience) -> None:
-        """See `Sessions.broadcast`. An iOS connection in the background is passed over."""
+    def broadcast(self, push: Push, audience: Audience) -> list[str]:
+        """Write one push to every open connection of an audience. Drops the users who have none from the audience,
+        and returns them."""
+        absent: list[str] = []
         reach = self._reaches.get(audience)
         if reach is None or reach.version != audience.version:
             opened = self._open
-            audience.discard([user_id for user_id in audience.users if user_id not in opened])
+            absent = [user_id for user_id in audience.users if user_id not in opened]
+            audience.discard(absent)
             sessions = (each for user_id in audience.users for each in opened[user_id] if not _is_deaf(each))
             reach = self._reaches[audience] = Reach(sessions, audience.version)
-        if reach.listeners:
+        if reach.sessions:
             self._broadcasts.add(reach, _pushed(push))
             self.pushes += len(reach)
+        return absent
 
     # Who is here.
 
@@ -270,14 +247,14 @@ class SessionTable:
             if self._news.pop(user_id) != self.online_platforms(user_id):
                 for watcher in self._watchers.get(user_id, ()):
                     told.setdefault(watcher, []).append(user_id)
-        renderings: dict[tuple[str, ...], _Rendering] = {}
+        frames: dict[tuple[FrameEncoder, tuple[str, ...]], bytes] = {}
         for watcher, user_ids in told.items():
-            key = tuple(user_ids)
-            rendering = renderings.get(key)
-            if rendering is None:
-                rendering = _Rendering(Response(req_identifier=RequestId.PRESENCE, data=self._presence(key)))
-                renderings[key] = rendering
-            watcher.push(rendering.frames[watcher.codec.variant] or rendering.encode(watcher.codec))
+            key = (watcher.codec, tuple(user_ids))
+            frame = frames.get(key)
+            if frame is None:
+                outgoing = Outgoing(RequestId.PRESENCE, self._presence(user_ids))
+                frame = frames[key] = watcher.codec.encode_frame(outgoing)
+            watcher.push(frame)
         self._news_timer = self._loop.call_soon(self._tell_news) if self._news else None
 
     def _presence(self, user_ids: Iterable[str]) -> bytes:
@@ -291,9 +268,8 @@ def _is_deaf(session: Session) -> bool:
     return session.platform_id == Platform.IOS and session.is_background
 
 
-def _pushed(push: Push) -> Response:
-    data = push_messages(push.conversation_id, push.message)
-    return Response(req_identifier=RequestId.PUSH, operation_id=push.operation_id, data=data)
+def _pushed(push: Push) -> Outgoing:
+    return Outgoing(RequestId.PUSH, push_messages(push.conversation_id, push.message), push.operation_id)
 
 
 def _platforms(sessions: tuple[Session, ...]) -> list[int]:

@@ -1,0 +1,283 @@
+"""Engine: the whole chat engine in one process, without a socket: store, lanes, entities, services.
+
+It sets nothing that is process-wide (no signal handler, no logger, no loop policy), so engines can live side by side.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import secrets
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
+
+from thespian.actors import ActorSystem
+
+from greenroom.actors.clock import SystemClock
+from greenroom.actors.conversation import Conversation
+from greenroom.actors.errors import UserRegistered
+from greenroom.actors.facts import FactStamps
+from greenroom.actors.group.group import Group
+from greenroom.actors.lane import Lane, Persistence
+from greenroom.actors.messages import Caller, RegisterUsers
+from greenroom.actors.queries.pulls import Queries
+from greenroom.actors.rules.ids import user_address
+from greenroom.actors.rules.tokens import Authenticator
+from greenroom.actors.runtime.address import Address
+from greenroom.actors.runtime.base import LoopBase
+from greenroom.actors.runtime.service import Service
+from greenroom.actors.runtime.supervision import ChildSpec, Supervisor
+from greenroom.actors.session_table import SessionTable
+from greenroom.actors.status import Observer
+from greenroom.actors.strain import Strain
+from greenroom.actors.user import User
+from greenroom.actors.wire.vocabulary import AppLevel, Platform
+from greenroom.actors.world import World
+from greenroom.persistence import settings as settings_module
+from greenroom.persistence.data_directory import DataDirectory
+from greenroom.persistence.secret import secret_of
+from greenroom.persistence.sqlite.sqlite_store import SqliteStore
+from greenroom.persistence.sqlite.statements import MEMORY
+from greenroom.persistence.store import UserRow
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable, Sequence
+    from types import TracebackType
+
+    from greenroom.actors.messages import Command
+    from greenroom.actors.ports import Clock
+    from greenroom.actors.runtime.entity import Entity
+    from greenroom.actors.runtime.replies import Answer
+    from greenroom.actors.status import NodeStatus
+    from greenroom.persistence.settings import Settings
+    from greenroom.persistence.sqlite.sqlite_store import WriterKind
+
+__all__ = ["Engine", "EngineFell"]
+
+_ROOT = Address("fixed", "root")
+ASK_TIMEOUT_S = 8.0
+"""Below the SDK's 10 s, above the 5 s after which a store that hangs is given up."""
+
+_Made = TypeVar("_Made", bound="Entity")
+
+
+class EngineFell(Exception):
+    """A fixed child could not be kept up; the text says which and why."""
+
+
+class Engine:
+    """The tree of one chat engine: store, lanes, users, conversations and groups.
+
+    ```python
+    async with Engine(memory=True) as engine:
+        await engine.ask(user_address("alice"), RegisterUsers(caller=caller, users=[row]))
+    ```
+
+    Life: `start`, then `stop`, and perhaps again. Everything lives on the loop that `start` ran on. `fallen` is set
+    with a reason when the tree could not be kept up; then only `stop` is left to do.
+    """
+
+    quarantine_max_s: ClassVar[float] = 60.0
+    """The longest time for which an entity that crashes again and again is not woken."""
+
+    base: LoopBase
+    """Where its actors live. This and what follows is there from `start` on."""
+    world: World
+    sessions: SessionTable
+    store: SqliteStore
+    queries: Queries
+    fallen: asyncio.Future[str]
+
+    def __init__(
+        self,
+        settings: Settings | None = None,
+        *,
+        data_dir: str | os.PathLike[str] | None = None,
+        memory: bool = False,
+        make_store: Callable[[Path], SqliteStore] | None = None,
+        transports: Callable[[Engine], Sequence[ChildSpec]] | None = None,
+        clock: Clock | None = None,
+        rng: random.Random | None = None,
+    ) -> None:
+        """Without `settings` the packaged ones hold, and the store is written by a thread, not by a process.
+
+        `data_dir` takes the place of the setting `node.data_dir`. With `memory` nothing is kept and no folder is
+        needed. `make_store` makes another store than the settings ask for, given where the database lies.
+        `transports` is called within `start`; the children that it gives are started after the engine's own.
+        """
+        self.settings = settings or settings_module.load(environ={})
+        self.clock = clock or SystemClock()
+        self.rng = rng or random.SystemRandom()
+        self._directory = None if memory else DataDirectory(data_dir or self.settings.node.data_dir)
+        self._writer: WriterKind = "thread" if settings is None else _writer_of(settings)
+        self._make_store = make_store
+        self._transports = transports
+        self._system: ActorSystem | None = None
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.stop()
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it was started and not stopped."""
+        return self._system is not None
+
+    async def start(self) -> None:
+        """Returns when every child has loaded. When it raises, or is cancelled, nothing of it is left.
+
+        Raises RuntimeError when the engine runs, DataDirectoryInUse, WeakSecret, EngineFell, and what `transports`
+        raises.
+        """
+        if self._system is not None:
+            raise RuntimeError("the engine is started")
+        if self._directory is not None:
+            self._directory.acquire()
+        try:
+            self._build(asyncio.get_running_loop())
+            ready: asyncio.Future[None] = self.base.loop.create_future()
+            self._root = Supervisor(
+                [*self.children(), *(self._transports(self) if self._transports is not None else ())],
+                on_ready=lambda: ready.set_result(None),
+                on_fall=self._fell,
+            )
+            self.base.spawn(_ROOT, lambda: self._root)
+            await asyncio.wait((ready, self.fallen), return_when=asyncio.FIRST_COMPLETED)
+            if self.fallen.done():
+                raise EngineFell(self.fallen.result())
+        except BaseException:
+            await asyncio.shield(self.stop())
+            raise
+
+    async def stop(self) -> None:
+        """Stop the children in reverse order, then everybody else; let go of the data directory. An engine that does
+        not run is left as it is."""
+        system, self._system = self._system, None
+        if system is not None:
+            self.base.stop(_ROOT)
+            await self.base.gone(_ROOT)
+            await self.base.shutdown()
+            await self.store.close()  # Again: when the tree fell, a child that crashed had no chance to.
+            system.shutdown()
+        if self._directory is not None:
+            self._directory.release()
+
+    def ask(self, target: Address, command: Command, *, timeout_s: float = ASK_TIMEOUT_S) -> asyncio.Task[Any]:
+        """Send a command now. The task's result is the value of the answer; it raises the error of a refusal, and
+        AskTimeout."""
+        return self.base.loop.create_task(_value(self.base.ask(target, command, timeout_s=timeout_s)))
+
+    def status(self) -> NodeStatus:
+        """How the engine is, and what it has done since its start."""
+        return self._observer.look(self._root.restarts)
+
+    # The tree. A subclass may make other parts, or make them otherwise.
+
+    def children(self) -> list[ChildSpec]:
+        """The fixed children, in the order in which they start."""
+        return [
+            ChildSpec("store", lambda: Service(self.store.open, self.store.close, self.store.lost), shutdown_s=10.0),
+            *(ChildSpec(name, partial(self.make, Persistence, self.world, lane)) for name, lane in self.lanes.items()),
+            ChildSpec("admins", lambda: Service(self._register_admins, _nothing)),
+        ]
+
+    def make_base(self, loop: asyncio.AbstractEventLoop) -> LoopBase:
+        """The base that its actors live on."""
+        return LoopBase(loop, on_crash=self.crashed)
+
+    def make_sessions(self, strain: Strain) -> SessionTable:
+        """The table of its live connections."""
+        return SessionTable(
+            watched_users_limit=self.settings.websocket.watched_users_limit, strain=strain, loop=self.base.loop
+        )
+
+    def make(self, kind: Callable[..., _Made], *given: Any) -> _Made:
+        """An entity or a lane: all of them are made here."""
+        return kind(*given)
+
+    def crashed(self, entity: Address, sender: Address | None, error: BaseException) -> None:
+        """A crash is charged to the connection whose request caused it."""
+        if sender is not None:
+            self.sessions.charge(sender)
+
+    def _build(self, loop: asyncio.AbstractEventLoop) -> None:
+        settings = self.settings
+        secret = secrets.token_urlsafe(32) if self._directory is None else secret_of(settings, self._directory.path)
+        self.secret = settings.auth.secret or secret
+        self.fallen = loop.create_future()
+        self.base = self.make_base(loop)
+        self._system = ActorSystem(self.base, transientUnique=True)
+        strain = Strain()
+        self.sessions = self.make_sessions(strain)
+        self.store = self._new_store()
+        self.lanes = {f"lane-{number}": Lane() for number in range(settings.store.lanes)}
+        self.world = World(
+            system=self.base,
+            clock=self.clock,
+            random=self.rng,
+            store=self.store,
+            sessions=self.sessions,
+            auth=Authenticator(secret=self.secret, expire_days=settings.auth.token_expire_days, clock=self.clock),
+            settings=settings,
+            lanes=tuple(Address("fixed", name) for name in self.lanes),
+            facts=FactStamps(),
+            strain=strain,
+        )
+        self.queries = Queries(self.store)
+        for kind, entity in (("user", User), ("conversation", Conversation), ("group", Group)):
+            self.base.register_kind(
+                kind,
+                partial(self.make, entity, self.world),
+                idle_timeout_s=settings.message.idle_timeout_s,
+                quarantine_max_s=self.quarantine_max_s,
+            )
+        self._observer = Observer(
+            base=self.base,
+            clock=self.clock,
+            tally=self.world.tally,
+            damage=self.store.damage,
+            sessions=self.sessions,
+            lanes=self.lanes,
+            version=version("greenroom"),
+        )
+
+    def _new_store(self) -> SqliteStore:
+        path = Path(MEMORY) if self._directory is None else self._directory.database
+        if self._make_store is not None:
+            return self._make_store(path)
+        return SqliteStore(MEMORY if self._directory is None else path, writer=self._writer)
+
+    def _fell(self, reason: str) -> None:
+        if not self.fallen.done():
+            self.fallen.set_result(reason)
+
+    async def _register_admins(self) -> None:
+        """The configured admins exist from the first start on."""
+        now = self.clock.now_ms()
+        for user_id in self.settings.auth.admin_user_ids:
+            row = UserRow(user_id, "superAdmin", "", "", now, AppLevel.ADMIN, 0)
+            command = RegisterUsers(caller=Caller(user_id, Platform.ADMIN, "start", True), users=[row])
+            try:
+                await self.ask(user_address(user_id), command, timeout_s=30)
+            except UserRegistered:
+                continue
+
+
+def _writer_of(settings: Settings) -> WriterKind:
+    return "thread" if settings.store.writer == "thread" else "process"
+
+
+async def _value(answer: asyncio.Future[Answer]) -> Any:
+    return (await answer).value
+
+
+async def _nothing() -> None:
+    pass
