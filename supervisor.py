@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 
 from thespian.actors import ActorSystem
 
-from greenroom.actors.conversation import Conversation
 from greenroom.actors.errors import UserRegistered
 from greenroom.actors.facts import FactStamps
 from greenroom.actors.group.group import Group
 from greenroom.actors.lane import Lane, Persistence
 from greenroom.actors.messages import Caller, RegisterUsers
+from greenroom.actors.pair import Pair
 from greenroom.actors.queries.pulls import Queries
 from greenroom.actors.rules.ids import address_of, user_address
 from greenroom.actors.rules.tokens import Authenticator
@@ -133,7 +133,7 @@ class Node:
             )
             idle_s = settings.message.idle_timeout_s
             self.base.register_kind("user", partial(User, self.world), idle_timeout_s=idle_s)
-            self.base.register_kind("conversation", partial(Conversation, self.world), idle_timeout_s=idle_s)
+            self.base.register_kind("conversation", partial(Pair, self.world), idle_timeout_s=idle_s)
             self.base.register_kind("group", partial(Group, self.world), idle_timeout_s=idle_s)
             ready: asyncio.Future[None] = loop.create_future()
             root = Supervisor(

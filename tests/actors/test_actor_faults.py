@@ -11,6 +11,7 @@ from greenroom.actors.conversation import Conversation
 from greenroom.actors.errors import ActorCrashed, GreenroomError, Quarantined, StoreUnavailable, UserRegistered
 from greenroom.actors.lane import Persistence
 from greenroom.actors.messages import InviteMembers, KickMembers, RegisterUsers, SetUserInfo
+from greenroom.actors.pair import Pair
 from greenroom.actors.rules.ids import group_address, user_address
 from greenroom.actors.runtime.address import Address
 from greenroom.persistence.store import UserRow
@@ -249,14 +250,14 @@ async def test_notices_that_are_only_pushed_are_not_counted_as_waiting() -> None
 async def test_life_that_crashes_before_it_is_loaded(engine: Any, gate: Gate, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its successor loads once: a second time would put the store's picture over what has been decided."""
     await engine.register("a", "b")
-    lives: list[Conversation] = []
-    real = Conversation.loaded
+    lives: list[Pair] = []
+    real = Pair.loaded
 
     def loaded(self: Any, state: Any) -> None:
         lives.append(self)
         real(self, state)
 
-    monkeypatch.setattr(Conversation, "loaded", loaded)
+    monkeypatch.setattr(Pair, "loaded", loaded)
     gate.hold()
     sends = [engine.send(engine.message("a", "b", clientMsgID="first"))]
     await gate.arrived()

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from greenroom.actors.conversation import Send
 from greenroom.actors.errors import StoreUnavailable
+from greenroom.actors.log import Send
+from greenroom.actors.pair import Pair
 from greenroom.actors.runtime.address import Address
 from greenroom.actors.runtime.replies import Ping
 from greenroom.tests.kit.fault_kit import Gate, shown, stored
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from greenroom.actors.items import Item
+    from greenroom.actors.messages import CommitSlice
+    from greenroom.persistence.store import Block
 
 
 @pytest.fixture
@@ -66,14 +74,14 @@ async def test_decided_while_the_slice_waits_joins_it(engine: Any, gate: Gate) -
 async def test_slice_that_waits_has_nothing_of_what_fails_to_join(
     engine: Any, gate: Gate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = Send.seal
+    real = Pair.seal
 
-    def seal(self: Send, *rest: Any) -> None:
-        real(self, *rest)
-        if self.client_msg_id == "fails":
+    def seal(self: Pair, item: Item, slice_: CommitSlice) -> Iterable[Block]:
+        if isinstance(item, Send) and item.client_msg_id == "fails":
             raise ZeroDivisionError
+        return real(self, item, slice_)
 
-    monkeypatch.setattr(Send, "seal", seal)
+    monkeypatch.setattr(Pair, "seal", seal)
     gate.hold()
     first = send(engine, "ab", "under way")
     await gate.arrived()

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from greenroom.actors.conversation import Conversation
+from greenroom.actors.effects import Deliver
 from greenroom.actors.errors import ActorCrashed, GreenroomError, Quarantined, StoreUnavailable
 from greenroom.actors.group.group import Group
-from greenroom.actors.stored_entity import Deliver, StoredEntity
+from greenroom.actors.pair import Pair
+from greenroom.actors.stored_entity import StoredEntity
 from greenroom.persistence.errors import StoreUnavailable as StoreClosed
 from greenroom.tests.kit.fault_kit import PAIR, Gate, crash_at, group_of, plant, shown, stored
 
@@ -31,7 +33,7 @@ CRASHES = [
     (Conversation, "committed", ("before",)),
     (Conversation, "committed", ("after",)),
     (Deliver, "run", ("after",)),
-    (Conversation, "loaded", ("", "before")),
+    (Pair, "loaded", ("", "before")),
 ]
 
 
@@ -113,13 +115,13 @@ async def test_state_is_loaded_once_in_a_life(engine: Any, gate: Gate, monkeypat
     """Two lives have asked the lane whether all is written; the second hears it twice."""
     await engine.register("a", "b")
     loads: list[object] = []
-    real = Conversation.loaded
+    real = Pair.loaded
 
     def loaded(self: Any, state: Any) -> None:
         loads.append(self)
         real(self, state)
 
-    plant(monkeypatch, Conversation, "loaded", loaded)
+    plant(monkeypatch, Pair, "loaded", loaded)
     gate.hold()
     first = engine.send(engine.message("a", "b", clientMsgID="first"))
     await gate.arrived()
@@ -193,7 +195,7 @@ async def test_log_of_a_crash_loop(engine: Any, caplog: pytest.LogCaptureFixture
     quarantines = [record for record in caplog.records if "in quarantine" in record.getMessage()]
     assert len(quarantines) == 99
     assert {(record.actor, record.crashes, record.strikes) for record in quarantines} == {  # type: ignore[attr-defined]
-        ("Conversation", 3, 1)
+        ("Pair", 3, 1)
     }
     assert {record.address for record in quarantines} == {  # type: ignore[attr-defined]
         one.address for one in engine.base.quarantines()

@@ -9,11 +9,11 @@ from contextlib import asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from greenroom.actors.conversation import Conversation
 from greenroom.actors.facts import FactStamps
 from greenroom.actors.group.group import Group
 from greenroom.actors.lane import Lane, Persistence
 from greenroom.actors.messages import Caller, Push, RegisterUsers, SendMessage
+from greenroom.actors.pair import Pair
 from greenroom.actors.rules.ids import address_of, user_address
 from greenroom.actors.rules.tokens import Authenticator
 from greenroom.actors.runtime.address import Address
@@ -159,7 +159,7 @@ async def running_engine(**environ: str) -> AsyncIterator[Engine]:
     base.spawn(Address("fixed", "root"), lambda: Supervisor(lanes, on_ready=ready.set))
     await ready.wait()
     base.register_kind("user", partial(User, world), idle_timeout_s=60)
-    base.register_kind("conversation", partial(Conversation, world), idle_timeout_s=60)
+    base.register_kind("conversation", partial(Pair, world), idle_timeout_s=60)
     base.register_kind("group", partial(Group, world), idle_timeout_s=60)
     try:
         yield Engine(base, world, sessions, clock)

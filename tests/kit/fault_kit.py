@@ -6,9 +6,9 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from greenroom.actors import messages
-from greenroom.actors.conversation import Conversation
 from greenroom.actors.group.group import Group
 from greenroom.actors.messages import CreateGroup
+from greenroom.actors.pair import Pair
 from greenroom.actors.rules.ids import group_address
 from greenroom.actors.runtime.address import Address
 from greenroom.actors.user import User
@@ -33,7 +33,7 @@ PAIR = Address("conversation", "a_b")
 def plant(monkeypatch: pytest.MonkeyPatch, owner: type, name: str, method: Any) -> None:
     """Put another method in an actor's class, for the actors that are awake, too."""
     kind: type = getattr(messages, name.removeprefix("receiveMsg_"), type(None))
-    found = [each for each in (Conversation, Group, User) if issubclass(each, owner) and hasattr(owner, name)]
+    found = [each for each in (Pair, Group, User) if issubclass(each, owner) and hasattr(owner, name)]
     for each in found:
         each._handlers[kind]
     monkeypatch.setattr(owner, name, method)

@@ -7,10 +7,10 @@ from functools import partial
 from random import Random
 from typing import TYPE_CHECKING, Any
 
-from greenroom.actors.conversation import Conversation
 from greenroom.actors.facts import FactStamps
 from greenroom.actors.group.group import Group
 from greenroom.actors.lane import Lane, Persistence
+from greenroom.actors.pair import Pair
 from greenroom.actors.queries.pulls import Queries
 from greenroom.actors.rules.ids import address_of
 from greenroom.actors.rules.tokens import Authenticator
@@ -161,7 +161,7 @@ class SimulatedNode:
             admin_user_ids=frozenset(settings.auth.admin_user_ids),
             admission=Admission(loop, settings.overload, strain),
         )
-        for kind, entity in zip(ENTITIES, (User, Conversation, Group), strict=True):
+        for kind, entity in zip(ENTITIES, (User, Pair, Group), strict=True):
             factory = partial(self._traced, partial(entity, self.world))
             self.base.register_kind(kind, factory, idle_timeout_s=settings.message.idle_timeout_s, quarantine_max_s=4.0)
         self.ready = loop.create_future()
