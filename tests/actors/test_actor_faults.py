@@ -15,15 +15,15 @@ from greenroom.actors.pair import Pair
 from greenroom.actors.rules.ids import group_address, user_address
 from greenroom.actors.runtime.address import Address
 from greenroom.persistence.store import UserRow
-from greenroom.tests.kit.engine_kit import caller, running_engine
-from greenroom.tests.kit.fault_kit import PAIR, Gate, group_of, shown, stored
+from greenroom.tests.kit.engine_kit import Engine, caller, running_engine
+from greenroom.tests.kit.fault_kit import PAIR, Gate, crash, group_of, shown, stored
 
 LANE = Address("fixed", "lane-0")
 DATABASE_ERROR = 90002
 
 
 @pytest.fixture
-def gate(engine: Any, monkeypatch: pytest.MonkeyPatch) -> Gate:
+def gate(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> Gate:
     return Gate(engine, monkeypatch)
 
 
@@ -42,7 +42,7 @@ def crashing(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("crashing")
 @pytest.mark.parametrize("kind", ["pair", "group"])
-async def test_crash_with_a_slice_under_way(engine: Any, gate: Gate, kind: str) -> None:
+async def test_crash_with_a_slice_under_way(engine: Engine, gate: Gate, kind: str) -> None:
     """What was sealed is acked and pushed by the next life; what was not is refused; nothing comes twice."""
     await engine.register("a", "b")
     to: dict[str, str] = {"recv_id": "b"}
@@ -79,7 +79,7 @@ async def test_crash_with_a_slice_under_way(engine: Any, gate: Gate, kind: str) 
     assert [seq for seq, name in await stored(engine, chat) if name] == [seq for seq, _ in order] or kind == "group"
 
 
-async def test_lane_that_crashes_amid_a_batch(engine: Any, gate: Gate, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_lane_that_crashes_amid_a_batch(engine: Engine, gate: Gate, monkeypatch: pytest.MonkeyPatch) -> None:
     names = [f"{side}{number}" for number in range(6) for side in "ab"]
     await engine.register(*names)
     for number in range(6):
@@ -122,7 +122,7 @@ async def test_lane_that_crashes_amid_a_batch(engine: Any, gate: Gate, monkeypat
 
 
 @pytest.mark.parametrize("mode", ["before", "after"])
-async def test_refused_slice_is_told_and_the_next_send_works(engine: Any, gate: Gate, mode: str) -> None:
+async def test_refused_slice_is_told_and_the_next_send_works(engine: Engine, gate: Gate, mode: str) -> None:
     await engine.register("a", "b")
     await engine.send(engine.message("a", "b", clientMsgID="first"))
     gate.hold()
@@ -150,7 +150,7 @@ async def test_refused_slice_is_told_and_the_next_send_works(engine: Any, gate: 
     assert set(pushed) <= set(expected)
 
 
-async def test_refusals_do_not_lead_to_quarantine(engine: Any, gate: Gate) -> None:
+async def test_refusals_do_not_lead_to_quarantine(engine: Engine, gate: Gate) -> None:
     """An outage is not the conversation's fault: once the store is back, so is the chat, at once."""
     await engine.register("a", "b")
     gate.fail = ["before"] * 10
@@ -162,7 +162,7 @@ async def test_refusals_do_not_lead_to_quarantine(engine: Any, gate: Gate) -> No
     assert await stored(engine, "si_a_b") == [(1, "back")]
 
 
-async def test_refused_registrations_do_not_lead_to_quarantine(engine: Any) -> None:
+async def test_refused_registrations_do_not_lead_to_quarantine(engine: Engine) -> None:
     await engine.register("known", "b")
     rows = [UserRow(name, name, "", "", 1, 0, 0) for name in ("new", "known")]
     for _ in range(10):
@@ -198,7 +198,7 @@ async def test_slow_store(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("crashing")
-async def test_crash_loop_of_one_conversation(engine: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_crash_loop_of_one_conversation(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     await engine.register("a", "b", "c", "d")
     monkeypatch.setattr(engine.base._directories["conversation"], "quarantine_s", 0.2)
     await engine.send(engine.message("a", "b", clientMsgID="before"))
@@ -222,7 +222,7 @@ async def test_crash_loop_of_one_conversation(engine: Any, monkeypatch: pytest.M
     assert await stored(engine, "si_a_b") == [(1, "before"), (2, "after")]
 
 
-async def test_kick_in_one_slice_with_a_repeat(engine: Any) -> None:
+async def test_kick_in_one_slice_with_a_repeat(engine: Engine) -> None:
     """The slice is made anew without the repeat, and with all else: also with what only takes effect."""
     await engine.register("a", "b", "c")
     await group_of(engine, "g", "a", "b", "c")
@@ -247,7 +247,9 @@ async def test_notices_that_are_only_pushed_are_not_counted_as_waiting() -> None
         assert [name for _, name in shown(engine, "b", "sg_g")] == ["heard"]
 
 
-async def test_life_that_crashes_before_it_is_loaded(engine: Any, gate: Gate, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_life_that_crashes_before_it_is_loaded(
+    engine: Engine, gate: Gate, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Its successor loads once: a second time would put the store's picture over what has been decided."""
     await engine.register("a", "b")
     lives: list[Pair] = []
@@ -262,7 +264,7 @@ async def test_life_that_crashes_before_it_is_loaded(engine: Any, gate: Gate, mo
     sends = [engine.send(engine.message("a", "b", clientMsgID="first"))]
     await gate.arrived()
     for number in range(2):
-        engine.base.cells[PAIR].crash(ZeroDivisionError())
+        crash(engine, PAIR)
         sends.append(engine.send(engine.message("a", "b", clientMsgID=f"waits {number}")))
         await asyncio.sleep(0)
     gate.release()
@@ -270,7 +272,7 @@ async def test_life_that_crashes_before_it_is_loaded(engine: Any, gate: Gate, mo
     assert len(lives) == len({id(life) for life in lives}) == 2
 
 
-async def test_slice_of_an_entity_that_is_in_quarantine_when_it_lands(engine: Any, gate: Gate) -> None:
+async def test_slice_of_an_entity_that_is_in_quarantine_when_it_lands(engine: Engine, gate: Gate) -> None:
     """Who waits for it is told; the resend finds it stored."""
     await engine.register("a", "b")
     gate.hold()
@@ -279,7 +281,7 @@ async def test_slice_of_an_entity_that_is_in_quarantine_when_it_lands(engine: An
     for _ in range(3):
         engine.base.tell(PAIR, object())
         await asyncio.sleep(0)
-        engine.base.cells[PAIR].crash(ZeroDivisionError())
+        crash(engine, PAIR)
     assert engine.base.quarantined() == [PAIR]
     gate.release()
     with pytest.raises(Quarantined):
@@ -288,14 +290,14 @@ async def test_slice_of_an_entity_that_is_in_quarantine_when_it_lands(engine: An
 
 
 async def test_life_that_cannot_load_and_has_inherited_answers(
-    engine: Any, gate: Gate, monkeypatch: pytest.MonkeyPatch
+    engine: Engine, gate: Gate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Life after life fails, until the quarantine tells who waits."""
     await engine.register("a", "b")
     gate.hold()
     waiting = engine.send(engine.message("a", "b", clientMsgID="under way"))
     await gate.arrived()
-    engine.base.cells[PAIR].crash(ZeroDivisionError())
+    crash(engine, PAIR)
 
     async def key(key: str) -> None:
         raise ZeroDivisionError

@@ -20,22 +20,23 @@ if TYPE_CHECKING:
     from greenroom.actors.items import Item
     from greenroom.actors.messages import CommitSlice
     from greenroom.persistence.store import Block
+    from greenroom.tests.kit.engine_kit import Engine
 
 
 @pytest.fixture
-async def gate(engine: Any, monkeypatch: pytest.MonkeyPatch) -> Gate:
+async def gate(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> Gate:
     await engine.register("a", "b", "c", "d")
     for pair in ("ab", "cd"):
         await engine.send(engine.message(*pair, clientMsgID="first"))
     return Gate(engine, monkeypatch)
 
 
-def send(engine: Any, pair: str, name: str) -> asyncio.Task[Any]:
+def send(engine: Engine, pair: str, name: str) -> asyncio.Task[Any]:
     task: asyncio.Task[Any] = engine.send(engine.message(*pair, clientMsgID=name))
     return task
 
 
-async def taken(engine: Any, key: str) -> None:
+async def taken(engine: Engine, key: str) -> None:
     """The conversation has decided what was sent, and the lane knows of it."""
     await asyncio.sleep(0)
     for address in (Address(*key.split("/")), Address("fixed", "lane-0")):
@@ -45,7 +46,7 @@ async def taken(engine: Any, key: str) -> None:
 AB, CD = "conversation/a_b", "conversation/c_d"
 
 
-async def test_decided_amid_a_commit_leaves_with_the_next(engine: Any, gate: Gate) -> None:
+async def test_decided_amid_a_commit_leaves_with_the_next(engine: Engine, gate: Gate) -> None:
     gate.hold()
     sends = [send(engine, "ab", "under way")]
     await gate.arrived()
@@ -56,7 +57,7 @@ async def test_decided_amid_a_commit_leaves_with_the_next(engine: Any, gate: Gat
     assert [sorted(keys) for keys in gate.batches] == [[AB], [AB, CD]]
 
 
-async def test_decided_while_the_slice_waits_joins_it(engine: Any, gate: Gate) -> None:
+async def test_decided_while_the_slice_waits_joins_it(engine: Engine, gate: Gate) -> None:
     gate.hold()
     sends = [send(engine, "ab", "under way")]
     await gate.arrived()
@@ -72,7 +73,7 @@ async def test_decided_while_the_slice_waits_joins_it(engine: Any, gate: Gate) -
 
 
 async def test_slice_that_waits_has_nothing_of_what_fails_to_join(
-    engine: Any, gate: Gate, monkeypatch: pytest.MonkeyPatch
+    engine: Engine, gate: Gate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real = Pair.seal
 
