@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 from thespian.actors import ActorSystem
 
 from greenroom.actors.clock import SystemClock
-from greenroom.actors.conversation import Conversation
 from greenroom.actors.errors import UserRegistered
 from greenroom.actors.facts import FactStamps
 from greenroom.actors.group.group import Group
 from greenroom.actors.lane import Lane, Persistence
 from greenroom.actors.messages import Caller, RegisterUsers
+from greenroom.actors.pair import Pair
 from greenroom.actors.queries.pulls import Queries
 from greenroom.actors.rules.ids import user_address
 from greenroom.actors.rules.tokens import Authenticator
@@ -232,7 +232,7 @@ class Engine:
             strain=strain,
         )
         self.queries = Queries(self.store)
-        for kind, entity in (("user", User), ("conversation", Conversation), ("group", Group)):
+        for kind, entity in (("user", User), ("conversation", Pair), ("group", Group)):
             self.base.register_kind(
                 kind,
                 partial(self.make, entity, self.world),

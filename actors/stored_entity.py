@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, NoReturn
 from thespian.actors import WakeupMessage
 
 from greenroom.actors.errors import ActorCrashed, GreenroomError, StoreUnavailable, as_refusal
+from greenroom.actors.items import Change
 from greenroom.actors.messages import (
     AwaitWrites,
     Command,
@@ -24,18 +25,21 @@ from greenroom.actors.messages import (
     SliceStored,
     WritesSettled,
 )
-from greenroom.actors.runtime.address import Address
 from greenroom.actors.runtime.entity import Entity
-from greenroom.actors.runtime.replies import Answer, Failed, Piped
+from greenroom.actors.runtime.replies import Failed, Piped
 from greenroom.persistence.errors import StoreError
-from greenroom.persistence.store import Block, Reason, Refusal
+from greenroom.persistence.store import Reason, Refusal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable, Sequence
 
+    from greenroom.actors.effects import Asker, Effect
+    from greenroom.actors.items import Item
+    from greenroom.actors.runtime.address import Address
     from greenroom.actors.world import World
+    from greenroom.persistence.store import Block
 
-__all__ = ["Change", "Deliver", "Effect", "Item", "Reply", "SliceLost", "StoredEntity"]
+__all__ = ["SliceLost", "StoredEntity"]
 
 log = logging.getLogger("greenroom.actors")
 
@@ -45,106 +49,8 @@ _OF_THE_LANE = (WritesSettled, SliceStored, SliceLate, SliceRefused)
 _LOAD_AGAIN_S: Final = 0.5
 """Wait after a load that the store could not answer."""
 
-Asker = tuple[Address, Any]
-"""Who waits for an answer, and his own mark."""
-
-
 class SliceLost(Exception):
     """An item is said to be stored already that no one can have sent twice: this life's picture is wrong."""
-
-
-class Effect:
-    """Something that leaves the entity after the commit."""
-
-    __slots__ = ()
-
-    def run(self, entity: StoredEntity) -> None:
-        raise NotImplementedError
-
-    def lost(self, send: Callable[[Address, Any], None], error: GreenroomError) -> None:
-        """It will not be run. Whoever waits for it is told."""
-
-
-class Reply(Effect):
-    """Answer whoever waits. The list is emptied when they were told of a failure before."""
-
-    __slots__ = ("askers", "value")
-
-    def __init__(self, askers: list[Asker], value: Any) -> None:
-        self.askers = askers
-        self.value = value
-
-    def run(self, entity: StoredEntity) -> None:
-        for address, ref in self.askers:
-            entity.send(address, Answer(ref, self.value))
-        self.askers.clear()
-
-    def lost(self, send: Callable[[Address, Any], None], error: GreenroomError) -> None:
-        for address, ref in self.askers:
-            send(address, Failed(ref, error))
-        self.askers.clear()
-
-
-class Deliver(Effect):
-    """Push one message to users; `user_ids` None: to the entity's audience."""
-
-    __slots__ = ("also", "push", "user_ids")
-
-    def __init__(self, push: Push, user_ids: tuple[str, ...] | None, also: tuple[str, ...] = ()) -> None:
-        self.push = push
-        self.user_ids = user_ids
-        self.also = also
-
-    def run(self, entity: StoredEntity) -> None:
-        entity.deliver(self.push, self.user_ids, self.also)
-
-
-class Item:
-    """One decision of a slice. `askers` hear of it after the commit."""
-
-    __slots__ = ("askers", "first")
-
-    def __init__(self, askers: Iterable[Asker] = ()) -> None:
-        self.askers = list(askers)
-        self.first = 0
-        """Where its writes begin among those of the slice."""
-
-    def seal(self, slice_: CommitSlice) -> None:
-        """Add its writes; called anew each time the item becomes part of a slice."""
-        raise NotImplementedError
-
-    def effects(self) -> Iterable[Effect]:
-        """What leaves after the commit; asked for then, and once."""
-        return ()
-
-    def lost(self, send: Callable[[Address, Any], None], error: GreenroomError) -> None:
-        """It is not stored, or nobody is there to run its effects. Whoever waits for it is told."""
-        Reply(self.askers, None).lost(send, error)
-
-
-class Change(Item):
-    """Writes and effects that are known at once."""
-
-    __slots__ = ("after", "value", "writes")
-
-    def __init__(
-        self, *writes: Block, effects: Iterable[Effect] = (), askers: Iterable[Asker] = (), value: Any = None
-    ) -> None:
-        super().__init__(askers)
-        self.writes = writes
-        self.after = tuple(effects)
-        self.value = value
-
-    def seal(self, slice_: CommitSlice) -> None:
-        slice_.writes += self.writes
-
-    def effects(self) -> Iterable[Effect]:
-        return Reply(self.askers, self.value), *self.after
-
-    def lost(self, send: Callable[[Address, Any], None], error: GreenroomError) -> None:
-        super().lost(send, error)
-        for effect in self.after:
-            effect.lost(send, error)
 
 
 class StoredEntity(Entity):
@@ -153,12 +59,6 @@ class StoredEntity(Entity):
     A GreenroomError raised by a handler is the sender's answer; any other exception ends this life, and a
     slice that is under way then finds its effects run by the next one.
     """
-
-    # In one piece: of very many that are awake, what a message touches is not in the caches.
-    __slots__ = (
-        "_draft", "_inherited", "_lane", "_life", "_loading", "_not_run", "_reading", "_running", "_sealed", "id",
-        "world",
-    )  # fmt: skip
 
     KEY_PREFIX: ClassVar[str]
     """What the slices' keys begin with."""
@@ -200,6 +100,18 @@ class StoredEntity(Entity):
         """Push to these users; None: to this entity's audience."""
         users = user_ids or ()
         self.world.sessions.push(push, (*users, *also) if also else users)
+
+    def join(self, user_ids: Iterable[str]) -> None:
+        """See `Host`; of an entity with an audience."""
+        raise NotImplementedError
+
+    def leave(self, user_ids: Iterable[str]) -> None:
+        """See `Host`; of an entity with an audience."""
+        raise NotImplementedError
+
+    def seal(self, item: Item, slice_: CommitSlice) -> Iterable[Block]:
+        """The writes of an item; called again each time the item becomes part of a slice."""
+        return item.writes
 
     def refused(self, refusal: Refusal) -> GreenroomError:
         """What the senders of a refused slice are told."""
@@ -394,7 +306,7 @@ class StoredEntity(Entity):
         before = len(waiting.writes) if waiting is not None else 0
         for item in draft.items:
             item.first = before + len(draft.writes)
-            item.seal(draft)
+            draft.writes += self.seal(item, draft)
         self._draft = None  # And not before: if an item fails, all of them are told.
         if waiting is not None:
             waiting.join(draft)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from greenroom.actors.effects import Deliver, Effect, FactsChanged, Tell
 from greenroom.actors.errors import (
     GreenroomError,
     RecordNotFound,
@@ -16,6 +17,7 @@ from greenroom.actors.errors import (
     TokenUnknown,
     UserRegistered,
 )
+from greenroom.actors.items import Change
 from greenroom.actors.messages import (
     CloseSession,
     ForceLogout,
@@ -33,7 +35,7 @@ from greenroom.actors.rules.ids import group_address
 from greenroom.actors.rules.notifications import USER_INFO_UPDATED, push_to
 from greenroom.actors.rules.platforms import kicked_by_login, kicked_by_token
 from greenroom.actors.runtime.replies import Answer
-from greenroom.actors.stored_entity import Change, Deliver, Effect, StoredEntity
+from greenroom.actors.stored_entity import StoredEntity
 from greenroom.actors.wire import sdkws_pb2
 from greenroom.actors.wire.vocabulary import LoginPolicy, Platform, TokenState
 from greenroom.persistence.store import AddUsers, DropTokens, Reason, Refusal, SetTokens, SetUser, TokenRow
@@ -50,50 +52,8 @@ _ADMIN_TOKENS_KEPT = 30
 """Admin tokens are outside the login policy; the oldest past this many are kicked."""
 
 
-class Kick(Effect):
-    """Tell connections to go."""
-
-    __slots__ = ("connections",)
-
-    def __init__(self, connections: list[Address]) -> None:
-        self.connections = connections
-
-    def run(self, entity: StoredEntity) -> None:
-        for connection in self.connections:
-            entity.send(connection, KickSession())
-
-
-class Changed(Effect):
-    """Facts of these users have changed."""
-
-    __slots__ = ("user_ids",)
-
-    def __init__(self, user_ids: list[str]) -> None:
-        self.user_ids = user_ids
-
-    def run(self, entity: StoredEntity) -> None:
-        for user_id in self.user_ids:
-            entity.world.facts.changed(user_id)
-
-
-class TellGroups(Effect):
-    """Tell groups of a member's change."""
-
-    __slots__ = ("group_ids", "message")
-
-    def __init__(self, group_ids: list[str], message: ProfileChanged) -> None:
-        self.group_ids = group_ids
-        self.message = message
-
-    def run(self, entity: StoredEntity) -> None:
-        for group_id in self.group_ids:
-            entity.send(group_address(group_id), self.message)
-
-
 class User(StoredEntity):
     """Answers RegisterUsers, SetUserInfo, IssueToken, VerifyToken, ForceLogout, OpenSession; hears CloseSession."""
-
-    __slots__ = ("_registered", "_tokens")
 
     KEY_PREFIX = "user/"
 
@@ -117,7 +77,7 @@ class User(StoredEntity):
         ids = [user.user_id for user in command.users]
         if len(set(ids)) < len(ids) or (self._registered and self.id in ids):
             raise UserRegistered
-        changed = Changed(ids)
+        changed = FactsChanged(ids)
         self.decide(Change(AddUsers(command.users), effects=[changed], askers=[(sender, command.ref)]))
 
     def refused(self, refusal: Refusal) -> GreenroomError:
@@ -132,14 +92,16 @@ class User(StoredEntity):
         push = push_to(
             self.id, self.world, USER_INFO_UPDATED, tips, send_id=caller.user_id, operation_id=caller.operation_id
         )
-        effects: list[Effect] = [Changed([self.id]), Deliver(push, (self.id,))]
+        effects: list[Effect] = [FactsChanged([self.id]), Deliver(push, (self.id,))]
         asker = (sender, command.ref)
         if not {"nickname", "face_url"} & set(command.changes):
             self.decide(Change(SetUser(self.id, command.changes), effects=effects, askers=[asker]))
             return
 
         def then(group_ids: list[str]) -> None:
-            told = TellGroups(group_ids, ProfileChanged(caller=command.caller, user_id=self.id))
+            told = Tell(
+                map(group_address, group_ids), ProfileChanged(caller=command.caller, user_id=self.id)
+            )
             self.decide(Change(SetUser(self.id, command.changes), effects=[*effects, told], askers=[asker]))
 
         self.read(self.world.store.joined_groups(self.id), then, command, sender)
@@ -189,7 +151,7 @@ class User(StoredEntity):
         self.decide(
             Change(
                 SetTokens(self.id, self._kick_tokens(tokens)),
-                effects=[Kick(sessions)],
+                effects=[Tell(sessions, KickSession())],
                 askers=[(sender, command.ref)],
             )
         )
@@ -225,7 +187,7 @@ class User(StoredEntity):
         rows = self._kick_tokens(one for one in digests if one != digest)
         if rows or kicked:
             writes = [SetTokens(self.id, rows)] if rows else []
-            self.decide(Change(*writes, effects=[Kick([one.address for one in kicked])]))
+            self.decide(Change(*writes, effects=[Tell([one.address for one in kicked], KickSession())]))
 
     def receiveMsg_CloseSession(self, message: CloseSession, sender: Address) -> None:
         self.world.sessions.close(self.id, message.connection)

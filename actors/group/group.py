@@ -1,36 +1,34 @@
 """Group: the Conversation of a group's key, with members and roles. Membership changes and messages have one order.
 
-Two pictures are kept. `members` is what has been decided: who may speak. `listeners` is what is committed: who
-hears; it changes by effects, in the order of the pushes. So a kicked member hears everything up to his kick.
+Two pictures are kept. `roster` is what has been decided: who may speak. `listeners` is what is committed: who hears;
+it changes by effects, in the order of the pushes. So a kicked member hears everything up to their kick.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from greenroom.actors.audience import Audience
 from greenroom.actors.conversation import Conversation
-from greenroom.actors.errors import (
-    ArgsError,
-    GreenroomError,
-    GroupDismissed,
-    GroupExists,
-    MutedGroup,
-    MutedInGroup,
-    NoPermission,
-    RecordNotFound,
-)
+from greenroom.actors.errors import GreenroomError, GroupExists, MutedGroup, MutedInGroup, NoPermission
 from greenroom.actors.group import membership, muting
+from greenroom.actors.group.operation import Bounds, Operation
+from greenroom.actors.group.roster import Roster
+from greenroom.actors.messages import Command, ProfileChanged
 from greenroom.actors.rules import message as rules
+from greenroom.actors.rules.ids import chat_id, notification_id
 from greenroom.actors.wire.vocabulary import GroupStatus, Role, SessionType
-from greenroom.persistence.store import AddRecords, KeyKind, Reason, RecordOwner, Refusal
+from greenroom.persistence.store import AddRecords, Reason, RecordOwner, Refusal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
+    from greenroom.actors.effects import Asker
+    from greenroom.actors.items import Item
     from greenroom.actors.messages import (
         CancelMuteGroup,
         CancelMuteMember,
+        CommitSlice,
         CreateGroup,
         DismissGroup,
         InviteMembers,
@@ -38,7 +36,6 @@ if TYPE_CHECKING:
         MemberOnline,
         MuteGroup,
         MuteMember,
-        ProfileChanged,
         Push,
         QuitGroup,
         SendMessage,
@@ -46,30 +43,27 @@ if TYPE_CHECKING:
     from greenroom.actors.runtime.address import Address
     from greenroom.actors.wire import sdkws_pb2
     from greenroom.actors.world import World
+    from greenroom.persistence.store import Block
 
 __all__ = ["Group"]
 
 _NEWER_THAN_ALL = 2**62
 
+AskingT = TypeVar("AskingT", bound=Command | ProfileChanged)
+
 
 class Group(Conversation):
     """Answers what Conversation answers, and the membership commands of `messages`."""
 
-    __slots__ = ("audience", "info", "listeners", "members", "version", "version_id")
-
-    KIND: KeyKind = "group"
+    KIND = "group"
     KEY_PREFIX = "group/"
 
     def __init__(self, world: World, group_id: str) -> None:
         super().__init__(world, group_id)
-        self.info: sdkws_pb2.GroupInfo | None = None
-        self.members: dict[str, sdkws_pb2.GroupMemberFullInfo] = {}
-        self.version = 1
-        """Of the members' version log, as decided."""
-        self.version_id = ""
+        self.roster = Roster(group_id)
         self.listeners: set[str] = set()
         self.audience = Audience()
-        """Listeners that were online when last looked at."""
+        """Listeners that were online when last pushed to."""
 
     async def load(self) -> Any:
         store = self.world.store
@@ -82,13 +76,12 @@ class Group(Conversation):
     def loaded(self, state: Any) -> None:
         key, infos, members, log = state
         super().loaded(key)
-        self.info = infos[0] if infos else None
-        self.members = {member.userID: member for member in members}
-        self.version, self.version_id = log.version, log.version_id
-        self.join(self.members)
+        self.roster.info = infos[0] if infos else None
+        self.roster.members = {member.userID: member for member in members}
+        self.roster.version, self.roster.version_id = log.version, log.version_id
+        self.join(self.roster.members)
 
     def join(self, user_ids: Iterable[str]) -> None:
-        """From now on these hear what is pushed to the audience."""
         online = self.world.sessions.is_online
         for user_id in user_ids:
             self.listeners.add(user_id)
@@ -116,23 +109,26 @@ class Group(Conversation):
         return ()
 
     def records(self, conversation_id: str, message: sdkws_pb2.MsgData) -> AddRecords:
-        owners = [RecordOwner(user_id, "") for user_id in self.members]
+        owners = [RecordOwner(user_id, "") for user_id in self.roster.members]
         return AddRecords(conversation_id, SessionType.GROUP, self.id, owners)
 
-    def existing(self) -> sdkws_pb2.GroupInfo:
-        """The group. Raises RecordNotFound, GroupDismissed."""
-        if self.info is None:
-            raise RecordNotFound("no such group")
-        if self.info.status == GroupStatus.DISMISSED:
-            raise GroupDismissed
-        return self.info
+    def seal(self, item: Item, slice_: CommitSlice) -> Iterable[Block]:
+        if not isinstance(item, Bounds):
+            return super().seal(item, slice_)
+        chat, twin = chat_id(SessionType.GROUP, self.id), notification_id(self.id)
+        return item.at(
+            self.id,
+            self.last_seq(chat, slice_),
+            self.last_seq(twin, slice_),
+            history=self.world.settings.message.history_for_new_members,
+        )
 
     def admit(self, command: SendMessage, sender: Address) -> None:
         message = command.message
-        info = self.existing()
+        info = self.roster.existing()
         rules.force_options(message)
         if not self.world.is_admin(message.sendID):
-            member = self.members.get(message.sendID)
+            member = self.roster.members.get(message.sendID)
             if member is None:
                 raise NoPermission("the sender is not a member")
             if member.roleLevel != Role.OWNER:
@@ -145,37 +141,63 @@ class Group(Conversation):
     def refused(self, refusal: Refusal) -> GreenroomError:
         return GroupExists() if refusal.reason == Reason.KEY_TAKEN else super().refused(refusal)
 
+    def _operate(
+        self,
+        decide: Callable[[Operation, AskingT], Iterable[Item]],
+        command: AskingT,
+        sender: Address,
+        *,
+        people: Iterable[str] = (),
+    ) -> None:
+        """Decide a command that passed its checks, once the profiles of its caller and of `people` are read."""
+        ids = list(dict.fromkeys((command.caller.user_id, *people)))
+        askers: list[Asker] = [(sender, command.ref)] if isinstance(command, Command) else []
+
+        def then(users: list[sdkws_pb2.UserInfo]) -> None:
+            found = {user.userID: user for user in users}
+            operation = Operation(self.world, self.roster, self.log, command, askers, found)
+            self.decide(*decide(operation, command))
+
+        self.read(self.world.store.users(ids), then, command, sender)
+
     def receiveMsg_ProfileChanged(self, message: ProfileChanged, sender: Address) -> None:
-        if message.user_id in self.members and self.info is not None:
-            membership.profile_changed(self, message, sender)
+        if message.user_id in self.roster.members and self.roster.info is not None:
+            self._operate(membership.profile_changed, message, sender, people=[message.user_id])
 
     def receiveMsg_CreateGroup(self, command: CreateGroup, sender: Address) -> None:
-        if self.claimed or self.info is not None:
+        if self.claimed or self.roster.info is not None:
             raise GroupExists
-        membership.create(self, command, sender)
+        membership.check_create(command)
+        self._operate(membership.create, command, sender, people=membership.roles_at_first(command))
 
     def receiveMsg_InviteMembers(self, command: InviteMembers, sender: Address) -> None:
-        membership.invite(self, command, sender)
+        membership.check_invite(self.roster, command)
+        self._operate(membership.invite, command, sender, people=command.user_ids)
 
     def receiveMsg_KickMembers(self, command: KickMembers, sender: Address) -> None:
-        membership.kick(self, command, sender)
+        membership.check_kick(self.roster, command)
+        self._operate(membership.kick, command, sender, people=command.user_ids)
 
     def receiveMsg_QuitGroup(self, command: QuitGroup, sender: Address) -> None:
-        membership.quit_group(self, command, sender)
+        membership.check_quit(self.roster, command)
+        self._operate(membership.quit_group, command, sender, people=[command.user_id])
 
     def receiveMsg_DismissGroup(self, command: DismissGroup, sender: Address) -> None:
-        membership.dismiss(self, command, sender)
+        membership.check_dismiss(self.roster, command)
+        self._operate(membership.dismiss, command, sender)
 
     def receiveMsg_MuteMember(self, command: MuteMember, sender: Address) -> None:
-        if command.muted_seconds <= 0:
-            raise ArgsError("mutedSeconds must be above 0")
-        muting.mute_member(self, command, sender, command.muted_seconds)
+        muting.check_mute_member(self.roster, command)
+        self._operate(muting.mute_member, command, sender, people=[command.user_id])
 
     def receiveMsg_CancelMuteMember(self, command: CancelMuteMember, sender: Address) -> None:
-        muting.mute_member(self, command, sender, 0)
+        muting.check_mute_member(self.roster, command)
+        self._operate(muting.mute_member, command, sender, people=[command.user_id])
 
     def receiveMsg_MuteGroup(self, command: MuteGroup, sender: Address) -> None:
-        muting.mute_group(self, command, sender, muted=True)
+        muting.check_mute_group(self.roster, command)
+        self._operate(muting.mute_group, command, sender)
 
     def receiveMsg_CancelMuteGroup(self, command: CancelMuteGroup, sender: Address) -> None:
-        muting.mute_group(self, command, sender, muted=False)
+        muting.check_mute_group(self.roster, command)
+        self._operate(muting.mute_group, command, sender)

@@ -2,35 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from greenroom.actors.effects import Join, Leave
 from greenroom.actors.errors import ArgsError, GreenroomError, NoPermission, RecordNotFound, UserNotFound
-from greenroom.actors.group.change import (
-    Bounds,
-    Join,
-    Leave,
-    Member,
-    People,
-    bump,
-    conversation_changed,
-    need_role,
-    operator_of,
-    role_of,
-    shown,
-    tell,
-    versions,
-    with_people,
-)
+from greenroom.actors.group.operation import Bounds
+from greenroom.actors.group.roster import Member, People, Roster
+from greenroom.actors.items import Change, Item
 from greenroom.actors.rules import notifications as notices
-from greenroom.actors.stored_entity import Change
 from greenroom.actors.wire import sdkws_pb2
 from greenroom.actors.wire.vocabulary import ChangeState, GroupStatus, GroupType, GroupVerification, JoinSource, Role
 from greenroom.persistence import store
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
-    from greenroom.actors.group.group import Group
+    from greenroom.actors.group.operation import Operation
     from greenroom.actors.messages import (
         CreateGroup,
         DismissGroup,
@@ -39,116 +26,122 @@ if TYPE_CHECKING:
         ProfileChanged,
         QuitGroup,
     )
-    from greenroom.actors.runtime.address import Address
 
-__all__ = ["create", "dismiss", "invite", "kick", "profile_changed", "quit_group"]
+__all__ = [
+    "check_create", "check_dismiss", "check_invite", "check_kick", "check_quit", "create", "dismiss", "invite", "kick",
+    "profile_changed", "quit_group", "roles_at_first",
+]  # fmt: skip
 
 _IDS_LIMIT = 1000
 _INVITED_A_TIP = 50
 
 
-def create(group: Group, command: CreateGroup, sender: Address) -> None:
-    """Raises ArgsError, UserNotFound."""
+def roles_at_first(command: CreateGroup) -> dict[str, int]:
+    """The members of a group to be, with their roles."""
     request = command.request
-    roles = {request.ownerUserID: Role.OWNER}
+    roles: dict[str, int] = {request.ownerUserID: Role.OWNER}
     roles.update(dict.fromkeys(request.adminUserIDs, Role.ADMIN))
     roles.update(dict.fromkeys(request.memberUserIDs, Role.ORDINARY))
+    return roles
+
+
+def check_create(command: CreateGroup) -> None:
+    """Raises ArgsError."""
+    request, roles = command.request, roles_at_first(command)
     count = 1 + len(request.adminUserIDs) + len(request.memberUserIDs)
     if request.groupInfo.groupType != GroupType.WORKING:
         raise ArgsError("groupType must be 2")
     if "" in roles or len(roles) != count or len(request.memberUserIDs) > _IDS_LIMIT:
         raise ArgsError("user ids must be given once each, 1000 at most")
 
-    def then(people: People) -> None:
-        if any(user_id not in people for user_id in roles):
-            raise UserNotFound("a user is not registered")
-        caller = command.caller.user_id
-        now = group.world.clock.now_ms()
-        info = sdkws_pb2.GroupInfo()
-        info.CopyFrom(request.groupInfo)
-        info.groupID, info.ownerUserID, info.createTime = group.id, request.ownerUserID, now
-        info.creatorUserID, info.memberCount, info.status = caller, len(roles), request.groupInfo.status
-        group.info = info
-        rows = [_new_row(user_id, role, caller, now) for user_id, role in roles.items()]
-        _add(group, rows, people)
-        group.decide(
-            Change(
-                store.ClaimKey("group", ()),
-                store.AddGroup(_group_row(info)),
-                store.AddMembers(group.id, rows),
-                *versions(group, roles, ChangeState.INSERT),
-                effects=[Join(list(roles))],
-                askers=[(sender, command.ref)],
-                value=_copy(info),
-            )
-        )
-        tips = sdkws_pb2.GroupCreatedTips(
-            group=info,
-            opUser=operator_of(group, command, people),
-            memberList=group.members.values(),
-            operationTime=now,
-            groupOwnerUser=group.members[request.ownerUserID],
-        )
-        send = None if not request.HasField("sendMessage") else request.sendMessage
-        tell(group, command, notices.GROUP_CREATED, tips, send_message=send)
 
-    with_people(group, roles, then, command, sender)
+def create(operation: Operation, command: CreateGroup) -> Iterator[Item]:
+    """Raises UserNotFound."""
+    group, people, request, roles = operation.group, operation.people, command.request, roles_at_first(command)
+    if any(user_id not in people for user_id in roles):
+        raise UserNotFound("a user is not registered")
+    caller = command.caller.user_id
+    now = operation.time
+    info = sdkws_pb2.GroupInfo()
+    info.CopyFrom(request.groupInfo)
+    info.groupID, info.ownerUserID, info.createTime = group.id, request.ownerUserID, now
+    info.creatorUserID, info.memberCount, info.status = caller, len(roles), request.groupInfo.status
+    group.info = info
+    rows = [_new_row(user_id, role, caller, now) for user_id, role in roles.items()]
+    _add(group, rows, people)
+    yield Change(
+        store.ClaimKey("group", ()),
+        store.AddGroup(_group_row(info)),
+        store.AddMembers(group.id, rows),
+        *group.versions(roles, ChangeState.INSERT),
+        effects=[Join(roles)],
+        askers=operation.askers,
+        value=_copy(info),
+    )
+    tips = sdkws_pb2.GroupCreatedTips(
+        group=info,
+        opUser=operation.operator(),
+        memberList=group.members.values(),
+        operationTime=now,
+        groupOwnerUser=group.members[request.ownerUserID],
+    )
+    send = None if not request.HasField("sendMessage") else request.sendMessage
+    yield operation.tell(notices.GROUP_CREATED, tips, send_message=send)
 
 
-def invite(group: Group, command: InviteMembers, sender: Address) -> None:
-    """Raises ArgsError, NoPermission, RecordNotFound, GroupDismissed. Members are passed over."""
+def check_invite(group: Roster, command: InviteMembers) -> None:
+    """Raises ArgsError, NoPermission, RecordNotFound, GroupDismissed."""
     info = group.existing()
     _check_ids(command.user_ids)
-    role = role_of(group, command)
+    role = group.role_of(command)
     if role is None:
         raise NoPermission("not a member")
     if info.needVerification == GroupVerification.ALL_NEED_APPROVAL and role < Role.ADMIN:
         raise GreenroomError("not implemented yet: invitations that need approval")
 
-    def then(people: People) -> None:
-        if any(user_id not in people for user_id in command.user_ids):
-            raise RecordNotFound("a user is not registered")
-        now, caller = group.world.clock.now_ms(), command.caller.user_id
-        new = [user_id for user_id in command.user_ids if user_id not in group.members]
-        rows = [_new_row(user_id, Role.ORDINARY, caller, now) for user_id in new]
-        _add(group, rows, people)
-        group.existing().memberCount = len(group.members)
-        if not new:
-            group.decide(Change(askers=[(sender, command.ref)]))
-            return
-        group.decide(
-            Change(
-                store.AddMembers(group.id, rows),
-                *versions(group, new, ChangeState.INSERT),
-                effects=[Join(new)],
-                askers=[(sender, command.ref)],
-            ),
-            Bounds(group, new, joining=True),
+
+def invite(operation: Operation, command: InviteMembers) -> Iterator[Item]:
+    """Those who are members already are ignored. Raises RecordNotFound."""
+    group, people = operation.group, operation.people
+    if any(user_id not in people for user_id in command.user_ids):
+        raise RecordNotFound("a user is not registered")
+    now, caller = operation.time, command.caller.user_id
+    new = [user_id for user_id in command.user_ids if user_id not in group.members]
+    rows = [_new_row(user_id, Role.ORDINARY, caller, now) for user_id in new]
+    _add(group, rows, people)
+    group.existing().memberCount = len(group.members)
+    if not new:
+        yield Change(askers=operation.askers)
+        return
+    yield Change(
+        store.AddMembers(group.id, rows),
+        *group.versions(new, ChangeState.INSERT),
+        effects=[Join(new)],
+        askers=operation.askers,
+    )
+    yield Bounds(new, joining=True)
+    operator = operation.operator()
+    for start in range(0, len(new), _INVITED_A_TIP):
+        tips = sdkws_pb2.MemberInvitedTips(
+            group=group.info,
+            opUser=operator,
+            invitedUserList=[group.members[user_id] for user_id in new[start : start + _INVITED_A_TIP]],
+            operationTime=now,
+            inviterUser=operator,
         )
-        operator = operator_of(group, command, people)
-        for start in range(0, len(new), _INVITED_A_TIP):
-            tips = sdkws_pb2.MemberInvitedTips(
-                group=group.info,
-                opUser=operator,
-                invitedUserList=[group.members[user_id] for user_id in new[start : start + _INVITED_A_TIP]],
-                operationTime=now,
-                inviterUser=operator,
-            )
-            tell(group, command, notices.MEMBERS_INVITED, tips, send_message=command.send_message)
-        group.decide(Change(effects=conversation_changed(group, command, new)))
-
-    with_people(group, command.user_ids, then, command, sender)
+        yield operation.tell(notices.MEMBERS_INVITED, tips, send_message=command.send_message)
+    yield Change(effects=operation.conversation_changed(new))
 
 
-def kick(group: Group, command: KickMembers, sender: Address) -> None:
+def check_kick(group: Roster, command: KickMembers) -> None:
     """Raises ArgsError, NoPermission, UserNotFound, GroupDismissed."""
     group.existing()
     _check_ids(command.user_ids)
-    role = role_of(group, command)
+    role = group.role_of(command)
     if role is None or role < Role.ADMIN:
         raise NoPermission("only the owner and group admins kick")
     if command.caller.user_id in command.user_ids:
-        raise ArgsError("nobody kicks himself")
+        raise ArgsError("nobody kicks themselves")
     for user_id in command.user_ids:
         member = group.members.get(user_id)
         if member is None:
@@ -156,16 +149,14 @@ def kick(group: Group, command: KickMembers, sender: Address) -> None:
         if member.roleLevel >= role or member.roleLevel == Role.OWNER:
             raise NoPermission("not over this member")
 
-    def then(people: People) -> None:
-        kicked = [shown(group, user_id, people) for user_id in command.user_ids]
-        operator = operator_of(group, command, people)
-        tips = sdkws_pb2.MemberKickedTips(opUser=operator, kickedUserList=kicked)
-        _remove(group, command, sender, command.user_ids, notices.MEMBERS_KICKED, tips, command.send_message)
 
-    with_people(group, command.user_ids, then, command, sender)
+def kick(operation: Operation, command: KickMembers) -> Iterator[Item]:
+    kicked = [operation.shown(user_id) for user_id in command.user_ids]
+    tips = sdkws_pb2.MemberKickedTips(opUser=operation.operator(), kickedUserList=kicked)
+    return _remove(operation, command.user_ids, notices.MEMBERS_KICKED, tips, command.send_message)
 
 
-def quit_group(group: Group, command: QuitGroup, sender: Address) -> None:
+def check_quit(group: Roster, command: QuitGroup) -> None:
     """Raises RecordNotFound, NoPermission, GroupDismissed."""
     group.existing()
     member = group.members.get(command.user_id)
@@ -174,90 +165,75 @@ def quit_group(group: Group, command: QuitGroup, sender: Address) -> None:
     if member.roleLevel == Role.OWNER:
         raise NoPermission("the owner transfers the group or dismisses it")
 
-    def then(people: People) -> None:
-        tips = sdkws_pb2.MemberQuitTips(quitUser=shown(group, command.user_id, people))
-        _remove(group, command, sender, [command.user_id], notices.MEMBER_QUIT, tips, None)
 
-    with_people(group, [command.user_id], then, command, sender)
+def quit_group(operation: Operation, command: QuitGroup) -> Iterator[Item]:
+    tips = sdkws_pb2.MemberQuitTips(quitUser=operation.shown(command.user_id))
+    return _remove(operation, [command.user_id], notices.MEMBER_QUIT, tips, None)
 
 
-def dismiss(group: Group, command: DismissGroup, sender: Address) -> None:
+def check_dismiss(group: Roster, command: DismissGroup) -> None:
     """Raises RecordNotFound, NoPermission, GroupDismissed (unless it only deletes the members)."""
     if group.info is None or not command.delete_member:
         group.existing()
-    need_role(group, command, Role.OWNER)
-
-    def then(people: People) -> None:
-        info = group.info
-        assert info is not None
-        tips = sdkws_pb2.GroupDismissedTips(
-            opUser=operator_of(group, command, people), operationTime=group.world.clock.now_ms()
-        )
-        everybody = list(group.members)
-        info.status = GroupStatus.DISMISSED
-        tips.group.CopyFrom(info)
-        dismissed = store.SetGroup(group.id, {"status": GroupStatus.DISMISSED})
-        group.decide(Change(dismissed, askers=[(sender, command.ref)]))
-        if not command.delete_member:
-            tell(group, command, notices.GROUP_DISMISSED, tips, send_message=command.send_message)
-        group.members.clear()
-        info.memberCount, info.ownerUserID = 0, ""
-        group.decide(
-            Change(
-                store.DropMembers(group.id, everybody),
-                *versions(group, everybody, ChangeState.DELETE),
-                effects=[Leave(everybody)],
-            )
-        )
-
-    with_people(group, [], then, command, sender)
+    group.need_role(command, Role.OWNER)
 
 
-def profile_changed(group: Group, message: ProfileChanged, sender: Address) -> None:
-    """Members are shown with their profile's nickname and picture: tell the group, and whoever syncs."""
+def dismiss(operation: Operation, command: DismissGroup) -> Iterator[Item]:
+    group = operation.group
+    info = group.info
+    assert info is not None
+    tips = sdkws_pb2.GroupDismissedTips(opUser=operation.operator(), operationTime=operation.time)
+    everybody = list(group.members)
+    info.status = GroupStatus.DISMISSED
+    tips.group.CopyFrom(info)
+    dismissed = store.SetGroup(group.id, {"status": GroupStatus.DISMISSED})
+    yield Change(dismissed, askers=operation.askers)
+    if not command.delete_member:
+        yield operation.tell(notices.GROUP_DISMISSED, tips, send_message=command.send_message)
+    group.members.clear()
+    info.memberCount, info.ownerUserID = 0, ""
+    yield Change(
+        store.DropMembers(group.id, everybody),
+        *group.versions(everybody, ChangeState.DELETE),
+        effects=[Leave(everybody)],
+    )
 
-    def then(people: People) -> None:
-        user, member = people.get(message.user_id), group.members.get(message.user_id)
-        if user is None or member is None:
-            return
-        member.nickname, member.faceURL = user.nickname, user.faceURL
-        group.decide(Change(bump(group, [(message.user_id, ChangeState.UPDATE)])))
-        tips = sdkws_pb2.GroupMemberInfoSetTips(
-            opUser=operator_of(group, message, people),
-            operationTime=group.world.clock.now_ms(),
-            changedUser=member,
-        )
-        tell(group, message, notices.MEMBER_INFO_SET, tips)
 
-    with_people(group, [message.user_id], then, message, sender)
+def profile_changed(operation: Operation, message: ProfileChanged) -> Iterator[Item]:
+    """Members are shown with their profile's nickname and picture: tell the group, and all who sync."""
+    group = operation.group
+    user, member = operation.people.get(message.user_id), group.members.get(message.user_id)
+    if user is None or member is None:
+        return
+    member.nickname, member.faceURL = user.nickname, user.faceURL
+    yield Change(group.bump([(message.user_id, ChangeState.UPDATE)]))
+    tips = sdkws_pb2.GroupMemberInfoSetTips(
+        opUser=operation.operator(), operationTime=operation.time, changedUser=member
+    )
+    yield operation.tell(notices.MEMBER_INFO_SET, tips)
 
 
 def _remove(
-    group: Group,
-    command: KickMembers | QuitGroup,
-    sender: Address,
+    operation: Operation,
     user_ids: Sequence[str],
     kind: notices.Notification,
-    tips: Any,
+    tips: sdkws_pb2.MemberKickedTips | sdkws_pb2.MemberQuitTips,
     send_message: bool | None,
-) -> None:
-    """Members go: rows and versions, the tip that they still hear, then their cut-offs."""
+) -> Iterator[Item]:
+    """Members go: rows and versions, the tip that they still hear, then their bounds."""
+    group = operation.group
     for user_id in user_ids:
         del group.members[user_id]
     group.existing().memberCount = len(group.members)
-    group.decide(
-        Change(
-            store.DropMembers(group.id, list(user_ids)),
-            *versions(group, user_ids, ChangeState.DELETE),
-            askers=[(sender, command.ref)],
-        )
+    yield Change(
+        store.DropMembers(group.id, list(user_ids)),
+        *group.versions(user_ids, ChangeState.DELETE),
+        askers=operation.askers,
     )
-    tips.operationTime = group.world.clock.now_ms()
-    tell(group, command, kind, tips, send_message=send_message, also=tuple(user_ids))
-    group.decide(
-        Bounds(group, user_ids, joining=False),
-        Change(effects=[Leave(user_ids), *conversation_changed(group, command, user_ids)]),
-    )
+    tips.operationTime = operation.time
+    yield operation.tell(kind, tips, send_message=send_message, also=tuple(user_ids))
+    yield Bounds(user_ids, joining=False)
+    yield Change(effects=[Leave(user_ids), *operation.conversation_changed(user_ids)])
 
 
 def _check_ids(user_ids: Sequence[str]) -> None:
@@ -280,7 +256,7 @@ def _new_row(user_id: str, role: int, caller: str, now: int) -> store.MemberRow:
     )
 
 
-def _add(group: Group, rows: Iterable[store.MemberRow], people: People) -> None:
+def _add(group: Roster, rows: Iterable[store.MemberRow], people: People) -> None:
     for row in rows:
         user = people[row.user_id]
         group.members[row.user_id] = Member(

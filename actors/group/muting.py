@@ -4,85 +4,76 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from greenroom.actors.errors import NoPermission, RecordNotFound
-from greenroom.actors.group.change import (
-    GROUP_ITSELF,
-    People,
-    bump,
-    need_role,
-    operator_of,
-    role_of,
-    shown,
-    tell,
-    with_people,
-)
+from greenroom.actors.errors import ArgsError, NoPermission, RecordNotFound
+from greenroom.actors.group.roster import GROUP_ITSELF, Roster
+from greenroom.actors.items import Change, Item
+from greenroom.actors.messages import CancelMuteGroup, CancelMuteMember, MuteGroup, MuteMember
 from greenroom.actors.rules import notifications as notices
-from greenroom.actors.stored_entity import Change
 from greenroom.actors.wire import sdkws_pb2
 from greenroom.actors.wire.vocabulary import ChangeState, GroupStatus, Role
 from greenroom.persistence import store
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from google.protobuf.message import Message
 
-    from greenroom.actors.group.group import Group
-    from greenroom.actors.messages import CancelMuteGroup, CancelMuteMember, MuteGroup, MuteMember
-    from greenroom.actors.runtime.address import Address
+    from greenroom.actors.group.operation import Operation
 
-__all__ = ["mute_group", "mute_member"]
+__all__ = ["check_mute_group", "check_mute_member", "mute_group", "mute_member"]
 
 
-def mute_member(group: Group, command: MuteMember | CancelMuteMember, sender: Address, seconds: int) -> None:
-    """For so many seconds from now; 0 ends it. Raises RecordNotFound, NoPermission, GroupDismissed."""
+def check_mute_member(group: Roster, command: MuteMember | CancelMuteMember) -> None:
+    """Raises ArgsError, RecordNotFound, NoPermission, GroupDismissed."""
+    if isinstance(command, MuteMember) and command.muted_seconds <= 0:
+        raise ArgsError("mutedSeconds must be above 0")
     group.existing()
     member = group.members.get(command.user_id)
     if member is None:
         raise RecordNotFound("not a member")
-    role = role_of(group, command)
+    role = group.role_of(command)
     if role is None or (role <= member.roleLevel and not command.caller.is_admin):
         raise NoPermission("not over this member")
 
-    def then(people: People) -> None:
-        now = group.world.clock.now_ms()
-        until = now + seconds * 1000 if seconds else 0
-        group.members[command.user_id].muteEndTime = until
-        group.decide(
-            Change(
-                store.SetMember(group.id, command.user_id, {"mute_end_time": until}),
-                bump(group, [(command.user_id, ChangeState.UPDATE)]),
-                askers=[(sender, command.ref)],
-            )
+
+def mute_member(operation: Operation, command: MuteMember | CancelMuteMember) -> Iterator[Item]:
+    """For so many seconds from now, or no longer."""
+    group, now = operation.group, operation.time
+    seconds = command.muted_seconds if isinstance(command, MuteMember) else 0
+    until = now + seconds * 1000 if seconds else 0
+    group.members[command.user_id].muteEndTime = until
+    yield Change(
+        store.SetMember(group.id, command.user_id, {"mute_end_time": until}),
+        group.bump([(command.user_id, ChangeState.UPDATE)]),
+        askers=operation.askers,
+    )
+    shown, operator = operation.shown(command.user_id), operation.operator()
+    tips: Message
+    if seconds:
+        tips = sdkws_pb2.GroupMemberMutedTips(
+            opUser=operator, operationTime=now, mutedUser=shown, mutedSeconds=seconds
         )
-        member_shown, operator = shown(group, command.user_id, people), operator_of(group, command, people)
-        tips: Message
-        if seconds:
-            tips = sdkws_pb2.GroupMemberMutedTips(
-                opUser=operator, operationTime=now, mutedUser=member_shown, mutedSeconds=seconds
-            )
-        else:
-            tips = sdkws_pb2.GroupMemberCancelMutedTips(opUser=operator, operationTime=now, mutedUser=member_shown)
-        tell(group, command, notices.MEMBER_MUTED if seconds else notices.MEMBER_UNMUTED, tips)
-
-    with_people(group, [command.user_id], then, command, sender)
+    else:
+        tips = sdkws_pb2.GroupMemberCancelMutedTips(opUser=operator, operationTime=now, mutedUser=shown)
+    yield operation.tell(notices.MEMBER_MUTED if seconds else notices.MEMBER_UNMUTED, tips)
 
 
-def mute_group(group: Group, command: MuteGroup | CancelMuteGroup, sender: Address, *, muted: bool) -> None:
+def check_mute_group(group: Roster, command: MuteGroup | CancelMuteGroup) -> None:
     """Raises RecordNotFound, NoPermission, GroupDismissed."""
     group.existing()
-    need_role(group, command, Role.ADMIN)
+    group.need_role(command, Role.ADMIN)
 
-    def then(people: People) -> None:
-        info = group.existing()
-        info.status = GroupStatus.MUTED if muted else GroupStatus.NORMAL
-        group.decide(
-            Change(
-                store.SetGroup(group.id, {"status": info.status}),
-                bump(group, [(GROUP_ITSELF, ChangeState.UPDATE)]),
-                askers=[(sender, command.ref)],
-            )
-        )
-        kind = sdkws_pb2.GroupMutedTips if muted else sdkws_pb2.GroupCancelMutedTips
-        tips = kind(opUser=operator_of(group, command, people), operationTime=group.world.clock.now_ms())
-        tell(group, command, notices.GROUP_MUTED if muted else notices.GROUP_UNMUTED, tips)
 
-    with_people(group, [], then, command, sender)
+def mute_group(operation: Operation, command: MuteGroup | CancelMuteGroup) -> Iterator[Item]:
+    """From now on only the owner and group admins speak, or all."""
+    group, muted = operation.group, isinstance(command, MuteGroup)
+    info = group.existing()
+    info.status = GroupStatus.MUTED if muted else GroupStatus.NORMAL
+    yield Change(
+        store.SetGroup(group.id, {"status": info.status}),
+        group.bump([(GROUP_ITSELF, ChangeState.UPDATE)]),
+        askers=operation.askers,
+    )
+    kind = sdkws_pb2.GroupMutedTips if muted else sdkws_pb2.GroupCancelMutedTips
+    tips = kind(opUser=operation.operator(), operationTime=operation.time)
+    yield operation.tell(notices.GROUP_MUTED if muted else notices.GROUP_UNMUTED, tips)

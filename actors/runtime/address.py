@@ -4,12 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-
-    class ActorAddress:
-        """Thespian is untyped; as a base class it would make every Address an Any."""
-else:
-    from thespian.actors import ActorAddress
+from thespian.actors import ActorAddress
 
 __all__ = ["Address"]
 

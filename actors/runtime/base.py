@@ -32,7 +32,7 @@ from greenroom.actors.runtime.thespian.face import ThespianFace
 from greenroom.actors.runtime.thespian.outside import Outside
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterable
+    from collections.abc import Awaitable, Callable, Coroutine, Iterable
 
     from thespian.actors import Actor
 
@@ -45,7 +45,7 @@ __all__ = ["ChildCrashed", "LoopBase"]
 log = logging.getLogger("greenroom.actors.runtime")
 
 
-class ChildCrashed(ChildActorExited):  # type: ignore[misc]
+class ChildCrashed(ChildActorExited):
     """To a parent: the child's life ended with this exception."""
 
     def __init__(self, child: Address, error: BaseException) -> None:
@@ -133,6 +133,12 @@ class LoopBase(ThespianFace):
         """Send in the system's name to one that is awake; otherwise the message is dropped. Never wakes."""
         if target in self.cells:
             self.send(self.system_address, target, message)
+
+    def pipe(self, address: Address, awaitable: Awaitable[Any], tag: Any = None) -> None:
+        """`Entity.pipe` of the entity that lives at `address`, for code beside it."""
+        cell = self.cells[address]
+        assert isinstance(cell, EntityCell)
+        cell.pipe(awaitable, tag, eager=True)
 
     def anybody_awake(self, kind: str) -> bool:
         """Whether any entity of a kind is awake."""

@@ -15,6 +15,8 @@ from thespian.system.timing import timePeriodSeconds
 if TYPE_CHECKING:
     import asyncio
 
+    from thespian.actors import Actor
+
     from greenroom.actors.runtime.address import Address
     from greenroom.actors.runtime.base import LoopBase
     from greenroom.actors.runtime.counters import Counters
@@ -35,7 +37,7 @@ class Cell:
     __slots__ = ("actor", "address", "base", "children", "counters", "mailbox", "parent", "queued", "timers")
 
     def __init__(
-        self, base: LoopBase, address: Address, actor: Any, counters: Counters, parent: Address | None = None
+        self, base: LoopBase, address: Address, actor: Actor | None, counters: Counters, parent: Address | None = None
     ) -> None:
         self.base = base
         self.address = address
@@ -131,7 +133,7 @@ class Cell:
 
     # What Thespian's Actor asks of its `_myRef`, none of it hot.
     @property
-    def instance(self) -> Any:
+    def instance(self) -> Actor | None:
         """The actor itself; Thespian's tests look for it."""
         return self.actor
 

@@ -267,7 +267,7 @@ class Directory:
 
     def _may_sleep(self, cell: EntityCell) -> bool:
         try:
-            return bool(cell.actor.may_sleep())
+            return cell.actor is not None and cell.actor.may_sleep()
         except Exception as error:
             cell.crash(error)
             return False

@@ -11,25 +11,26 @@ from greenroom.actors.runtime.entity_cell import RESULTS, EntityCell, LifeEnded,
 from greenroom.actors.runtime.replies import Answer, Ping
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable
 
     from greenroom.actors.errors import GreenroomError
     from greenroom.actors.runtime.address import Address
     from greenroom.actors.runtime.base import LoopBase
+    from greenroom.actors.runtime.entity_cell import Handler
 
 __all__ = ["Entity"]
 
 log = logging.getLogger("greenroom.actors.runtime")
 
 
-class HandlerTable(dict[type, "Callable[[Any, Any, Any], Any]"]):
+class HandlerTable(dict[type, "Handler"]):
     """Message class to handler, for one entity class; each found once, through the message's MRO."""
 
     def __init__(self, owner: type[Entity]) -> None:
         self.owner = owner
 
-    def __missing__(self, message_class: type) -> Callable[[Any, Any, Any], Any]:
-        handler: Callable[[Any, Any, Any], Any] = self.owner.unhandled
+    def __missing__(self, message_class: type) -> Handler:
+        handler: Handler = self.owner.unhandled
         if issubclass(message_class, ActorExitRequest):
             handler = end_life
         else:
@@ -42,7 +43,7 @@ class HandlerTable(dict[type, "Callable[[Any, Any, Any], Any]"]):
         return handler
 
 
-class Entity(Actor):  # type: ignore[misc]
+class Entity(Actor):
     """An actor with a life: `on_start`, messages, `on_stop`; a crash ends it and never escalates.
 
     ```python
@@ -76,6 +77,11 @@ class Entity(Actor):  # type: ignore[misc]
 
     busy: int = 0
     """While not zero, `may_sleep` says no. For work that no pipe stands for, such as a slice in a lane."""
+
+    if TYPE_CHECKING:
+
+        @property
+        def myAddress(self) -> Address: ...
 
     _myRef: EntityCell
     _handlers: ClassVar[HandlerTable]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import traceback
 from collections import deque
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from thespian.actors import ActorExitRequest, ActorSystemMessage, ChildActorExited, WakeupMessage
@@ -15,16 +16,19 @@ from greenroom.actors.runtime.pipe import drive
 from greenroom.actors.runtime.replies import Answer, Failed, Outcome, Piped
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable
 
     from greenroom.actors.runtime.address import Address
     from greenroom.actors.runtime.base import LoopBase
     from greenroom.actors.runtime.counters import Counters
     from greenroom.actors.runtime.entity import Entity
 
-__all__ = ["RESULTS", "EntityCell", "Keeper", "LifeEnded", "end_life"]
+__all__ = ["RESULTS", "EntityCell", "Handler", "Keeper", "LifeEnded", "end_life"]
 
 log = logging.getLogger("greenroom.actors.runtime")
+
+Handler = Callable[["Entity", Any, "Address"], object]
+"""What an entity does with a message from a sender."""
 
 RESULTS: Final[frozenset[type]] = frozenset({Piped, Answer, Failed, ActorExitRequest, ChildActorExited})
 """What a hold lets through: results are paid for, and exits are never refused."""
@@ -66,6 +70,8 @@ class EntityCell(Cell):
     crash of this entity and not of whoever sent to it.
     """
 
+    actor: Entity | None
+
     __slots__ = ("current", "factory", "handlers", "held", "keeper", "pipes", "stashed", "touched")
 
     def __init__(
@@ -80,7 +86,7 @@ class EntityCell(Cell):
         super().__init__(base, address, None, counters, parent)
         self.factory: Callable[[str], Entity] | None = factory
         self.keeper = keeper
-        self.handlers: dict[type, Callable[[Any, Any, Any], Any]] = {}
+        self.handlers: dict[type, Handler] = {}
         self.held: frozenset[type] | None = None
         self.stashed: deque[Mail] | None = None
         self.current: Mail | None = None
@@ -91,6 +97,7 @@ class EntityCell(Cell):
         if self.actor is None and not self._start():
             return 1
         actor = self.actor
+        assert actor is not None
         handlers = self.handlers
         mailbox = self.mailbox
         if mailbox is None:
@@ -167,6 +174,7 @@ class EntityCell(Cell):
         self.current = None
         if self.stashed is None:
             self.stashed = deque()
+        assert self.actor is not None
         if len(self.stashed) < self.actor.stash_limit:
             self.stashed.append(mail)
         else:

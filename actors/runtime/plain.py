@@ -34,7 +34,7 @@ __all__ = ["PlainCell", "ReplyCell", "SinkCell"]
 log = logging.getLogger("greenroom.actors.runtime")
 
 
-class SecondTry(ActorSystemMessage):  # type: ignore[misc]
+class SecondTry(ActorSystemMessage):
     """A message that has failed once, at the end of the queue for its second and last try."""
 
     __slots__ = ("message",)
@@ -90,7 +90,8 @@ class PlainCell(Cell):
         if second:
             message = message.message
         try:
-            self.actor.receiveMessage(message, sender)
+            if self.actor is not None:
+                self.actor.receiveMessage(message, sender)
         except Exception as error:
             # An actor that does not know the exit request exits all the same.
             if not isinstance(message, ActorExitRequest):

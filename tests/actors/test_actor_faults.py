@@ -11,18 +11,19 @@ from greenroom.actors.conversation import Conversation
 from greenroom.actors.errors import ActorCrashed, GreenroomError, Quarantined, StoreUnavailable, UserRegistered
 from greenroom.actors.lane import Persistence
 from greenroom.actors.messages import InviteMembers, KickMembers, RegisterUsers, SetUserInfo
+from greenroom.actors.pair import Pair
 from greenroom.actors.rules.ids import group_address, user_address
 from greenroom.actors.runtime.address import Address
 from greenroom.persistence.store import UserRow
-from greenroom.tests.kit.engine_kit import caller, running_engine
-from greenroom.tests.kit.fault_kit import PAIR, Gate, group_of, shown, stored
+from greenroom.tests.kit.engine_kit import KitEngine, caller, running_engine
+from greenroom.tests.kit.fault_kit import PAIR, Gate, crash, group_of, shown, stored
 
 LANE = Address("fixed", "lane-0")
 DATABASE_ERROR = 90002
 
 
 @pytest.fixture
-def gate(engine: Any, monkeypatch: pytest.MonkeyPatch) -> Gate:
+def gate(engine: KitEngine, monkeypatch: pytest.MonkeyPatch) -> Gate:
     return Gate(engine, monkeypatch)
 
 
@@ -41,7 +42,7 @@ def crashing(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("crashing")
 @pytest.mark.parametrize("kind", ["pair", "group"])
-async def test_crash_with_a_slice_under_way(engine: Any, gate: Gate, kind: str) -> None:
+async def test_crash_with_a_slice_under_way(engine: KitEngine, gate: Gate, kind: str) -> None:
     """What was sealed is acked and pushed by the next life; what was not is refused; nothing comes twice."""
     await engine.register("a", "b")
     to: dict[str, str] = {"recv_id": "b"}
@@ -78,7 +79,7 @@ async def test_crash_with_a_slice_under_way(engine: Any, gate: Gate, kind: str) 
     assert [seq for seq, name in await stored(engine, chat) if name] == [seq for seq, _ in order] or kind == "group"
 
 
-async def test_lane_that_crashes_amid_a_batch(engine: Any, gate: Gate, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_lane_that_crashes_amid_a_batch(engine: KitEngine, gate: Gate, monkeypatch: pytest.MonkeyPatch) -> None:
     names = [f"{side}{number}" for number in range(6) for side in "ab"]
     await engine.register(*names)
     for number in range(6):
@@ -121,7 +122,7 @@ async def test_lane_that_crashes_amid_a_batch(engine: Any, gate: Gate, monkeypat
 
 
 @pytest.mark.parametrize("mode", ["before", "after"])
-async def test_refused_slice_is_told_and_the_next_send_works(engine: Any, gate: Gate, mode: str) -> None:
+async def test_refused_slice_is_told_and_the_next_send_works(engine: KitEngine, gate: Gate, mode: str) -> None:
     await engine.register("a", "b")
     await engine.send(engine.message("a", "b", clientMsgID="first"))
     gate.hold()
@@ -149,7 +150,7 @@ async def test_refused_slice_is_told_and_the_next_send_works(engine: Any, gate: 
     assert set(pushed) <= set(expected)
 
 
-async def test_refusals_do_not_lead_to_quarantine(engine: Any, gate: Gate) -> None:
+async def test_refusals_do_not_lead_to_quarantine(engine: KitEngine, gate: Gate) -> None:
     """An outage is not the conversation's fault: once the store is back, so is the chat, at once."""
     await engine.register("a", "b")
     gate.fail = ["before"] * 10
@@ -161,7 +162,7 @@ async def test_refusals_do_not_lead_to_quarantine(engine: Any, gate: Gate) -> No
     assert await stored(engine, "si_a_b") == [(1, "back")]
 
 
-async def test_refused_registrations_do_not_lead_to_quarantine(engine: Any) -> None:
+async def test_refused_registrations_do_not_lead_to_quarantine(engine: KitEngine) -> None:
     await engine.register("known", "b")
     rows = [UserRow(name, name, "", "", 1, 0, 0) for name in ("new", "known")]
     for _ in range(10):
@@ -197,7 +198,7 @@ async def test_slow_store(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("crashing")
-async def test_crash_loop_of_one_conversation(engine: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_crash_loop_of_one_conversation(engine: KitEngine, monkeypatch: pytest.MonkeyPatch) -> None:
     await engine.register("a", "b", "c", "d")
     monkeypatch.setattr(engine.base._directories["conversation"], "quarantine_s", 0.2)
     await engine.send(engine.message("a", "b", clientMsgID="before"))
@@ -221,7 +222,7 @@ async def test_crash_loop_of_one_conversation(engine: Any, monkeypatch: pytest.M
     assert await stored(engine, "si_a_b") == [(1, "before"), (2, "after")]
 
 
-async def test_kick_in_one_slice_with_a_repeat(engine: Any) -> None:
+async def test_kick_in_one_slice_with_a_repeat(engine: KitEngine) -> None:
     """The slice is made anew without the repeat, and with all else: also with what only takes effect."""
     await engine.register("a", "b", "c")
     await group_of(engine, "g", "a", "b", "c")
@@ -246,22 +247,24 @@ async def test_notices_that_are_only_pushed_are_not_counted_as_waiting() -> None
         assert [name for _, name in shown(engine, "b", "sg_g")] == ["heard"]
 
 
-async def test_life_that_crashes_before_it_is_loaded(engine: Any, gate: Gate, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_life_that_crashes_before_it_is_loaded(
+    engine: KitEngine, gate: Gate, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Its successor loads once: a second time would put the store's picture over what has been decided."""
     await engine.register("a", "b")
-    lives: list[Conversation] = []
-    real = Conversation.loaded
+    lives: list[Pair] = []
+    real = Pair.loaded
 
     def loaded(self: Any, state: Any) -> None:
         lives.append(self)
         real(self, state)
 
-    monkeypatch.setattr(Conversation, "loaded", loaded)
+    monkeypatch.setattr(Pair, "loaded", loaded)
     gate.hold()
     sends = [engine.send(engine.message("a", "b", clientMsgID="first"))]
     await gate.arrived()
     for number in range(2):
-        engine.base.cells[PAIR].crash(ZeroDivisionError())
+        crash(engine, PAIR)
         sends.append(engine.send(engine.message("a", "b", clientMsgID=f"waits {number}")))
         await asyncio.sleep(0)
     gate.release()
@@ -269,7 +272,7 @@ async def test_life_that_crashes_before_it_is_loaded(engine: Any, gate: Gate, mo
     assert len(lives) == len({id(life) for life in lives}) == 2
 
 
-async def test_slice_of_an_entity_that_is_in_quarantine_when_it_lands(engine: Any, gate: Gate) -> None:
+async def test_slice_of_an_entity_that_is_in_quarantine_when_it_lands(engine: KitEngine, gate: Gate) -> None:
     """Who waits for it is told; the resend finds it stored."""
     await engine.register("a", "b")
     gate.hold()
@@ -278,7 +281,7 @@ async def test_slice_of_an_entity_that_is_in_quarantine_when_it_lands(engine: An
     for _ in range(3):
         engine.base.tell(PAIR, object())
         await asyncio.sleep(0)
-        engine.base.cells[PAIR].crash(ZeroDivisionError())
+        crash(engine, PAIR)
     assert engine.base.quarantined() == [PAIR]
     gate.release()
     with pytest.raises(Quarantined):
@@ -287,14 +290,14 @@ async def test_slice_of_an_entity_that_is_in_quarantine_when_it_lands(engine: An
 
 
 async def test_life_that_cannot_load_and_has_inherited_answers(
-    engine: Any, gate: Gate, monkeypatch: pytest.MonkeyPatch
+    engine: KitEngine, gate: Gate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Life after life fails, until the quarantine tells who waits."""
     await engine.register("a", "b")
     gate.hold()
     waiting = engine.send(engine.message("a", "b", clientMsgID="under way"))
     await gate.arrived()
-    engine.base.cells[PAIR].crash(ZeroDivisionError())
+    crash(engine, PAIR)
 
     async def key(key: str) -> None:
         raise ZeroDivisionError

@@ -3,31 +3,40 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from greenroom.actors.conversation import Send
 from greenroom.actors.errors import StoreUnavailable
+from greenroom.actors.log import Send
+from greenroom.actors.pair import Pair
 from greenroom.actors.runtime.address import Address
 from greenroom.actors.runtime.replies import Ping
 from greenroom.tests.kit.fault_kit import Gate, shown, stored
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from greenroom.actors.items import Item
+    from greenroom.actors.messages import CommitSlice
+    from greenroom.persistence.store import Block
+    from greenroom.tests.kit.engine_kit import KitEngine
+
 
 @pytest.fixture
-async def gate(engine: Any, monkeypatch: pytest.MonkeyPatch) -> Gate:
+async def gate(engine: KitEngine, monkeypatch: pytest.MonkeyPatch) -> Gate:
     await engine.register("a", "b", "c", "d")
     for pair in ("ab", "cd"):
         await engine.send(engine.message(*pair, clientMsgID="first"))
     return Gate(engine, monkeypatch)
 
 
-def send(engine: Any, pair: str, name: str) -> asyncio.Task[Any]:
+def send(engine: KitEngine, pair: str, name: str) -> asyncio.Task[Any]:
     task: asyncio.Task[Any] = engine.send(engine.message(*pair, clientMsgID=name))
     return task
 
 
-async def taken(engine: Any, key: str) -> None:
+async def taken(engine: KitEngine, key: str) -> None:
     """The conversation has decided what was sent, and the lane knows of it."""
     await asyncio.sleep(0)
     for address in (Address(*key.split("/")), Address("fixed", "lane-0")):
@@ -37,7 +46,7 @@ async def taken(engine: Any, key: str) -> None:
 AB, CD = "conversation/a_b", "conversation/c_d"
 
 
-async def test_decided_amid_a_commit_leaves_with_the_next(engine: Any, gate: Gate) -> None:
+async def test_decided_amid_a_commit_leaves_with_the_next(engine: KitEngine, gate: Gate) -> None:
     gate.hold()
     sends = [send(engine, "ab", "under way")]
     await gate.arrived()
@@ -48,7 +57,7 @@ async def test_decided_amid_a_commit_leaves_with_the_next(engine: Any, gate: Gat
     assert [sorted(keys) for keys in gate.batches] == [[AB], [AB, CD]]
 
 
-async def test_decided_while_the_slice_waits_joins_it(engine: Any, gate: Gate) -> None:
+async def test_decided_while_the_slice_waits_joins_it(engine: KitEngine, gate: Gate) -> None:
     gate.hold()
     sends = [send(engine, "ab", "under way")]
     await gate.arrived()
@@ -64,16 +73,16 @@ async def test_decided_while_the_slice_waits_joins_it(engine: Any, gate: Gate) -
 
 
 async def test_slice_that_waits_has_nothing_of_what_fails_to_join(
-    engine: Any, gate: Gate, monkeypatch: pytest.MonkeyPatch
+    engine: KitEngine, gate: Gate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = Send.seal
+    real = Pair.seal
 
-    def seal(self: Send, *rest: Any) -> None:
-        real(self, *rest)
-        if self.client_msg_id == "fails":
+    def seal(self: Pair, item: Item, slice_: CommitSlice) -> Iterable[Block]:
+        if isinstance(item, Send) and item.client_msg_id == "fails":
             raise ZeroDivisionError
+        return real(self, item, slice_)
 
-    monkeypatch.setattr(Send, "seal", seal)
+    monkeypatch.setattr(Pair, "seal", seal)
     gate.hold()
     first = send(engine, "ab", "under way")
     await gate.arrived()

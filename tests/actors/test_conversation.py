@@ -19,11 +19,11 @@ from greenroom.actors.errors import (
 from greenroom.actors.messages import MarkConversationRead, MarkMessagesRead, SetReadSeq
 from greenroom.actors.rules.ids import address_of_chat
 from greenroom.persistence.store import AddBlack, Slice
-from greenroom.tests.kit.engine_kit import caller, running_engine
+from greenroom.tests.kit.engine_kit import KitEngine, caller, running_engine
 from greenroom.tests.kit.stored import messages_of
 
 
-async def test_first_message_is_stored_answered_and_pushed_to_both(engine: Any) -> None:
+async def test_first_message_is_stored_answered_and_pushed_to_both(engine: KitEngine) -> None:
     await engine.register("a", "b")
     answer = await engine.send(engine.message("a", "b", clientMsgID="one"))
     assert answer.clientMsgID == "one"
@@ -37,7 +37,7 @@ async def test_first_message_is_stored_answered_and_pushed_to_both(engine: Any) 
     assert [one.userID for one in records["b"]] == ["a"]
 
 
-async def test_many_sends_take_gapless_seqs_in_their_order(engine: Any) -> None:
+async def test_many_sends_take_gapless_seqs_in_their_order(engine: KitEngine) -> None:
     await engine.register("a", "b")
     sends = [engine.send(engine.message(*("ab" if i % 2 else "ba"), clientMsgID=f"c{i}")) for i in range(200)]
     await asyncio.gather(*sends)
@@ -48,13 +48,13 @@ async def test_many_sends_take_gapless_seqs_in_their_order(engine: Any) -> None:
     assert [one.seq for one in stored] == list(range(1, 201))
 
 
-async def test_both_sides_send_the_first_message_at_once(engine: Any) -> None:
+async def test_both_sides_send_the_first_message_at_once(engine: KitEngine) -> None:
     await engine.register("a", "b")
     await asyncio.gather(engine.send(engine.message("a", "b")), engine.send(engine.message("b", "a")))
     assert engine.sessions.seqs("a", "si_a_b") == [1, 2]
 
 
-async def test_same_client_id_from_two_devices_at_once(engine: Any) -> None:
+async def test_same_client_id_from_two_devices_at_once(engine: KitEngine) -> None:
     await engine.register("a", "b")
     first, second = await asyncio.gather(
         engine.send(engine.message("a", "b", clientMsgID="same")),
@@ -64,7 +64,7 @@ async def test_same_client_id_from_two_devices_at_once(engine: Any) -> None:
     assert engine.sessions.seqs("b", "si_a_b") == [1]
 
 
-async def test_repeat_of_a_stored_message_gets_the_first_answer(engine: Any) -> None:
+async def test_repeat_of_a_stored_message_gets_the_first_answer(engine: KitEngine) -> None:
     await engine.register("a", "b")
     first = await engine.send(engine.message("a", "b", clientMsgID="same"))
     engine.clock.now += 5000
@@ -78,21 +78,21 @@ async def test_repeat_of_a_stored_message_gets_the_first_answer(engine: Any) -> 
     assert clients == ["same", *(f"n{i}" for i in range(5)), *(f"m{i}" for i in range(5))]
 
 
-async def test_empty_client_id_is_never_a_repeat(engine: Any) -> None:
+async def test_empty_client_id_is_never_a_repeat(engine: KitEngine) -> None:
     await engine.register("a", "b")
     for _ in range(2):
         await engine.send(engine.message("a", "b", clientMsgID=""))
     assert engine.sessions.seqs("b", "si_a_b") == [1, 2]
 
 
-async def test_chat_with_oneself(engine: Any) -> None:
+async def test_chat_with_oneself(engine: KitEngine) -> None:
     await engine.register("a")
     await engine.send(engine.message("a", "a"))
     assert engine.sessions.seqs("a", "si_a_a") == [1]
     assert len(await engine.world.store.records("a")) == 1
 
 
-async def test_send_times_are_apart_and_never_go_back(engine: Any) -> None:
+async def test_send_times_are_apart_and_never_go_back(engine: KitEngine) -> None:
     await engine.register("a", "b")
     sends = await asyncio.gather(*(engine.send(engine.message("a", "b")) for _ in range(20)))
     times = [one.sendTime for one in sends]
@@ -105,7 +105,7 @@ async def test_send_times_are_apart_and_never_go_back(engine: Any) -> None:
     assert (await engine.send(engine.message("a", "b"))).sendTime == engine.clock.now
 
 
-async def test_key_of_two_pairs_belongs_to_the_first(engine: Any) -> None:
+async def test_key_of_two_pairs_belongs_to_the_first(engine: KitEngine) -> None:
     await engine.register("a", "b_c", "a_b", "c")
     await engine.send(engine.message("a", "b_c"))
     with pytest.raises(ArgsError):
@@ -113,7 +113,7 @@ async def test_key_of_two_pairs_belongs_to_the_first(engine: Any) -> None:
     assert await engine.world.store.records("c") == []
 
 
-async def test_two_pairs_of_one_key_at_once(engine: Any) -> None:
+async def test_two_pairs_of_one_key_at_once(engine: KitEngine) -> None:
     await engine.register("a", "b_c", "a_b", "c")
     results = await asyncio.gather(
         engine.send(engine.message("a", "b_c")),
@@ -123,7 +123,7 @@ async def test_two_pairs_of_one_key_at_once(engine: Any) -> None:
     assert [type(one).__name__ for one in results] == ["SendMsgResp", "ArgsError"]
 
 
-async def test_what_is_known_of_one_pair_says_nothing_of_another_with_its_key(engine: Any) -> None:
+async def test_what_is_known_of_one_pair_says_nothing_of_another_with_its_key(engine: KitEngine) -> None:
     await engine.register("a", "a_b", "c")
     with pytest.raises(RecordNotFound):
         await engine.send(engine.message("a", "b_c"))
@@ -134,7 +134,7 @@ async def test_what_is_known_of_one_pair_says_nothing_of_another_with_its_key(en
     await engine.send(engine.message("a_b", "c"))
 
 
-async def test_conversation_that_is_awake_and_silent_is_small(engine: Any) -> None:
+async def test_conversation_that_is_awake_and_silent_is_small(engine: KitEngine) -> None:
     """What falling asleep gives back, of each of many."""
     peers = [f"peer-{number:05d}" for number in range(500)]
     await engine.register("alice", *peers)
@@ -166,7 +166,7 @@ async def test_conversation_that_is_awake_and_silent_is_small(engine: Any) -> No
         ({"send_id": "a", "recv_id": "b", "contentType": 1400}, ArgsError),
     ],
 )
-async def test_refused_sends(engine: Any, fields: dict[str, Any], error: type[Exception]) -> None:
+async def test_refused_sends(engine: KitEngine, fields: dict[str, Any], error: type[Exception]) -> None:
     await engine.register("a", "b")
     message = engine.message(fields.pop("send_id"), fields.pop("recv_id"), **fields)
     if message.sessionType == 2:
@@ -176,14 +176,14 @@ async def test_refused_sends(engine: Any, fields: dict[str, Any], error: type[Ex
     assert await engine.world.store.records("b") == []
 
 
-async def test_send_in_anothers_name_is_refused(engine: Any) -> None:
+async def test_send_in_anothers_name_is_refused(engine: KitEngine) -> None:
     await engine.register("a", "b")
     with pytest.raises(NoPermission):
         await engine.send(engine.message("a", "b"), by="b")
     await engine.send(engine.message("a", "b"), by="imAdmin")
 
 
-async def test_receiver_who_blocks_the_sender(engine: Any) -> None:
+async def test_receiver_who_blocks_the_sender(engine: KitEngine) -> None:
     await engine.register("a", "b")
     outcome = await engine.world.store.commit([Slice("user/b", engine.world.store.epoch, [AddBlack("b", "a")])])
     assert outcome == [None]
@@ -192,14 +192,14 @@ async def test_receiver_who_blocks_the_sender(engine: Any) -> None:
     await engine.send(engine.message("b", "a"))
 
 
-async def test_receiver_who_takes_no_messages(engine: Any) -> None:
+async def test_receiver_who_takes_no_messages(engine: KitEngine) -> None:
     await engine.register("a")
     await engine.register("b", global_recv_msg_opt=1)
     with pytest.raises(ArgsError):
         await engine.send(engine.message("a", "b"))
 
 
-async def test_typing_is_pushed_and_not_stored(engine: Any) -> None:
+async def test_typing_is_pushed_and_not_stored(engine: KitEngine) -> None:
     await engine.register("a", "b")
     await engine.send(engine.message("a", "b", contentType=113))
     assert [one.message.seq for one in engine.sessions.received["b"]] == [0]
@@ -207,7 +207,7 @@ async def test_typing_is_pushed_and_not_stored(engine: Any) -> None:
     assert await messages_of(engine.world.store, "si_a_b") == []
 
 
-async def test_mark_conversation_read_tells_both_sides(engine: Any) -> None:
+async def test_mark_conversation_read_tells_both_sides(engine: KitEngine) -> None:
     await engine.register("a", "b")
     for _ in range(3):
         await engine.send(engine.message("a", "b"))
@@ -247,7 +247,7 @@ async def test_mark_of_more_than_one_notice_names(monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.mark.parametrize("wakes_anew", [False, True])
-async def test_second_mark_knows_of_the_first_and_of_own_messages(engine: Any, wakes_anew: bool) -> None:
+async def test_second_mark_knows_of_the_first_and_of_own_messages(engine: KitEngine, wakes_anew: bool) -> None:
     await engine.register("a", "b")
     address = address_of_chat("si_a_b")
     await engine.send(engine.message("a", "b"))
@@ -263,7 +263,7 @@ async def test_second_mark_knows_of_the_first_and_of_own_messages(engine: Any, w
     assert b'\\"seqs\\":[3],\\"hasReadSeq\\":3' in engine.sessions.received["a"][-1].message.content
 
 
-async def test_mark_after_a_repeat_reads_nothing_that_is_not_there(engine: Any) -> None:
+async def test_mark_after_a_repeat_reads_nothing_that_is_not_there(engine: KitEngine) -> None:
     await engine.register("a", "b")
     message = engine.message("a", "b", clientMsgID="one")
     await engine.send(message)
@@ -274,7 +274,7 @@ async def test_mark_after_a_repeat_reads_nothing_that_is_not_there(engine: Any) 
     assert (await engine.world.store.seq_states("a", ["si_a_b"]))["si_a_b"].read_seq == 1
 
 
-async def test_mark_messages_and_set_read_seq_are_bounded_by_the_newest(engine: Any) -> None:
+async def test_mark_messages_and_set_read_seq_are_bounded_by_the_newest(engine: KitEngine) -> None:
     await engine.register("a", "b")
     await engine.send(engine.message("a", "b"))
     address = address_of_chat("si_a_b")
@@ -290,7 +290,7 @@ async def test_mark_messages_and_set_read_seq_are_bounded_by_the_newest(engine: 
     assert (await engine.world.store.seq_states("b", ["si_a_b"]))["si_a_b"].read_seq == 1
 
 
-async def test_conversation_that_sleeps_goes_on_where_it_was(engine: Any) -> None:
+async def test_conversation_that_sleeps_goes_on_where_it_was(engine: KitEngine) -> None:
     await engine.register("a", "b")
     await engine.send(engine.message("a", "b"))
     engine.base.stop(address_of_chat("si_a_b"))
@@ -298,7 +298,9 @@ async def test_conversation_that_sleeps_goes_on_where_it_was(engine: Any) -> Non
     assert engine.sessions.seqs("a", "si_a_b") == [1, 2, 3, 4]
 
 
-async def test_conversation_that_crashes_answers_and_wakes_again(engine: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_conversation_that_crashes_answers_and_wakes_again(
+    engine: KitEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from greenroom.actors.conversation import Conversation
     from greenroom.actors.errors import ActorCrashed
 

@@ -9,18 +9,22 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from greenroom.actors.conversation import Conversation
+from greenroom.actors.effects import Deliver
 from greenroom.actors.errors import ActorCrashed, GreenroomError, Quarantined, StoreUnavailable
 from greenroom.actors.group.group import Group
-from greenroom.actors.stored_entity import Deliver, StoredEntity
+from greenroom.actors.pair import Pair
+from greenroom.actors.stored_entity import StoredEntity
 from greenroom.persistence.errors import StoreUnavailable as StoreClosed
-from greenroom.tests.kit.fault_kit import PAIR, Gate, crash_at, group_of, plant, shown, stored
+from greenroom.tests.kit.fault_kit import PAIR, Gate, crash, crash_at, group_of, plant, shown, stored
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from greenroom.tests.kit.engine_kit import KitEngine
+
 
 @pytest.fixture
-def gate(engine: Any, monkeypatch: pytest.MonkeyPatch) -> Gate:
+def gate(engine: KitEngine, monkeypatch: pytest.MonkeyPatch) -> Gate:
     return Gate(engine, monkeypatch)
 
 
@@ -31,7 +35,7 @@ CRASHES = [
     (Conversation, "committed", ("before",)),
     (Conversation, "committed", ("after",)),
     (Deliver, "run", ("after",)),
-    (Conversation, "loaded", ("", "before")),
+    (Pair, "loaded", ("", "before")),
 ]
 
 
@@ -40,7 +44,7 @@ CRASHES = [
     ("owner", "name", "moments"), CRASHES, ids=lambda value: getattr(value, "__name__", str(value)).replace(" ", "")
 )
 async def test_crash_on_the_stores_answer(
-    engine: Any, monkeypatch: pytest.MonkeyPatch, kind: str, owner: type, name: str, moments: tuple[str, ...]
+    engine: KitEngine, monkeypatch: pytest.MonkeyPatch, kind: str, owner: type, name: str, moments: tuple[str, ...]
 ) -> None:
     """Acked all the same, pushed once, and the next message follows."""
     await engine.register("a", "b")
@@ -65,7 +69,7 @@ async def test_crash_on_the_stores_answer(
         assert shown(engine, user, chat) == [(first, "m0"), (first + 1, "m1"), (first + 2, "m2"), (first + 3, "next")]
 
 
-async def test_crash_in_an_effect_costs_only_that_effect(engine: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_crash_in_an_effect_costs_only_that_effect(engine: KitEngine, monkeypatch: pytest.MonkeyPatch) -> None:
     await engine.register("a", "b")
     await engine.send(engine.message("a", "b", clientMsgID="awake"))
     crash_at(monkeypatch, Deliver, "run", "before")
@@ -77,7 +81,7 @@ async def test_crash_in_an_effect_costs_only_that_effect(engine: Any, monkeypatc
 
 
 async def test_answer_that_finds_its_entity_in_quarantine(
-    engine: Any, gate: Gate, monkeypatch: pytest.MonkeyPatch
+    engine: KitEngine, gate: Gate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await engine.register("a", "b")
     left = crash_at(monkeypatch, Conversation, "receiveMsg_SendMessage", "before", "before", "", "before")
@@ -98,7 +102,7 @@ async def test_answer_that_finds_its_entity_in_quarantine(
     assert await stored(engine, "si_a_b") == [(1, "under way")]
 
 
-async def test_poisonous_answer_ends_with_an_error(engine: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_poisonous_answer_ends_with_an_error(engine: KitEngine, monkeypatch: pytest.MonkeyPatch) -> None:
     """Handed on from life to life, it would go on for ever but for the quarantine."""
     await engine.register("a", "b")
     left = crash_at(monkeypatch, StoredEntity, "receiveMsg_SliceStored", *["before"] * 100)
@@ -109,22 +113,21 @@ async def test_poisonous_answer_ends_with_an_error(engine: Any, monkeypatch: pyt
     assert await stored(engine, "si_a_b") == [(1, "poison")]
 
 
-async def test_state_is_loaded_once_in_a_life(engine: Any, gate: Gate, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_state_is_loaded_once_in_a_life(engine: KitEngine, gate: Gate, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two lives have asked the lane whether all is written; the second hears it twice."""
     await engine.register("a", "b")
     loads: list[object] = []
-    real = Conversation.loaded
+    real = Pair.loaded
 
     def loaded(self: Any, state: Any) -> None:
         loads.append(self)
         real(self, state)
 
-    plant(monkeypatch, Conversation, "loaded", loaded)
+    plant(monkeypatch, Pair, "loaded", loaded)
     gate.hold()
     first = engine.send(engine.message("a", "b", clientMsgID="first"))
     await gate.arrived()
-    base = engine.base
-    base.cells[PAIR].crash(ZeroDivisionError())  # With its slice under way.
+    crash(engine, PAIR)  # With its slice under way.
     second = engine.send(engine.message("a", "b", clientMsgID="second"))
     await asyncio.sleep(0)
     crash_at(monkeypatch, StoredEntity, "receiveMsg_SliceStored", "before")
@@ -137,7 +140,7 @@ async def test_state_is_loaded_once_in_a_life(engine: Any, gate: Gate, monkeypat
 
 @pytest.mark.parametrize("moment", ["loading", "reading"])
 async def test_store_that_cannot_be_read_is_no_crash(
-    engine: Any, monkeypatch: pytest.MonkeyPatch, moment: str
+    engine: KitEngine, monkeypatch: pytest.MonkeyPatch, moment: str
 ) -> None:
     """An outage is not the conversation's fault, nor the client's whose request meets it."""
     await engine.register("a", "b", "c")
@@ -174,7 +177,7 @@ def poisoned(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("poisoned")
-async def test_log_of_a_crash_loop(engine: Any, caplog: pytest.LogCaptureFixture) -> None:
+async def test_log_of_a_crash_loop(engine: KitEngine, caplog: pytest.LogCaptureFixture) -> None:
     """A way through the program once, then counts; each quarantine once, with the class and the counts."""
     users = [f"u{number}" for number in range(100)]
     await engine.register(*users)
@@ -193,7 +196,7 @@ async def test_log_of_a_crash_loop(engine: Any, caplog: pytest.LogCaptureFixture
     quarantines = [record for record in caplog.records if "in quarantine" in record.getMessage()]
     assert len(quarantines) == 99
     assert {(record.actor, record.crashes, record.strikes) for record in quarantines} == {  # type: ignore[attr-defined]
-        ("Conversation", 3, 1)
+        ("Pair", 3, 1)
     }
     assert {record.address for record in quarantines} == {  # type: ignore[attr-defined]
         one.address for one in engine.base.quarantines()

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from greenroom.actors.errors import StoreUnavailable
-from greenroom.actors.lane import Persistence
+from greenroom.actors.lane import Lane, Persistence
 from greenroom.actors.messages import AwaitWrites, CommitSlice, SetReadSeq
+from greenroom.actors.pair import Pair
 from greenroom.actors.runtime.address import Address
 from greenroom.persistence import errors
 from greenroom.tests.kit.engine_kit import KitEngine, caller, running_engine
+from greenroom.tests.kit.fault_kit import life_at
 from greenroom.tests.kit.stored import messages_of
 
 if TYPE_CHECKING:
@@ -48,8 +50,8 @@ async def quick() -> AsyncIterator[KitEngine]:
         yield engine
 
 
-def lane_of(engine: KitEngine) -> Any:
-    return engine.base.cells[Address("fixed", "lane-0")].actor.lane
+def lane_of(engine: KitEngine) -> Lane:
+    return life_at(engine, Address("fixed", "lane-0"), Persistence).lane
 
 
 async def seqs(engine: KitEngine, chat: str) -> list[int]:
@@ -103,9 +105,8 @@ async def test_draft_behind_a_hung_commit_is_bounded(monkeypatch: pytest.MonkeyP
             for mark in [engine.ask(pair, mark_read) for _ in range(20)]:
                 with pytest.raises(StoreUnavailable):
                     await mark
-            cell = engine.base.cells.get(pair)
-            draft = cell.actor._draft if cell is not None else None
-            assert draft is None or len(draft.draft) <= 8
+            draft = life_at(engine, pair, Pair)._draft if engine.base.awake(pair) else None
+            assert draft is None or len(draft.items) <= 8
         hang.over()
         with pytest.raises(StoreUnavailable):
             await sealed

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
 from greenroom.actors import messages as m
@@ -14,7 +12,7 @@ from greenroom.actors.rules.tokens import digest_of
 from greenroom.actors.runtime.address import Address
 from greenroom.actors.runtime.entity import Entity
 from greenroom.actors.session_table import SessionView
-from greenroom.tests.kit.engine_kit import caller
+from greenroom.tests.kit.engine_kit import KitEngine, caller
 
 
 class Device(Entity):
@@ -26,18 +24,18 @@ class Device(Entity):
         self.kicked = True
 
 
-async def _token(engine: Any, user_id: str, platform_id: int = 5) -> bytes:
+async def _token(engine: KitEngine, user_id: str, platform_id: int = 5) -> bytes:
     issued = await engine.ask(user_address(user_id), m.IssueToken(caller=caller("imAdmin"), platform_id=platform_id))
     engine.clock.now += 1000  # Tokens of one second are the same string.
     return digest_of(issued.token)
 
 
-async def _verify(engine: Any, user_id: str, digest: bytes, platform_id: int = 5) -> None:
+async def _verify(engine: KitEngine, user_id: str, digest: bytes, platform_id: int = 5) -> None:
     command = m.VerifyToken(caller=caller(user_id), platform_id=platform_id, digest=digest)
     await engine.ask(user_address(user_id), command)
 
 
-async def _open(engine: Any, user_id: str, digest: bytes, platform_id: int = 5, *, name: str) -> Device:
+async def _open(engine: KitEngine, user_id: str, digest: bytes, platform_id: int = 5, *, name: str) -> Device:
     address = Address("connection", name)
     device = Device()
     engine.base.spawn(address, lambda: device)
@@ -47,21 +45,21 @@ async def _open(engine: Any, user_id: str, digest: bytes, platform_id: int = 5, 
     return device
 
 
-async def test_register_twice_is_refused_as_a_whole(engine: Any) -> None:
+async def test_register_twice_is_refused_as_a_whole(engine: KitEngine) -> None:
     await engine.register("a")
     with pytest.raises(UserRegistered):
         await engine.register("b", "a")
     assert await engine.world.store.users(["b"]) == []
 
 
-async def test_token_of_an_unknown_user(engine: Any) -> None:
+async def test_token_of_an_unknown_user(engine: KitEngine) -> None:
     with pytest.raises(RecordNotFound):
         await _token(engine, "nobody")
     await engine.register("x", "nobody")
     await _token(engine, "nobody")
 
 
-async def test_new_token_of_a_platform_kicks_the_old_one(engine: Any) -> None:
+async def test_new_token_of_a_platform_kicks_the_old_one(engine: KitEngine) -> None:
     await engine.register("a")
     first = await _token(engine, "a")
     other = await _token(engine, "a", 2)
@@ -74,7 +72,7 @@ async def test_new_token_of_a_platform_kicks_the_old_one(engine: Any) -> None:
         await _verify(engine, "a", b"x" * 16)
 
 
-async def test_tokens_outlive_the_actor(engine: Any) -> None:
+async def test_tokens_outlive_the_actor(engine: KitEngine) -> None:
     await engine.register("a")
     first = await _token(engine, "a")
     second = await _token(engine, "a")
@@ -84,7 +82,7 @@ async def test_tokens_outlive_the_actor(engine: Any) -> None:
         await _verify(engine, "a", first)
 
 
-async def test_new_connection_kicks_the_one_with_another_token(engine: Any) -> None:
+async def test_new_connection_kicks_the_one_with_another_token(engine: KitEngine) -> None:
     await engine.register("a")
     first = await _token(engine, "a")
     old = await _open(engine, "a", first, name="1")
@@ -95,7 +93,7 @@ async def test_new_connection_kicks_the_one_with_another_token(engine: Any) -> N
     assert (old.kicked, same.kicked, new.kicked) == (True, True, False)
 
 
-async def test_force_logout_kicks_one_platform(engine: Any) -> None:
+async def test_force_logout_kicks_one_platform(engine: KitEngine) -> None:
     await engine.register("a")
     web, phone = await _token(engine, "a", 5), await _token(engine, "a", 2)
     on_web = await _open(engine, "a", web, 5, name="1")
@@ -107,7 +105,7 @@ async def test_force_logout_kicks_one_platform(engine: Any) -> None:
     assert (on_web.kicked, on_phone.kicked) == (True, False)
 
 
-async def test_profile_change_is_told_to_ones_own_devices(engine: Any) -> None:
+async def test_profile_change_is_told_to_ones_own_devices(engine: KitEngine) -> None:
     await engine.register("a")
     await engine.ask(user_address("a"), m.SetUserInfo(caller=caller("a"), changes={"nickname": "Ann"}))
     notice = engine.sessions.received["a"][-1]

@@ -31,7 +31,7 @@ class Start:
         self.others, self.hops, self.done = others, hops, done
 
 
-class Player(Actor):  # type: ignore[misc]
+class Player(Actor):
     """Thespian's plain API, the same code on both bases. Sends back what it gets until the hops are done."""
 
     left = 0

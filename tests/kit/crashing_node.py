@@ -18,8 +18,8 @@ import signal
 from functools import partial, wraps
 from typing import TYPE_CHECKING, Any
 
-from greenroom.actors.conversation import Conversation
 from greenroom.actors.group.group import Group
+from greenroom.actors.pair import Pair
 from greenroom.actors.runtime.address import Address
 from greenroom.actors.runtime.entity import Entity
 from greenroom.actors.user import User
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Crash", "plant_crash"]
 
-CLASSES = {"User": User, "Conversation": Conversation, "Group": Group, "ConnectionActor": ConnectionActor}
+CLASSES = {"User": User, "Pair": Pair, "Group": Group, "ConnectionActor": ConnectionActor}
 armed = False
 
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from greenroom.actors import messages
-from greenroom.actors.conversation import Conversation
 from greenroom.actors.group.group import Group
 from greenroom.actors.messages import CreateGroup
+from greenroom.actors.pair import Pair
 from greenroom.actors.rules.ids import group_address
 from greenroom.actors.runtime.address import Address
+from greenroom.actors.runtime.entity import Entity
+from greenroom.actors.runtime.entity_cell import EntityCell
 from greenroom.actors.user import User
 from greenroom.actors.wire import group_pb2, sdkws_pb2
 from greenroom.persistence.store import Reason, Refusal
@@ -25,15 +27,31 @@ if TYPE_CHECKING:
     from greenroom.persistence.store import Slice
     from greenroom.tests.kit.engine_kit import KitEngine
 
-__all__ = ["PAIR", "Gate", "crash_at", "group_of", "plant", "shown", "stored"]
+__all__ = ["PAIR", "Gate", "crash", "crash_at", "group_of", "life_at", "plant", "shown", "stored"]
+
+LifeT = TypeVar("LifeT", bound=Entity)
 
 PAIR = Address("conversation", "a_b")
+
+
+def life_at(engine: KitEngine, address: Address, kind: type[LifeT]) -> LifeT:
+    """The entity that lives at an address now."""
+    actor = engine.base.cells[address].actor
+    assert isinstance(actor, kind)
+    return actor
+
+
+def crash(engine: KitEngine, address: Address) -> None:
+    """End the life at an address between two turns."""
+    cell = engine.base.cells[address]
+    assert isinstance(cell, EntityCell)
+    cell.crash(ZeroDivisionError())
 
 
 def plant(monkeypatch: pytest.MonkeyPatch, owner: type, name: str, method: Any) -> None:
     """Put another method in an actor's class, for the actors that are awake, too."""
     kind: type = getattr(messages, name.removeprefix("receiveMsg_"), type(None))
-    found = [each for each in (Conversation, Group, User) if issubclass(each, owner) and hasattr(owner, name)]
+    found = [each for each in (Pair, Group, User) if issubclass(each, owner) and hasattr(owner, name)]
     for each in found:
         each._handlers[kind]
     monkeypatch.setattr(owner, name, method)
@@ -93,19 +111,19 @@ class Gate:
         self._free.set()
 
 
-async def group_of(engine: Any, group_id: str, *users: str) -> None:
+async def group_of(engine: KitEngine, group_id: str, *users: str) -> None:
     request = group_pb2.CreateGroupReq(
         ownerUserID=users[0], memberUserIDs=users[1:], groupInfo=sdkws_pb2.GroupInfo(groupID=group_id, groupType=2)
     )
     await engine.ask(group_address(group_id), CreateGroup(caller=caller(users[0]), request=request))
 
 
-async def stored(engine: Any, chat: str) -> list[tuple[int, str]]:
+async def stored(engine: KitEngine, chat: str) -> list[tuple[int, str]]:
     messages = await messages_of(engine.world.store, chat)
     return [(one.seq, sdkws_pb2.MsgData.FromString(one.body).clientMsgID) for one in messages]
 
 
-def shown(engine: Any, user: str, chat: str) -> list[tuple[int, str]]:
+def shown(engine: KitEngine, user: str, chat: str) -> list[tuple[int, str]]:
     return [
         (one.message.seq, one.message.clientMsgID)
         for one in engine.sessions.received[user]

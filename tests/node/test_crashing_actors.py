@@ -71,7 +71,7 @@ every_s = 1.0
 """
 PLANS: dict[str, tuple[float, list[str]]] = {
     "User": (0.2, ["OpenSession", "CloseSession", "Piped"]),
-    "Conversation": (0.2, ["SendMessage", "SliceStored", "Piped"]),
+    "Pair": (0.2, ["SendMessage", "SliceStored", "Piped"]),
     "Group": (0.25, ["SendMessage", "SliceStored", "Piped", "MemberOnline"]),
     "ConnectionActor": (0.1, ["Answer", "Failed"]),
 }
@@ -246,7 +246,7 @@ def resident_bytes(node: NodeProcess) -> int:
 
 @pytest.mark.timeout(120)
 async def test_client_that_crashes_ten_thousand_times(tmp_path: Path) -> None:
-    node = crashing(tmp_path, "Conversation", 1.0, ["SendMessage"], "_attacker")
+    node = crashing(tmp_path, "Pair", 1.0, ["SendMessage"], "_attacker")
     await node.start()
     pairs = 4
     names = [f"{side}{i}" for i in range(pairs) for side in "ab"]
@@ -264,7 +264,7 @@ async def test_client_that_crashes_ten_thousand_times(tmp_path: Path) -> None:
         assert resident_bytes(node) - before < 16 << 20
         # All that came before a connection was closed for its crashes did crash; the rest of its sends was not read.
         status = await status_of(node)
-        assert crashes(status, "Conversation") == attacker.refused
+        assert crashes(status, "Pair") == attacker.refused
         assert attacker.refused + attacker.cut_off == CRASHING_SENDS
         assert attacker.refused > 0.7 * CRASHING_SENDS
         assert len(node.log.splitlines()) < 100
@@ -297,11 +297,11 @@ async def _look_at_quarantine(node: NodeProcess) -> None:
     address = "conversation:0_attacker"
     async with httpx.AsyncClient(base_url=node.api_url) as http:
         metrics = (await http.get("/metrics")).text
-    assert 'greenroom_actor_quarantined{actor="Conversation"} 1.0' in metrics
+    assert 'greenroom_actor_quarantined{actor="Pair"} 1.0' in metrics
     assert "attacker" not in metrics
     events = [json.loads(line) for line in node.log.splitlines() if line.startswith("{")]
     quarantines = [event for event in events if "in quarantine" in event["event"]]
-    assert {(one["address"], one["actor"], one["level"]) for one in quarantines} == {(address, "Conversation", "error")}
+    assert {(one["address"], one["actor"], one["level"]) for one in quarantines} == {(address, "Pair", "error")}
     # Three crashes, then one after each quarantine; each is told once.
     assert [(one["strikes"], one["crashes"]) for one in quarantines] == [(1, 3), (2, 4), (3, 5)]
     done = await asyncio.to_thread(

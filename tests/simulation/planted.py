@@ -6,10 +6,14 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 from unittest.mock import patch
 
-from greenroom.actors.conversation import Conversation, Send
+from greenroom.actors.conversation import Conversation
+from greenroom.actors.effects import Deliver, Reply
 from greenroom.actors.group.group import Group
+from greenroom.actors.items import Change
 from greenroom.actors.lane import Persistence
-from greenroom.actors.stored_entity import Change, Deliver, Reply, StoredEntity
+from greenroom.actors.log import Log, Send
+from greenroom.actors.pair import Pair
+from greenroom.actors.stored_entity import StoredEntity
 from greenroom.actors.user import User
 from greenroom.persistence.sqlite.applier import Applier
 from greenroom.persistence.sqlite.row_numbers import Names
@@ -95,12 +99,13 @@ def _leaves_a_gap_after_a_refused_slice() -> Patches:
 
 
 def _pushes_with_the_seq_of_a_refused_slice() -> Patches:
-    real_seal, real_effects = Send.seal, Send.effects
+    real_add, real_effects = Conversation._add, Send.effects
     first: dict[int, tuple[Any, list[int]]] = {}
 
-    def seal(self: Any, slice_: Any) -> None:
-        real_seal(self, slice_)
-        first.setdefault(id(self), (self, [part.seq for part in self.parts]))
+    def add(self: Any, send: Any, slice_: Any) -> Any:
+        writes = real_add(self, send, slice_)
+        first.setdefault(id(send), (send, [part.seq for part in send.parts]))
+        return writes
 
     def effects(self: Any) -> Any:
         _, seqs = first.get(id(self), (self, []))
@@ -108,7 +113,7 @@ def _pushes_with_the_seq_of_a_refused_slice() -> Patches:
             part.seq = seq
         return real_effects(self)
 
-    return [(Send, "seal", seal), (Send, "effects", effects)]
+    return [(Conversation, "_add", add), (Send, "effects", effects)]
 
 
 def _runs_inherited_effects_twice() -> Patches:
@@ -155,7 +160,7 @@ def _takes_send_times_from_the_clock() -> Patches:
         message.sendTime = self.world.clock.now_ms()
         message.serverMsgID = self.world.new_id()
 
-    return [(Conversation, "stamp", stamp)]
+    return [(Log, "stamp", stamp)]
 
 
 def _acks_a_resend_with_another_id() -> Patches:
@@ -195,7 +200,9 @@ def _forgets_what_writes_nothing() -> Patches:
 
     def refused(self: Any, message: Any, sender: Any) -> None:
         if self._sealed is not None:
-            self._sealed.items[:] = [item for item in self._sealed.items if getattr(item, "writes", True)]
+            self._sealed.items[:] = [
+                item for item in self._sealed.items if isinstance(item, Send) or item.writes
+            ]
         real(self, message, sender)
 
     return [(StoredEntity, "receiveMsg_SliceRefused", refused)]
@@ -234,5 +241,5 @@ def planted(name: str) -> Iterator[None]:
 
 def _forget_handlers() -> None:
     """Entity classes remember their handlers by message."""
-    for entity in (User, Conversation, Group, Persistence):
+    for entity in (User, Pair, Group, Persistence):
         entity._handlers.clear()

@@ -335,8 +335,8 @@ class Connection(FrameProtocol):
     ) -> None:
         ref = self._begin(request)
         self._alone = True
-        cell = self._surroundings.base.cells[self.address]
-        cell.actor.pipe(query(self._caller(request.operation_id), payload), tag=ref)
+        reading = query(self._caller(request.operation_id), payload)
+        self._surroundings.base.pipe(self.address, reading, tag=ref)
 
     def send_message(self, request: Request, message: sdkws_pb2.MsgData) -> None:
         try:

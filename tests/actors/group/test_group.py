@@ -23,11 +23,13 @@ from greenroom.actors.errors import (
 )
 from greenroom.actors.rules.ids import group_address, user_address
 from greenroom.actors.wire import group_pb2, sdkws_pb2
-from greenroom.tests.kit.engine_kit import caller, running_engine
+from greenroom.tests.kit.engine_kit import KitEngine, caller, running_engine
 from greenroom.tests.kit.stored import messages_of
 
 
-async def _create(engine: Any, owner: str, *members: str, group_id: str = "g1", **info: Any) -> sdkws_pb2.GroupInfo:
+async def _create(
+    engine: KitEngine, owner: str, *members: str, group_id: str = "g1", **info: Any
+) -> sdkws_pb2.GroupInfo:
     request = group_pb2.CreateGroupReq(
         ownerUserID=owner,
         memberUserIDs=members,
@@ -38,11 +40,11 @@ async def _create(engine: Any, owner: str, *members: str, group_id: str = "g1", 
     return created
 
 
-async def _do(engine: Any, command: Any, group_id: str = "g1") -> Any:
+async def _do(engine: KitEngine, command: Any, group_id: str = "g1") -> Any:
     return await engine.ask(group_address(group_id), command)
 
 
-async def test_create_group_tells_all_members_and_makes_their_records(engine: Any) -> None:
+async def test_create_group_tells_all_members_and_makes_their_records(engine: KitEngine) -> None:
     await engine.register("a", "b", "c")
     info = await _create(engine, "a", "b", "c")
     assert (info.memberCount, info.ownerUserID, info.creatorUserID) == (3, "a", "a")
@@ -58,7 +60,7 @@ async def test_create_group_tells_all_members_and_makes_their_records(engine: An
     assert (detail["groupMemberVersion"], detail["groupMemberVersionID"]) == (log.version, log.version_id)
 
 
-async def test_create_refuses_taken_ids_and_unknown_users(engine: Any) -> None:
+async def test_create_refuses_taken_ids_and_unknown_users(engine: KitEngine) -> None:
     await engine.register("a", "b", "c")
     await _create(engine, "a", "b")
     with pytest.raises(GroupExists):
@@ -75,7 +77,7 @@ async def test_create_refuses_taken_ids_and_unknown_users(engine: Any) -> None:
         await engine.send(engine.message("a", "c"))
 
 
-async def test_group_message_reaches_all_and_only_members_send(engine: Any) -> None:
+async def test_group_message_reaches_all_and_only_members_send(engine: KitEngine) -> None:
     await engine.register("a", "b", "c", "d")
     await _create(engine, "a", "b", "c")
     await engine.send(engine.message("b", group_id="g1"))
@@ -88,7 +90,7 @@ async def test_group_message_reaches_all_and_only_members_send(engine: Any) -> N
         await engine.send(engine.message("a", group_id="nowhere"))
 
 
-async def test_invited_member_hears_from_his_invitation_on(engine: Any) -> None:
+async def test_invited_member_hears_from_his_invitation_on(engine: KitEngine) -> None:
     await engine.register("a", "b", "c")
     await _create(engine, "a", "b")
     await engine.send(engine.message("a", group_id="g1"))
@@ -102,7 +104,7 @@ async def test_invited_member_hears_from_his_invitation_on(engine: Any) -> None:
     assert [one.userID for one in await engine.world.store.members("g1")] == ["a", "b", "c"]
 
 
-async def test_history_is_hidden_from_new_members_if_so_set(engine: Any) -> None:
+async def test_history_is_hidden_from_new_members_if_so_set(engine: KitEngine) -> None:
     import msgspec
 
     engine.world.settings = msgspec.structs.replace(
@@ -117,7 +119,7 @@ async def test_history_is_hidden_from_new_members_if_so_set(engine: Any) -> None
     assert (span.begin, span.end) == (3, 3)
 
 
-async def test_kicked_member_keeps_what_he_heard_and_hears_no_more(engine: Any) -> None:
+async def test_kicked_member_keeps_what_he_heard_and_hears_no_more(engine: KitEngine) -> None:
     await engine.register("a", "b", "c")
     await _create(engine, "a", "b", "c")
     await _do(engine, m.KickMembers(caller=caller("a"), user_ids=["c"]))
@@ -134,7 +136,7 @@ async def test_kicked_member_keeps_what_he_heard_and_hears_no_more(engine: Any) 
     assert span.end == span.max_seq == 4
 
 
-async def test_notifications_stored_after_a_kick_are_hidden(engine: Any) -> None:
+async def test_notifications_stored_after_a_kick_are_hidden(engine: KitEngine) -> None:
     await engine.register("a", "b", "c")
     await _create(engine, "a", "b", "c")
     await _do(engine, m.KickMembers(caller=caller("a"), user_ids=["c"]))
@@ -146,7 +148,7 @@ async def test_notifications_stored_after_a_kick_are_hidden(engine: Any) -> None
     assert (await engine.world.store.spans("b", ["n_g1"]))["n_g1"].end == 1
 
 
-async def test_rights_over_members(engine: Any) -> None:
+async def test_rights_over_members(engine: KitEngine) -> None:
     await engine.register("a", "b", "c", "d")
     request = group_pb2.CreateGroupReq(
         ownerUserID="a", adminUserIDs=["b"], memberUserIDs=["c", "d"],
@@ -168,7 +170,7 @@ async def test_rights_over_members(engine: Any) -> None:
     assert [one.userID for one in await engine.world.store.members("g1")] == ["a", "b"]
 
 
-async def test_mutes(engine: Any) -> None:
+async def test_mutes(engine: KitEngine) -> None:
     await engine.register("a", "b", "c")
     await _create(engine, "a", "b", "c")
     await _do(engine, m.MuteMember(caller=caller("a"), user_id="b", muted_seconds=60))
@@ -189,7 +191,7 @@ async def test_mutes(engine: Any) -> None:
     assert kinds == [1501, 1512, 101, 1512, 1513, 101, 1514, 101, 1515, 101]
 
 
-async def test_dismissed_group_is_told_and_takes_no_more(engine: Any) -> None:
+async def test_dismissed_group_is_told_and_takes_no_more(engine: KitEngine) -> None:
     await engine.register("a", "b")
     await _create(engine, "a", "b")
     await _do(engine, m.DismissGroup(caller=caller("a")))
@@ -205,7 +207,7 @@ async def test_dismissed_group_is_told_and_takes_no_more(engine: Any) -> None:
     assert len(await engine.world.store.records("b")) == 1
 
 
-async def test_member_who_comes_online_is_heard_of(engine: Any) -> None:
+async def test_member_who_comes_online_is_heard_of(engine: KitEngine) -> None:
     await engine.register("a", "b")
     engine.sessions.offline.add("b")
     await _create(engine, "a", "b")
@@ -216,7 +218,7 @@ async def test_member_who_comes_online_is_heard_of(engine: Any) -> None:
     assert engine.sessions.seqs("b", "sg_g1") == [3]
 
 
-async def test_new_nickname_of_a_member_is_told_to_his_groups(engine: Any) -> None:
+async def test_new_nickname_of_a_member_is_told_to_his_groups(engine: KitEngine) -> None:
     await engine.register("a", "b")
     await _create(engine, "a", "b")
     before = await engine.world.store.changes("members", "g1", 0)

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 OUTSIDE = Address("test", "outside")
 
 
-class Plain(Actor):  # type: ignore[misc]
+class Plain(Actor):
     """Keeps what it gets; "boom" fails, "echo" answers."""
 
     def __init__(self) -> None:
@@ -224,13 +224,13 @@ async def test_two_systems_in_one_process() -> None:
     bases = [LoopBase(loop), LoopBase(loop)]
     systems = [ActorSystem(base, transientUnique=True) for base in bases]
     assert systems[0]._systemBase is not systems[1]._systemBase
-    addresses = [base.spawn(Address("plain", "same"), Plain) for base in bases]
+    actors = [Plain(), Plain()]
+    addresses = [spawn(base, "same", actor)[0] for base, actor in zip(bases, actors, strict=True)]
     assert addresses[0] == addresses[1]
     systems[0].tell(addresses[0], "only here")
     await asyncio.sleep(0)
     await asyncio.sleep(0)
-    assert bases[0].cells[addresses[0]].actor.got == ["only here"]
-    assert bases[1].cells[addresses[1]].actor.got == []
+    assert [one.got for one in actors] == [["only here"], []]
     for system in systems:
         await system._systemBase.shutdown()
         system.shutdown()

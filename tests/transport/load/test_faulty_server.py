@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from greenroom.actors.conversation import Send
+from greenroom.actors.log import Send
 from greenroom.persistence import settings
 from greenroom.supervisor import Node
 from greenroom.tests.kit.load_kit import SHORT, start_load, wait_load

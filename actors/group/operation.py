@@ -1,0 +1,121 @@
+"""Operation: one command on a group, with all that its decision needs; and the items that only groups have."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from greenroom.actors.effects import Asker, Deliver, Effect
+from greenroom.actors.items import Item
+from greenroom.actors.rules import notifications as notices
+from greenroom.actors.rules.ids import chat_id
+from greenroom.actors.wire import sdkws_pb2
+from greenroom.actors.wire.vocabulary import SessionType
+from greenroom.persistence import store
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from greenroom.actors.group.roster import Asking, Member, People, Roster
+    from greenroom.actors.log import Log, Send
+    from greenroom.actors.world import World
+
+__all__ = ["Bounds", "Operation"]
+
+_NOTHING = -1
+"""A bound for a conversation that had no messages: 0 would mean no bound."""
+
+
+class Bounds(Item):
+    """What users who join or leave see of the chat and its twin: bounds by the newest seqs when the slice is sealed."""
+
+    def __init__(self, user_ids: Sequence[str], *, joining: bool) -> None:
+        super().__init__()
+        self.user_ids = user_ids
+        self.joining = joining
+
+    def at(self, group_id: str, last: int, last_twin: int, *, history: bool) -> list[store.Block]:
+        """The writes, given the newest seqs of the chat and of its twin. `history`: who joins sees what was before."""
+        chat = chat_id(SessionType.GROUP, group_id)
+        writes: list[store.Block] = []
+        changes: dict[str, str | int]
+        if self.joining:
+            owners = [store.RecordOwner(user_id, "") for user_id in self.user_ids]
+            writes.append(store.AddRecords(chat, SessionType.GROUP, group_id, owners))
+            changes = {"max_seq": 0, "notification_max_seq": 0}
+            if not history:
+                changes["min_seq"] = last + 1
+        else:
+            changes = {"max_seq": last or _NOTHING, "notification_max_seq": last_twin or _NOTHING}
+        writes += [store.SetRecord(user_id, chat, changes) for user_id in self.user_ids]
+        return writes
+
+
+class Operation:
+    """The group, who asks, who waits for the answer, and the profiles that were read for it.
+
+    A decision is a function of an Operation and its command. It changes the roster, and yields items: they are
+    committed together, and what they tell leaves in their order.
+    """
+
+    def __init__(
+        self, world: World, group: Roster, log: Log, command: Asking, askers: list[Asker], people: People
+    ) -> None:
+        self.world = world
+        self.group = group
+        self.askers = askers
+        self.people = people
+        self.time = world.clock.now_ms()
+        """Milliseconds; clients show it."""
+        self._log = log
+        self._command = command
+
+    def operator(self) -> Member:
+        """Who does it, as they stand in the roster now."""
+        return self.group.operator(self._command, self.people)
+
+    def shown(self, user_id: str) -> Member:
+        """A member as they are shown."""
+        return self.group.shown(user_id, self.people)
+
+    def tell(
+        self,
+        kind: notices.Notification,
+        tips: Any,
+        *,
+        send_message: bool | None = None,
+        also: tuple[str, ...] = (),
+    ) -> Send:
+        """A tip to the group, with the group as it is now and the version that its change wrote."""
+        group = self.group
+        if group.info is not None and kind is not notices.GROUP_DISMISSED:
+            tips.group.CopyFrom(group.info)
+        if "groupMemberVersion" in tips.DESCRIPTOR.fields_by_name:
+            tips.groupMemberVersion, tips.groupMemberVersionID = group.version, group.version_id
+        caller = self._command.caller
+        notice = notices.build(
+            self.world,
+            kind,
+            tips,
+            send_id=caller.user_id,
+            recv_id=group.id,
+            session_type=SessionType.GROUP,
+            send_message=send_message,
+        )
+        return self._log.send(notice, caller, user_ids=None, also=also)
+
+    def conversation_changed(self, user_ids: Iterable[str]) -> list[Effect]:
+        """1300 to each of these users' own devices, not stored."""
+        effects: list[Effect] = []
+        for user_id in user_ids:
+            chat = chat_id(SessionType.GROUP, self.group.id)
+            tips = sdkws_pb2.ConversationUpdateTips(userID=user_id, conversationIDList=[chat])
+            push = notices.push_to(
+                user_id,
+                self.world,
+                notices.CONVERSATION_CHANGED,
+                tips,
+                send_id=user_id,
+                operation_id=self._command.caller.operation_id,
+            )
+            effects.append(Deliver(push, (user_id,)))
+        return effects

@@ -1,0 +1,119 @@
+"""Log: what the conversations of one key hold so far, and `Send`, the item that adds a message to them.
+
+Ordering rule: a message gets its id and time when it is taken, and its seq when its slice is sealed. So times rise in
+the order in which messages were taken, and a refused slice leaves no gap in the seqs.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from greenroom.actors.effects import Asker, Deliver, Effect, Reply
+from greenroom.actors.items import Item
+from greenroom.actors.messages import Push
+from greenroom.actors.rules import message as rules
+from greenroom.actors.wire import msg_pb2, sdkws_pb2
+from greenroom.actors.wire.splice import with_seq
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from greenroom.actors.messages import Caller
+    from greenroom.actors.world import World
+    from greenroom.persistence.store import KeyState
+
+__all__ = ["Log", "Send", "answer"]
+
+_AHEAD_LIMIT_MS: Final = 5000
+"""How far sendTime may run ahead of the clock, when a conversation takes more than a message a millisecond or the
+clock was set back; past it, times repeat."""
+
+
+def answer(server_msg_id: str, client_msg_id: str, send_time: int) -> msg_pb2.SendMsgResp:
+    """What the sender of a message is told."""
+    return msg_pb2.SendMsgResp(serverMsgID=server_msg_id, clientMsgID=client_msg_id, sendTime=send_time)
+
+
+class Send(Item):
+    """One message taken: stored in one or two conversations of the key, answered, pushed."""
+
+    def __init__(
+        self,
+        message: sdkws_pb2.MsgData,
+        key: str,
+        *,
+        operation_id: str,
+        user_ids: tuple[str, ...] | None,
+        also: tuple[str, ...] = (),
+        askers: Iterable[Asker] = (),
+    ) -> None:
+        super().__init__(askers)
+        self.operation_id = operation_id
+        self.user_ids = user_ids
+        """Who hears of it; None: the entity's audience, as it is when the push leaves."""
+        self.also = also
+        # Not the message itself: what is held through a commit is small, and there once.
+        self.send_id = message.sendID
+        self.client_msg_id = message.clientMsgID
+        self.server_msg_id = message.serverMsgID
+        self.send_time = message.sendTime
+        self.content_type = message.contentType
+        self.parts = rules.split(message, key)
+        self.stored = any(part.stored for part in self.parts)
+
+    def answer(self) -> msg_pb2.SendMsgResp:
+        return answer(self.server_msg_id, self.client_msg_id, self.send_time)
+
+    def effects(self) -> Iterator[Effect]:
+        yield Reply(self.askers, self.answer())
+        for part in self.parts:
+            body = with_seq(part.body, part.seq) if part.seq else part.body
+            yield Deliver(Push(part.conversation_id, body, self.operation_id), self.user_ids, self.also)
+
+
+class Log:
+    """The newest seqs of a key's conversations, as committed, and the newest sendTime given."""
+
+    def __init__(self, world: World, key: str) -> None:
+        self.world = world
+        self.key = key
+        self._newest: dict[str, int] = {}
+        self._last_time = 0
+
+    def loaded(self, state: KeyState) -> None:
+        """Go on where the store is."""
+        self._newest = {name: one.max_seq for name, one in state.conversations.items()}
+        self._last_time = max((one.max_seq_time for one in state.conversations.values()), default=0)
+
+    def committed(self, seqs: dict[str, int]) -> None:
+        """A slice is stored that gave these newest seqs."""
+        self._newest.update(seqs)
+
+    def newest(self, conversation_id: str) -> int:
+        """The newest committed seq; 0 without messages."""
+        return self._newest.get(conversation_id, 0)
+
+    def send(
+        self,
+        message: sdkws_pb2.MsgData,
+        caller: Caller,
+        *,
+        user_ids: tuple[str, ...] | None,
+        also: tuple[str, ...] = (),
+        askers: Iterable[Asker] = (),
+    ) -> Send:
+        """Take a message: give it its id and time."""
+        self.stamp(message, caller)
+        return Send(
+            message, self.key, operation_id=caller.operation_id, user_ids=user_ids, also=also, askers=askers
+        )
+
+    def stamp(self, message: sdkws_pb2.MsgData, caller: Caller) -> None:
+        """serverMsgID, and a sendTime of its own that never goes back: clients sort and page by it, and two of one
+        millisecond would stand in another order on each device, or fall between two pages."""
+        now = self.world.clock.now_ms()
+        asked = message.sendTime if caller.is_admin and message.sendTime else now
+        apart = min(self._last_time + 1, now + _AHEAD_LIMIT_MS)
+        self._last_time = max(self._last_time, apart, min(asked, now))
+        message.sendTime = self._last_time
+        message.serverMsgID = self.world.new_id()

@@ -1,0 +1,6 @@
+from datetime import timedelta
+
+def timePeriodSeconds(basis: float | timedelta) -> float: ...
+
+class ExpirationTimer:
+    def __init__(self, duration: timedelta | None = None) -> None: ...
