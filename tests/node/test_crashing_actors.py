@@ -22,7 +22,7 @@ from greenroom.tests.kit.load_kit import SHORT, start_load, wait_load
 from greenroom.tests.kit.node_kit import SECRET, NodeProcess
 from greenroom.transport.client.api import Api
 from greenroom.transport.client.errors import ClientError, ConnectionLost, Refused
-from greenroom.transport.client.link import Door, Link
+from greenroom.transport.client.link import Link, Login
 from greenroom.transport.client.ticker import Ticker
 
 if TYPE_CHECKING:
@@ -175,7 +175,7 @@ class Attacker:
     """A client whose every message crashes a conversation; it comes back whenever its connection is closed."""
 
     def __init__(self, node: NodeProcess, token: str) -> None:
-        self.door = Door(
+        self.login = Login(
             ws_url=node.ws_url, user_id="attacker", token=token, platform_id=5, encoding="go", compression=False
         )
         self.connections = 0
@@ -186,7 +186,7 @@ class Attacker:
         """One message to each, in order, however long it takes."""
         while targets:
             link = Link(
-                self.door, on_push=lambda _: None, on_lost=lambda _: None, ticker=Ticker.shared(),
+                self.login, on_push=lambda _: None, on_lost=lambda _: None, ticker=Ticker.shared(),
                 request_timeout_s=10, max_frame_bytes=1 << 20,
             )  # fmt: skip
             await link.open(timeout_s=10)

@@ -35,8 +35,8 @@ from greenroom.transport.load.server_watch import ServerWatch
 from greenroom.transport.load.target import Target
 
 if TYPE_CHECKING:
-    from greenroom.transport.load.outcome import Moment, Outcome
-    from greenroom.transport.load.tally import Totals
+    from greenroom.transport.load.figures import Figures, Moment
+    from greenroom.transport.load.samples import Totals
 
 __all__ = ["Result", "torture"]
 
@@ -136,7 +136,7 @@ async def torture(folder: Path, *, kills: int, seed: int, rate_per_s: float = RA
     return _result(outcome, killer, seed, folder, node)
 
 
-async def _first(step: Any, running: asyncio.Task[Outcome]) -> None:
+async def _first(step: Any, running: asyncio.Task[Figures]) -> None:
     """Await a step, unless the load ends before."""
     task = asyncio.ensure_future(step)
     await asyncio.wait({task, running}, return_when=asyncio.FIRST_COMPLETED)
@@ -148,7 +148,7 @@ async def _first(step: Any, running: asyncio.Task[Outcome]) -> None:
     task.result()
 
 
-def _result(outcome: Outcome, killer: Killer, seed: int, folder: Path, node: NodeProcess) -> Result:
+def _result(outcome: Figures, killer: Killer, seed: int, folder: Path, node: NodeProcess) -> Result:
     verdict = msgspec.json.decode(outcome.verdict)
     for violation in verdict["violations"]:
         print(violation)

@@ -17,7 +17,7 @@ from greenroom.transport.cli.options import CommandFailed, NodeOptions
 from greenroom.transport.cli.problems import FAILED, complain, told
 from greenroom.transport.cli.serve import Line
 from greenroom.transport.client.errors import ClientError
-from greenroom.transport.load.bad_input import BadInput
+from greenroom.transport.load.exit_codes import BadInput
 
 __all__ = ["StartNode", "main"]
 

@@ -1,4 +1,4 @@
-"""`greenroom load`: options in, a run, its report out. The exit code says what came of it."""
+"""`greenroom load`: it reads the options, does the run, and writes the report. The exit code says what was found."""
 
 from __future__ import annotations
 
@@ -12,16 +12,15 @@ from rich.console import Console
 from greenroom.transport.cli.load_options import LoadOptions
 from greenroom.transport.cli.options import CommandFailed, NodeOptions, secret_for
 from greenroom.transport.cli.urls import api_url, ws_url
-from greenroom.transport.load.bad_input import BROKEN, NO_FILE, NOT_ALLOWED, USAGE, BadInput
-from greenroom.transport.load.limits import raise_file_limit, tune_collector
+from greenroom.transport.load.exit_codes import BadInput, Exit
+from greenroom.transport.load.figures import Figures
 from greenroom.transport.load.live import view_for
-from greenroom.transport.load.outcome import Outcome
-from greenroom.transport.load.remote_part import PartDied
 from greenroom.transport.load.report import VERDICTS, as_html, as_json
 from greenroom.transport.load.runner import Runner
 from greenroom.transport.load.scenario import Scenario, ScenarioError, shipped, with_values
 from greenroom.transport.load.server_watch import ServerWatch
 from greenroom.transport.load.target import Target
+from greenroom.transport.load.worker import PartDied, raise_file_limit, tune_collector
 
 __all__ = ["load"]
 
@@ -39,7 +38,7 @@ def load(name: str, options: LoadOptions, node: NodeOptions) -> int:
         try:
             secret = secret_for(settings)
         except CommandFailed as problem:
-            raise BadInput(NOT_ALLOWED, str(problem)) from None
+            raise BadInput(Exit.NOT_ALLOWED, str(problem)) from None
     admins = settings.auth.admin_user_ids
     target = Target(
         ws_url=options.ws or ws_url(settings),
@@ -48,11 +47,12 @@ def load(name: str, options: LoadOptions, node: NodeOptions) -> int:
         admin_id=admins[0] if admins else "imAdmin",
     )
     if options.processes < 1:
-        raise BadInput(USAGE, "--processes: 1 at least")
+        raise BadInput(Exit.USAGE, "--processes: 1 at least")
     devices = scenario.users * len(scenario.client.platforms)
     limit = raise_file_limit() - FILES_BESIDES_USERS
     if devices > limit * options.processes:
-        raise BadInput(USAGE, f"{devices} devices need --processes {-(-devices // limit)}: a process may open {limit}")
+        needed = -(-devices // limit)
+        raise BadInput(Exit.USAGE, f"{devices} devices need --processes {needed}: a process may open {limit} files")
     tune_collector()
     label = Path(name).stem
     history = options.history or Path(f"greenroom-load-{label}.history")
@@ -60,7 +60,7 @@ def load(name: str, options: LoadOptions, node: NodeOptions) -> int:
     json = options.json or Path(f"greenroom-load-{label}.json")
     for file in (history, html, json):
         if not file.absolute().parent.is_dir():
-            raise BadInput(NO_FILE, f"{file}: there is no such folder")
+            raise BadInput(Exit.NO_FILE, f"{file}: there is no such folder")
     console = Console()
     with view_for(console, f"greenroom load {label}") as view:
         runner = Runner(
@@ -74,27 +74,27 @@ def load(name: str, options: LoadOptions, node: NodeOptions) -> int:
             find_capacity=options.find_capacity,
         )
         try:
-            outcome = asyncio.run(_until_signal(runner))
+            figures = asyncio.run(_until_signal(runner))
         except PartDied as problem:
-            raise BadInput(BROKEN, f"the harness itself failed: {problem}") from None
-    if options.history is None and outcome.exit_code in (0, 1, 3):
+            raise BadInput(Exit.BROKEN, f"the harness itself failed: {problem}") from None
+    if options.history is None and figures.exit_code != Exit.INCORRECT:
         for file in runner.history_files:
             file.unlink(missing_ok=True)
     else:
-        outcome.history = " ".join(map(str, runner.history_files))
-    html.write_text(as_html(outcome))
-    json.write_bytes(as_json(outcome))
-    _summarise(console, outcome, html, json)
-    return outcome.exit_code
+        figures.history = " ".join(map(str, runner.history_files))
+    html.write_text(as_html(figures))
+    json.write_bytes(as_json(figures))
+    _summarise(console, figures, html, json)
+    return figures.exit_code
 
 
-async def _until_signal(runner: Runner) -> Outcome:
-    """The first Ctrl-C ends the load in good order, the second one at once."""
+async def _until_signal(runner: Runner) -> Figures:
+    """Run until the end. The first Ctrl-C ends the load in good order, a second one at once."""
     loop = asyncio.get_running_loop()
 
     def stop() -> None:
         runner.interrupt()
-        # Not at once: one Ctrl-C may come twice, from the terminal and from what started this.
+        # Not at once: one Ctrl-C may arrive twice, from the terminal and from the program that started this one.
         loop.call_later(ONE_INTERRUPT_S, loop.remove_signal_handler, signal.SIGINT)
 
     loop.add_signal_handler(signal.SIGINT, stop)
@@ -111,14 +111,14 @@ def _scenario(name: str, options: LoadOptions) -> Scenario:
         try:
             text = path.read_text()
         except (OSError, UnicodeDecodeError) as problem:
-            raise BadInput(NO_FILE, f"{path}: {getattr(problem, 'strerror', None) or problem}") from None
+            raise BadInput(Exit.NO_FILE, f"{path}: {getattr(problem, 'strerror', None) or problem}") from None
     else:
-        raise BadInput(USAGE, f"there is no scenario {name!r}: one of {', '.join(texts)}, or a .toml file")
+        raise BadInput(Exit.USAGE, f"there is no scenario {name!r}: one of {', '.join(texts)}, or a .toml file")
     values: dict[str, str] = {}
     for setting in options.set_:
         key, equals, value = setting.partition("=")
         if not equals:
-            raise BadInput(USAGE, f"--set {setting}: step.key=value is wanted")
+            raise BadInput(Exit.USAGE, f"--set {setting}: step.key=value is wanted")
         values[key.strip()] = value.strip()
     given = {
         "users": options.users,
@@ -131,50 +131,50 @@ def _scenario(name: str, options: LoadOptions) -> Scenario:
     try:
         return with_values(text, values, source=name)
     except ScenarioError as problem:
-        raise BadInput(USAGE, str(problem)) from None
+        raise BadInput(Exit.USAGE, str(problem)) from None
 
 
 def _seconds(text: str) -> float:
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|)", text.strip())
     if match is None:
-        raise BadInput(USAGE, f"--for {text}: a time such as 30s, 500ms or 5m is wanted")
+        raise BadInput(Exit.USAGE, f"--for {text}: a time such as 30s, 500ms or 5m is wanted")
     return float(match[1]) * _UNITS[match[2]]
 
 
-def _summarise(console: Console, outcome: Outcome, html: Path, json: Path) -> None:
+def _summarise(console: Console, figures: Figures, html: Path, json: Path) -> None:
     def say(line: str) -> None:
         console.print(line, highlight=False, markup=False, soft_wrap=True)
 
-    counts = outcome.counts
-    if outcome.interrupted:
+    counts = figures.counts
+    if figures.interrupted:
         say("Interrupted: this is what was done until then.")
     say(
-        f"{counts.get('sent', 0)} sent, {counts.get('acked', 0)} acked, {counts.get('failed', 0)} failed, "
-        f"{counts.get('received', 0)} received ({counts.get('pulled', 0)} of them pulled), "
-        f"{outcome.connections} connections at most, {counts.get('lost', 0)} lost"
+        f"{counts['sent']} sent, {counts['acked']} acked, {counts['failed']} failed, "
+        f"{counts['received']} received ({counts['pulled']} of them pulled), "
+        f"{figures.connections} connections at most, {counts['lost']} lost"
     )
-    for name, ladder in (("ack", outcome.ack_ms), ("delivery", outcome.delivery_ms), ("login", outcome.login_ms)):
+    for name, ladder in (("ack", figures.ack_ms), ("delivery", figures.delivery_ms), ("login", figures.login_ms)):
         steps = "  ".join(f"p{at} {ladder[at]:.1f}" for at in ("50", "90", "99", "99.9", "99.99") if at in ladder)
         say(f"{name} ms: {steps}  highest {ladder.get('100', 0):.1f}")
-    if outcome.capacity_per_s is not None:
-        say(f"capacity: {outcome.capacity_per_s:g} messages/s, in {len(outcome.trials)} trials")
-    if outcome.server_cpu_s is not None:
-        rss, each = outcome.server_rss_peak_bytes or 0, outcome.server_bytes_per_connection or 0.0
+    if figures.capacity_per_s is not None:
+        say(f"capacity: {figures.capacity_per_s:g} messages/s, in {len(figures.trials)} trials")
+    if figures.server_cpu_s is not None:
+        rss, each = figures.server_rss_peak_bytes or 0, figures.server_bytes_per_connection or 0.0
         say(
-            f"server: {outcome.server_cpu_s:.1f} s CPU, {rss / 2**20:.0f} MiB at most, "
+            f"server: {figures.server_cpu_s:.1f} s CPU, {rss / 2**20:.0f} MiB at most, "
             f"{each / 1024:.1f} KiB more for each connection"
         )
-    harness = outcome.harness
+    harness = figures.harness
     if harness is not None:
         say(
             f"harness: {harness.cpu_s:.1f} s CPU, {harness.cpu_us_per_message:.0f} us for each message, "
             f"loop lag p99 {harness.lag_p99_ms:.1f} ms, {harness.rss_bytes / 2**20:.0f} MiB"
         )
-    if outcome.not_caught_up:
-        say(f"{outcome.not_caught_up} devices had not caught up when the drain ended after {outcome.drain_s:.1f} s")
-    for reason, times in list(outcome.errors.items())[:5]:
+    if figures.not_caught_up:
+        say(f"{figures.not_caught_up} devices had not caught up when the drain ended after {figures.drain_s:.1f} s")
+    for reason, times in list(figures.errors.items())[:5]:
         say(f"error, {times} times: {reason}")
-    say(f"{VERDICTS[outcome.exit_code]} (exit code {int(outcome.exit_code)})")
-    for reason in outcome.reasons:
+    say(f"{VERDICTS[figures.exit_code]} (exit code {int(figures.exit_code)})")
+    for reason in figures.reasons:
         say(f"  {reason}")
-    say(f"report: {html}  figures: {json}{f'  history: {outcome.history}' if outcome.history else ''}")
+    say(f"report: {html}  figures: {json}{f'  history: {figures.history}' if figures.history else ''}")

@@ -1,4 +1,4 @@
-"""The client side: a device of one user, the HTTP API as callers see it, and what they can meet.
+"""The client: one device of a user over WebSocket, and the HTTP API.
 
-Nothing is imported here: the command line needs the errors, a node nothing.
+Nothing is imported here, because the command line needs only the errors, and a node needs nothing.
 """

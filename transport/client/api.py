@@ -1,4 +1,4 @@
-"""The HTTP API as a client sees it: one connection pool, one envelope, errors with their code."""
+"""The HTTP API for clients: one connection pool, one envelope, errors with their code."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ __all__ = ["Api"]
 
 ALREADY_REGISTERED = 1102
 REGISTERED = (1, "registered")
-"""accountStatus as a number, and as text from older servers."""
+"""The accountStatus of a known user: a number, or a text from older servers."""
 WORKING_GROUP = 2
 
 
 class Api:
-    """Calls routes of an OpenIM server. Any number of calls at once; answers belong to their own call.
+    """Calls routes of an OpenIM server; any number of calls may be in flight.
 
-    No retry: a call that fails with ConnectionLost may have been carried out.
+    It never retries. A call that fails with ConnectionLost may have been carried out.
     """
 
     def __init__(self, url: str, *, timeout_s: float = 10.0, connections: int = 100) -> None:
@@ -73,13 +73,13 @@ class Api:
         return str(data["token"])
 
     async def user_token(self, user_id: str, *, platform_id: int = 5, admin_token: str) -> str:
-        """A new token of a user's platform; by the login policy it may end the older ones."""
+        """A new token for a platform of a user. By the login policy it may end their older tokens."""
         payload = {"userID": user_id, "platformID": platform_id}
         data = await self.call("/auth/get_user_token", payload, admin_token)
         return str(data["token"])
 
     async def register(self, *user_ids: str, admin_token: str, missing_only: bool = False) -> None:
-        """Register users under their ids, all or none; `missing_only` passes over those who exist."""
+        """Register users under their ids, all or none; `missing_only` ignores those who exist."""
         if missing_only:
             data = await self.call("/user/account_check", {"checkUserIDs": list(user_ids)}, admin_token)
             known = {
@@ -100,7 +100,7 @@ class Api:
     async def create_group(
         self, owner_user_id: str, member_user_ids: Sequence[str], *, name: str, token: str, group_id: str = ""
     ) -> str:
-        """Make a group; the token is the owner's or an admin's. Returns the group's id."""
+        """Make a group with the owner's token or an admin's. Returns the group's id."""
         data = await self.call(
             "/group/create_group",
             {

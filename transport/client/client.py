@@ -1,7 +1,6 @@
-"""A client of an OpenIM server, for embedders, tests and load: send, receive in order, survive reconnects.
+"""A client of an OpenIM server for embedders and tests: it sends, receives in order, and survives reconnects.
 
-The protocol's rules are in `timeline`, the socket in `link`, what comes in in `intake`; here is the life of one user's
-device.
+`device` has the connection and the gap rules. What a client adds is here: reconnecting, a queue, and sending again.
 """
 
 from __future__ import annotations
@@ -9,63 +8,51 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-import secrets
-import time
-from functools import partial
 from typing import TYPE_CHECKING, Literal, Self
 
 import msgspec
-from google.protobuf.message import DecodeError
 
-from greenroom.actors.wire import msg_pb2, sdkws_pb2
+from greenroom.actors.wire import msg_pb2
+from greenroom.transport.client.backoff import Backoff
+from greenroom.transport.client.device import SEND_MESSAGE, Arrival, Device
 from greenroom.transport.client.errors import (
     ClientClosed,
     ClientError,
     ConnectionLost,
-    Garbled,
     KickedOffline,
     Refused,
     SendTimedOut,
     TokenRejected,
 )
-from greenroom.transport.client.intake import Intake, backoff_s
-from greenroom.transport.client.link import Door, Link, parse_answer
-from greenroom.transport.client.message import TEXT, Received, Sent
-from greenroom.transport.client.pull import Span, pull_all
-from greenroom.transport.client.ticker import Ticker
+from greenroom.transport.client.inbox import Inbox
+from greenroom.transport.client.link import Login, parse_answer
+from greenroom.transport.client.message import TEXT, Received, Sent, new_message
+from greenroom.transport.client.pull import NOTIFICATION_PREFIX
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
     from types import TracebackType
 
     from greenroom.transport.client.api import Api
-    from greenroom.transport.envelope.codec import Response
+    from greenroom.transport.client.ticker import Ticker
 
 __all__ = ["Client"]
 
-_LOG = logging.getLogger("greenroom.client")
-_LOG.addHandler(logging.NullHandler())
+log = logging.getLogger("greenroom.client")
 _RANDOM = random.SystemRandom()
 
-NEWEST_SEQ, PULL_BY_RANGE, SEND_MESSAGE, READ_SEQS = 1001, 1002, 1003, 1006
-PUSH_MESSAGE, KICK_ONLINE = 2001, 2002
-STATUS_SENDING = 1
-FROM_USER = 100
-SINGLE_CHAT, GROUP_CHAT = 1, 3
-
-HANDSHAKE_TIMEOUT_S = 10.0
-FRAME_LIMIT_BYTES = 16 * 1024 * 1024
 REFUSALS_RETRIED = 5
-"""How often a send is repeated that the server refuses with a fault of its own."""
+"""How often a send is repeated that the server refuses because of a fault of its own."""
 
 
 class Client:
     """One device of one user.
 
-    Order: the messages of a conversation come in seq order. Duplication: each stored message comes once, each
-    `send` is stored once (the same clientMsgID is sent again after a lost connection). Loss: none of stored
-    messages, over reconnects too: what was missed is fetched; those that are not stored (typing) come at most
-    once. A slow consumer makes the client stop reading, then fetch. All methods belong to one event loop.
+    Order: the messages of a conversation come in seq order. Duplication: each stored message comes once, and each
+    `send` is stored once (it is repeated with the same clientMsgID after a lost connection). Loss: no stored message
+    is lost, over reconnects too, because what was missed is pulled; messages that are not stored (typing) come at
+    most once. When its consumer is slow, the client stops reading, and pulls later. All methods belong to one event
+    loop.
 
         async with Client(ws_url=..., api_url=..., user_id="alice", token=token) as alice:
             await alice.send(recv_id="bob", text="hello")
@@ -99,18 +86,32 @@ class Client:
         api: Api | None = None,
     ) -> None:
         """
-        since: where conversations start that exist at the first connect.
-        receive: False takes in no messages at all (for one that only sends).
-        own_messages: hand out what this user sent, too, from this device or another.
-        on_message: called for each message instead of queueing it for `messages()`; must not block.
-        on_notification: called for each record of the `n_` conversations, which are passed over without it.
-        on_state: "online", "offline" or "closed", at each change.
-        api: shared by many clients; else the client makes its own from `api_url` when it first needs one.
+        since: where to begin in the conversations that exist at the first connect.
+        receive: False takes in no messages at all, for a client that only sends.
+        own_messages: hand out the messages of this user, too, from this device and from others.
+        on_message: called for each message, which is then not queued for `messages()`; must not block.
+        on_notification: called for each message of the `n_` conversations, which are ignored without it.
+        on_state: called with "online", "offline" or "closed" at each change.
+        api: shared by several clients; else the client makes its own from `api_url` when it first needs it.
         """
         self.user_id = user_id
         self.platform_id = platform_id
+        self.reconnects = 0
+        """How often the connection was made again."""
+        self.shed = 0
+        """How many messages without a seq (typing and the like) were dropped because the queue was full."""
         self._token = token
-        self._door = Door(
+        self._api_url = api_url
+        self._api = api
+        self._owns_api = api is None
+        self._own_messages = own_messages
+        self._on_message = on_message
+        self._on_notification = on_notification
+        self._on_state = on_state
+        self._send_timeout_s = send_timeout_s
+        self._backoff_base_s = backoff_base_s
+        self._rng = rng
+        login = Login(
             ws_url=ws_url,
             user_id=user_id,
             token=token,
@@ -118,38 +119,26 @@ class Client:
             encoding=encoding,
             compression=compression,
         )
-        self._api_url = api_url
-        self._api = api
-        self._owns_api = api is None
-        self._receive = receive
-        self._queues = receive and on_message is None
-        self._on_state = on_state
-        self._send_timeout_s = send_timeout_s
-        self._request_timeout_s = request_timeout_s
-        self._backoff_base_s = backoff_base_s
-        self._rng = rng
-        self._ticker = ticker
-        self._intake = Intake(
-            user_id,
-            partial(self._request, PULL_BY_RANGE),
+        self._device = Device(
+            login,
+            on_messages=self._take if receive else None,
+            on_lost=self._lost,
+            has_room=lambda: not self._inbox.full,
             from_beginning=since == "beginning",
-            own_messages=own_messages,
-            on_message=on_message,
-            on_notification=on_notification,
-            on_room=self._read_again,
-            limit=inbox_limit,
-            backoff_base_s=backoff_base_s,
+            notifications=on_notification is not None,
+            request_timeout_s=request_timeout_s,
+            requests_in_flight=requests_in_flight,
+            pull_backoff=Backoff(backoff_base_s, rng),
+            ticker=ticker,
         )
-        self._in_flight = asyncio.Semaphore(requests_in_flight)
+        self._queues = receive and on_message is None
+        self._inbox = Inbox(limit=inbox_limit, on_room=self._device.room_again)
+        self._room_for_unstored = inbox_limit * 2
         self._up = asyncio.Event()
-        self._link: Link | None = None
         self._reconnecting: asyncio.Task[None] | None = None
         self._started = False
         self._ended: ClientError | None = None
         self._closed = asyncio.Event()
-        self._down = asyncio.Event()
-        self.reconnects = 0
-        """How often the connection was made again."""
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -165,7 +154,7 @@ class Client:
 
     @property
     def state(self) -> str:
-        """new, online, offline (trying again) or closed."""
+        """"new", "online", "offline" (it tries again) or "closed"."""
         if self._ended is not None:
             return "closed"
         if self._up.is_set():
@@ -175,20 +164,15 @@ class Client:
     @property
     def seqs(self) -> Mapping[str, int]:
         """Conversation -> the seq up to which its messages have been handed out or queued."""
-        return self._intake.timelines.synced
+        return self._device.timelines.synced
 
     @property
     def holes(self) -> int:
-        """Seqs that the server had nothing for when asked: deleted, out of the membership, or lost."""
-        return self._intake.timelines.holes
-
-    @property
-    def shed(self) -> int:
-        """Messages without a seq (typing and the like) that found no room."""
-        return self._intake.shed
+        """How many seqs the server had no message for: deleted, outside of the membership, or lost."""
+        return self._device.timelines.holes
 
     async def start(self) -> None:
-        """Connect and learn where the conversations stand. What is to be fetched comes in afterwards.
+        """Connect, and learn the newest seqs of the conversations. What is to be pulled comes in afterwards.
 
         Raises TokenRejected, HandshakeRefused or ConnectionLost; the first connect is not tried again.
         """
@@ -196,26 +180,24 @@ class Client:
             raise RuntimeError("a client starts once")
         self._started = True
         try:
-            await self._connect()
+            await self._device.connect()
         except ClientError as problem:
             self._finish(problem)
             raise
+        self._went_up()
 
     async def close(self) -> None:
-        """End it; sends that wait fail with ClientClosed, `messages()` ends after what is queued."""
+        """Close it. Sends that wait fail with ClientClosed; `messages()` ends after what is queued."""
         self._finish(ClientClosed("the client was closed"))
-        tasks = [task for task in (self._reconnecting, self._intake.pulling) if task is not None and not task.done()]
-        for task in tasks:
-            task.cancel()
-        if tasks:
-            await asyncio.gather(*tasks, return_exceptions=True)
-        if self._link is not None:
-            await self._down.wait()
+        if self._reconnecting is not None:
+            self._reconnecting.cancel()
+            await asyncio.gather(self._reconnecting, return_exceptions=True)
+        await self._device.wait_ended()
         if self._owns_api and self._api is not None:
             await self._api.close()
 
     async def wait_closed(self) -> ClientError:
-        """Wait until the client has ended for good; returns why."""
+        """Wait until the client is closed; returns why it is."""
         await self._closed.wait()
         assert self._ended is not None
         return self._ended
@@ -235,7 +217,7 @@ class Client:
     ) -> Sent:
         """Send one message to a user or a group; returns when it is stored.
 
-        A connection that fails on the way is waited for and the same message sent again until the deadline.
+        When the connection fails meanwhile, the same message is sent again on the next one, until the deadline.
         Raises Refused (the server's word), SendTimedOut, KickedOffline, TokenRejected or ClientClosed.
         """
         if bool(recv_id) == bool(group_id):
@@ -244,20 +226,16 @@ class Client:
             raise ValueError("give text or content")
         if content is None:
             content = msgspec.json.encode({"content": text})
-        message = sdkws_pb2.MsgData(
-            sendID=self.user_id,
-            recvID=recv_id,
-            groupID=group_id,
-            clientMsgID=client_msg_id or secrets.token_hex(16),
-            senderPlatformID=self.platform_id,
-            sessionType=SINGLE_CHAT if recv_id else GROUP_CHAT,
-            msgFrom=FROM_USER,
-            contentType=content_type,
+        message = new_message(
+            send_id=self.user_id,
+            platform_id=self.platform_id,
+            recv_id=recv_id,
+            group_id=group_id,
             content=content,
-            createTime=time.time_ns() // 1_000_000,
-            status=STATUS_SENDING,
+            content_type=content_type,
+            client_msg_id=client_msg_id,
             options=options,
-            atUserIDList=at_user_ids,
+            at_user_ids=at_user_ids,
         )
         deadline = asyncio.get_running_loop().time() + (self._send_timeout_s if timeout_s is None else timeout_s)
         data = await self._send_until(deadline, message.SerializeToString(), message.clientMsgID)
@@ -265,35 +243,26 @@ class Client:
         return Sent(answer.serverMsgID, answer.clientMsgID, answer.sendTime)
 
     async def messages(self) -> AsyncIterator[Received]:
-        """What comes in, for ever; ends with `close()`, raises KickedOffline or TokenRejected.
+        """The messages that come in, for ever. It ends with `close()`, or raises KickedOffline or TokenRejected.
 
         Several iterators share the queue: each message goes to one of them.
         """
         if not self._queues:
             raise RuntimeError("this client does not queue messages")
-        while (message := await self._intake.take()) is not None:
+        while (message := await self._inbox.take()) is not None:
             yield message
 
     async def newest_seqs(self) -> dict[str, int]:
         """Conversation -> its newest seq, as the server knows it."""
-        request = sdkws_pb2.GetMaxSeqReq(userID=self.user_id)
-        data = await self._request(NEWEST_SEQ, request.SerializeToString())
-        return dict(parse_answer(sdkws_pb2.GetMaxSeqResp, data).maxSeqs)
+        return await self._device.newest_seqs()
 
     async def read_seqs(self, conversation_ids: Iterable[str] = ()) -> dict[str, tuple[int, int]]:
         """Conversation -> (read up to, newest seq); all conversations if none is named."""
-        request = msg_pb2.GetConversationsHasReadAndMaxSeqReq(userID=self.user_id, conversationIDs=conversation_ids)
-        data = await self._request(READ_SEQS, request.SerializeToString())
-        answer = parse_answer(msg_pb2.GetConversationsHasReadAndMaxSeqResp, data)
-        return {name: (seqs.hasReadSeq, seqs.maxSeq) for name, seqs in answer.seqs.items()}
+        return await self._device.read_seqs(conversation_ids)
 
     async def pull_history(self, conversation_id: str, *, begin: int, end: int, limit: int = 100) -> list[Received]:
         """The newest `limit` messages of the seqs begin..end, ascending; deleted ones come with status 4."""
-        ask = partial(self._request, PULL_BY_RANGE)
-        try:
-            found = await pull_all(ask, self.user_id, Span(conversation_id, begin, end), limit)
-        except DecodeError as problem:
-            raise Garbled(str(problem)) from problem
+        found = await self._device.pull(conversation_id, begin=begin, end=end, limit=limit)
         return [Received(conversation_id, raw) for raw in found]
 
     async def mark_read(self, conversation_id: str, seq: int, *, seqs: Sequence[int] = ()) -> None:
@@ -319,72 +288,41 @@ class Client:
 
     # The connection's life
 
-    async def _connect(self) -> None:
-        link = Link(
-            self._door,
-            on_push=self._take_push,
-            on_lost=self._lost,
-            ticker=self._ticker or Ticker.shared(),
-            request_timeout_s=self._request_timeout_s,
-            max_frame_bytes=FRAME_LIMIT_BYTES,
-        )
-        await link.open(timeout_s=HANDSHAKE_TIMEOUT_S)
-        self._link = link
-        self._down.clear()
-        try:
-            request = sdkws_pb2.GetMaxSeqReq(userID=self.user_id)
-            data = await link.request(NEWEST_SEQ, request.SerializeToString())
-            newest = parse_answer(sdkws_pb2.GetMaxSeqResp, data).maxSeqs
-            if self._ended is not None:
-                raise self._ended
-        except BaseException as problem:
-            link.close(ConnectionLost("the connection was given up"))
-            if self._ended is not None:
-                raise self._ended from None
-            if isinstance(problem, TimeoutError):
-                raise ConnectionLost("no answer to the first request") from None
-            raise
-        if self._receive:
-            self._intake.learn(newest)
+    def _went_up(self) -> None:
         self._up.set()
         self._tell("online")
 
-    def _lost(self, link: Link) -> None:
-        if link is not self._link:
-            return
-        self._link = None
-        link.abort()
-        self._down.set()
+    def _lost(self, problem: ClientError) -> None:
         if self._ended is not None:
             return
-        was_up = self._up.is_set()
         self._up.clear()
-        if was_up:
+        if isinstance(problem, KickedOffline):
+            self._finish(problem)
+        else:
             self._tell("offline")
             self._reconnecting = asyncio.create_task(self._reconnect())
 
     async def _reconnect(self) -> None:
-        for attempt in range(2**31):
-            await asyncio.sleep(backoff_s(self._backoff_base_s, attempt) * self._rng.uniform(0.5, 1.0))
+        backoff = Backoff(self._backoff_base_s, self._rng)
+        while self._ended is None:
+            await asyncio.sleep(backoff.next_s())
             try:
-                await self._connect()
+                await self._device.connect()
             except TokenRejected as problem:
                 self._finish(problem)
-                return
             except ClientError:
-                if self._ended is not None:
-                    return
                 continue
-            self.reconnects += 1
-            return
+            else:
+                self.reconnects += 1
+                self._went_up()
+                return
 
     def _finish(self, error: ClientError) -> None:
         if self._ended is not None:
             return
         self._ended = error
-        self._intake.end(error)
-        if self._link is not None:
-            self._link.close(error)
+        self._inbox.end(None if isinstance(error, ClientClosed) else error)
+        self._device.end(error)
         self._up.set()
         self._closed.set()
         self._tell("closed")
@@ -394,32 +332,16 @@ class Client:
             try:
                 self._on_state(state)
             except Exception:
-                _LOG.exception("the callback for a change of state failed")
-
-    # Requests
-
-    async def _request(self, identifier: int, data: bytes) -> bytes:
-        async with self._in_flight:
-            if self._ended is not None:
-                raise self._ended
-            link = self._link
-            if link is None:
-                raise ConnectionLost("not connected")
-            link.resume()
-            try:
-                return await link.request(identifier, data)
-            except ConnectionLost:
-                self._lost(link)
-                raise
+                log.exception("the callback for a change of state failed")
 
     async def _send_until(self, deadline: float, data: bytes, client_msg_id: str) -> bytes:
-        refusals = 0
+        refusals, backoff = 0, Backoff(self._backoff_base_s / 4, self._rng)
         try:
             async with asyncio.timeout_at(deadline):
                 while True:
                     await self._up.wait()
                     try:
-                        return await self._request(SEND_MESSAGE, data)
+                        return await self._device.ask(SEND_MESSAGE, data)
                     except (ConnectionLost, TimeoutError):
                         if self._ended is not None:
                             raise self._ended from None
@@ -427,20 +349,29 @@ class Client:
                         refusals += 1
                         if not problem.retryable or refusals > REFUSALS_RETRIED:
                             raise
-                        await asyncio.sleep(self._backoff_base_s * self._rng.uniform(0.25, 0.5) * refusals)
+                        await asyncio.sleep(backoff.next_s())
         except TimeoutError:
             raise SendTimedOut(client_msg_id) from None
 
     # What comes in
 
-    def _take_push(self, envelope: Response) -> None:
-        if envelope.req_identifier == KICK_ONLINE:
-            self._finish(KickedOffline("another login took this device's place"))
-        elif envelope.req_identifier == PUSH_MESSAGE and self._receive and self._ended is None:
-            self._intake.take_push(sdkws_pb2.PushMessages.FromString(envelope.data or b""))
-            if self._intake.is_full and self._link is not None and not self._link.waiting:
-                self._link.pause()
+    def _take(self, messages: list[Arrival], pulled: bool) -> None:
+        for conversation_id, raw in messages:
+            message = Received(conversation_id, raw)
+            if conversation_id.startswith(NOTIFICATION_PREFIX):
+                self._call_back(self._on_notification, message)
+            elif raw.sendID == self.user_id and not self._own_messages:
+                continue
+            elif not self._queues:
+                self._call_back(self._on_message, message)
+            elif raw.seq == 0 and len(self._inbox) >= self._room_for_unstored:
+                self.shed += 1
+            else:
+                self._inbox.put(message)
 
-    def _read_again(self) -> None:
-        if self._link is not None:
-            self._link.resume()
+    def _call_back(self, callback: Callable[[Received], None] | None, message: Received) -> None:
+        if callback is not None:
+            try:
+                callback(message)
+            except Exception:
+                log.exception("the callback for a received message failed")

@@ -1,10 +1,10 @@
-"""What a client can meet. Each carries OpenIM's numeric code, 0 where the server said nothing.
+"""The errors of a client. Each has OpenIM's numeric code; 0 where no answer of the server gave one.
 
 ClientError
 ├── Refused              the server answered a request with an error code
 │   └── HandshakeRefused the server answered the dial with an error code
-│       └── TokenRejected  1501..1507: this token will not be taken again
-├── KickedOffline        another device took the place (request 2002); not reconnected
+│       └── TokenRejected  1501..1507: the token will never be accepted again
+├── KickedOffline        another login took this device's place (push 2002); it does not reconnect
 ├── ConnectionLost       the connection failed, or could not be made
 ├── Garbled              the server's answer cannot be read
 ├── SendTimedOut         no ack before the deadline; the message may be stored
@@ -33,7 +33,7 @@ __all__ = [
 
 TOKEN_CODES = range(1501, 1508)
 BUSY_CODES = frozenset({500, 90002, 90004})
-"""Faults of the server's own that may pass: worth another try with the same clientMsgID."""
+"""Faults of the server that may pass: the same clientMsgID is worth another try."""
 
 
 class ClientError(Exception):
@@ -43,7 +43,7 @@ class ClientError(Exception):
 
 
 class Refused(ClientError):
-    """The server's answer was an error. `name` is OpenIM's errMsg, `detail` its errDlt (HTTP only)."""
+    """The server answered with an error. `name` is OpenIM's errMsg, `detail` its errDlt (HTTP only)."""
 
     def __init__(self, code: int, name: str, detail: str = "") -> None:
         super().__init__(f"{code} {name}: {detail}" if detail else f"{code} {name}")
@@ -58,11 +58,11 @@ class Refused(ClientError):
 
 
 class HandshakeRefused(Refused):
-    """The gateway did not take the connection."""
+    """The gateway refused the connection."""
 
 
 class TokenRejected(HandshakeRefused):
-    """The gateway did not take the token: expired, kicked, unknown, ... A new one is needed."""
+    """The gateway refused the token: it is expired, kicked, unknown, ... A new one is needed."""
 
 
 class KickedOffline(ClientError):
@@ -76,7 +76,7 @@ class ConnectionLost(ClientError):
 
 
 class Garbled(ClientError):
-    """The server answered with what is not the protocol's."""
+    """The server's answer does not follow the protocol."""
 
 
 class SendTimedOut(ClientError):

@@ -1,4 +1,4 @@
-"""Messages that have come and were not taken yet: one bounded queue between a connection and its consumer."""
+"""Messages that have arrived and that nobody has taken yet: a bounded queue between a connection and its consumer."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ __all__ = ["Inbox"]
 class Inbox:
     """First in, first out; each message is taken once.
 
-    `put` never blocks and never drops: whoever puts asks `full` first and stops (`on_room` is called once
-    there is room again), so the overshoot is one read's worth.
+    `put` never blocks and never drops. The producer checks `full` before each push or pull and stops; `on_room` is
+    called when half of the queue is free again. So the queue exceeds its limit by one push or one answer at most.
     """
 
     def __init__(self, *, limit: int, on_room: Callable[[], None]) -> None:
@@ -45,7 +45,7 @@ class Inbox:
         self._wake()
 
     def end(self, error: Exception | None) -> None:
-        """Nothing more will come. Takers get what is left, then None or the error."""
+        """No message will follow. Consumers get what is left, then None or the error."""
         if not self._ended:
             self._ended = True
             self._error = error

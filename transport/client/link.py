@@ -1,7 +1,7 @@
-"""One WebSocket connection: a thin shell around websockets' Sans-I/O client. No chat rule, no retry.
+"""One WebSocket connection: a thin shell around websockets' Sans-I/O client. It has no chat rule and no retry.
 
-An asyncio Protocol, not a task: a process holds thousands of them. Heartbeats and time limits come from the
-shared ticker.
+It is an asyncio Protocol and has no task, because a process holds thousands of them. Heartbeats and time limits come
+from the shared ticker.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from greenroom.transport.client.ticker import Ticker
 
-__all__ = ["Door", "Link", "parse_answer"]
+__all__ = ["Link", "Login", "parse_answer"]
 
 _Answer = TypeVar("_Answer", bound=Message)
 
@@ -38,11 +38,11 @@ _MUTED = logging.Logger("greenroom.client.muted", level=logging.CRITICAL + 1)
 
 PING_INTERVAL_S = 24.0
 SILENCE_LIMIT_S = 54.0
-"""Two heartbeats without a pong: the connection is dead."""
+"""Two heartbeats without a sign of life: the connection is dead."""
 
 
-class Door:
-    """Where and as whom to connect: what every link of one client has in common."""
+class Login:
+    """Where a device connects, and as whom. All of its connections share one."""
 
     def __init__(
         self, *, ws_url: str, user_id: str, token: str, platform_id: int, encoding: SdkType, compression: bool
@@ -64,19 +64,19 @@ class Door:
         return f"{self._url}&operationID={operation_id}"
 
     def __repr__(self) -> str:
-        return f"Door(user_id={self.user_id!r})"
+        return f"Login(user_id={self.user_id!r})"
 
 
 class Link(asyncio.Protocol):
     """A connection from the dial to its end; used once.
 
-    Requests are answered in any order, each future once. Frames that answer nothing go to `on_push` in the
+    Requests are answered in any order, each future once. Frames that answer no request go to `on_push` in the
     order of the wire. `on_lost` is called once, when an opened connection has ended.
     """
 
     def __init__(
         self,
-        door: Door,
+        login: Login,
         *,
         on_push: Callable[[Response], None],
         on_lost: Callable[[Link], None],
@@ -84,8 +84,8 @@ class Link(asyncio.Protocol):
         request_timeout_s: float,
         max_frame_bytes: int,
     ) -> None:
-        self._door = door
-        self._codec = door.codec
+        self._login = login
+        self._codec = login.codec
         self._on_push = on_push
         self._on_lost = on_lost
         self._ticker = ticker
@@ -93,10 +93,11 @@ class Link(asyncio.Protocol):
         self._max_frame_bytes = max_frame_bytes
         self._loop = asyncio.get_running_loop()
         self._prefix = f"{random.getrandbits(48):012x}"
-        self._uri = parse_uri(door.url(self._prefix))
+        self._uri = parse_uri(login.url(self._prefix))
         self._sans = ClientProtocol(self._uri, max_size=max_frame_bytes, logger=_MUTED)
         self._transport: asyncio.Transport | None = None
         self._opened: asyncio.Future[None] = self._loop.create_future()
+        self._ended: asyncio.Future[None] = self._loop.create_future()
         self._drained: asyncio.Future[None] | None = None
         self._pending: dict[str, tuple[asyncio.Future[bytes], float]] = {}
         self._parts: list[bytes] = []
@@ -136,8 +137,8 @@ class Link(asyncio.Protocol):
         return await self.post(identifier, data)
 
     def post(self, identifier: int, data: bytes) -> asyncio.Future[bytes]:
-        """As `request`, without a coroutine for each, for those who send on a schedule: it does not wait while
-        the write buffer is full, so the caller bounds what is under way. Raises ConnectionLost at once.
+        """As `request`, without a coroutine, for those who send on a schedule. It does not wait while the write
+        buffer is full, so the caller bounds what is in flight. Raises ConnectionLost at once.
         """
         if self._transport is None or self._closing:
             raise ConnectionLost("not connected")
@@ -148,7 +149,7 @@ class Link(asyncio.Protocol):
         answer.add_done_callback(lambda _: self._pending.pop(incr, None))
         request = Request(
             req_identifier=identifier,
-            send_id=self._door.user_id,
+            send_id=self._login.user_id,
             operation_id=f"{self._prefix}-{incr}",
             msg_incr=incr,
             data=data,
@@ -169,20 +170,23 @@ class Link(asyncio.Protocol):
             self._heard_at = self._loop.time()
             self._transport.resume_reading()
 
-    def close(self, error: Exception) -> None:
-        """End it in good order. What was not answered fails with the error."""
-        self._fail_pending(error)
-        if self._transport is not None and not self._closing:
-            if self._sans.state is OPEN:
-                self._sans.send_close(1000)
-                self._flush()
-            self._closing = True
-            self._transport.close()
+    def fail_requests(self, error: Exception) -> None:
+        """Fail every request that has no answer yet."""
+        for answer, _ in self._pending.values():
+            if not answer.done():
+                answer.set_exception(error)
 
-    def forsake(self, error: Exception) -> None:
-        """Leave it open without heartbeats, as when a phone leaves the network; what waits fails with the error."""
-        self._ticker.discard(self)
-        self._fail_pending(error)
+    def close(self, error: Exception) -> None:
+        """End it in good order. Requests without an answer fail with the error."""
+        self.fail_requests(error)
+        if self._closing:
+            return
+        if self._transport is not None and self._sans.state is OPEN:
+            self._sans.send_close(1000)
+            self._flush()
+        self._closing = True
+        if self._transport is not None:
+            self._transport.close()
 
     def abort(self) -> None:
         """End it at once."""
@@ -190,8 +194,16 @@ class Link(asyncio.Protocol):
         if self._transport is not None:
             self._transport.abort()
 
+    async def wait_closed(self, *, timeout_s: float) -> None:
+        """Wait until the socket is closed, after `close`. Past the time limit the connection is aborted."""
+        if self._transport is not None:
+            await asyncio.wait((self._ended,), timeout=timeout_s)
+            if not self._ended.done():
+                self.abort()
+                await asyncio.wait((self._ended,))
+
     def tick(self, now: float) -> None:
-        """From the ticker: heartbeat, silence, requests past their time."""
+        """Called by the ticker: send a heartbeat, notice silence, fail requests that are past their time."""
         if now >= self._ping_at and self._sans.state is OPEN:
             self._ping_at = now + PING_INTERVAL_S
             self._sans.send_ping(b"")
@@ -229,8 +241,9 @@ class Link(asyncio.Protocol):
         self._ticker.discard(self)
         self._transport = None
         self._closing = True
+        self._ended.set_result(None)
         self.resume_writing()
-        self._fail_pending(ConnectionLost("the connection ended before the answer"))
+        self.fail_requests(ConnectionLost("the connection ended before the answer"))
         if not self._opened.done():
             self._opened.set_exception(ConnectionLost("the connection ended during the handshake"))
             self._opened.exception()
@@ -303,11 +316,6 @@ class Link(asyncio.Protocol):
         else:
             answer.set_result(envelope.data or b"")
 
-    def _fail_pending(self, error: Exception) -> None:
-        for answer, _ in self._pending.values():
-            if not answer.done():
-                answer.set_exception(error)
-
 
 def _handshake_error(response: HttpResponse, problem: Exception) -> Exception:
     if not isinstance(problem, InvalidStatus):
@@ -322,7 +330,7 @@ def _handshake_error(response: HttpResponse, problem: Exception) -> Exception:
 
 
 def parse_answer(kind: type[_Answer], data: bytes) -> _Answer:
-    """What a request was answered with. Raises Garbled."""
+    """The message in an answer's data. Raises Garbled."""
     try:
         return kind.FromString(data)
     except DecodeError:

@@ -1,16 +1,55 @@
-"""What a client hands out: one received message, one acknowledged send."""
+"""One message as a client sends it, as its ack comes back, and as it is received."""
 
 from __future__ import annotations
 
 import json
+import secrets
+import time
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from greenroom.actors.wire import sdkws_pb2
 
-__all__ = ["Received", "Sent", "direct_conversation_id", "group_conversation_id"]
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+__all__ = ["TEXT", "Received", "Sent", "direct_conversation_id", "group_conversation_id", "new_message"]
 
 TEXT = 101
+SINGLE_CHAT, GROUP_CHAT = 1, 3
+FROM_USER = 100
+STATUS_SENDING = 1
+
+
+def new_message(
+    *,
+    send_id: str,
+    platform_id: int,
+    recv_id: str = "",
+    group_id: str = "",
+    content: bytes,
+    content_type: int = TEXT,
+    client_msg_id: str = "",
+    options: Mapping[str, bool] | None = None,
+    at_user_ids: Sequence[str] = (),
+) -> sdkws_pb2.MsgData:
+    """A message to a user or a group, ready to send. It gets a random client_msg_id unless one is given."""
+    return sdkws_pb2.MsgData(
+        sendID=send_id,
+        recvID=recv_id,
+        groupID=group_id,
+        clientMsgID=client_msg_id or secrets.token_hex(16),
+        senderPlatformID=platform_id,
+        sessionType=SINGLE_CHAT if recv_id else GROUP_CHAT,
+        msgFrom=FROM_USER,
+        contentType=content_type,
+        content=content,
+        createTime=time.time_ns() // 1_000_000,
+        status=STATUS_SENDING,
+        options=options,
+        atUserIDList=at_user_ids,
+    )
 
 
 class Sent(msgspec.Struct, frozen=True, gc=False):
@@ -23,14 +62,14 @@ class Sent(msgspec.Struct, frozen=True, gc=False):
 
 
 class Received(msgspec.Struct, frozen=True):
-    """A message of a conversation. `raw` is the wire's own record, with what has no short name here."""
+    """A message of a conversation. `raw` is the wire's own message, with the fields that have no short name here."""
 
     conversation_id: str
     raw: sdkws_pb2.MsgData
 
     @property
     def seq(self) -> int:
-        """Place in the conversation, from 1; 0: not stored (typing and the like)."""
+        """Its place in the conversation, from 1; 0 if it is not stored (typing and the like)."""
         return self.raw.seq
 
     @property
@@ -83,11 +122,11 @@ class Received(msgspec.Struct, frozen=True):
 
 
 def direct_conversation_id(one: str, other: str) -> str:
-    """The id of the chat of two users (PROTOCOL 3.1)."""
+    """The conversation id of two users (PROTOCOL 3.1)."""
     first, second = sorted((one, other), key=str.encode)
     return f"si_{first}_{second}"
 
 
 def group_conversation_id(group_id: str) -> str:
-    """The id of a group's chat."""
+    """The conversation id of a group."""
     return f"sg_{group_id}"

@@ -1,5 +1,8 @@
-"""Pulls by range (PROTOCOL 5.3). The answer has a bound: of the first range that does not fit it brings the newest
-messages, with `endSeq` the oldest of them (a seq past the range: none fits), and of the ranges after that nothing."""
+"""Pulls by range (PROTOCOL 5.3).
+
+An answer has a bound. Of the first range that does not fit, it has the newest messages that do, and `endSeq` is the
+seq of the oldest of them (a seq past the range if none fits). Of the ranges after that it has nothing.
+"""
 
 from __future__ import annotations
 
@@ -35,13 +38,13 @@ def pull_request(user_id: str, spans: Iterable[Span], limit: int) -> bytes:
 
 
 def part_of(answer: sdkws_pb2.PullMessageBySeqsResp, conversation_id: str) -> sdkws_pb2.PullMsgs | None:
-    """What the answer has of a conversation, if anything."""
+    """The part of the answer that is about a conversation; None if there is none."""
     shelf = answer.notificationMsgs if conversation_id.startswith(NOTIFICATION_PREFIX) else answer.msgs
     return shelf.get(conversation_id)
 
 
 def is_cut(answer: sdkws_pb2.PullMessageBySeqsResp) -> bool:
-    """Whether it leaves out something that is there."""
+    """Whether the answer leaves out messages that exist."""
     return any(part.endSeq for shelf in (answer.msgs, answer.notificationMsgs) for part in shelf.values())
 
 
@@ -52,8 +55,10 @@ def ascending(part: sdkws_pb2.PullMsgs | None) -> list[sdkws_pb2.MsgData]:
 async def pull_all(
     ask: Callable[[bytes], Awaitable[bytes]], user_id: str, span: Span, limit: int
 ) -> list[sdkws_pb2.MsgData]:
-    """The newest `limit` messages of the span, ascending, with as many requests as it takes. `ask` sends one; what it
-    raises, and DecodeError, goes on."""
+    """The newest `limit` messages of the span, ascending, with as many requests as it takes. `ask` sends one request.
+
+    Raises what `ask` raises, and DecodeError.
+    """
     found: list[sdkws_pb2.MsgData] = []
     end = span.end
     while span.begin <= end and len(found) < limit:

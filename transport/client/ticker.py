@@ -11,13 +11,13 @@ __all__ = ["Ticker", "Ticking"]
 
 class Ticking(Protocol):
     def tick(self, now: float) -> None:
-        """Called about once an interval with the loop's time. Must not block."""
+        """Called about once an interval, with the loop's time. Must not block."""
 
 
 class Ticker:
-    """Calls `tick` of everything in it once an interval; runs only while there is something in it.
+    """Calls `tick` of each member once an interval. It runs only while it has members.
 
-    A tick may come late on a busy loop, never early. Members are called in no particular order.
+    A tick may be late on a busy loop; it is never early. Members are called in no particular order.
     """
 
     _shared: ClassVar[weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Ticker]] = (

@@ -1,7 +1,7 @@
-"""Which messages of a conversation have been seen, and which must be fetched (PROTOCOL 5.6). No I/O.
+"""Which messages of a conversation have been seen, and which must be pulled (PROTOCOL 5.6). No I/O.
 
-Order: a message is accepted only as the successor of the last accepted one, so what is accepted is in seq
-order, once, without a gap. What comes ahead of a gap is not kept: it is fetched with the gap.
+Order: a message is accepted only as the successor of the last accepted one. So messages are accepted in seq order,
+once, without a gap. A message that comes ahead of a gap is not kept: it is pulled with the gap.
 """
 
 from __future__ import annotations
@@ -21,29 +21,29 @@ __all__ = ["Timelines"]
 class Timelines:
     """The seqs of all conversations of one client.
 
-    `from_beginning`: whether conversations that exist before the first `learn` are wanted from seq 1, or only
-    from where they stand then. A conversation met later is wanted from seq 1.
+    `from_beginning`: whether the past of the conversations that exist at the first `learn` is wanted. A conversation
+    that is met later is always wanted from seq 1.
     """
 
     def __init__(self, *, from_beginning: bool) -> None:
         self.synced: dict[str, int] = {}
         """Conversation -> the seq up to which everything has been accepted."""
         self.holes = 0
-        """Seqs that the server had nothing for. Not zero: a deletion, a membership that ended, or a loss."""
+        """Seqs for which the server had nothing: a deletion, a membership that ended, or a loss."""
         self._target: dict[str, int] = {}
-        """Conversation -> the highest seq known of, only where it is ahead of `synced`."""
+        """Conversation -> its highest known seq, only where that is above `synced`."""
         self._page: int | None = None
-        """Messages that lately fitted into an answer."""
+        """How many messages fitted into the last answer that was cut; None after an answer that was whole."""
         self._from_beginning = from_beginning
         self._learned = False
 
     @property
     def behind(self) -> bool:
-        """Whether there is anything to fetch."""
+        """Whether there is anything to pull."""
         return bool(self._target)
 
     def offer(self, conversation_id: str, seq: int) -> bool:
-        """Whether to accept this message now; notes a gap before it. Seq 0 is always accepted."""
+        """Whether to accept this message now; notes a gap before it. Seq 0 (not stored) is always accepted."""
         if seq == 0:
             return True
         synced = self._begin(conversation_id, seq)
@@ -54,19 +54,20 @@ class Timelines:
             self.note(conversation_id, seq)
         return False
 
-    def postpone(self, conversation_id: str, seq: int) -> None:
-        """This message came, and there is no room for it now: it is to be fetched."""
+    def postpone(self, conversation_id: str, seq: int) -> bool:
+        """As `offer`, while there is no room for stored messages: they are noted, to be pulled later."""
         if seq:
             self._begin(conversation_id, seq)
             self.note(conversation_id, seq)
+        return not seq
 
     def note(self, conversation_id: str, seq: int) -> None:
-        """The conversation reaches at least to `seq`."""
+        """Note that the conversation has a message with this seq."""
         if seq > max(self.synced.setdefault(conversation_id, 0), self._target.get(conversation_id, 0)):
             self._target[conversation_id] = seq
 
     def learn(self, newest: Mapping[str, int]) -> None:
-        """Take in the newest seqs after a connect; the first time they may be the starting line."""
+        """Take in the newest seqs after a login. At the first login they may be where the conversations begin."""
         start_here = not self._learned and not self._from_beginning
         for conversation_id, seq in newest.items():
             if start_here:
@@ -75,7 +76,7 @@ class Timelines:
         self._learned = True
 
     def missing(self, *, page: int, conversations: int) -> Iterator[Span]:
-        """What to fetch next: the oldest missing page of up to so many conversations."""
+        """What to pull next: the oldest missing page of each of up to so many conversations."""
         page = min(page, self._page or page)
         for _, conversation_id in zip(range(conversations), self._target, strict=False):
             begin = self.synced[conversation_id] + 1
@@ -84,9 +85,10 @@ class Timelines:
     def accept_pulled(
         self, spans: Iterable[Span], answer: sdkws_pb2.PullMessageBySeqsResp
     ) -> Iterator[tuple[str, sdkws_pb2.MsgData]]:
-        """The messages to accept, with their conversations, of the answer to these spans.
+        """The messages to accept from the answer to these spans, each with its conversation.
 
-        What a whole answer does not bring is not there. What was cut is missing still, and asked for in smaller pages.
+        A message that a whole answer does not have does not exist. What was cut off is still missing, and is asked
+        for in smaller pages.
         """
         cut = is_cut(answer)
         for span in spans:

@@ -1,16 +1,16 @@
-"""Latencies as HdrHistograms: recorded in microseconds, merged over seconds and processes, without loss."""
+"""Latencies in microseconds, with the precision of an HdrHistogram; summed over seconds and processes without loss."""
 
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections import Counter
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
+import msgspec
 from hdrh.histogram import HdrHistogram
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
 __all__ = ["LADDER", "Latencies"]
 
@@ -18,35 +18,31 @@ LADDER = (0.0, 25.0, 50.0, 75.0, 90.0, 95.0, 99.0, 99.5, 99.9, 99.95, 99.99, 100
 _HIGHEST_US = 3_600_000_000
 _DIGITS = 3
 _BITS = 11
-"""Kept of a value when it is counted: one part in 1024, which is what three digits of the histogram hold."""
+"""A value keeps its highest 11 bits: one part in 1024, which is the precision of three digits of the histogram."""
 
 
-class Latencies:
-    """Counts values between 1 us and an hour to three significant digits; longer ones count as an hour.
+class Latencies(msgspec.Struct):
+    """Counts values between 1 us and an hour to three significant digits; a longer one counts as an hour.
 
-    Recording is a dictionary's increment, and so is merging. The counts are those of an HdrHistogram with the
-    same precision, which is made on demand: its own methods walk all its slots, tens of thousands, each time.
+    Recording is one step in a dictionary, and adding is one for each of its keys. The counts are those of an
+    HdrHistogram with the same precision, which is made only when it is asked for: its own methods walk all of its
+    slots, tens of thousands, each time.
     """
 
-    __slots__ = ("counts",)
-
-    def __init__(self, counts: Mapping[int, int] | None = None) -> None:
-        self.counts: Counter[int] = Counter(counts)
-        """Microseconds -> how often."""
+    counts: dict[int, int] = {}
+    """Microseconds -> how often."""
 
     def record_ns(self, nanoseconds: int) -> None:
         value = nanoseconds // 1000
         if value < 1:
             value = 1
         shift = value.bit_length() - _BITS
-        self.counts[value >> shift << shift if shift > 0 else value] += 1
-
-    @property
-    def count(self) -> int:
-        return self.counts.total()
+        if shift > 0:
+            value = value >> shift << shift
+        self.counts[value] = self.counts.get(value, 0) + 1
 
     def percentiles_ms(self, percentiles: Iterable[float]) -> list[float]:
-        """The smallest values that so many per cent do not exceed; 0 if nothing was recorded."""
+        """For each percentile, the smallest value that so many per cent do not exceed; 0 if nothing was recorded."""
         values = sorted(self.counts)
         upto = list(accumulate(self.counts[value] for value in values))
         found = []
@@ -66,15 +62,14 @@ class Latencies:
         """Percentile -> milliseconds, up to 99.99 and the highest."""
         return {f"{percentile:g}": ms for percentile, ms in zip(LADDER, self.percentiles_ms(LADDER), strict=True)}
 
-    def merge(self, other: Latencies) -> None:
-        self.counts.update(other.counts)
-
-    def histogram(self) -> HdrHistogram:
-        one = HdrHistogram(1, _HIGHEST_US, _DIGITS)
-        for value, count in self.counts.items():
-            one.record_value(min(value, _HIGHEST_US), count)
-        return one
+    def add(self, other: Latencies) -> None:
+        counts = self.counts
+        for value, count in other.counts.items():
+            counts[value] = counts.get(value, 0) + count
 
     def encoded(self) -> str:
-        """HdrHistogram's own text form, which other tools read too."""
-        return bytes(self.histogram().encode()).decode("ascii")
+        """The text form of HdrHistogram, which other tools can read."""
+        histogram = HdrHistogram(1, _HIGHEST_US, _DIGITS)
+        for value, count in self.counts.items():
+            histogram.record_value(min(value, _HIGHEST_US), count)
+        return bytes(histogram.encode()).decode("ascii")

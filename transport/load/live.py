@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -16,22 +16,30 @@ if TYPE_CHECKING:
 
     from rich.console import RenderableType
 
-    from greenroom.transport.load.outcome import Moment
-    from greenroom.transport.load.tally import Totals
+    from greenroom.transport.load.figures import Moment
+    from greenroom.transport.load.samples import Totals
 
-__all__ = ["LiveView", "PlainView", "view_for"]
+__all__ = ["LiveView", "PlainView", "View", "view_for"]
 
 PHASE_INTERVAL_S = 1.0
 ERRORS_SHOWN = 3
 
 
+class View(Protocol):
+    """Where a run tells what it does."""
+
+    def phase(self, text: str, done: int = 0, of: int = 0) -> None: ...
+
+    def moment(self, moment: Moment, totals: Totals, *, of_s: float) -> None: ...
+
+
 def view_for(console: Console, title: str) -> LiveView | PlainView:
-    """Live where the console is a terminal."""
+    """A live table on a terminal, plain lines elsewhere."""
     return LiveView(console, title) if console.is_terminal else PlainView(console)
 
 
 class PlainView:
-    """A line a second at most, for logs and pipes."""
+    """At most one line a second, for logs and pipes."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -56,7 +64,7 @@ class PlainView:
             f"{moment.at_s:6.1f}/{of_s:g} s  "
             f"{moment.acked_per_s:8.1f} acked/s  {moment.received_per_s:9.1f} received/s  "
             f"ack p50 {moment.ack_ms['50']:.1f} p99 {moment.ack_ms['99']:.1f} ms  "
-            f"delivery p99 {moment.delivery_ms['99']:.1f} ms  failed {totals.counts['failed']}  "
+            f"delivery p99 {moment.delivery_ms['99']:.1f} ms  failed {totals.failed}  "
             f"online {moment.online}  lag p99 {moment.lag_p99_ms:.1f} ms"
         )
 
@@ -105,7 +113,7 @@ class LiveView:
             rows.append(self._table(self._moment, self._totals))
             rows.extend(
                 Text(f"{count} x {reason}", style="red", overflow="ellipsis", no_wrap=True)
-                for reason, count in self._totals.errors.most_common(ERRORS_SHOWN)
+                for reason, count in self._totals.frequent_errors(ERRORS_SHOWN).items()
             )
         return Group(*rows)
 
@@ -113,14 +121,13 @@ class LiveView:
         table = Table(box=None, pad_edge=False)
         for name in ("", "now", "p50", "p99", "highest", "all"):
             table.add_column(name, justify="left" if not name else "right")
-        counts = totals.counts
         ack, delivery = moment.ack_ms, moment.delivery_ms
-        table.add_row("planned", f"{moment.planned_per_s:.0f}/s", "", "", "", f"{counts['planned']}")
-        table.add_row("acked", f"{moment.acked_per_s:.0f}/s", *_ms(ack), f"{counts['acked']}")
-        table.add_row("received", f"{moment.received_per_s:.0f}/s", *_ms(delivery), f"{counts['received']}")
-        failed = Text(f"{counts['failed']}", style="red" if counts["failed"] else "")
+        table.add_row("planned", f"{moment.planned_per_s:.0f}/s", "", "", "", f"{totals.planned}")
+        table.add_row("acked", f"{moment.acked_per_s:.0f}/s", *_ms(ack), f"{totals.acked}")
+        table.add_row("received", f"{moment.received_per_s:.0f}/s", *_ms(delivery), f"{totals.received}")
+        failed = Text(f"{totals.failed}", style="red" if totals.failed else "")
         table.add_row("failed", f"{moment.failed_per_s:.0f}/s", "", "", "", failed)
-        table.add_row("connections", f"{moment.online}", "", "", "", f"{counts['lost']} lost")
+        table.add_row("connections", f"{moment.online}", "", "", "", f"{totals.lost} lost")
         lag, share = moment.lag_p99_ms, moment.harness_cpu_share
         table.add_row("harness", f"{share:.0%} CPU", "", f"{lag:.1f} ms", "", "loop lag")
         if moment.server_cpu_share is not None and moment.server_rss_bytes is not None:

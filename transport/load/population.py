@@ -1,112 +1,135 @@
-"""Who takes part: users, their devices and groups, and who writes where."""
+"""Who takes part in a load: users, their devices and groups, who writes where, and the ids of messages."""
 
 from __future__ import annotations
 
+import random
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from greenroom.transport.load.scenario import Direct, Group
+from greenroom.transport.client.message import direct_conversation_id, group_conversation_id
+from greenroom.transport.load.scenario import DirectTalk, GroupTalk
 
 if TYPE_CHECKING:
-    import random
     from collections.abc import Iterator
 
     from greenroom.transport.load.scenario import Scenario
 
-__all__ = ["DeviceName", "GroupOf", "Population", "Target"]
+__all__ = ["Destination", "DeviceName", "LoadGroup", "Population"]
 
 
-class DeviceName(msgspec.Struct, frozen=True, gc=False):
-    """One device of one user; `text` names it in the history."""
+class DeviceName(msgspec.Struct, frozen=True):
+    """One device of one user."""
 
     user: int
     user_id: str
     platform_id: int
 
     @property
-    def text(self) -> str:
+    def in_history(self) -> str:
         return f"{self.user_id}/{self.platform_id}#0"
 
+    @property
+    def of_token(self) -> str:
+        return f"{self.user_id}/{self.platform_id}"
 
-class Target(msgspec.Struct, frozen=True, gc=False):
-    """Where a message goes."""
+
+class Destination(msgspec.Struct, frozen=True):
+    """Where a message goes: to a user or to a group."""
 
     conversation_id: str
     recv_id: str
     group_id: str
 
 
-class GroupOf(msgspec.Struct, frozen=True):
-    """A group that must exist: the first member owns it."""
+class LoadGroup(msgspec.Struct, frozen=True):
+    """A group that must exist; its first member owns it."""
 
     group_id: str
     members: tuple[int, ...]
 
 
 class Population:
-    """Everything here follows from the scenario and the tag, so that each process of a load works it out for
-    itself. The tag is another one in each run: conversations begin empty, and no run meets another's messages."""
+    """It follows from the scenario and the tag alone, so each process of a load works it out for itself.
+
+    The tag differs in each run: conversations begin empty, and no run meets the messages of another. Devices are
+    numbered by their place in `devices`; those of one user stand together.
+    """
 
     def __init__(self, scenario: Scenario, *, tag: str) -> None:
-        self._tag = tag
-        self.user_ids = [f"load{self._tag}u{number}" for number in range(scenario.users)]
+        self.scenario = scenario
+        self.tag = tag
+        self.user_ids = [f"load{tag}u{number}" for number in range(scenario.users)]
         self.devices = [
             DeviceName(number, user_id, platform)
             for number, user_id in enumerate(self.user_ids)
             for platform in scenario.client.platforms
         ]
-        self.groups: list[GroupOf] = []
-        self._groups_of_step: dict[int, list[GroupOf]] = {}
-        self._groups_of_user: dict[tuple[int, int], list[GroupOf]] = {}
-        self._steps = scenario.talks
-        for place, step in enumerate(self._steps):
-            if isinstance(step, Group):
-                self._found(place, step, scenario.users)
+        self.groups: list[LoadGroup] = []
+        self._groups_of_user: dict[tuple[int, int], list[LoadGroup]] = {}
+        for number, step in enumerate(scenario.talks):
+            if isinstance(step, GroupTalk):
+                self._add_groups(number, step)
         self.members: dict[str, tuple[int, ...]] = dict(self._conversations())
-        """Conversation -> the users in it. All that a load may write to."""
-        self.of_user: dict[int, list[str]] = {}
-        """User -> his conversations."""
+        """Conversation -> the users in it. A load writes to no other."""
+        self.conversations_of: dict[int, list[str]] = {}
+        """User -> their conversations."""
         for conversation_id, members in self.members.items():
             for user in members:
-                self.of_user.setdefault(user, []).append(conversation_id)
+                self.conversations_of.setdefault(user, []).append(conversation_id)
 
-    def target(self, place: int, user: int, rng: random.Random) -> Target | None:
-        """Where this user writes to in the step at this place; None if he takes no part in it."""
-        if isinstance(self._steps[place], Direct):
-            peer = self._peer(user)
-            if peer is None:
+    def share(self, part: int, parts: int) -> range:
+        """The devices of one of several processes. The devices of a user stay together, and so does a pair."""
+        per_user = len(self.scenario.client.platforms)
+        pairs = (len(self.user_ids) + 1) // 2
+        first, last = (pairs * at // parts * 2 * per_user for at in (part, part + 1))
+        return range(first, min(last, len(self.devices)))
+
+    def devices_of(self, user: int) -> range:
+        per_user = len(self.scenario.client.platforms)
+        return range(user * per_user, (user + 1) * per_user)
+
+    def destination(self, talk: int, user: int, rng: random.Random) -> Destination | None:
+        """Where this user writes to in one of the scenario's `talks`; None if they take no part in it."""
+        if isinstance(self.scenario.talks[talk], DirectTalk):
+            peer = user ^ 1
+            if peer >= len(self.user_ids):
                 return None
             recv_id = self.user_ids[peer]
-            return Target(_direct(self.user_ids[user], recv_id), recv_id, "")
-        mine = self._groups_of_user.get((place, user))
-        if not mine:
+            return Destination(direct_conversation_id(self.user_ids[user], recv_id), recv_id, "")
+        groups = self._groups_of_user.get((talk, user))
+        if not groups:
             return None
-        group = mine[0] if len(mine) == 1 else rng.choice(mine)
-        return Target(f"sg_{group.group_id}", "", group.group_id)
+        group = groups[0] if len(groups) == 1 else rng.choice(groups)
+        return Destination(group_conversation_id(group.group_id), "", group.group_id)
 
-    def _peer(self, user: int) -> int | None:
-        peer = user ^ 1
-        return peer if peer < len(self.user_ids) else None
+    def seeded(self, *names: object) -> random.Random:
+        """A generator for one purpose; it is the same in each run with the scenario's seed."""
+        return random.Random(f"{self.scenario.seed}/{'/'.join(map(str, names))}")
 
-    def _found(self, place: int, step: Group, users: int) -> None:
+    def client_msg_id(self, place: int, number: int, planned_ns: int) -> str:
+        """The id of a device's message with this number. It tells when the message was planned."""
+        return f"{self.tag}-{place:x}-{number:x}-{planned_ns:x}"
+
+    def planned_ns_of(self, client_msg_id: str) -> int:
+        """When a message of this run was planned; -1 if it is none of this run's."""
+        tag, _, rest = client_msg_id.partition("-")
+        return int(rest.rpartition("-")[2], 16) if tag == self.tag else -1
+
+    def _add_groups(self, talk: int, step: GroupTalk) -> None:
+        users = len(self.user_ids)
         size = step.members or users // step.groups
         for number in range(step.groups):
             first = number * size
             members = tuple(sorted({(first + offset) % users for offset in range(size)}))
-            group = GroupOf(f"load{self._tag}g{place}x{number}", members)
+            group = LoadGroup(f"load{self.tag}g{talk}x{number}", members)
             self.groups.append(group)
             for user in members:
-                self._groups_of_user.setdefault((place, user), []).append(group)
+                self._groups_of_user.setdefault((talk, user), []).append(group)
 
     def _conversations(self) -> Iterator[tuple[str, tuple[int, ...]]]:
-        if any(isinstance(step, Direct) for step in self._steps):
+        if any(isinstance(step, DirectTalk) for step in self.scenario.talks):
             for user in range(0, len(self.user_ids) - 1, 2):
-                yield _direct(self.user_ids[user], self.user_ids[user + 1]), (user, user + 1)
+                yield direct_conversation_id(self.user_ids[user], self.user_ids[user + 1]), (user, user + 1)
         for group in self.groups:
-            yield f"sg_{group.group_id}", group.members
-
-
-def _direct(one: str, other: str) -> str:
-    first, second = sorted((one, other), key=str.encode)
-    return f"si_{first}_{second}"
+            yield group_conversation_id(group.group_id), group.members

@@ -1,4 +1,4 @@
-"""The report of a run: one HTML file that loads nothing from elsewhere, and the same as JSON."""
+"""The report of a run: an HTML file that loads nothing from elsewhere, and the same as JSON."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from greenroom.transport.load.plots import Line, ladder_plot, plot
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from greenroom.transport.load.outcome import Outcome
+    from greenroom.transport.load.figures import Figures
 
 __all__ = ["VERDICTS", "as_html", "as_json"]
 
@@ -27,66 +27,66 @@ VIOLATIONS_SHOWN = 20
 _STYLE = files("greenroom.transport.load").joinpath("report.css").read_text()
 
 
-def as_json(outcome: Outcome) -> bytes:
-    return msgspec.json.format(msgspec.json.encode(outcome), indent=1) + b"\n"
+def as_json(figures: Figures) -> bytes:
+    return msgspec.json.format(msgspec.json.encode(figures), indent=1) + b"\n"
 
 
-def as_html(outcome: Outcome) -> str:
-    code = outcome.exit_code
+def as_html(figures: Figures) -> str:
+    code = figures.exit_code
     parts = [
         '<!doctype html><html lang="en"><head><meta charset="utf-8">',
         '<meta name="viewport" content="width=device-width, initial-scale=1">',
-        f"<title>greenroom load {escape(outcome.scenario)}</title><style>{_STYLE}</style></head><body>",
-        f"<h1>{escape(outcome.scenario)}: {escape(outcome.title)}</h1>",
-        f'<p class="soft">{escape(_setting(outcome))}</p>',
-        f'<p class="verdict {"good" if code == 0 else "bad"}">{escape(_headline(outcome))}</p>',
-        *(f"<p>{escape(reason)}</p>" for reason in outcome.reasons),
-        _cards(outcome),
-        f'<div class="plots">{"".join(_plots(outcome))}</div>',
-        *_tables(outcome),
+        f"<title>greenroom load {escape(figures.scenario)}</title><style>{_STYLE}</style></head><body>",
+        f"<h1>{escape(figures.scenario)}: {escape(figures.title)}</h1>",
+        f'<p class="soft">{escape(_setting(figures))}</p>',
+        f'<p class="verdict {"good" if code == 0 else "bad"}">{escape(_headline(figures))}</p>',
+        *(f"<p>{escape(reason)}</p>" for reason in figures.reasons),
+        _cards(figures),
+        f'<div class="plots">{"".join(_plots(figures))}</div>',
+        *_tables(figures),
         "</body></html>",
     ]
     return "".join(parts)
 
 
-def _headline(outcome: Outcome) -> str:
-    text = VERDICTS.get(outcome.exit_code, "")
-    return f"{text} (interrupted: this is what was done until then)" if outcome.interrupted else text
+def _headline(figures: Figures) -> str:
+    text = VERDICTS.get(figures.exit_code, "")
+    return f"{text} (interrupted: this is what was done until then)" if figures.interrupted else text
 
 
-def _setting(outcome: Outcome) -> str:
-    pace = f"{outcome.rate_per_s:g} messages/s planned" if outcome.rate_per_s else outcome.mode
+def _setting(figures: Figures) -> str:
+    pace = f"{figures.rate_per_s:g} messages/s planned" if figures.rate_per_s else figures.mode
     return (
-        f"{outcome.began_at} · {outcome.ws_url} · {outcome.users} users, {outcome.devices} devices · {pace} · "
-        f"{outcome.hold_s:g} s · seed {outcome.seed} · run {outcome.run}"
+        f"{figures.began_at} · {figures.ws_url} · {figures.users} users, {figures.devices} devices · {pace} · "
+        f"{figures.hold_s:g} s · seed {figures.seed} · run {figures.run}"
     )
 
 
-def _cards(outcome: Outcome) -> str:
-    counts = outcome.counts
+def _cards(figures: Figures) -> str:
+    counts = figures.counts
     cards = [
-        (f"{outcome.acked_per_s:,.0f}/s", "acked"),
-        (f"{outcome.received_per_s:,.0f}/s", "received by devices"),
-        (f"{outcome.ack_ms.get('99', 0):.1f} ms", "ack, 99th percentile"),
-        (f"{outcome.delivery_ms.get('99', 0):.1f} ms", "delivery, 99th percentile"),
+        (f"{figures.acked_per_s:,.0f}/s", "acked"),
+        (f"{figures.received_per_s:,.0f}/s", "received by devices"),
+        (f"{figures.ack_ms.get('99', 0):.1f} ms", "ack, 99th percentile"),
+        (f"{figures.delivery_ms.get('99', 0):.1f} ms", "delivery, 99th percentile"),
         (f"{counts.get('failed', 0):,}", f"failed of {counts.get('planned', 0):,} planned"),
-        (f"{outcome.connections:,}", "connections at most"),
+        (f"{figures.connections:,}", "connections at most"),
     ]
-    if outcome.capacity_per_s is not None:
-        cards.insert(0, (f"{outcome.capacity_per_s:,.0f}/s", "capacity: highest rate that held"))
-    if outcome.server_rss_peak_bytes is not None:
-        cards.append((f"{outcome.server_rss_peak_bytes / 2**20:,.0f} MiB", "memory of the server at most"))
-    if outcome.harness is not None:
-        cards.append((f"{outcome.harness.cpu_us_per_message:.0f} µs", "CPU of the harness for each message"))
-        cards.append((f"{outcome.harness.lag_p99_ms:.1f} ms", "loop lag of the harness, 99th percentile"))
+    if figures.capacity_per_s is not None:
+        cards.insert(0, (f"{figures.capacity_per_s:,.0f}/s", "capacity: highest rate that held"))
+    if figures.server_rss_peak_bytes is not None:
+        cards.append((f"{figures.server_rss_peak_bytes / 2**20:,.0f} MiB", "memory of the server at most"))
+    if figures.harness is not None:
+        cards.append((f"{figures.harness.cpu_us_per_message:.0f} µs", "CPU of the harness for each message"))
+        cards.append((f"{figures.harness.lag_p99_ms:.1f} ms", "loop lag of the harness, 99th percentile"))
     shown = "".join(
         f'<div class="card"><b>{escape(figure)}</b><span>{escape(name)}</span></div>' for figure, name in cards
     )
     return f'<div class="cards">{shown}</div>'
 
 
-def _plots(outcome: Outcome) -> Iterable[str]:
-    moments = outcome.moments
+def _plots(figures: Figures) -> Iterable[str]:
+    moments = figures.moments
     if not moments:
         return
     over = "seconds since the start"
@@ -105,7 +105,7 @@ def _plots(outcome: Outcome) -> Iterable[str]:
         x_label=over,
         y_label="ms from the planned time",
     )
-    yield ladder_plot("Percentile ladder", [("ack", outcome.ack_ms), ("delivery", outcome.delivery_ms)], y_label="ms")
+    yield ladder_plot("Percentile ladder", [("ack", figures.ack_ms), ("delivery", figures.delivery_ms)], y_label="ms")
     yield plot(
         "Throughput",
         [
@@ -142,12 +142,12 @@ def _plots(outcome: Outcome) -> Iterable[str]:
     )
 
 
-def _tables(outcome: Outcome) -> Iterable[str]:
+def _tables(figures: Figures) -> Iterable[str]:
     yield "<h2>Thresholds</h2>" + _table(
         ("", "limit", "found", ""),
-        [(m.name, f"{m.limit:g}", f"{m.found:.4g}", "holds" if m.holds else "does not hold") for m in outcome.measures],
+        [(m.name, f"{m.limit:g}", f"{m.found:.4g}", "holds" if m.holds else "does not hold") for m in figures.measures],
     )
-    if outcome.trials:
+    if figures.trials:
         yield "<h2>Capacity search</h2>" + _table(
             ("messages/s", "ack p99 ms", "delivery p99 ms", "failed", ""),
             [
@@ -158,19 +158,19 @@ def _tables(outcome: Outcome) -> Iterable[str]:
                     f"{t.failed}",
                     "held" if t.held else t.saturated or "did not hold",
                 )
-                for t in outcome.trials
+                for t in figures.trials
             ],
         )
-    ladders = (("ack", outcome.ack_ms), ("delivery", outcome.delivery_ms), ("login", outcome.login_ms))
+    ladders = (("ack", figures.ack_ms), ("delivery", figures.delivery_ms), ("login", figures.login_ms))
     yield "<h2>Latency, ms</h2>" + _table(
-        ("percentile", *outcome.ack_ms),
+        ("percentile", *figures.ack_ms),
         [(name, *(f"{ms:.2f}" for ms in ladder.values())) for name, ladder in ladders],
     )
-    yield "<h2>Counts</h2>" + _table(("", ""), [(name, f"{count:,}") for name, count in outcome.counts.items()])
-    if outcome.errors:
-        yield "<h2>Errors</h2>" + _table(("", "times"), [(name, f"{n:,}") for name, n in outcome.errors.items()])
-    yield "<h2>The judge</h2>" + _judged(outcome)
-    harness = outcome.harness
+    yield "<h2>Counts</h2>" + _table(("", ""), [(name, f"{count:,}") for name, count in figures.counts.items()])
+    if figures.errors:
+        yield "<h2>Errors</h2>" + _table(("", "times"), [(name, f"{n:,}") for name, n in figures.errors.items()])
+    yield "<h2>The judge</h2>" + _judged(figures)
+    harness = figures.harness
     if harness is not None:
         yield "<h2>The harness</h2>" + _table(
             ("", ""),
@@ -186,8 +186,8 @@ def _tables(outcome: Outcome) -> Iterable[str]:
         )
 
 
-def _judged(outcome: Outcome) -> str:
-    verdict: dict[str, Any] | None = msgspec.json.decode(outcome.verdict)
+def _judged(figures: Figures) -> str:
+    verdict: dict[str, Any] | None = msgspec.json.decode(figures.verdict)
     if verdict is None:
         return "<p>Nothing was judged.</p>"
     counts = _table(("", ""), [(name.replace("_", " "), f"{count:,}") for name, count in verdict["counts"].items()])

@@ -1,6 +1,6 @@
-"""Scenarios: what the users of a load do, read from TOML into typed steps. A wrong file is refused by name.
+"""Scenarios: what the users of a load do, read from TOML into typed steps. A wrong key or value is refused by name.
 
-All steps of a scenario go on at the same time, each in its window (`from_share` to `to_share` of the load).
+All steps of a scenario run at the same time, each in its window (`from_share` to `to_share` of the load).
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from typing import Any, Literal, get_args
 import msgspec
 
 __all__ = [
-    "Churn", "Client", "Direct", "Group", "Idle", "Offline", "Pace", "Scenario", "ScenarioError", "Slow", "Step",
-    "Storm", "Thresholds", "parse", "shipped", "with_values",
+    "Churn", "ClientSettings", "DirectTalk", "GroupTalk", "Idle", "Offline", "Pace", "Scenario", "ScenarioError",
+    "Slow", "Step", "Storm", "Thresholds", "parse", "shipped", "with_values",
 ]  # fmt: skip
 
 
@@ -27,24 +27,24 @@ class _Table(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 class Pace(_Table, frozen=True, kw_only=True):
-    """How messages are planned. Open: on a schedule that waits for no answer. Closed: each user sends his next
-    message a think time after the answer to the last."""
+    """How messages are planned. Open: on a schedule that waits for no answer. Closed: each user sends the next message
+    a think time after the answer to the last one."""
 
     mode: Literal["open", "closed"] = "open"
     arrivals: Literal["poisson", "even"] = "poisson"
     rate_per_s: float = 100.0
-    """Messages a second of all users together; only the open loop has one."""
+    """Messages a second of all users together. Only the open loop has a rate."""
     ramp_s: float = 2.0
-    """Seconds in which the rate grows from 0. What is sent in them is judged, but not measured."""
+    """Seconds in which the rate grows from 0. Messages sent meanwhile are judged, but not measured."""
     hold_s: float = 30.0
     think_s: tuple[float, float] = (0.5, 2.0)
     """Closed loop: the shortest and the longest think time."""
     drain_s: float = 20.0
-    """Seconds at most that receivers get to catch up, once the last answer is there."""
+    """Seconds that receivers have at most to catch up, after the last answer."""
 
 
-class Client(_Table, frozen=True, kw_only=True):
-    """What kind of client the virtual users have."""
+class ClientSettings(_Table, frozen=True, kw_only=True):
+    """What kind of clients the virtual users have."""
 
     envelope: Literal["go", "js"] = "go"
     gzip: bool = True
@@ -53,66 +53,67 @@ class Client(_Table, frozen=True, kw_only=True):
     connects_per_s: float = 500.0
     request_timeout_s: float = 10.0
     reconnect_base_s: float = 1.0
-    """1, 2, 4, 8, 16 times this, with jitter, then 16 times for as long as it takes."""
+    """The base of the waits before the next try (see `transport/client/backoff.py`)."""
     resend: bool = False
-    """Send again, under the same id, what was not answered when a connection went that no step took; not what is
-    only pushed. Without it, such a message counts as failed."""
+    """When a connection ends that no step of the scenario ended, send its unanswered messages again under the same
+    ids, if they are to be stored. Without it, such a message counts as failed."""
 
 
 class Thresholds(_Table, frozen=True, kw_only=True):
-    """What must hold for exit code 0. Zero: not looked at."""
+    """What must hold for exit code 0. A latency of 0 is not checked."""
 
     ack_p99_ms: float = 1000.0
     delivery_p99_ms: float = 2000.0
-    """Of messages that came as a push; what was pulled after an absence is not held to it."""
+    """Of messages that were pushed; those that were pulled after an absence do not count."""
     login_p99_ms: float = 0.0
     error_share: float = 0.001
-    """Sends without an ack, of all sends. Here 0 means none at all."""
+    """The share of sends that get no ack. Here 0 means that every send must get one."""
     harness_lag_p99_ms: float = 250.0
-    """The harness's own: past it the harness was the bottleneck, and the rest is not the server's fault."""
+    """The lag of the harness's own loop. Above it, the harness was the bottleneck, and the server is not to blame."""
     harness_cpu_share: float = 0.95
-    """Of one core, for each process of the harness."""
+    """The share of one core that each process of the harness may take."""
 
 
 class _Step(_Table, frozen=True, kw_only=True, tag_field="kind"):
     name: str = ""
-    """For `--set NAME.key=value`; its kind if not given."""
+    """For `--set NAME.key=value`. Without it, the step's kind is its name."""
     from_share: float = 0.0
     to_share: float = 1.0
 
 
 class _Talk(_Step, frozen=True, kw_only=True):
     weight: float = 1.0
-    """Its part of the rate, against the other steps that send."""
+    """Its part of the rate, relative to the other steps that send."""
     payload_bytes: tuple[int, int] = (16, 256)
     stored: bool = True
-    """False: pushed only, like the sign that somebody is typing."""
+    """False: it is only pushed, like a typing sign."""
 
 
-class Direct(_Talk, frozen=True, kw_only=True, tag="direct"):
-    """Users write to one other user each: 0 and 1, 2 and 3, ..."""
+class DirectTalk(_Talk, frozen=True, kw_only=True, tag="direct"):
+    """Each user writes to one other user: 0 and 1 to each other, 2 and 3, ..."""
 
 
-class Group(_Talk, frozen=True, kw_only=True, tag="group"):
-    """Users write into groups that all their members receive."""
+class GroupTalk(_Talk, frozen=True, kw_only=True, tag="group"):
+    """Users write to groups; all members receive it."""
 
     groups: int = 1
     members: int = 0
-    """Of each group; 0: all users, shared out evenly."""
+    """Of each group. 0: all users, divided evenly among the groups."""
 
 
 class Idle(_Step, frozen=True, kw_only=True, tag="idle"):
-    """Nothing: the connections are held."""
+    """Users do nothing: their connections are held open."""
 
 
 class Offline(_Step, frozen=True, kw_only=True, tag="offline"):
-    """A share of the users goes away at the window's start, comes back at its end, and must get all it missed."""
+    """A share of the users goes offline at the start of the window, comes back at its end, and must get all messages
+    that it missed."""
 
     share: float = 0.3
 
 
 class Slow(_Step, frozen=True, kw_only=True, tag="slow"):
-    """A share of the users stops reading for a while, again and again."""
+    """A share of the users repeatedly stops reading for a while."""
 
     share: float = 0.1
     pause_s: float = 2.0
@@ -120,50 +121,51 @@ class Slow(_Step, frozen=True, kw_only=True, tag="slow"):
 
 
 class Churn(_Step, frozen=True, kw_only=True, tag="churn"):
-    """A share of the users loses the connection again and again, and makes it anew."""
+    """A share of the users repeatedly loses the connection and connects again."""
 
     share: float = 0.3
     every_s: float = 5.0
     half_open_share: float = 0.3
-    """Of the losses: the old connection stays, deaf and silent, as when a phone leaves the network."""
+    """The share of losses in which the old connection stays open, without reading or writing, as when a phone leaves
+    the network."""
     resend: bool = True
-    """Send again, under the same id, what was not answered when the connection went. A server that does not
-    look at the ids stores it twice."""
+    """Send again, under the same id, what was not answered when the connection was lost. A server that does not
+    check the ids stores it twice."""
 
 
 class Storm(_Step, frozen=True, kw_only=True, tag="storm"):
-    """All users lose the connection at once and log in again within a short time."""
+    """All users lose the connection at the same time, and log in again within a short time."""
 
     share: float = 1.0
     times: int = 2
     over_s: float = 1.0
 
 
-Step = Direct | Group | Idle | Offline | Slow | Churn | Storm
+Step = DirectTalk | GroupTalk | Idle | Offline | Slow | Churn | Storm
 
 
 class Scenario(_Table, frozen=True, kw_only=True):
     title: str = ""
     users: int = 100
     seed: int = 1
-    """The same seed makes the same users, plans and texts."""
+    """The same seed makes the same plan: who sends what, to whom and when."""
     pace: Pace = Pace()
-    client: Client = Client()
+    client: ClientSettings = ClientSettings()
     thresholds: Thresholds = Thresholds()
     step: tuple[Step, ...] = ()
 
     @property
-    def talks(self) -> tuple[Direct | Group, ...]:
+    def talks(self) -> tuple[DirectTalk | GroupTalk, ...]:
         """The steps that send."""
-        return tuple(step for step in self.step if isinstance(step, Direct | Group))
+        return tuple(step for step in self.step if isinstance(step, DirectTalk | GroupTalk))
 
 
-_SECTIONS: dict[str, type[_Table]] = {"pace": Pace, "client": Client, "thresholds": Thresholds}
+_SECTIONS: dict[str, type[_Table]] = {"pace": Pace, "client": ClientSettings, "thresholds": Thresholds}
 _KINDS: dict[str, type[_Table]] = {str(kind.__struct_config__.tag): kind for kind in get_args(Step)}
 
 
 def shipped() -> dict[str, str]:
-    """Name -> text of the scenarios that come with the package."""
+    """The scenarios that come with the package: name -> text."""
     folder = files("greenroom.transport.load").joinpath("scenarios")
     found = {entry.name: entry.read_text() for entry in folder.iterdir() if entry.name.endswith(".toml")}
     return {name.removesuffix(".toml"): text for name, text in sorted(found.items())}
@@ -178,7 +180,8 @@ def parse(text: str, *, source: str) -> Scenario:
 
 
 def with_values(text: str, values: dict[str, str], *, source: str) -> Scenario:
-    """The scenario with `step.key` = value laid over it, as they come from a command line."""
+    """The scenario with some values replaced: `step.key`, `section.key` or `key` -> value, as text from a command
+    line. Raises ScenarioError."""
     try:
         table = tomllib.loads(text)
         for path, value in values.items():
@@ -262,12 +265,12 @@ def _check(scenario: Scenario) -> None:
     for step in scenario.step:
         where = f"[[step]] {step.name or step.__struct_config__.tag}: "
         want(0 <= step.from_share < step.to_share <= 1, f"{where}0 <= from_share < to_share <= 1")
-        if isinstance(step, Direct | Group):
+        if isinstance(step, DirectTalk | GroupTalk):
             low, high = step.payload_bytes
             want(0 < low <= high <= 32_768, f"{where}payload_bytes: 1 to 32768, the smallest first")
             want(step.weight > 0, f"{where}weight: more than 0")
             want(scenario.users >= 2, f"{where}two users at least")
-        if isinstance(step, Group):
+        if isinstance(step, GroupTalk):
             members = step.members or scenario.users // max(1, step.groups)
             want(step.groups >= 1, f"{where}groups: one at least")
             want(2 <= members <= scenario.users, f"{where}members: 2 to the number of users ({scenario.users})")

@@ -1,91 +1,162 @@
-"""A virtual user's device: logs in, sends when told, notes what comes, loses its connection and finds it again.
+"""A virtual user's device: it logs in, sends when told, notes what comes in, loses its connection and comes back.
 
-What it does and sees goes to the journal in the order of its happening; what it measures goes to the tally.
+What it does and sees goes to the history in the order in which it happens; what it measures goes to the sample.
 """
 
 from __future__ import annotations
 
+import json
+import time
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+import msgspec
+from google.protobuf.message import DecodeError
+
+from greenroom.actors.runtime.address import Address
 from greenroom.actors.runtime.entity import Entity
-from greenroom.transport.load.judge.events import Acked, Begun, Failed, Received, Sent
-from greenroom.transport.load.user_messages import Connect, ResumeReading, Speak
+from greenroom.actors.wire import msg_pb2
+from greenroom.transport.client.backoff import Backoff
+from greenroom.transport.client.device import SEND_MESSAGE, Arrival, Device
+from greenroom.transport.client.errors import (
+    ClientClosed,
+    ClientError,
+    ConnectionLost,
+    KickedOffline,
+    Refused,
+    TokenRejected,
+)
+from greenroom.transport.client.message import new_message
+from greenroom.transport.load.judge import events
+from greenroom.transport.load.plan import Connect, Speak
 
 if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Awaitable
+
     from thespian.actors import WakeupMessage
 
-    from greenroom.actors.runtime.address import Address
-    from greenroom.transport.load.stage import Stage
-    from greenroom.transport.load.user_messages import (
-        Answered,
-        Delivered,
-        Drop,
-        End,
-        Lost,
-        Opened,
-        OpenFailed,
-        PauseReading,
-        Talk,
-        Unanswered,
-    )
+    from greenroom.actors.runtime.replies import Piped
+    from greenroom.transport.client.link import Link
+    from greenroom.transport.load.plan import Drop, End, PauseReading, Talk
+    from greenroom.transport.load.share import Share
 
-__all__ = ["VirtualUser"]
+__all__ = ["KIND", "VirtualUser", "address_of"]
 
-BACKOFF_STEPS = 5
+KIND = "virtual-user"
+UNSTORED = {
+    "history": False,
+    "persistent": False,
+    "senderSync": False,
+    "conversationUpdate": False,
+    "senderConversationUpdate": False,
+    "unreadCount": False,
+    "offlinePush": False,
+}
+"""The options of a typing sign."""
+
+
+class ResumeReading(msgspec.Struct, frozen=True):
+    pass
+
+
+class Arrived(msgspec.Struct, frozen=True):
+    """Messages that came together, after the client's dedupe, in seq order."""
+
+    at: int
+    arrivals: list[Arrival]
+    pulled: bool
+
+
+class Lost(msgspec.Struct, frozen=True):
+    """The connection has ended, and no step of the scenario ended it."""
+
+    problem: ClientError
+
+
+class SendDone(msgspec.Struct, frozen=True):
+    """A send was acked (`answer`), was refused, or got no answer (`problem`)."""
+
+    at: int
+    client_msg_id: str
+    answer: bytes
+    problem: BaseException | None
 
 
 class Waiting:
     """A message without an answer yet."""
 
-    __slots__ = ("planned_ns", "speak")
+    __slots__ = ("data", "speak")
 
-    def __init__(self, planned_ns: int, speak: Speak) -> None:
-        self.planned_ns = planned_ns
+    def __init__(self, speak: Speak, data: bytes) -> None:
         self.speak = speak
+        self.data = data
+
+
+def address_of(place: int) -> Address:
+    return Address(KIND, str(place))
 
 
 class VirtualUser(Entity):
-    """One device. Its address's id is its place in the population.
+    """One device. The id in its address is its place in the population.
 
-    Every message that was sent gets one Acked or one Failed in the journal, unless the run ends before.
+    Every message that was sent gets one Acked or one Failed in the history, unless the run ends before.
     """
 
-    stash_limit = 100_000
-
-    def __init__(self, stage: Stage, place: int) -> None:
+    def __init__(self, share: Share, place: int) -> None:
         super().__init__()
-        self._stage = stage
+        self._share = share
         self._place = place
-        self._name = stage.population.devices[place]
-        self._device_name = self._name.text
+        name = share.population.devices[place]
+        self._user = name.user
+        self._user_id = name.user_id
+        self._platform_id = name.platform_id
+        self._in_history = name.in_history
         self._count = 0
         self._waiting: dict[str, Waiting] = {}
         self._to_resend: list[str] = []
-        self._connect_planned_ns = 0
-        self._attempts = 0
+        self._backoff = Backoff(share.scenario.client.reconnect_base_s, share.rng)
         self._began = False
+        self._connect_planned_ns = 0
+        """Not 0 while it logs in."""
         self._up = False
         self._away = False
-        """Offline on purpose: nothing is sent, and that is no error."""
+        """Offline on purpose: it sends nothing, and that is no error."""
         self._paused = False
         self._slow = False
-        """Reads late by design: it is not measured."""
-        self._resend = stage.scenario.client.resend
+        """It reads late on purpose, so its latencies are not measured."""
+        self._resend = share.scenario.client.resend
         self._talk_until_ns = 0
+        self._half_open: Link | None = None
+        """A connection that was left open; one at a time is kept."""
 
     def on_start(self) -> None:
-        address, base = self.myAddress, self.runtime
-        self._device = self._stage.devices.make(
-            self._name, self._stage.scenario.client, lambda message: base.tell(address, message)
+        client, tell, address = self._share.scenario.client, self.runtime.tell, self.myAddress
+
+        def arrived(arrivals: list[Arrival], pulled: bool) -> None:
+            tell(address, Arrived(time.monotonic_ns(), arrivals, pulled))
+
+        self._device = self._share.devices[self._place] = Device(
+            self._share.login(self._place),
+            on_messages=arrived,
+            on_lost=lambda problem: tell(address, Lost(problem)),
+            request_timeout_s=client.request_timeout_s,
+            pull_backoff=Backoff(client.reconnect_base_s, self._share.rng),
+            ticker=self._share.ticker,
         )
 
-    def on_stop(self) -> None:
-        self._device.close()
+    def on_stop(self) -> Awaitable[None]:
+        self._end_device()
+        return self._device.wait_ended()
 
     def on_crash(self, error: BaseException) -> None:
-        self._stage.tally.errors[f"the harness itself failed: {error!r}"] += 1
-        self._device.close()
+        self._share.sample.count_error(f"the harness itself failed: {error!r}")
+        self._end_device()
+
+    def _end_device(self) -> None:
+        self._device.end(ClientClosed("the run is over"))
+        if self._half_open is not None:
+            self._half_open.abort()
 
     def receiveMsg_WakeupMessage(self, message: WakeupMessage, sender: Address) -> None:
         self.send(self.myAddress, message.payload)
@@ -97,37 +168,44 @@ class VirtualUser(Entity):
             return
         if not self._began:
             self._began = True
-            self._stage.journal.record(Begun(self._stage.clock(), self._device_name, self._name.user_id))
+            self._share.recorder.record(events.Begun(time.monotonic_ns(), self._in_history, self._user_id))
         self._connect_planned_ns = message.planned_ns
-        self._device.open()
+        self.pipe(self._log_in(), eager=False)
 
-    def receiveMsg_Opened(self, message: Opened, sender: Address) -> None:
-        tally = self._stage.tally
-        tally.login.record_ns(message.at - self._connect_planned_ns)
-        tally.counts["logins"] += 1
-        tally.online += 1
-        self._connect_planned_ns = self._attempts = 0
-        self._up = True
-        self._away = False
-        again, self._to_resend = self._to_resend, []
-        for client_msg_id in again:
-            self._put(client_msg_id, self._waiting[client_msg_id].speak, again=True)
+    async def _log_in(self) -> int:
+        """Returns when it was done."""
+        await self._device.connect()
+        return time.monotonic_ns()
 
-    def receiveMsg_OpenFailed(self, message: OpenFailed, sender: Address) -> None:
-        tally = self._stage.tally
-        tally.counts["login_failures"] += 1
-        tally.errors[message.reason] += 1
-        self._connect_planned_ns = 0
+    def receiveMsg_Piped(self, message: Piped, sender: Address) -> None:
+        """The login is done."""
+        planned_ns, self._connect_planned_ns = self._connect_planned_ns, 0
         self._away = False
-        if not message.final:
-            self._connect_later()
+        sample = self._share.sample
+        problem = message.error
+        if problem is None:
+            self._backoff.reset()
+            self._up = True
+            sample.login.record_ns(message.value - planned_ns)
+            sample.logins += 1
+            sample.online += 1
+            again, self._to_resend = self._to_resend, []
+            for client_msg_id in again:
+                self._put(client_msg_id)
+        elif isinstance(problem, ClientError):
+            sample.login_failures += 1
+            sample.count_error(f"login: {_reason(problem)}")
+            if not isinstance(problem, TokenRejected):
+                self._connect_later()
+        else:
+            raise problem
 
     def receiveMsg_Lost(self, message: Lost, sender: Address) -> None:
         if self._up:
-            self._resend = self._stage.scenario.client.resend
+            self._resend = self._share.scenario.client.resend
             self._went_down()
-            self._stage.tally.counts["lost"] += 1
-            self._stage.tally.errors[message.reason] += 1
+            self._share.sample.lost += 1
+            self._share.sample.count_error(_reason(message.problem))
             self._connect_later()
 
     def receiveMsg_Drop(self, message: Drop, sender: Address) -> None:
@@ -136,11 +214,20 @@ class VirtualUser(Entity):
         self._resend = message.resend
         self._away = True
         self._went_down()
-        self._device.drop(half_open=message.half_open)
-        if message.back_after_s >= 0:
-            back_ns = message.planned_ns + int(message.back_after_s * 1e9)
-            wait_s = max(0.0, (back_ns - self._stage.clock()) / 1e9)
-            self.wakeupAfter(timedelta(seconds=wait_s), Connect(back_ns))
+        link = self._device.detach()
+        if link is not None:
+            if message.half_open:
+                if self._half_open is not None:
+                    self._half_open.abort()
+                self._half_open = link
+                link.pause()
+                self._share.ticker.discard(link)
+                link.fail_requests(ConnectionLost("the connection was dropped by the scenario"))
+            else:
+                link.abort()
+        back_ns = message.planned_ns + int(message.back_after_s * 1e9)
+        wait_s = max(0.0, (back_ns - time.monotonic_ns()) / 1e9)
+        self.wakeupAfter(timedelta(seconds=wait_s), Connect(back_ns))
 
     def receiveMsg_PauseReading(self, message: PauseReading, sender: Address) -> None:
         if self._up and not self._paused:
@@ -154,102 +241,117 @@ class VirtualUser(Entity):
             self._device.resume()
 
     def receiveMsg_End(self, message: End, sender: Address) -> None:
-        """The load is over: come back, and read."""
         self._talk_until_ns = 0
         self.receiveMsg_ResumeReading(ResumeReading(), sender)
         if self._away:
-            self.receiveMsg_Connect(Connect(self._stage.clock()), sender)
+            self.receiveMsg_Connect(Connect(time.monotonic_ns()), sender)
 
     def _went_down(self) -> None:
         self._up = self._paused = False
-        self._stage.tally.online -= 1
+        self._share.sample.online -= 1
 
     def _connect_later(self) -> None:
-        base_s = self._stage.scenario.client.reconnect_base_s
-        delay_s = base_s * 2 ** min(self._attempts, BACKOFF_STEPS - 1) * self._stage.rng.uniform(0.5, 1.0)
-        self._attempts += 1
-        self.wakeupAfter(timedelta(seconds=delay_s), Connect(self._stage.clock() + int(delay_s * 1e9)))
+        delay_s = self._backoff.next_s()
+        self.wakeupAfter(timedelta(seconds=delay_s), Connect(time.monotonic_ns() + int(delay_s * 1e9)))
 
     # Sending
 
     def receiveMsg_Speak(self, message: Speak, sender: Address) -> None:
-        stage = self._stage
-        stage.tally.counts["planned"] += 1
+        sample = self._share.sample
         if not self._up or self._paused:
-            if self._away or self._paused:
-                stage.tally.counts["planned"] -= 1
-            else:
-                stage.tally.counts["failed"] += 1
-                stage.tally.errors["not connected when it was time to send"] += 1
+            if not (self._away or self._paused):
+                sample.planned += 1
+                sample.failed += 1
+                sample.count_error("not connected when it was time to send")
             return
+        sample.planned += 1
+        sample.sent += 1
+        sample.in_flight += 1
         self._count += 1
-        client_msg_id = f"{stage.run}-{self._place:x}-{self._count:x}-{message.planned_ns:x}"
-        self._waiting[client_msg_id] = Waiting(message.planned_ns, message)
-        stage.tally.counts["sent"] += 1
-        stage.tally.in_flight += 1
-        self._put(client_msg_id, message, again=False)
-
-    def receiveMsg_Answered(self, message: Answered, sender: Address) -> None:
-        waiting = self._waiting.pop(message.client_msg_id, None)
-        if waiting is None:
-            return
-        stage = self._stage
-        stage.tally.in_flight -= 1
-        stage.tally.sent_and_acked(0 if self._slow else waiting.planned_ns, message.at)
-        stage.journal.record(
-            Acked(
-                message.at,
-                self._device_name,
-                waiting.speak.target.conversation_id,
-                message.client_msg_id,
-                message.server_msg_id,
-                message.send_time,
-            )
+        client_msg_id = self._share.population.client_msg_id(self._place, self._count, message.planned_ns)
+        raw = new_message(
+            send_id=self._user_id,
+            platform_id=self._platform_id,
+            recv_id=message.destination.recv_id,
+            group_id=message.destination.group_id,
+            content=_text(client_msg_id, message.payload_bytes),
+            client_msg_id=client_msg_id,
+            options=None if message.stored else UNSTORED,
         )
-        self._think()
+        self._waiting[client_msg_id] = Waiting(message, raw.SerializeToString())
+        self._put(client_msg_id)
 
-    def receiveMsg_Unanswered(self, message: Unanswered, sender: Address) -> None:
+    def _put(self, client_msg_id: str) -> None:
+        """Hand a message to the server, for the first time or again."""
+        waiting = self._waiting[client_msg_id]
+        tell, address = self.runtime.tell, self.myAddress
+
+        def done(answer: asyncio.Future[bytes]) -> None:
+            problem = answer.exception()
+            data = b"" if problem is not None else answer.result()
+            tell(address, SendDone(time.monotonic_ns(), client_msg_id, data, problem))
+
+        conversation_id, stored = waiting.speak.destination.conversation_id, waiting.speak.stored
+        now = time.monotonic_ns()
+        self._share.recorder.record(events.Sent(now, self._in_history, conversation_id, client_msg_id, stored))
+        try:
+            self._device.post(SEND_MESSAGE, waiting.data).add_done_callback(done)
+        except ClientError as problem:
+            tell(address, SendDone(now, client_msg_id, b"", problem))
+
+    def receiveMsg_SendDone(self, message: SendDone, sender: Address) -> None:
         waiting = self._waiting.get(message.client_msg_id)
         if waiting is None:
             return
-        if message.lost and self._resend and waiting.speak.stored:
-            self._to_resend.append(message.client_msg_id)
-            if self._up:  # The news of the loss came after that of the new connection.
-                self._to_resend.pop()
-                self._put(message.client_msg_id, waiting.speak, again=True)
-            return
+        problem = message.problem
+        if problem is None:
+            try:
+                answer = msg_pb2.SendMsgResp.FromString(message.answer)
+            except DecodeError as unreadable:
+                problem = unreadable
+            else:
+                self._acked(message, waiting, answer)
+        if problem is not None:
+            lost = isinstance(problem, ConnectionLost | KickedOffline)
+            if lost and self._resend and waiting.speak.stored:
+                if self._up:  # The new connection was there before this message.
+                    self._put(message.client_msg_id)
+                else:
+                    self._to_resend.append(message.client_msg_id)
+                return
+            self._failed(message, waiting, problem, lost=lost)
         del self._waiting[message.client_msg_id]
-        stage = self._stage
-        stage.tally.in_flight -= 1
-        if message.lost and self._away:
-            stage.tally.counts["sent"] -= 1
-            stage.tally.counts["planned"] -= 1
-        else:
-            stage.tally.counts["failed"] += 1
-            stage.tally.errors[message.reason] += 1
-        stage.journal.record(
-            Failed(
-                message.at,
-                self._device_name,
-                waiting.speak.target.conversation_id,
-                message.client_msg_id,
-                message.code,
-            )
-        )
+        self._share.sample.in_flight -= 1
         self._think()
 
-    def _put(self, client_msg_id: str, speak: Speak, *, again: bool) -> None:
-        target = speak.target
-        self._stage.journal.record(
-            Sent(self._stage.clock(), self._device_name, target.conversation_id, client_msg_id, speak.stored)
+    def _acked(self, message: SendDone, waiting: Waiting, answer: msg_pb2.SendMsgResp) -> None:
+        share, speak = self._share, waiting.speak
+        share.sample.acked += 1
+        if speak.planned_ns >= share.measured_from_ns and not self._slow:
+            share.sample.ack.record_ns(message.at - speak.planned_ns)
+        share.recorder.record(
+            events.Acked(
+                message.at,
+                self._in_history,
+                speak.destination.conversation_id,
+                message.client_msg_id,
+                answer.serverMsgID,
+                answer.sendTime,
+            )
         )
-        self._device.send(
-            client_msg_id,
-            recv_id=target.recv_id,
-            group_id=target.group_id,
-            payload_bytes=speak.payload_bytes,
-            stored=speak.stored,
-            again=again,
+
+    def _failed(self, message: SendDone, waiting: Waiting, problem: BaseException, *, lost: bool) -> None:
+        sample = self._share.sample
+        if lost and self._away:
+            sample.sent -= 1
+            sample.planned -= 1
+        else:
+            sample.failed += 1
+            sample.count_error(f"send: {_reason(problem)}")
+        code = problem.code if isinstance(problem, Refused) else 0
+        conversation_id = waiting.speak.destination.conversation_id
+        self._share.recorder.record(
+            events.Failed(message.at, self._in_history, conversation_id, message.client_msg_id, code)
         )
 
     # The closed loop
@@ -260,48 +362,65 @@ class VirtualUser(Entity):
             self._think()
 
     def _think(self) -> None:
-        if self._talk_until_ns:
-            stage = self._stage
-            wait_s = stage.rng.uniform(*stage.scenario.pace.think_s)
-            planned_ns = stage.clock() + int(wait_s * 1e9)
-            speak = self._choose(planned_ns) if planned_ns < self._talk_until_ns else None
-            if speak is not None:
-                self.wakeupAfter(timedelta(seconds=wait_s), speak)
+        if not self._talk_until_ns:
+            return
+        rng = self._share.rng
+        wait_s = rng.uniform(*self._share.scenario.pace.think_s)
+        planned_ns = time.monotonic_ns() + int(wait_s * 1e9)
+        speak = self._choose(planned_ns) if planned_ns < self._talk_until_ns else None
+        if speak is not None:
+            self.wakeupAfter(timedelta(seconds=wait_s), speak)
 
     def _choose(self, planned_ns: int) -> Speak | None:
-        stage = self._stage
-        steps = stage.scenario.talks
-        if not steps:
+        rng, talks = self._share.rng, self._share.scenario.talks
+        if not talks:
             return None
-        (place,) = stage.rng.choices(range(len(steps)), [step.weight for step in steps])
-        target = stage.population.target(place, self._name.user, stage.rng)
-        if target is None:
+        (talk,) = rng.choices(range(len(talks)), [step.weight for step in talks])
+        destination = self._share.population.destination(talk, self._user, rng)
+        if destination is None:
             return None
-        return Speak(planned_ns, target, stage.rng.randint(*steps[place].payload_bytes), steps[place].stored)
+        return Speak(planned_ns, destination, rng.randint(*talks[talk].payload_bytes), talks[talk].stored)
 
     # Receiving
 
-    def receiveMsg_Delivered(self, message: Delivered, sender: Address) -> None:
-        stage = self._stage
-        members, record, tally = stage.population.members, stage.journal.record, stage.tally
-        at, device = message.at, self._device_name
-        for one in message.messages:
-            if one.conversation_id not in members:
+    def receiveMsg_Arrived(self, message: Arrived, sender: Address) -> None:
+        share, sample, at = self._share, self._share.sample, message.at
+        members, record, planned_ns_of = share.population.members, share.recorder.record, share.population.planned_ns_of
+        for conversation_id, raw in message.arrivals:
+            if conversation_id not in members:
                 continue
-            planned_ns = stage.planned_ns_of(one.client_msg_id)
+            client_msg_id = raw.clientMsgID
+            planned_ns = planned_ns_of(client_msg_id)
             record(
-                Received(
+                events.Received(
                     at,
-                    device,
-                    one.conversation_id,
-                    one.seq,
-                    one.client_msg_id,
-                    one.server_msg_id,
-                    one.send_id,
-                    one.send_time,
-                    one.pulled,
+                    self._in_history,
+                    conversation_id,
+                    raw.seq,
+                    client_msg_id,
+                    raw.serverMsgID,
+                    raw.sendID,
+                    raw.sendTime,
+                    message.pulled,
                     planned_ns < 0,
                 )
             )
-            if planned_ns >= 0:
-                tally.delivered(0 if self._slow else planned_ns, at, pulled=one.pulled)
+            if planned_ns < 0:
+                continue
+            sample.received += 1
+            if message.pulled:
+                sample.pulled += 1
+            elif planned_ns >= share.measured_from_ns and not self._slow:
+                sample.delivery.record_ns(at - planned_ns)
+
+
+def _text(client_msg_id: str, payload_bytes: int) -> bytes:
+    """The content of a text message of about so many bytes, different for each message."""
+    filler = f"{client_msg_id} " * (payload_bytes // (len(client_msg_id) + 1) + 1)
+    return json.dumps({"content": filler[:payload_bytes]}).encode()
+
+
+def _reason(problem: BaseException) -> str:
+    if isinstance(problem, TimeoutError):
+        return "no answer in time"
+    return str(problem) or type(problem).__name__

@@ -27,11 +27,11 @@ def test_percentiles_are_those_of_a_histogram(values: list[int]) -> None:
 
 
 @given(_VALUES, _VALUES)
-def test_merge(some: list[int], others: list[int]) -> None:
+def test_sum(some: list[int], others: list[int]) -> None:
     merged = _of(some)
-    merged.merge(_of(others))
+    merged.add(_of(others))
     assert merged.counts == _of(some + others).counts
-    assert merged.count == len(some) + len(others)
+    assert sum(merged.counts.values()) == len(some) + len(others)
 
 
 @given(_VALUES)

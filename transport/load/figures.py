@@ -1,25 +1,16 @@
-"""What a run came to: the figures, the verdict and the exit code, as they go into the JSON and the HTML."""
+"""The figures of a run, the verdict and the exit code, as they go into the JSON and the HTML."""
 
 from __future__ import annotations
 
-from enum import IntEnum
-
 import msgspec
 
-from greenroom.transport.load.verdicts import Measure
+from greenroom.transport.load.thresholds import Measure
 
-__all__ = ["Exit", "Harness", "Moment", "Outcome", "Trial"]
-
-
-class Exit(IntEnum):
-    HELD = 0
-    NOT_HELD = 1
-    INCORRECT = 2
-    HARNESS = 3
+__all__ = ["Figures", "Harness", "Moment", "Trial"]
 
 
 class Moment(msgspec.Struct, kw_only=True):
-    """One second or so of a run."""
+    """About one second of a run."""
 
     at_s: float
     planned_per_s: float
@@ -27,26 +18,28 @@ class Moment(msgspec.Struct, kw_only=True):
     received_per_s: float
     failed_per_s: float
     online: int
+    in_flight: int
+    """Messages without an answer at the end of it."""
     ack_ms: dict[str, float]
     """Percentile -> milliseconds: 50, 99, 100."""
     delivery_ms: dict[str, float]
     lag_p99_ms: float
     harness_cpu_share: float
-    """Of one core, all processes of the harness together."""
+    """All processes of the harness together, as a share of one core."""
     server_cpu_share: float | None = None
     server_rss_bytes: int | None = None
 
 
 class Harness(msgspec.Struct, kw_only=True):
-    """What the harness itself took, to be set beside what it measured."""
+    """What the harness itself took, to be compared with what it measured."""
 
     processes: int
     cpu_s: float
     cpu_us_per_message: float
-    """For each message sent, received or pulled, during the load."""
+    """For each message that was sent, received or pulled during the load."""
     busiest_cpu_share: float
     rss_bytes: int
-    """At most, of the largest process."""
+    """The most that the largest process had."""
     lag_p50_ms: float
     lag_p99_ms: float
     lag_max_ms: float
@@ -65,7 +58,7 @@ class Trial(msgspec.Struct, kw_only=True):
     saturated: str
 
 
-class Outcome(msgspec.Struct, kw_only=True):
+class Figures(msgspec.Struct, kw_only=True):
     scenario: str
     title: str
     run: str
@@ -81,7 +74,7 @@ class Outcome(msgspec.Struct, kw_only=True):
     interrupted: bool = False
     exit_code: int = 0
     reasons: list[str] = []
-    """One line each: why the exit code is what it is."""
+    """Why the exit code is what it is, one line each."""
     measures: list[Measure] = []
     counts: dict[str, int] = {}
     errors: dict[str, int] = {}
@@ -94,7 +87,7 @@ class Outcome(msgspec.Struct, kw_only=True):
     drain_s: float = 0.0
     not_caught_up: int = 0
     connections: int = 0
-    """At most, at one time."""
+    """The most at one time."""
     server_cpu_s: float | None = None
     server_rss_peak_bytes: int | None = None
     server_bytes_per_connection: float | None = None
@@ -103,8 +96,8 @@ class Outcome(msgspec.Struct, kw_only=True):
     capacity_per_s: float | None = None
     trials: list[Trial] = []
     verdict: msgspec.Raw = msgspec.Raw(b"null")
-    """The judge's own JSON."""
+    """The JSON of the judge."""
     history: str = ""
     histograms: dict[str, str] = {}
-    """HdrHistogram's text form, in microseconds."""
+    """In the text form of HdrHistogram, in microseconds."""
     moments: list[Moment] = []

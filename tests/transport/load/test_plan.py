@@ -6,7 +6,7 @@ from typing import Literal
 
 import pytest
 
-from greenroom.transport.load.arrivals import planned_times, repeating
+from greenroom.transport.load.plan import planned_times, repeating
 
 Arrivals = Literal["poisson", "even"]
 

@@ -1,0 +1,77 @@
+"""What one process of a load has to do, and what its virtual users have in common."""
+
+from __future__ import annotations
+
+import random
+import resource
+import time
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from greenroom.transport.client.link import Login
+from greenroom.transport.client.ticker import Ticker
+from greenroom.transport.load.judge.recorder import Recorder
+from greenroom.transport.load.population import Population
+from greenroom.transport.load.samples import ERRORS_KEPT, Sample
+from greenroom.transport.load.scenario import Scenario
+
+if TYPE_CHECKING:
+    from greenroom.transport.client.device import Device
+
+__all__ = ["Order", "Share"]
+
+
+class Order(msgspec.Struct, kw_only=True):
+    """All that a process needs to know to play its part."""
+
+    scenario: Scenario
+    tag: str
+    part: int
+    parts: int
+    ws_url: str
+    tokens: dict[str, str]
+    """`user/platform` -> token, for the devices of this part."""
+    history: str
+
+
+class Share:
+    """The devices of one process, what they record, and what they count."""
+
+    def __init__(self, order: Order) -> None:
+        self.scenario = order.scenario
+        self.population = Population(order.scenario, tag=order.tag)
+        self.places = self.population.share(order.part, order.parts)
+        """The devices of this process, by their place in the population."""
+        self.devices: dict[int, Device] = {}
+        """Those that virtual users have made so far, by place."""
+        self.recorder = Recorder(order.history)
+        self.rng = random.Random(f"{order.scenario.seed}/{order.part}")
+        self.ticker = Ticker.shared()
+        self.sample = Sample()
+        """Counted since the last `take_sample`. Fetch it each time: it is replaced."""
+        self.measured_from_ns = 0
+        """Latencies count for messages that were planned from then on; all messages are judged."""
+        self._ws_url = order.ws_url
+        self._tokens = order.tokens
+
+    def login(self, place: int) -> Login:
+        name, client = self.population.devices[place], self.scenario.client
+        return Login(
+            ws_url=self._ws_url,
+            user_id=name.user_id,
+            token=self._tokens[name.of_token],
+            platform_id=name.platform_id,
+            encoding=client.envelope,
+            compression=client.gzip,
+        )
+
+    def take_sample(self, *, at_s: float) -> Sample:
+        """What was counted since the last sample, and how the process is now."""
+        taken = self.sample
+        self.sample = Sample(online=taken.online, in_flight=taken.in_flight)
+        taken.at_s = at_s
+        taken.errors = taken.frequent_errors(ERRORS_KEPT)
+        taken.cpu_s = time.process_time()
+        taken.rss_bytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+        return taken
