@@ -31,7 +31,7 @@ from greenroom.persistence.clock import SystemClock
 from greenroom.persistence.data_directory import DataDirectory
 from greenroom.persistence.secret import secret_of
 from greenroom.persistence.sqlite.sqlite_store import SqliteStore, WriterKind
-from greenroom.persistence.store import UserRow
+from greenroom.persistence.tables import UserRow
 from greenroom.transport.admission import Admission
 from greenroom.transport.gateway.gateway import Gateway
 from greenroom.transport.http.context import Context
@@ -68,7 +68,9 @@ class Node:
     def __init__(self, settings: Settings, *, make_store: Callable[[Path], SqliteStore] | None = None) -> None:
         """`make_store` makes another store than the settings ask for, given where the database lies."""
         self.settings = settings
-        self._make_store = make_store or partial(SqliteStore, writer=_writer(settings))
+        self._make_store = make_store or partial(
+            SqliteStore, writer=_writer(settings), events_limit=settings.store.events_limit
+        )
         self.fallen: asyncio.Future[str] | None = None
         self.ws_port = self.api_port = 0
         self._directory = DataDirectory(settings.node.data_dir)
@@ -158,7 +160,7 @@ class Node:
                 base=self.base,
                 clock=clock,
                 tally=self.world.tally,
-                damage=self.store.damage,
+                store=self.store,
                 sessions=self.sessions,
                 lanes=lanes,
                 version=version("greenroom"),

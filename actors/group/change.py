@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from greenroom.actors import render
 from greenroom.actors.conversation import Send
 from greenroom.actors.errors import NoPermission
 from greenroom.actors.messages import Command, ProfileChanged
@@ -75,7 +76,7 @@ class Bounds(Item):
         group = self.group
         chat, twin = chat_id(GROUP, group.id), notification_id(group.id)
         last, last_twin = group.last_seq(chat, slice_), group.last_seq(twin, slice_)
-        changes: dict[str, str | int]
+        changes: dict[str, store.Value]
         if self.joining:
             owners = [store.RecordOwner(user_id, "") for user_id in self.user_ids]
             slice_.writes.append(store.AddRecords(chat, GROUP, group.id, owners))
@@ -84,7 +85,7 @@ class Bounds(Item):
                 changes["min_seq"] = last + 1
         else:
             changes = {"max_seq": last or _NOTHING, "notification_max_seq": last_twin or _NOTHING}
-        slice_.writes += [store.SetRecord(user_id, chat, changes) for user_id in self.user_ids]
+        slice_.writes += [store.ChangeRecord(user_id, chat, changes) for user_id in self.user_ids]
 
 
 def with_people(
@@ -94,7 +95,7 @@ def with_people(
     ids = list(dict.fromkeys((command.caller.user_id, *user_ids)))
 
     async def people() -> People:
-        return {user.userID: user for user in await group.world.store.users(ids)}
+        return {row.user_id: render.user_info(row) for row in await group.world.store.users(ids)}
 
     group.read(people(), then, command, sender)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from greenroom.actors import render
 from greenroom.actors.audience import Audience
 from greenroom.actors.conversation import Conversation
 from greenroom.actors.errors import (
@@ -83,8 +84,8 @@ class Group(Conversation):
     def loaded(self, state: Any) -> None:
         key, infos, members, log = state
         super().loaded(key)
-        self.info = infos[0] if infos else None
-        self.members = {member.userID: member for member in members}
+        self.info = render.group_info(infos[0]) if infos else None
+        self.members = {member.row.user_id: render.member_info(member) for member in members}
         self.version, self.version_id = log.version, log.version_id
         self.join(self.members)
 

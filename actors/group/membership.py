@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from greenroom.actors import render
 from greenroom.actors.errors import ArgsError, GreenroomError, NoPermission, RecordNotFound, UserNotFound
 from greenroom.actors.group.change import (
     ADMIN,
@@ -78,13 +79,13 @@ def create(group: Group, command: CreateGroup, sender: Address) -> None:
         info.groupID, info.ownerUserID, info.createTime = group.id, request.ownerUserID, now
         info.creatorUserID, info.memberCount, info.status = caller, len(roles), request.groupInfo.status
         group.info = info
-        rows = [_new_row(user_id, role, caller, now) for user_id, role in roles.items()]
+        rows = [_new_row(group, user_id, role, caller, now) for user_id, role in roles.items()]
         _add(group, rows, people)
         group.decide(
             Change(
                 store.ClaimKey("group", ()),
-                store.AddGroup(_group_row(info)),
-                store.AddMembers(group.id, rows),
+                store.PutRows([render.group_row(info)]),
+                store.PutRows([*rows]),
                 *versions(group, roles, INSERT),
                 effects=[Join(list(roles))],
                 askers=[(sender, command.ref)],
@@ -119,7 +120,7 @@ def invite(group: Group, command: InviteMembers, sender: Address) -> None:
             raise RecordNotFound("a user is not registered")
         now, caller = group.world.clock.now_ms(), command.caller.user_id
         new = [user_id for user_id in command.user_ids if user_id not in group.members]
-        rows = [_new_row(user_id, ORDINARY, caller, now) for user_id in new]
+        rows = [_new_row(group, user_id, ORDINARY, caller, now) for user_id in new]
         _add(group, rows, people)
         group.existing().memberCount = len(group.members)
         if not new:
@@ -127,7 +128,8 @@ def invite(group: Group, command: InviteMembers, sender: Address) -> None:
             return
         group.decide(
             Change(
-                store.AddMembers(group.id, rows),
+                store.PutRows([*rows]),
+                _count(group),
                 *versions(group, new, INSERT),
                 effects=[Join(new)],
                 askers=[(sender, command.ref)],
@@ -205,14 +207,16 @@ def dismiss(group: Group, command: DismissGroup, sender: Address) -> None:
         everybody = list(group.members)
         info.status = DISMISSED
         tips.group.CopyFrom(info)
-        group.decide(Change(store.SetGroup(group.id, {"status": DISMISSED}), askers=[(sender, command.ref)]))
+        change = store.ChangeRow("group", (group.id,), {"status": DISMISSED})
+        group.decide(Change(change, askers=[(sender, command.ref)]))
         if not command.delete_member:
             tell(group, command, notices.GROUP_DISMISSED, tips, send_message=command.send_message)
         group.members.clear()
         info.memberCount, info.ownerUserID = 0, ""
         group.decide(
             Change(
-                store.DropMembers(group.id, everybody),
+                store.DropRows("member", [(group.id, user_id) for user_id in everybody]),
+                store.ChangeRow("group", (group.id,), {"member_count": 0, "owner_user_id": ""}),
                 *versions(group, everybody, DELETE),
                 effects=[Leave(everybody)],
             )
@@ -255,7 +259,8 @@ def _remove(
     group.existing().memberCount = len(group.members)
     group.decide(
         Change(
-            store.DropMembers(group.id, list(user_ids)),
+            store.DropRows("member", [(group.id, user_id) for user_id in user_ids]),
+            _count(group),
             *versions(group, user_ids, DELETE),
             askers=[(sender, command.ref)],
         )
@@ -273,18 +278,19 @@ def _check_ids(user_ids: Sequence[str]) -> None:
         raise ArgsError("user ids must be given once each, 1 to 1000 of them")
 
 
-def _new_row(user_id: str, role: int, caller: str, now: int) -> store.MemberRow:
+def _count(group: Group) -> store.ChangeRow:
+    return store.ChangeRow("group", (group.id,), {"member_count": len(group.members)})
+
+
+def _new_row(group: Group, user_id: str, role: int, caller: str, now: int) -> store.MemberRow:
     return store.MemberRow(
+        group_id=group.id,
         user_id=user_id,
-        nickname="",
-        face_url="",
         role_level=role,
         join_time=now,
         join_source=_BY_INVITATION,
         inviter_user_id=caller,
         operator_user_id=caller,
-        mute_end_time=0,
-        ex="",
     )
 
 
@@ -303,26 +309,6 @@ def _add(group: Group, rows: Iterable[store.MemberRow], people: People) -> None:
             operatorUserID=row.operator_user_id,
             inviterUserID=row.inviter_user_id,
         )
-
-
-def _group_row(info: sdkws_pb2.GroupInfo) -> store.GroupRow:
-    return store.GroupRow(
-        group_id=info.groupID,
-        group_name=info.groupName,
-        notification=info.notification,
-        introduction=info.introduction,
-        face_url=info.faceURL,
-        create_time=info.createTime,
-        ex=info.ex,
-        status=info.status,
-        creator_user_id=info.creatorUserID,
-        group_type=info.groupType,
-        need_verification=info.needVerification,
-        look_member_info=info.lookMemberInfo,
-        apply_member_friend=info.applyMemberFriend,
-        notification_update_time=info.notificationUpdateTime,
-        notification_user_id=info.notificationUserID,
-    )
 
 
 def _copy(info: sdkws_pb2.GroupInfo) -> sdkws_pb2.GroupInfo:

@@ -51,7 +51,7 @@ def mute_member(group: Group, command: MuteMember | CancelMuteMember, sender: Ad
         group.members[command.user_id].muteEndTime = until
         group.decide(
             Change(
-                store.SetMember(group.id, command.user_id, {"mute_end_time": until}),
+                store.ChangeRow("member", (group.id, command.user_id), {"mute_end_time": until}),
                 bump(group, [(command.user_id, UPDATE)]),
                 askers=[(sender, command.ref)],
             )
@@ -79,7 +79,7 @@ def mute_group(group: Group, command: MuteGroup | CancelMuteGroup, sender: Addre
         info.status = MUTED if muted else NORMAL
         group.decide(
             Change(
-                store.SetGroup(group.id, {"status": info.status}),
+                store.ChangeRow("group", (group.id,), {"status": info.status}),
                 bump(group, [(GROUP_ITSELF, UPDATE)]),
                 askers=[(sender, command.ref)],
             )

@@ -20,7 +20,7 @@ import pytest
 
 from greenroom.persistence.sqlite.check import check
 from greenroom.persistence.sqlite.sqlite_store import SqliteStore
-from greenroom.persistence.store import AddMessage, Reason, Slice
+from greenroom.persistence.store import AddMessage, Member, Reason, Slice
 
 FIXTURES: Final = Path(__file__).resolve().parents[1] / "fixtures"
 
@@ -36,37 +36,12 @@ def _told() -> Any:
     return json.loads(gzip.decompress((FIXTURES / "store_4.json.gz").read_bytes()))
 
 
-USER = {"user_id": "userID", "nickname": "nickname", "face_url": "faceURL", "ex": "ex", "create_time": "createTime",
-        "app_manger_level": "appMangerLevel", "global_recv_msg_opt": "globalRecvMsgOpt"}  # fmt: skip
-GROUP = {
-    "group_id": "groupID", "group_name": "groupName", "notification": "notification", "introduction": "introduction",
-    "face_url": "faceURL", "create_time": "createTime", "ex": "ex", "status": "status",
-    "creator_user_id": "creatorUserID", "group_type": "groupType", "need_verification": "needVerification",
-    "look_member_info": "lookMemberInfo", "apply_member_friend": "applyMemberFriend",
-    "notification_update_time": "notificationUpdateTime", "notification_user_id": "notificationUserID",
-    "member_count": "memberCount", "owner_user_id": "ownerUserID",
-}  # fmt: skip
-MEMBER = {
-    "group_id": "groupID", "user_id": "userID", "role_level": "roleLevel", "join_time": "joinTime",
-    "nickname": "nickname", "face_url": "faceURL", "app_manger_level": "appMangerLevel", "join_source": "joinSource",
-    "operator_user_id": "operatorUserID", "ex": "ex", "mute_end_time": "muteEndTime",
-    "inviter_user_id": "inviterUserID",
-}  # fmt: skip
-RECORD = {
-    "owner_id": "ownerUserID", "conversation_id": "conversationID", "recv_msg_opt": "recvMsgOpt",
-    "conversation_type": "conversationType", "peer_id": "userID", "group_id": "groupID", "is_pinned": "isPinned",
-    "attached_info": "attachedInfo", "is_private_chat": "isPrivateChat", "group_at_type": "groupAtType", "ex": "ex",
-    "burn_duration": "burnDuration", "min_seq": "minSeq", "max_seq": "maxSeq",
-    "msg_destruct_time": "msgDestructTime", "latest_msg_destruct_time": "latestMsgDestructTime",
-    "is_msg_destruct": "isMsgDestruct",
-}  # fmt: skip
-COLUMNS = {"UserInfo": USER, "GroupInfo": GROUP, "GroupMemberFullInfo": MEMBER, "Conversation": RECORD}
-
-
 def _plain(value: Any) -> Any:
     """As JSON has it."""
-    if columns := COLUMNS.get(type(value).__name__):
-        return {column: getattr(value, name) for column, name in columns.items()}
+    if isinstance(value, Member):
+        # The reads of before mixed the two rows.
+        shown = {name: getattr(value.row, name) or getattr(value.user, name) for name in ("nickname", "face_url")}
+        return _plain(value.row) | shown | {"app_manger_level": value.user.app_manger_level}
     if isinstance(value, msgspec.Struct):
         return {name: _plain(getattr(value, name)) for name in value.__struct_fields__}
     if hasattr(value, "_asdict"):
@@ -76,6 +51,15 @@ def _plain(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_plain(one) for one in value]
     return base64.b64encode(value).decode() if isinstance(value, bytes) else value
+
+
+def _holds(answer: Any, told: Any) -> bool:
+    """Whether all that was told is in the answer. What came since, such as a column, may be there on top."""
+    if isinstance(told, list):
+        return len(answer) == len(told) and all(map(_holds, answer, told))
+    if isinstance(told, dict):
+        return told.keys() <= answer.keys() and all(_holds(answer[name], value) for name, value in told.items())
+    return bool(answer == told)
 
 
 def _arguments(read: str, given: list[Any]) -> list[Any]:
@@ -89,7 +73,7 @@ async def test_every_read_answers_as_before(database: Path) -> None:
     assert store.epoch == told["epoch"] + 1
     for asked in told["reads"]:
         answer = _plain(await getattr(store, asked["read"])(*_arguments(asked["read"], asked["args"])))
-        assert answer == asked["answer"], asked
+        assert _holds(answer, asked["answer"]), asked
     await store.close()
     assert check(database) == []
 
