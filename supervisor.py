@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     from greenroom.persistence.settings import Settings
-    from greenroom.persistence.sqlite.sqlite_store import SqliteStore
+    from greenroom.persistence.store import Store
 
 __all__ = ["EngineFell", "Node"]
 
@@ -37,7 +37,7 @@ class Node:
     gateway: Gateway
     http: HttpServer
 
-    def __init__(self, settings: Settings, *, make_store: Callable[[Path], SqliteStore] | None = None) -> None:
+    def __init__(self, settings: Settings, *, make_store: Callable[[Path], Store] | None = None) -> None:
         """`make_store` makes another store than the settings ask for, given where the database lies."""
         self.settings = settings
         self.engine = Engine(settings, make_store=make_store, transports=self._transports)

@@ -40,7 +40,7 @@ from greenroom.persistence.data_directory import DataDirectory
 from greenroom.persistence.secret import secret_of
 from greenroom.persistence.sqlite.sqlite_store import SqliteStore
 from greenroom.persistence.sqlite.statements import MEMORY
-from greenroom.persistence.store import UserRow
+from greenroom.persistence.tables import UserRow
 
 if TYPE_CHECKING:
     import os
@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from greenroom.actors.status import NodeStatus
     from greenroom.persistence.settings import Settings
     from greenroom.persistence.sqlite.sqlite_store import WriterKind
+    from greenroom.persistence.store import Store
 
 __all__ = ["Engine", "EngineFell"]
 
@@ -87,7 +88,7 @@ class Engine:
     """Where its actors live. This and what follows is there from `start` on."""
     world: World
     sessions: SessionTable
-    store: SqliteStore
+    store: Store
     queries: Queries
     fallen: asyncio.Future[str]
 
@@ -97,7 +98,7 @@ class Engine:
         *,
         data_dir: str | os.PathLike[str] | None = None,
         memory: bool = False,
-        make_store: Callable[[Path], SqliteStore] | None = None,
+        make_store: Callable[[Path], Store] | None = None,
         transports: Callable[[Engine], Sequence[ChildSpec]] | None = None,
         clock: Clock | None = None,
         rng: random.Random | None = None,
@@ -243,17 +244,19 @@ class Engine:
             base=self.base,
             clock=self.clock,
             tally=self.world.tally,
-            damage=self.store.damage,
+            store=self.store,
             sessions=self.sessions,
             lanes=self.lanes,
             version=version("greenroom"),
         )
 
-    def _new_store(self) -> SqliteStore:
+    def _new_store(self) -> Store:
         path = Path(MEMORY) if self._directory is None else self._directory.database
         if self._make_store is not None:
             return self._make_store(path)
-        return SqliteStore(MEMORY if self._directory is None else path, writer=self._writer)
+        if self._directory is None:
+            return SqliteStore(MEMORY, events_limit=self.settings.store.events_limit)
+        return SqliteStore(path, writer=self._writer, events_limit=self.settings.store.events_limit)
 
     def _fell(self, reason: str) -> None:
         if not self.fallen.done():

@@ -8,6 +8,7 @@ A message goes to an address: `Address("user", user_id)`, `Address("conversation
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -15,7 +16,8 @@ import msgspec
 from greenroom.actors.runtime.address import Address
 from greenroom.actors.runtime.replies import Outcome
 from greenroom.actors.wire import group_pb2, sdkws_pb2
-from greenroom.persistence.store import Block, Refusal, Slice, UserRow
+from greenroom.persistence.store import Block, Refusal, Slice
+from greenroom.persistence.tables import UserRow, Value
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -132,7 +134,7 @@ class RegisterUsers(Command, frozen=True):
 class SetUserInfo(Command, frozen=True):
     """Change columns of the user's profile (names of UserRow). Answer: None, after the commit."""
 
-    changes: dict[str, str | int]
+    changes: Mapping[str, Value]
 
 
 class IssueToken(Command, frozen=True):

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from greenroom.actors.runtime.base import LoopBase
     from greenroom.actors.session_table import SessionTable
     from greenroom.actors.tally import Tally
-    from greenroom.persistence.sqlite.damage import DamageMet
+    from greenroom.persistence.store import Store
 
 __all__ = ["ActorClass", "InQuarantine", "LaneState", "NodeStatus", "Observer", "StoreState"]
 
@@ -102,7 +102,7 @@ class Observer:
         base: LoopBase,
         clock: Clock,
         tally: Tally,
-        damage: DamageMet,
+        store: Store,
         sessions: SessionTable,
         lanes: Mapping[str, Lane],
         version: str,
@@ -110,7 +110,7 @@ class Observer:
         self._base = base
         self._clock = clock
         self._tally = tally
-        self._damage = damage
+        self._store = store
         self._sessions = sessions
         self._lanes = lanes
         self._version = version
@@ -122,7 +122,7 @@ class Observer:
         held = self._base.quarantines()
         held_by_class = Counter(one.actor for one in held)
         return NodeStatus(
-            is_healthy=not (tally.store_fails or self._damage.reads or held),
+            is_healthy=not (tally.store_fails or self._store.damage or held),
             version=self._version,
             started_at=self._started_at,
             up_s=self._base.loop.time() - self._began,
@@ -135,7 +135,7 @@ class Observer:
                 slices_refused=tally.slices_refused,
                 slices_failed=tally.slices_failed,
                 slices_late=tally.slices_late,
-                reads_damaged=self._damage.reads,
+                reads_damaged=self._store.damage,
             ),
             lanes=[
                 LaneState(name, len(lane.waiting), len(lane.batch), lane.number) for name, lane in self._lanes.items()

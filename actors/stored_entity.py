@@ -93,6 +93,10 @@ class StoredEntity(Entity):
     async def load(self) -> Any:
         """Read the state; its result is given to `loaded`."""
 
+    async def _take_and_load(self) -> Any:
+        await self.world.store.take(self.key)
+        return await self.load()
+
     def loaded(self, state: Any) -> None:
         """Take the state over. Messages come from now on."""
 
@@ -163,7 +167,7 @@ class StoredEntity(Entity):
             self._end_unstored(self._sealed, Refusal(Reason.FAILED, "the lane crashed"))
         if self._inherited is not None and not self._loading:
             self._loading = True
-            self.pipe(self.load(), tag=None)
+            self.pipe(self._take_and_load(), tag=None)
 
     def receiveMsg_Failed(self, message: Failed, sender: Address) -> None:
         """The lane has crashed on a message of ours, or after it. What does it know?"""
@@ -171,7 +175,7 @@ class StoredEntity(Entity):
             self.send(self._lane, AwaitWrites(self.myAddress, self._life))
 
     def receiveMsg_WakeupMessage(self, message: WakeupMessage, sender: Address) -> None:
-        self.pipe(self.load(), tag=None)
+        self.pipe(self._take_and_load(), tag=None)
 
     def receiveMsg_Piped(self, message: Piped, sender: Address) -> None:
         if message.tag is None:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from greenroom.actors.effects import Deliver, Effect, FactsChanged, Tell
 from greenroom.actors.errors import (
     GreenroomError,
@@ -38,13 +40,15 @@ from greenroom.actors.runtime.replies import Answer
 from greenroom.actors.stored_entity import StoredEntity
 from greenroom.actors.wire import sdkws_pb2
 from greenroom.actors.wire.vocabulary import LoginPolicy, Platform, TokenState
-from greenroom.persistence.store import AddUsers, DropTokens, Reason, Refusal, SetTokens, SetUser, TokenRow
+from greenroom.persistence.store import AddUsers, ChangeRow, DropRows, PutRows, Reason, Refusal
+from greenroom.persistence.tables import TokenRow
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from greenroom.actors.runtime.address import Address
     from greenroom.actors.world import World
+    from greenroom.persistence.tables import UserRow
 
 __all__ = ["User"]
 
@@ -94,15 +98,16 @@ class User(StoredEntity):
         )
         effects: list[Effect] = [FactsChanged([self.id]), Deliver(push, (self.id,))]
         asker = (sender, command.ref)
+        change = ChangeRow("user", (self.id,), command.changes)
         if not {"nickname", "face_url"} & set(command.changes):
-            self.decide(Change(SetUser(self.id, command.changes), effects=effects, askers=[asker]))
+            self.decide(Change(change, effects=effects, askers=[asker]))
             return
 
         def then(group_ids: list[str]) -> None:
             told = Tell(
                 map(group_address, group_ids), ProfileChanged(caller=command.caller, user_id=self.id)
             )
-            self.decide(Change(SetUser(self.id, command.changes), effects=[*effects, told], askers=[asker]))
+            self.decide(Change(change, effects=[*effects, told], askers=[asker]))
 
         self.read(self.world.store.joined_groups(self.id), then, command, sender)
 
@@ -128,13 +133,13 @@ class User(StoredEntity):
                 normal,
                 limit=settings.max_tokens_per_platform,
             )
-        new = TokenRow(command.platform_id, claims.digest, TokenState.NORMAL, claims.expire_at)
+        new = TokenRow(self.id, claims.digest, command.platform_id, TokenState.NORMAL, claims.expire_at)
         rows = [*self._kick_tokens(kicked), new]
         self._tokens[new.digest] = new
         self.decide(
             Change(
-                DropTokens(self.id, dead),
-                SetTokens(self.id, rows),
+                DropRows("token", [(self.id, digest) for digest in dead]),
+                PutRows([*rows]),
                 askers=[(sender, command.ref)],
                 value=IssuedToken(text, auth.expire_seconds),
             )
@@ -150,7 +155,7 @@ class User(StoredEntity):
         sessions = [one.address for one in self.world.sessions.sessions_of(self.id) if one.platform_id == platform_id]
         self.decide(
             Change(
-                SetTokens(self.id, self._kick_tokens(tokens)),
+                PutRows([*self._kick_tokens(tokens)]),
                 effects=[Tell(sessions, KickSession())],
                 askers=[(sender, command.ref)],
             )
@@ -186,7 +191,7 @@ class User(StoredEntity):
             digests |= dict.fromkeys(one.digest for one in self._tokens.values() if one.platform_id == platform_id)
         rows = self._kick_tokens(one for one in digests if one != digest)
         if rows or kicked:
-            writes = [SetTokens(self.id, rows)] if rows else []
+            writes = [PutRows([*rows])] if rows else []
             self.decide(Change(*writes, effects=[Tell([one.address for one in kicked], KickSession())]))
 
     def receiveMsg_CloseSession(self, message: CloseSession, sender: Address) -> None:
@@ -198,7 +203,7 @@ class User(StoredEntity):
             go_on()
             return
 
-        def then(users: list[sdkws_pb2.UserInfo]) -> None:
+        def then(users: list[UserRow]) -> None:
             if not users:
                 raise RecordNotFound("no such user")
             self._registered = True
@@ -221,6 +226,6 @@ class User(StoredEntity):
         for digest in digests:
             token = self._tokens.get(digest)
             if token is not None and token.state == TokenState.NORMAL:
-                row = self._tokens[digest] = TokenRow(token.platform_id, digest, TokenState.KICKED, token.expire_at)
+                row = self._tokens[digest] = msgspec.structs.replace(token, state=TokenState.KICKED)
                 rows.append(row)
         return rows

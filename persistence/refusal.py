@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-__all__ = ["FirstAnswer", "Reason", "Refusal"]
+__all__ = ["FirstAnswer", "Reason", "Refusal", "Refused"]
 
 
 class Reason:
@@ -35,3 +35,11 @@ class Refusal(NamedTuple):
     """Which write of the slice was refused, -1 if none in particular."""
     first: FirstAnswer | None = None
     """With REPEATED: the first answer."""
+
+
+class Refused(Exception):
+    """A write breaks a rule of the store."""
+
+    def __init__(self, refusal: Refusal) -> None:
+        super().__init__(refusal.detail)
+        self.refusal = refusal

@@ -98,6 +98,7 @@ class StoreSettings(_Section, frozen=True):
     batch_slices: int
     batch_interval_ms: float
     write_timeout_s: float
+    events_limit: int
 
 
 class Settings(_Section, frozen=True):

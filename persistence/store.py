@@ -1,32 +1,41 @@
 """What a store must do: commit slices of writes, each all or nothing, and read what is committed.
 
-Writes are data: they cross to the writer process as plain values (`plain`), the name of a write before its fields. A
-store refuses what breaks one of its rules (a stale epoch, a key of another kind, a repeated message); it holds no chat
-rule beyond them.
+Writes are data. Most put, change or drop rows (see `tables`); a class of its own stands only for what has a rule. A
+store refuses what breaks such a rule (a stale epoch, a key of another kind, a repeated message); it holds no chat rule
+beyond them.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Literal, NamedTuple, NewType, Protocol
 
 import msgspec
 
 from greenroom.persistence.refusal import FirstAnswer, Reason, Refusal
+from greenroom.persistence.tables import (
+    BlackRow,
+    FriendRow,
+    GroupRow,
+    Key,
+    MemberRow,
+    RecordRow,
+    TokenRow,
+    UserRow,
+    Value,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from greenroom.actors.wire import conversation_pb2, sdkws_pb2
-    from greenroom.persistence.sqlite.applier import PlainSlice
+    from collections.abc import Sequence
 
 __all__ = [
-    "AddBlack", "AddFriend", "AddGroup", "AddMembers", "AddMessage", "AddRecords", "AddUsers", "Block",
-    "BumpVersion", "ClaimKey", "Columns", "ConversationState", "DropMembers", "DropTokens", "FirstAnswer",
-    "GroupRow",
-    "KeyKind", "KeyState", "LogKind", "MarkMessagesRead", "MemberRow", "PairFact", "Pulled", "RaiseReadSeq",
-    "Range", "Reading",
-    "Reason", "RecordOwner", "Refusal", "SeqState", "SetGroup", "SetMember", "SetRecord", "SetTokens", "SetUser",
-    "Slice", "Span", "Store", "StoredMessage", "TokenRow", "UserRow", "VersionLog", "Write", "plain",
+    "BEGINNING", "AddEvent", "AddMessage", "AddRecords", "AddSubscriber", "AddUsers", "BlackRow", "Block",
+    "BumpVersion", "ChangeRecord", "ChangeRow", "ClaimKey", "ConversationState", "Cursor", "DropRows",
+    "DropSubscriber", "Event", "FirstAnswer", "FriendRow", "GroupRow", "Key", "KeyKind", "KeyState", "LogKind",
+    "MarkMessagesRead", "Member", "MemberRow", "MessageEvent", "MoveCursor", "NotedEvent", "PairFact", "Pulled",
+    "PutRow", "PutRows", "RaiseReadSeq", "Range", "Reading", "Reason", "RecordOwner", "RecordRow", "Refusal",
+    "SeqState", "Slice", "Span", "Store", "StoredMessage", "Tail", "TokenRow", "UserRow", "Value", "VersionLog",
+    "Write",
 ]  # fmt: skip
 
 KeyKind = Literal["pair", "group"]
@@ -35,75 +44,39 @@ KeyKind = Literal["pair", "group"]
 LogKind = Literal["friends", "members", "joined", "conversations"]
 """The four version logs of OpenIM's incremental sync (PROTOCOL 5.9)."""
 
+Cursor = NewType("Cursor", str)
+"""A place among the committed events. What it holds is its store's own affair; it is good for that store only, and for
+as long as the store lives."""
 
-Columns = dict[str, str | int | bool]
-"""New values by column; a name that the row does not have is refused (FAILED)."""
-
-
-class UserRow(msgspec.Struct, frozen=True, array_like=True):
-    user_id: str
-    nickname: str
-    face_url: str
-    ex: str
-    create_time: int
-    """Milliseconds since the epoch."""
-    app_manger_level: int
-    global_recv_msg_opt: int
-
-
-class TokenRow(msgspec.Struct, frozen=True, array_like=True):
-    """One token's state; the token itself is never stored, only its digest."""
-
-    platform_id: int
-    digest: bytes
-    """BLAKE2b-128 of the token text."""
-    state: int
-    """0 normal, 2 kicked (PROTOCOL 8.2)."""
-    expire_at: int
-    """Seconds since the epoch."""
-
-
-class GroupRow(msgspec.Struct, frozen=True, array_like=True):
-    group_id: str
-    group_name: str
-    notification: str
-    introduction: str
-    face_url: str
-    create_time: int
-    ex: str
-    status: int
-    creator_user_id: str
-    group_type: int
-    need_verification: int
-    look_member_info: int
-    apply_member_friend: int
-    notification_update_time: int
-    notification_user_id: str
-
-
-class MemberRow(msgspec.Struct, frozen=True, array_like=True):
-    user_id: str
-    nickname: str
-    """Empty: the profile's nickname shows (likewise face_url)."""
-    face_url: str
-    role_level: int
-    join_time: int
-    join_source: int
-    inviter_user_id: str
-    operator_user_id: str
-    mute_end_time: int
-    ex: str
-
-
-class RecordOwner(msgspec.Struct, frozen=True, array_like=True):
-    """Whose conversation record, and the other user it shows (empty for a group's)."""
-
-    owner_id: str
-    peer_id: str
+BEGINNING = Cursor("")
+"""Before every event."""
 
 
 class Write(msgspec.Struct, frozen=True, array_like=True, tag=True, gc=False):
     """One change. A slice's writes are applied in order."""
+
+
+class PutRows(Write, frozen=True):
+    """Store rows of one table, each in place of the one with the same key if there is one. Refused (FAILED): a member
+    of a group that is not stored."""
+
+    rows: list[PutRow]
+
+
+class ChangeRow(Write, frozen=True):
+    """Give some columns of one row new values. A row that is not stored is left so. Refused (FAILED): a key column, a
+    column that the table does not have, a value of another type."""
+
+    table: Literal["user", "group", "member"]
+    key: Key
+    values: Mapping[str, Value]
+
+
+class DropRows(Write, frozen=True):
+    """Remove the rows with these keys; those that are not stored are ignored."""
+
+    table: Literal["token", "member", "friend", "black"]
+    keys: list[Key]
 
 
 class ClaimKey(Write, frozen=True):
@@ -120,25 +93,6 @@ class AddUsers(Write, frozen=True):
     """Register users. Refused (USER_EXISTS) if any id is registered."""
 
     users: list[UserRow]
-
-
-class SetUser(Write, frozen=True):
-    """Change some of a user's columns (names of `UserRow`). An unknown user is left unknown."""
-
-    user_id: str
-    changes: Columns
-
-
-class SetTokens(Write, frozen=True):
-    """Add tokens of a user, or overwrite the state of those with the same digest."""
-
-    user_id: str
-    tokens: list[TokenRow]
-
-
-class DropTokens(Write, frozen=True):
-    user_id: str
-    digests: list[bytes]
 
 
 class AddMessage(Write, frozen=True):
@@ -161,6 +115,13 @@ class AddMessage(Write, frozen=True):
     """sdkws.MsgData, serialized without seq and isRead."""
 
 
+class RecordOwner(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """Whose conversation record, and the other user it shows (empty for a group's)."""
+
+    owner_id: str
+    peer_id: str
+
+
 class AddRecords(Write, frozen=True):
     """Make the conversation records that are missing, each with an insert in its owner's log."""
 
@@ -170,19 +131,18 @@ class AddRecords(Write, frozen=True):
     owners: list[RecordOwner]
 
 
-class SetRecord(Write, frozen=True):
-    """Change columns of one record (`min_seq`, `max_seq`, `notification_max_seq`, `recv_msg_opt`, ...), with
-    an update in the owner's log. A missing record is left missing."""
+class ChangeRecord(Write, frozen=True):
+    """As ChangeRow, for one conversation record, with an update in the owner's log."""
 
     owner_id: str
     conversation_id: str
-    changes: Columns
+    values: Mapping[str, Value]
 
 
 class RaiseReadSeq(Write, frozen=True):
     """Read seq of a user in a conversation := the greater of the stored one and `seq`.
 
-    His own messages raise it without this write (see `Store.read_seq`).
+    The user's own messages raise it without this write (see `Store.read_seq`).
     """
 
     conversation_id: str
@@ -200,39 +160,6 @@ class MarkMessagesRead(Write, frozen=True):
     seqs: list[int]
 
 
-class AddGroup(Write, frozen=True):
-    group: GroupRow
-
-
-class SetGroup(Write, frozen=True):
-    """Change some of a group's columns (names of `GroupRow`). An unknown group is passed over."""
-
-    group_id: str
-    changes: Columns
-
-
-class AddMembers(Write, frozen=True):
-    """Refused (FAILED) if the group is unknown or one of them is a member."""
-
-    group_id: str
-    members: list[MemberRow]
-
-
-class SetMember(Write, frozen=True):
-    """Change some of a member's columns (names of `MemberRow`). Who is no member is passed over."""
-
-    group_id: str
-    user_id: str
-    changes: Columns
-
-
-class DropMembers(Write, frozen=True):
-    """Remove members; ids that are no members are passed over."""
-
-    group_id: str
-    user_ids: list[str]
-
-
 class BumpVersion(Write, frozen=True):
     """One change of a version log: version + 1, and each entry is rewritten with it.
 
@@ -245,24 +172,44 @@ class BumpVersion(Write, frozen=True):
     entries: list[tuple[str, int]]
 
 
-class AddFriend(Write, frozen=True):
-    """`friend_id` is in `owner_id`'s friend list from now on (one direction)."""
+class AddEvent(Write, frozen=True):
+    """Tell the subscribers of something that is no message. It is kept until all of them have passed it; without any
+    it is not kept at all."""
 
-    owner_id: str
-    friend_id: str
+    kind: str
+    subject: str
+    """What it is about: the id of a user, a group, ..."""
+    data: bytes
 
 
-class AddBlack(Write, frozen=True):
-    """`owner_id` refuses single messages from `blocked_id` from now on."""
+class AddSubscriber(Write, frozen=True):
+    """Keep a cursor under this name. It begins here: with what is committed after this write; or with the first message
+    that is stored. One that is stored already is left as it is."""
 
-    owner_id: str
-    blocked_id: str
+    name: str
+    from_first_message: bool = False
 
+
+class MoveCursor(Write, frozen=True):
+    """The subscriber has done what had to be done with all events up to the cursor. One that lies behind the stored one
+    is ignored. Refused (FAILED): no such subscriber, or no cursor of this store."""
+
+    name: str
+    cursor: Cursor
+
+
+class DropSubscriber(Write, frozen=True):
+    """No event is kept for this name any more. A name that is not stored is ignored."""
+
+    name: str
+
+
+PutRow = TokenRow | GroupRow | MemberRow | FriendRow | BlackRow
+"""Rows without a rule of their own."""
 
 Block = (
-    ClaimKey | AddUsers | SetUser | SetTokens | DropTokens | AddMessage | AddRecords | SetRecord
-    | RaiseReadSeq | MarkMessagesRead | AddGroup | SetGroup | AddMembers | SetMember | DropMembers
-    | BumpVersion | AddFriend | AddBlack
+    PutRows | ChangeRow | DropRows | ClaimKey | AddUsers | AddMessage | AddRecords | ChangeRecord | RaiseReadSeq
+    | MarkMessagesRead | BumpVersion | AddEvent | AddSubscriber | MoveCursor | DropSubscriber
 )  # fmt: skip
 """Every kind of write."""
 
@@ -275,11 +222,6 @@ class Slice(msgspec.Struct, frozen=True, array_like=True, gc=False):
     groups share one key space for ClaimKey: what follows the slash."""
     epoch: int
     writes: list[Block]
-
-
-def plain(slices: Sequence[Slice]) -> list[PlainSlice]:
-    """Slices as the writer takes them. Raises TypeError for what is no such value."""
-    return msgspec.to_builtins(slices, builtin_types=(bytes,))  # type: ignore[no-any-return]
 
 
 class ConversationState(NamedTuple):
@@ -335,7 +277,7 @@ class Reading(NamedTuple):
 
 class SeqState(NamedTuple):
     max_seq: int
-    """The record's own max seq if it has one (he left), else the conversation's."""
+    """The record's own max seq if it has one (the owner left), else the conversation's."""
     read_seq: int
     """As `Store.read_seq`."""
     max_seq_time: int
@@ -354,12 +296,51 @@ class PairFact(NamedTuple):
     has_peer_as_friend: bool
 
 
+class Member(NamedTuple):
+    row: MemberRow
+    user: UserRow
+
+
 class VersionLog(NamedTuple):
     version: int
     version_id: str
     """24 hex digits; fixed for a log's life in one database."""
     changed: list[tuple[str, int, int]] | None
     """(id, state, version) of entries newer than asked for, oldest first; None if more than the limit."""
+
+
+class MessageEvent(msgspec.Struct, frozen=True, gc=False):
+    """A message was stored."""
+
+    conversation_id: str
+    seq: int
+    send_id: str
+    server_msg_id: str
+    send_time: int
+    content_type: int
+    body: bytes
+
+
+class NotedEvent(msgspec.Struct, frozen=True, gc=False):
+    """What an `AddEvent` said."""
+
+    kind: str
+    subject: str
+    data: bytes
+
+
+Event = MessageEvent | NotedEvent
+
+
+class Tail(NamedTuple):
+    """Committed events, in the order of their commits at least within a key. Those of one slice are in its order."""
+
+    events: list[Event]
+    """None: there is nothing more for now."""
+    cursor: Cursor
+    """After the last of them."""
+    missed: bool
+    """Some between the cursor asked for and the first of these are gone: this reader was too far behind."""
 
 
 class Store(Protocol):
@@ -376,19 +357,31 @@ class Store(Protocol):
     def epoch(self) -> int:
         """The epoch that this opening of the store owns: greater than that of every earlier opening."""
 
+    @property
+    def damage(self) -> int:
+        """How many reads and openings have met damage."""
+
     async def open(self) -> None:
         """Make the store ready, or raise StoreUnavailable (or what says why: see `errors`)."""
 
     async def close(self) -> None:
-        """Finish the commits under way, then let go of files and processes."""
+        """Finish the commits in flight, then let go of files and processes."""
+
+    async def lost(self) -> None:
+        """Wait for ever; raises StoreUnavailable when nothing can be written any more. Open the store again then."""
+
+    async def take(self, key: str) -> None:
+        """From now on slices of this key are taken from this opening alone, until another opening takes the key.
+        Each life of an entity calls it with its slices' key before it reads anything. A key that was never written has
+        nothing to take."""
 
     async def commit(self, slices: Sequence[Slice]) -> list[Refusal | None]:
         """One outcome for each slice, None = committed. Never raises: a store that fails answers FAILED."""
 
-    async def users(self, user_ids: Sequence[str]) -> list[sdkws_pb2.UserInfo]:
+    async def users(self, user_ids: Sequence[str]) -> list[UserRow]:
         """In the order asked for; unknown ids are left out."""
 
-    async def users_page(self, offset: int, limit: int) -> tuple[int, list[sdkws_pb2.UserInfo]]:
+    async def users_page(self, offset: int, limit: int) -> tuple[int, list[UserRow]]:
         """(total, page), in order of registration."""
 
     async def tokens(self, user_id: str) -> list[TokenRow]:
@@ -412,9 +405,9 @@ class Store(Protocol):
         """Newest message of each conversation at or below the given seq."""
 
     async def spans(self, user_id: str, conversation_ids: Sequence[str]) -> dict[str, Span]:
-        """Which of the conversations the user may see, and how much. A chat needs his record; an `n_` one is
-        his if he has a record of a chat of the same key, or if it is his own (`n_<id>_<id>`). Those that were never
-        written are left out."""
+        """Which of the conversations the user may see, and how much. A chat needs the user's record; an `n_` one is
+        theirs if they have a record of a chat of the same key, or if it is their own (`n_<id>_<id>`). Those that were
+        never written are left out."""
 
     async def newest_seqs(self, user_id: str) -> dict[str, int]:
         """Max seq of every conversation of the user's records, of their `n_` twins, and of `n_<id>_<id>`;
@@ -429,21 +422,24 @@ class Store(Protocol):
     async def reading(self, conversation_id: str, user_id: str) -> Reading | None:
         """What marking as read starts from; None if the user has no record of the conversation."""
 
-    async def records(
-        self, owner_id: str, conversation_ids: Sequence[str] | None = None
-    ) -> list[conversation_pb2.Conversation]:
+    async def records(self, owner_id: str, conversation_ids: Sequence[str] | None = None) -> list[RecordRow]:
         """The owner's records, in storage order; only those asked for, in that order, if ids are given."""
 
-    async def groups(self, group_ids: Sequence[str]) -> list[sdkws_pb2.GroupInfo]:
-        """With ownerUserID and memberCount filled in, in the order asked for; unknown ids are left out."""
+    async def groups(self, group_ids: Sequence[str]) -> list[GroupRow]:
+        """In the order asked for; unknown ids are left out."""
 
-    async def members(
-        self, group_id: str, user_ids: Sequence[str] | None = None
-    ) -> list[sdkws_pb2.GroupMemberFullInfo]:
-        """By role, highest first, then in order of joining; with ids, those in the order asked for.
-        nickname and faceURL fall back to the profile's, appMangerLevel comes from it."""
+    async def members(self, group_id: str, user_ids: Sequence[str] | None = None) -> list[Member]:
+        """By role, highest first, then in order of joining; with ids, those in the order asked for."""
 
     async def joined_groups(self, user_id: str) -> list[str]:
         """Group ids, by role, highest first, then in order of joining."""
 
     async def changes(self, log: LogKind, owner_id: str, since: int, *, limit: int = 200) -> VersionLog: ...
+
+    async def subscribers(self) -> dict[str, Cursor]:
+        """Each one's cursor, by name."""
+
+    async def tail(self, after: Cursor, limit: int) -> Tail:
+        """Up to `limit` events after the cursor, and fewer if their bodies are long. No event is ever committed before
+        a cursor that was given out. Only what is kept is found: messages, and what was noted for a subscriber that has
+        not passed it. Raises ValueError for what is no cursor of this store."""

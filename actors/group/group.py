@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from greenroom.actors import render
 from greenroom.actors.audience import Audience
 from greenroom.actors.conversation import Conversation
 from greenroom.actors.errors import GreenroomError, GroupExists, MutedGroup, MutedInGroup, NoPermission
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from greenroom.actors.wire import sdkws_pb2
     from greenroom.actors.world import World
     from greenroom.persistence.store import Block
+    from greenroom.persistence.tables import UserRow
 
 __all__ = ["Group"]
 
@@ -76,8 +78,8 @@ class Group(Conversation):
     def loaded(self, state: Any) -> None:
         key, infos, members, log = state
         super().loaded(key)
-        self.roster.info = infos[0] if infos else None
-        self.roster.members = {member.userID: member for member in members}
+        self.roster.info = render.group_info(infos[0]) if infos else None
+        self.roster.members = {member.row.user_id: render.member_info(member) for member in members}
         self.roster.version, self.roster.version_id = log.version, log.version_id
         self.join(self.roster.members)
 
@@ -153,8 +155,8 @@ class Group(Conversation):
         ids = list(dict.fromkeys((command.caller.user_id, *people)))
         askers: list[Asker] = [(sender, command.ref)] if isinstance(command, Command) else []
 
-        def then(users: list[sdkws_pb2.UserInfo]) -> None:
-            found = {user.userID: user for user in users}
+        def then(users: list[UserRow]) -> None:
+            found = {user.user_id: render.user_info(user) for user in users}
             operation = Operation(self.world, self.roster, self.log, command, askers, found)
             self.decide(*decide(operation, command))
 

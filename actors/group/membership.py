@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from greenroom.actors import render
 from greenroom.actors.effects import Join, Leave
 from greenroom.actors.errors import ArgsError, GreenroomError, NoPermission, RecordNotFound, UserNotFound
 from greenroom.actors.group.operation import Bounds
@@ -13,6 +14,7 @@ from greenroom.actors.rules import notifications as notices
 from greenroom.actors.wire import sdkws_pb2
 from greenroom.actors.wire.vocabulary import ChangeState, GroupStatus, GroupType, GroupVerification, JoinSource, Role
 from greenroom.persistence import store
+from greenroom.persistence.tables import MemberRow
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -67,12 +69,12 @@ def create(operation: Operation, command: CreateGroup) -> Iterator[Item]:
     info.groupID, info.ownerUserID, info.createTime = group.id, request.ownerUserID, now
     info.creatorUserID, info.memberCount, info.status = caller, len(roles), request.groupInfo.status
     group.info = info
-    rows = [_new_row(user_id, role, caller, now) for user_id, role in roles.items()]
+    rows = [_new_row(group, user_id, role, caller, now) for user_id, role in roles.items()]
     _add(group, rows, people)
     yield Change(
         store.ClaimKey("group", ()),
-        store.AddGroup(_group_row(info)),
-        store.AddMembers(group.id, rows),
+        store.PutRows([render.group_row(info)]),
+        store.PutRows([*rows]),
         *group.versions(roles, ChangeState.INSERT),
         effects=[Join(roles)],
         askers=operation.askers,
@@ -107,14 +109,15 @@ def invite(operation: Operation, command: InviteMembers) -> Iterator[Item]:
         raise RecordNotFound("a user is not registered")
     now, caller = operation.time, command.caller.user_id
     new = [user_id for user_id in command.user_ids if user_id not in group.members]
-    rows = [_new_row(user_id, Role.ORDINARY, caller, now) for user_id in new]
+    rows = [_new_row(group, user_id, Role.ORDINARY, caller, now) for user_id in new]
     _add(group, rows, people)
     group.existing().memberCount = len(group.members)
     if not new:
         yield Change(askers=operation.askers)
         return
     yield Change(
-        store.AddMembers(group.id, rows),
+        store.PutRows([*rows]),
+        group.count(),
         *group.versions(new, ChangeState.INSERT),
         effects=[Join(new)],
         askers=operation.askers,
@@ -186,14 +189,15 @@ def dismiss(operation: Operation, command: DismissGroup) -> Iterator[Item]:
     everybody = list(group.members)
     info.status = GroupStatus.DISMISSED
     tips.group.CopyFrom(info)
-    dismissed = store.SetGroup(group.id, {"status": GroupStatus.DISMISSED})
+    dismissed = store.ChangeRow("group", (group.id,), {"status": GroupStatus.DISMISSED})
     yield Change(dismissed, askers=operation.askers)
     if not command.delete_member:
         yield operation.tell(notices.GROUP_DISMISSED, tips, send_message=command.send_message)
     group.members.clear()
     info.memberCount, info.ownerUserID = 0, ""
     yield Change(
-        store.DropMembers(group.id, everybody),
+        store.DropRows("member", [(group.id, user_id) for user_id in everybody]),
+        store.ChangeRow("group", (group.id,), {"member_count": 0, "owner_user_id": ""}),
         *group.versions(everybody, ChangeState.DELETE),
         effects=[Leave(everybody)],
     )
@@ -226,7 +230,8 @@ def _remove(
         del group.members[user_id]
     group.existing().memberCount = len(group.members)
     yield Change(
-        store.DropMembers(group.id, list(user_ids)),
+        store.DropRows("member", [(group.id, user_id) for user_id in user_ids]),
+        group.count(),
         *group.versions(user_ids, ChangeState.DELETE),
         askers=operation.askers,
     )
@@ -241,22 +246,19 @@ def _check_ids(user_ids: Sequence[str]) -> None:
         raise ArgsError("user ids must be given once each, 1 to 1000 of them")
 
 
-def _new_row(user_id: str, role: int, caller: str, now: int) -> store.MemberRow:
-    return store.MemberRow(
+def _new_row(group: Roster, user_id: str, role: int, caller: str, now: int) -> MemberRow:
+    return MemberRow(
+        group_id=group.id,
         user_id=user_id,
-        nickname="",
-        face_url="",
         role_level=role,
         join_time=now,
         join_source=JoinSource.INVITATION,
         inviter_user_id=caller,
         operator_user_id=caller,
-        mute_end_time=0,
-        ex="",
     )
 
 
-def _add(group: Roster, rows: Iterable[store.MemberRow], people: People) -> None:
+def _add(group: Roster, rows: Iterable[MemberRow], people: People) -> None:
     for row in rows:
         user = people[row.user_id]
         group.members[row.user_id] = Member(
@@ -271,26 +273,6 @@ def _add(group: Roster, rows: Iterable[store.MemberRow], people: People) -> None
             operatorUserID=row.operator_user_id,
             inviterUserID=row.inviter_user_id,
         )
-
-
-def _group_row(info: sdkws_pb2.GroupInfo) -> store.GroupRow:
-    return store.GroupRow(
-        group_id=info.groupID,
-        group_name=info.groupName,
-        notification=info.notification,
-        introduction=info.introduction,
-        face_url=info.faceURL,
-        create_time=info.createTime,
-        ex=info.ex,
-        status=info.status,
-        creator_user_id=info.creatorUserID,
-        group_type=info.groupType,
-        need_verification=info.needVerification,
-        look_member_info=info.lookMemberInfo,
-        apply_member_friend=info.applyMemberFriend,
-        notification_update_time=info.notificationUpdateTime,
-        notification_user_id=info.notificationUserID,
-    )
 
 
 def _copy(info: sdkws_pb2.GroupInfo) -> sdkws_pb2.GroupInfo:

@@ -43,7 +43,7 @@ def mute_member(operation: Operation, command: MuteMember | CancelMuteMember) ->
     until = now + seconds * 1000 if seconds else 0
     group.members[command.user_id].muteEndTime = until
     yield Change(
-        store.SetMember(group.id, command.user_id, {"mute_end_time": until}),
+        store.ChangeRow("member", (group.id, command.user_id), {"mute_end_time": until}),
         group.bump([(command.user_id, ChangeState.UPDATE)]),
         askers=operation.askers,
     )
@@ -70,7 +70,7 @@ def mute_group(operation: Operation, command: MuteGroup | CancelMuteGroup) -> It
     info = group.existing()
     info.status = GroupStatus.MUTED if muted else GroupStatus.NORMAL
     yield Change(
-        store.SetGroup(group.id, {"status": info.status}),
+        store.ChangeRow("group", (group.id,), {"status": info.status}),
         group.bump([(GROUP_ITSELF, ChangeState.UPDATE)]),
         askers=operation.askers,
     )

@@ -37,7 +37,7 @@ class Bounds(Item):
         """The writes, given the newest seqs of the chat and of its twin. `history`: who joins sees what was before."""
         chat = chat_id(SessionType.GROUP, group_id)
         writes: list[store.Block] = []
-        changes: dict[str, str | int]
+        changes: dict[str, store.Value]
         if self.joining:
             owners = [store.RecordOwner(user_id, "") for user_id in self.user_ids]
             writes.append(store.AddRecords(chat, SessionType.GROUP, group_id, owners))
@@ -46,7 +46,7 @@ class Bounds(Item):
                 changes["min_seq"] = last + 1
         else:
             changes = {"max_seq": last or _NOTHING, "notification_max_seq": last_twin or _NOTHING}
-        writes += [store.SetRecord(user_id, chat, changes) for user_id in self.user_ids]
+        writes += [store.ChangeRecord(user_id, chat, changes) for user_id in self.user_ids]
         return writes
 
 

@@ -84,6 +84,10 @@ class Roster:
         self.version += 1
         return store.BumpVersion("members", self.id, entries)
 
+    def count(self) -> store.ChangeRow:
+        """How many members there are now."""
+        return store.ChangeRow("group", (self.id,), {"member_count": len(self.members)})
+
     def versions(self, user_ids: Iterable[str], state: int) -> list[store.Block]:
         """One change of the members' log, and one of each user's joined groups."""
         ids = list(user_ids)

@@ -109,7 +109,7 @@ class Queries:
             entry.hasReadSeq, entry.maxSeqTime = state.read_seq, state.max_seq_time
         if request.returnPinned:
             records = await self._store.records(request.userID)
-            reply.pinnedConversationIDs.extend(one.conversationID for one in records if one.isPinned)
+            reply.pinnedConversationIDs.extend(one.conversation_id for one in records if one.is_pinned)
         return reply.SerializeToString()
 
     async def last_messages(self, caller: Caller, request: msg_pb2.GetLastMessageReq) -> bytes:

@@ -11,8 +11,9 @@ import json
 import string
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
+from greenroom.actors import render
 from greenroom.actors.errors import GroupDismissed, NoPermission, RecordNotFound
-from greenroom.actors.wire import conversation_pb2, group_pb2, relation_pb2, sdkws_pb2
+from greenroom.actors.wire import conversation_pb2, group_pb2, relation_pb2
 from greenroom.actors.wire.vocabulary import ChangeState, GroupStatus
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from greenroom.actors.messages import Caller
     from greenroom.persistence.store import LogKind, Store, VersionLog
+    from greenroom.persistence.tables import GroupRow
 
 __all__ = [
     "Delta", "delta_of", "full_conversation_ids", "full_friend_ids", "full_joined_ids", "full_member_ids",
@@ -107,7 +109,7 @@ async def incremental_joined(
 ) -> group_pb2.getIncrementalJoinGroupResp:
     delta = await _delta(store, "joined", request.userID, request.versionID, request.version)
     wanted = delta.insert + delta.update
-    groups = {group.groupID: group for group in await store.groups(wanted)} if wanted else {}
+    groups = {row.group_id: render.group_info(row) for row in await store.groups(wanted)} if wanted else {}
     return group_pb2.getIncrementalJoinGroupResp(
         version=delta.version,
         versionID=delta.version_id,
@@ -124,7 +126,7 @@ async def incremental_conversations(
     delta = await _delta(store, "conversations", request.userID, request.versionID, request.version)
     wanted = delta.insert + delta.update
     found = await store.records(request.userID, wanted) if wanted else []
-    records = {record.conversationID: record for record in found}
+    records = {row.conversation_id: render.conversation(row) for row in found}
     return conversation_pb2.GetIncrementalConversationResp(
         version=delta.version,
         versionID=delta.version_id,
@@ -143,7 +145,7 @@ async def incremental_members(
     delta = await _delta(store, "members", request.groupID, request.versionID, request.version)
     wanted = delta.insert + delta.update
     found = await store.members(request.groupID, wanted) if wanted else []
-    members = {member.userID: member for member in found}
+    members = {one.row.user_id: render.member_info(one) for one in found}
     anything = delta.full or wanted or delta.delete or delta.sort_version or delta.group_changed
     return group_pb2.getIncrementalGroupMemberResp(
         version=delta.version,
@@ -152,7 +154,7 @@ async def incremental_members(
         delete=delta.delete,
         insert=_present(members, delta.insert),
         update=_present(members, delta.update),
-        group=group if anything else None,
+        group=render.group_info(group) if anything else None,
         sortVersion=delta.sort_version,
     )
 
@@ -202,7 +204,7 @@ async def full_member_ids(
     store: Store, request: group_pb2.GetFullGroupMemberUserIDsReq
 ) -> group_pb2.GetFullGroupMemberUserIDsResp:
     log = await _version(store, "members", request.groupID)
-    ids = [member.userID for member in await store.members(request.groupID)]
+    ids = [member.row.user_id for member in await store.members(request.groupID)]
     equal = request.idHash == id_hash(ids)
     return group_pb2.GetFullGroupMemberUserIDsResp(
         version=log.version, versionID=log.version_id, equal=equal, userIDs=[] if equal else ids
@@ -213,14 +215,14 @@ async def full_conversation_ids(
     store: Store, request: conversation_pb2.GetFullOwnerConversationIDsReq
 ) -> conversation_pb2.GetFullOwnerConversationIDsResp:
     log = await _version(store, "conversations", request.userID)
-    ids = [record.conversationID for record in await store.records(request.userID)]
+    ids = [row.conversation_id for row in await store.records(request.userID)]
     equal = request.idHash == id_hash(ids)
     return conversation_pb2.GetFullOwnerConversationIDsResp(
         version=log.version, versionID=log.version_id, equal=equal, conversationIDs=[] if equal else ids
     )
 
 
-async def readable_group(store: Store, caller: Caller, group_id: str) -> sdkws_pb2.GroupInfo:
+async def readable_group(store: Store, caller: Caller, group_id: str) -> GroupRow:
     """The group, if the caller may read its members.
 
     A dismissed group says so to everyone: its members are gone, and they are who asks.

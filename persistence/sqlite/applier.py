@@ -4,41 +4,54 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from greenroom.persistence.refusal import FirstAnswer, Reason, Refusal
+import msgspec
+
+from greenroom.persistence.refusal import FirstAnswer, Reason, Refusal, Refused
+from greenroom.persistence.sqlite.event_writes import EVENTS_LIMIT, EventWriter
+from greenroom.persistence.sqlite.layout import (
+    change_statement,
+    drop_statement,
+    layout_of,
+    put_statement,
+    register_statement,
+)
+from greenroom.persistence.sqlite.place import LAST_MESSAGE
 from greenroom.persistence.sqlite.schema import (
-    GROUP_COLUMNS,
     LAST_REGISTERED,
     LOG_NUMBERS,
-    MEMBER_COLUMNS,
-    RECORD_COLUMNS,
-    USER_COLUMNS,
     client_key,
     server_id_text,
     server_id_value,
 )
 from greenroom.persistence.sqlite.statements import many
+from greenroom.persistence.store import (
+    AddEvent,
+    AddMessage,
+    AddRecords,
+    AddSubscriber,
+    AddUsers,
+    BumpVersion,
+    ChangeRecord,
+    ChangeRow,
+    ClaimKey,
+    DropRows,
+    DropSubscriber,
+    MarkMessagesRead,
+    MoveCursor,
+    PutRows,
+    RaiseReadSeq,
+)
+from greenroom.persistence.tables import TABLES, RecordRow, misfit, misfit_of_key, table_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
-    from greenroom.persistence.sqlite.row_numbers import Names
+    from greenroom.persistence.sqlite.row_numbers import RowNumbers
     from greenroom.persistence.sqlite.statements import Connection
-    from greenroom.persistence.store import Columns, LogKind
+    from greenroom.persistence.store import Slice, Write
+    from greenroom.persistence.tables import Key, Row, Value
 
-__all__ = ["Applier", "PlainSlice", "PlainWrite", "Refused"]
-
-PlainWrite = list[Any]
-"""The name of a write's class (see greenroom.persistence.store), then its fields."""
-PlainSlice = tuple[str, int, list[PlainWrite]]
-"""A slice's key, epoch and writes."""
-
-
-class Refused(Exception):
-    """A write breaks a rule of the store."""
-
-    def __init__(self, refusal: Refusal) -> None:
-        super().__init__(refusal.detail)
-        self.refusal = refusal
+__all__ = ["Applier"]
 
 
 class Applier:
@@ -49,12 +62,12 @@ class Applier:
     A refusal or an error leaves rows half written: the caller rolls back and calls `forget`.
     """
 
-    def __init__(self, connection: Connection, names: Names) -> None:
+    def __init__(self, connection: Connection, numbers: RowNumbers, *, events_limit: int = EVENTS_LIMIT) -> None:
         self.careful = False
         """Look for a repeat before each message, to say what was answered first; otherwise the index only
         says that there is one."""
         self._connection = connection
-        self._names = names
+        self._numbers = numbers
         self._key = ""
         """Of the slice at hand."""
         self._messages: list[Any] = []
@@ -65,44 +78,41 @@ class Applier:
         self._reads: dict[tuple[int, int], int] = {}
         self._marks: list[int] = []
         """Conversation, first and last seq, reader; one after the other."""
-        self.appliers: dict[str, Callable[..., None]] = {
-            "AddBlack": self._add_black,
-            "AddFriend": self._add_friend,
-            "AddGroup": self._add_group,
-            "AddMembers": self._add_members,
-            "AddMessage": self._add_message,
-            "AddRecords": self._add_records,
-            "AddUsers": self._add_users,
-            "BumpVersion": self._bump_version,
-            "ClaimKey": self._claim_key,
-            "DropMembers": self._drop_members,
-            "DropTokens": self._drop_tokens,
-            "MarkMessagesRead": self._mark_messages_read,
-            "RaiseReadSeq": self._raise_read_seq,
-            "SetGroup": self._set_group,
-            "SetMember": self._set_member,
-            "SetRecord": self._set_record,
-            "SetTokens": self._set_tokens,
-            "SetUser": self._set_user,
+        events = EventWriter(connection, self._last_message, limit=events_limit)
+        self.appliers: dict[type[Write], Callable[[Any], None]] = {
+            AddEvent: events.add_event,
+            AddMessage: self._add_message,
+            AddRecords: self._add_records,
+            AddSubscriber: events.add_subscriber,
+            AddUsers: self._add_users,
+            BumpVersion: self._bump_version,
+            ChangeRecord: self._change_record,
+            ChangeRow: self._change_row,
+            ClaimKey: self._claim_key,
+            DropRows: self._drop_rows,
+            DropSubscriber: events.drop_subscriber,
+            MarkMessagesRead: self._mark_messages_read,
+            MoveCursor: events.move_cursor,
+            PutRows: self._put_rows,
+            RaiseReadSeq: self._raise_read_seq,
         }
-        """By the name of a write; its fields are the arguments."""
 
-    def apply_all(self, slices: Sequence[PlainSlice]) -> None:
+    def apply_all(self, slices: Sequence[Slice]) -> None:
         """Apply slices and flush; raises at the first refusal."""
-        messages = [fields for _, _, writes in slices for name, *fields in writes if name == "AddMessage"]
+        messages = [write for one in slices for write in one.writes if type(write) is AddMessage]
         if len(messages) > 1:
-            self._names.meet_conversations(conversation_id for conversation_id, *_ in messages)
-            self._names.meet_users(send_id for _, _, send_id, *_ in messages)
+            self._numbers.meet_conversations(write.conversation_id for write in messages)
+            self._numbers.meet_users(write.send_id for write in messages)
         appliers = self.appliers
-        for self._key, _, writes in slices:
-            for name, *fields in writes:
-                appliers[name](*fields)
+        for one in slices:
+            self._key = one.key
+            for write in one.writes:
+                appliers[type(write)](write)
         self.flush()
 
-    def apply(self, key: str, write: PlainWrite) -> None:
+    def apply(self, key: str, write: Write) -> None:
         self._key = key
-        name, *fields = write
-        self.appliers[name](*fields)
+        self.appliers[type(write)](write)
 
     def flush(self) -> None:
         """Write what waits."""
@@ -152,10 +162,36 @@ class Applier:
         self._reads = {}
         self._marks = []
 
-    def _claim_key(self, kind: str, members: list[str]) -> None:
+    def _put_rows(self, write: PutRows) -> None:
+        if not write.rows:
+            return
+        kind = type(write.rows[0])
+        values: list[Any] = []
+        for row in write.rows:
+            if type(row) is not kind:
+                raise _failed("rows of two tables")
+            values += _values(row)
+        self._meet_users(kind, write.rows)
+        many(self._connection, *put_statement(kind), values)
+
+    def _change_row(self, write: ChangeRow) -> None:
+        self._change(TABLES[write.table], write.key, write.values)
+
+    def _change_record(self, write: ChangeRecord) -> None:
+        if self._change(RecordRow, (write.owner_id, write.conversation_id), write.values):
+            owner = self._numbers.user(write.owner_id)
+            self._bump(LOG_NUMBERS["conversations"], [owner], [(write.conversation_id, 3)])
+
+    def _drop_rows(self, write: DropRows) -> None:
+        kind = TABLES[write.table]
+        for key in write.keys:
+            _check(misfit_of_key(kind, key))
+        many(self._connection, *drop_statement(kind), [part for key in write.keys for part in key])
+
+    def _claim_key(self, write: ClaimKey) -> None:
         name = self._key.partition("/")[2]
-        first, second = members if kind == "pair" else (None, None)
-        claim = (kind, first, second)
+        first, second = write.members if write.kind == "pair" else (None, None)
+        claim = (write.kind, first, second)
         self._connection.execute("INSERT OR IGNORE INTO key VALUES (?, ?, ?, ?)", (name, *claim))
         stored = self._connection.execute(
             "SELECT kind, first, second FROM key WHERE name = ?", (name,)
@@ -163,73 +199,40 @@ class Applier:
         if stored != claim:
             raise Refused(Refusal(Reason.KEY_TAKEN, f"the key is stored as that of a {stored[0]}"))
 
-    def _add_users(self, users: list[list[Any]]) -> None:
+    def _add_users(self, write: AddUsers) -> None:
         last = self._connection.execute(LAST_REGISTERED).fetchone()[0] or 0
         values: list[Any] = []
-        for registered, (user_id, *profile) in enumerate(users, last + 1):
-            values += (user_id, registered, *profile)
-        done = many(
-            self._connection,
-            "INSERT INTO user (user_id, registered, nickname, face_url, ex, create_time, app_manger_level,"
-            " global_recv_msg_opt) VALUES {} ON CONFLICT (user_id) DO UPDATE SET registered ="
-            " excluded.registered, nickname = excluded.nickname, face_url = excluded.face_url,"
-            " ex = excluded.ex, create_time = excluded.create_time,"
-            " app_manger_level = excluded.app_manger_level,"
-            " global_recv_msg_opt = excluded.global_recv_msg_opt WHERE registered IS NULL RETURNING id",
-            "(?, ?, ?, ?, ?, ?, ?, ?)",
-            values,
-        )
-        if len(done) < len(users):
+        for registered, row in enumerate(write.users, last + 1):
+            values += (registered, *_values(row))
+        done = many(self._connection, *register_statement(), values)
+        if len(done) < len(write.users):
             raise Refused(Refusal(Reason.USER_EXISTS, "a user id is registered"))
 
-    def _set_user(self, user_id: str, changes: Columns) -> None:
-        self._set("user", USER_COLUMNS, changes, "user_id = ? AND registered IS NOT NULL", user_id)
-
-    def _set_tokens(self, user_id: str, tokens: list[tuple[int, bytes, int, int]]) -> None:
-        user = self._names.user(user_id)
-        many(
-            self._connection,
-            "INSERT INTO token (user, digest, platform_id, state, expire_at) VALUES {} ON CONFLICT"
-            " (user, digest) DO UPDATE SET state = excluded.state",
-            "(?, ?, ?, ?, ?)",
-            [
-                value
-                for platform_id, digest, state, expire_at in tokens
-                for value in (user, digest, platform_id, state, expire_at)
-            ],
-        )
-
-    def _drop_tokens(self, user_id: str, digests: list[bytes]) -> None:
-        user = self._names.user(user_id)
-        many(
-            self._connection,
-            "DELETE FROM token WHERE (user, digest) IN (VALUES {})",
-            "(?, ?)",
-            [value for digest in digests for value in (user, digest)],
-        )
-
-    def _add_message(
-        self, conversation_id: str, seq: int, send_id: str, client_msg_id: str, server_msg_id: str, send_time: int,
-        content_type: int, body: bytes,
-    ) -> None:  # fmt: skip
-        names = self._names
-        head = names.conversations.get(conversation_id) or names.conversation(conversation_id)
-        sender = names.users.get(send_id) or names.user(send_id)
-        client = client_key(client_msg_id)
+    def _add_message(self, write: AddMessage) -> None:
+        numbers, seq = self._numbers, write.seq
+        head = numbers.conversations.get(write.conversation_id) or numbers.conversation(write.conversation_id)
+        sender = numbers.users.get(write.send_id) or numbers.user(write.send_id)
+        client = client_key(write.client_msg_id)
         if self.careful:
             self._refuse_repeat(head[0], sender, client)
         if seq != head[1] + 1:
-            raise Refused(Refusal(Reason.FAILED, f"seq {seq} does not follow {head[1]}"))
-        names.raise_seq(conversation_id, head, seq)
-        if not self._messages:
-            (self._last,) = self._connection.execute("SELECT coalesce(max(id), 0) FROM message").fetchone()
-        self._last += 1
+            raise _failed(f"seq {seq} does not follow {head[1]}")
+        numbers.raise_seq(write.conversation_id, head, seq)
+        self._last = self._last_message() + 1
         self._keys += (head[0], 0, seq, self._last, head[0], sender, client or seq, self._last)
         self._messages += (
-            self._last, head[0], seq, sender, client, server_id_value(server_msg_id), send_time, content_type, body,
+            self._last, head[0], seq, sender, client, server_id_value(write.server_msg_id), write.send_time,
+            write.content_type, write.body,
         )  # fmt: skip
         if self.careful:
             self.flush()
+
+    def _last_message(self) -> int:
+        """Number of the newest message, also of one that waits."""
+        if self._messages:
+            return self._last
+        (last,) = self._connection.execute(f"SELECT {LAST_MESSAGE}").fetchone()
+        return int(last)
 
     def _refuse_repeat(self, conversation: int, sender: int, client: bytes | None) -> None:
         if client is None:
@@ -243,18 +246,16 @@ class Applier:
             first = FirstAnswer(row[0], server_id_text(row[1]), row[2])
             raise Refused(Refusal(Reason.REPEATED, f"stored as seq {first.seq}", first=first))
 
-    def _add_records(
-        self, conversation_id: str, conversation_type: int, group_id: str, owners: list[tuple[str, str]]
-    ) -> None:
-        names = self._names
-        conversation, _ = names.conversation(conversation_id)
-        names.meet_users([user_id for pair in owners for user_id in pair if user_id])
+    def _add_records(self, write: AddRecords) -> None:
+        numbers = self._numbers
+        conversation, _ = numbers.conversation(write.conversation_id)
+        numbers.meet_users([user_id for one in write.owners for user_id in (one.owner_id, one.peer_id) if user_id])
         log = LOG_NUMBERS["conversations"]
         values: list[Any] = []
-        for owner_id, peer_id in owners:
-            owner = names.users[owner_id]
-            peer = names.users[peer_id] if peer_id else None
-            values += (owner, conversation, log, owner, conversation_type, peer, group_id)
+        for one in write.owners:
+            owner = numbers.users[one.owner_id]
+            peer = numbers.users[one.peer_id] if one.peer_id else None
+            values += (owner, conversation, log, owner, write.conversation_type, peer, write.group_id)
         made = many(
             self._connection,
             "INSERT INTO record (owner, conversation, place, conversation_type, peer, group_id) VALUES {}"
@@ -262,104 +263,27 @@ class Applier:
             "(?, ?, 1 + coalesce((SELECT version FROM version_log WHERE log = ? AND owner = ?), 1), ?, ?, ?)",
             values,
         )
-        self._bump(log, [owner for (owner,) in made], [(conversation_id, 1)])
+        self._bump(log, [owner for (owner,) in made], [(write.conversation_id, 1)])
 
-    def _set_record(self, owner_id: str, conversation_id: str, changes: Columns) -> None:
-        owner = self._names.user(owner_id)
-        done = self._set(
-            "record",
-            RECORD_COLUMNS,
-            changes,
-            "owner = ? AND conversation = (SELECT id FROM conversation WHERE conversation_id = ?)",
-            owner,
-            conversation_id,
-        )
-        if done:
-            self._bump(LOG_NUMBERS["conversations"], [owner], [(conversation_id, 3)])
+    def _raise_read_seq(self, write: RaiseReadSeq) -> None:
+        key = self._numbers.user(write.user_id), self._numbers.conversation(write.conversation_id)[0]
+        if write.seq > self._reads.get(key, 0):
+            self._reads[key] = write.seq
 
-    def _raise_read_seq(self, conversation_id: str, user_id: str, seq: int) -> None:
-        key = self._names.user(user_id), self._names.conversation(conversation_id)[0]
-        if seq > self._reads.get(key, 0):
-            self._reads[key] = seq
-
-    def _mark_messages_read(
-        self, conversation_id: str, reader_id: str, begin: int, end: int, seqs: list[int]
-    ) -> None:
-        conversation, newest = self._names.conversation(conversation_id)
-        reader = self._names.user(reader_id)
-        spans = ((begin, min(end, newest)), *((seq, seq) for seq in seqs))
+    def _mark_messages_read(self, write: MarkMessagesRead) -> None:
+        conversation, newest = self._numbers.conversation(write.conversation_id)
+        reader = self._numbers.user(write.reader_id)
+        spans = ((write.begin, min(write.end, newest)), *((seq, seq) for seq in write.seqs))
         for low, high in spans:
             if low <= high <= newest:
                 self._marks += (conversation, low, high, reader)
 
-    def _add_group(self, group: list[Any]) -> None:
-        self._connection.execute(
-            "INSERT INTO chat_group (group_id, group_name, notification, introduction, face_url, create_time,"
-            " ex, status, creator_user_id, group_type, need_verification, look_member_info,"
-            " apply_member_friend, notification_update_time, notification_user_id)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            group,
-        )
-
-    def _set_group(self, group_id: str, changes: Columns) -> None:
-        self._set("chat_group", GROUP_COLUMNS, changes, "group_id = ?", group_id)
-
-    def _add_members(self, group_id: str, members: list[list[Any]]) -> None:
-        group = self._group(group_id)
-        names = self._names
-        names.meet_users([user_id for user_id, *_ in members])
-        values: list[Any] = []
-        for user_id, *facts in members:
-            values += (group, names.users[user_id], *facts)
-        many(
-            self._connection,
-            "INSERT OR FAIL INTO member (chat_group, user, nickname, face_url, role_level, join_time,"
-            " join_source, inviter_user_id, operator_user_id, mute_end_time, ex) VALUES {}",
-            "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            values,
-        )
-        self._count_members(group, len(members))
-
-    def _set_member(self, group_id: str, user_id: str, changes: Columns) -> None:
-        self._set(
-            "member",
-            MEMBER_COLUMNS,
-            changes,
-            "chat_group = (SELECT id FROM chat_group WHERE group_id = ?)"
-            " AND user = (SELECT id FROM user WHERE user_id = ?)",
-            group_id,
-            user_id,
-        )
-
-    def _drop_members(self, group_id: str, user_ids: list[str]) -> None:
-        group = self._group(group_id)
-        self._names.meet_users(user_ids)
-        values: list[Any] = []
-        for user_id in user_ids:
-            values += (group, self._names.users[user_id])
-        gone = many(
-            self._connection,
-            "DELETE FROM member WHERE (chat_group, user) IN (VALUES {}) RETURNING id",
-            "(?, ?)",
-            values,
-        )
-        self._count_members(group, -len(gone))
-
-    def _bump_version(self, log: LogKind, owner_id: str, entries: list[tuple[str, int]]) -> None:
-        owner = self._group(owner_id) if log == "members" else self._names.user(owner_id)
-        self._bump(LOG_NUMBERS[log], [owner], entries)
-
-    def _add_friend(self, owner_id: str, friend_id: str) -> None:
-        self._connection.execute(
-            "INSERT OR IGNORE INTO friend VALUES (?, ?)",
-            (self._names.user(owner_id), self._names.user(friend_id)),
-        )
-
-    def _add_black(self, owner_id: str, blocked_id: str) -> None:
-        self._connection.execute(
-            "INSERT OR IGNORE INTO black VALUES (?, ?)",
-            (self._names.user(owner_id), self._names.user(blocked_id)),
-        )
+    def _bump_version(self, write: BumpVersion) -> None:
+        numbers = self._numbers
+        owner = numbers.group(write.owner_id) if write.log == "members" else numbers.user(write.owner_id)
+        if owner is None:
+            raise _failed(f"group {write.owner_id!r} is unknown")
+        self._bump(LOG_NUMBERS[write.log], [owner], write.entries)
 
     def _bump(self, log: int, owners: list[int], entries: list[tuple[str, int]]) -> None:
         """One change in the log of each owner, with the same entries."""
@@ -382,25 +306,34 @@ class Applier:
             values,
         )
 
-    def _group(self, group_id: str) -> int:
-        number = self._names.group(group_id)
-        if number is None:
-            raise Refused(Refusal(Reason.FAILED, f"group {group_id!r} is unknown"))
-        return number
-
-    def _count_members(self, group: int, more: int) -> None:
-        self._connection.execute(
-            "UPDATE chat_group SET member_count = member_count + ? WHERE id = ?", (more, group)
-        )
-
-    def _set(self, table: str, columns: frozenset[str], changes: Columns, where: str, *key: Any) -> bool:
-        """Change columns of one row; False if there is no such row."""
-        if not changes:
+    def _change(self, kind: type[Row], key: Key, values: Mapping[str, Value]) -> bool:
+        """False if there is no such row."""
+        _check(misfit_of_key(kind, key) or misfit(kind, values))
+        if fixed := [name for name in kind.KEY if name in values]:
+            raise _failed(f"{table_of(kind)}.{fixed[0]} never changes")
+        if not values:
             return False
-        if not columns.issuperset(changes):
-            unknown = ", ".join(sorted(set(changes) - columns))
-            raise Refused(Refusal(Reason.FAILED, f"{table} has no column {unknown}"))
-        names = ", ".join(f"{name} = ?" for name in sorted(changes))
-        values = [changes[name] for name in sorted(changes)]
-        self._connection.execute(f"UPDATE {table} SET {names} WHERE {where}", (*values, *key))
+        columns = tuple(sorted(values))
+        statement = change_statement(kind, columns)
+        self._connection.execute(statement, (*(values[column] for column in columns), *key))
         return self._connection.changes() > 0
+
+    def _meet_users(self, kind: type[Row], rows: Sequence[Row]) -> None:
+        """Each user that such a row names has a number from now on."""
+        for column in layout_of(kind).users:
+            self._numbers.meet_users([getattr(row, column) for row in rows])
+
+
+def _values(row: Row) -> tuple[Any, ...]:
+    values = msgspec.structs.astuple(row)
+    _check(misfit(type(row), dict(zip(row.__struct_fields__, values, strict=True))))
+    return values
+
+
+def _check(trouble: str) -> None:
+    if trouble:
+        raise _failed(trouble)
+
+
+def _failed(detail: str) -> Refused:
+    return Refused(Refusal(Reason.FAILED, detail))

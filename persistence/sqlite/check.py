@@ -10,6 +10,7 @@ import apsw
 
 from greenroom.persistence.errors import StoreDamaged, StoreUnavailable
 from greenroom.persistence.sqlite.damage import examine, is_unmade
+from greenroom.persistence.sqlite.place import LAST_EVENT, LAST_MESSAGE
 from greenroom.persistence.sqlite.schema import APPLICATION_ID, SCHEMA_VERSION
 from greenroom.persistence.sqlite.statements import connect, describe, verifies
 
@@ -84,6 +85,21 @@ RULES: Final[tuple[tuple[str, str], ...]] = (
         "the member count is another",
         """SELECT 'group ' || g.group_id, g.member_count || ' is stored' FROM chat_group g
             WHERE g.member_count <> (SELECT count(*) FROM member m WHERE m.chat_group = g.id)""",
+    ),
+    (
+        "the owner is another",
+        """SELECT 'group ' || g.group_id, g.owner_user_id || ' is stored' FROM chat_group g
+            WHERE g.owner_user_id <> coalesce((SELECT u.user_id FROM member m JOIN user u ON u.id = m.user
+                WHERE m.chat_group = g.id AND m.role_level = 100), '')""",
+    ),
+    (
+        "an event was noted after a message that was never stored",
+        f"SELECT 'event ' || id, kind FROM event WHERE message > {LAST_MESSAGE}",
+    ),
+    (
+        "a subscriber is ahead of all events",
+        f"""SELECT 'subscriber ' || name, message || '.' || event FROM subscriber
+            WHERE message > {LAST_MESSAGE} OR event > {LAST_EVENT}""",
     ),
     (
         "a record of an unknown owner, peer or conversation",

@@ -77,15 +77,15 @@ class DamageMet:
     """The damage that one store has met: each is logged once, and all are counted."""
 
     def __init__(self) -> None:
-        self.reads = 0
-        """Reads that failed of it, and openings."""
+        self.met = 0
+        """How many reads and openings failed of it."""
         self._named: set[str] = set()
 
     def note(self, error: StoreError) -> None:
-        """Passes over what is no damage."""
+        """Ignores what is no damage."""
         if not isinstance(error, StoreDamaged):
             return
-        self.reads += 1
+        self.met += 1
         told = str(error)
         if told not in self._named and len(self._named) < _NAMED_LIMIT:
             self._named.add(told)

@@ -12,13 +12,13 @@ if TYPE_CHECKING:
 
     from greenroom.persistence.sqlite.statements import Connection
 
-__all__ = ["Names"]
+__all__ = ["RowNumbers"]
 
-NAMES_LIMIT: Final = 200_000
-"""Names remembered of each kind (about 40 MB); past it all are forgotten, a look-up each to come back."""
+NUMBERS_LIMIT: Final = 200_000
+"""Numbers remembered of each kind (about 40 MB); past it all are forgotten, and each is looked up once more."""
 
 
-class Names:
+class RowNumbers:
     """Look-ups that make what is missing. Nobody else writes while the writer's epoch holds, so what is
     remembered stays true; `mark` and `undo` follow the transaction's savepoints."""
 
@@ -85,9 +85,9 @@ class Names:
     def settle(self) -> None:
         """The transaction is committed."""
         self._done.clear()
-        if len(self.users) > NAMES_LIMIT:
+        if len(self.users) > NUMBERS_LIMIT:
             self.users.clear()
-        if len(self.conversations) > NAMES_LIMIT:
+        if len(self.conversations) > NUMBERS_LIMIT:
             self.conversations.clear()
 
     def _meet(self, known: dict[str, Any], names: Iterable[str], find: str, make: str) -> None:

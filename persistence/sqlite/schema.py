@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from greenroom.persistence.store import LogKind
 
 __all__ = [
-    "GROUP_COLUMNS", "LAST_REGISTERED", "LOG_NUMBERS", "MEMBER_COLUMNS", "NEWEST_SEQ", "RECORD_COLUMNS",
-    "SCHEMA_VERSION", "USER_COLUMNS", "add_checksums", "client_key", "count_commit", "instance_of", "lacks_checksums",
-    "migrate", "raise_epoch", "server_id_text", "server_id_value", "stored_commits", "stored_epoch", "version_id",
+    "LAST_REGISTERED", "LOG_NUMBERS", "NEWEST_SEQ", "SCHEMA_VERSION", "add_checksums", "client_key", "count_commit",
+    "instance_of", "lacks_checksums", "migrate", "raise_epoch", "server_id_text", "server_id_value", "stored_commits",
+    "stored_epoch", "version_id",
 ]  # fmt: skip
 
 APPLICATION_ID: Final = 0x47524E4D
@@ -123,6 +123,25 @@ MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
         "ALTER TABLE conversation DROP COLUMN max_seq",
         "ALTER TABLE conversation DROP COLUMN max_seq_time",
     ),
+    (
+        # As member_count, which a group's own writes set from now on.
+        "ALTER TABLE chat_group ADD COLUMN owner_user_id TEXT NOT NULL DEFAULT ''",
+        """UPDATE chat_group SET owner_user_id = coalesce((
+            SELECT u.user_id FROM member m JOIN user u ON u.id = m.user
+            WHERE m.chat_group = chat_group.id AND m.role_level = 100 LIMIT 1), '')""",
+        "DROP INDEX member_owner",
+        # Number of the newest message that was ever removed, so that none is given twice: who removes messages sets it
+        # in the same transaction, and waits for the subscribers before (up to a bound, past which they miss some).
+        "INSERT INTO meta VALUES ('removed', 0)",
+        # What is no message and was noted for subscribers; message: the newest one at that moment. A number is never
+        # given twice.
+        """CREATE TABLE event (
+            id INTEGER PRIMARY KEY AUTOINCREMENT, message INTEGER NOT NULL, kind TEXT NOT NULL,
+            subject TEXT NOT NULL, data BLOB NOT NULL)""",
+        # message and event: the last ones that the subscriber has done.
+        """CREATE TABLE subscriber (
+            name TEXT PRIMARY KEY, message INTEGER NOT NULL, event INTEGER NOT NULL) WITHOUT ROWID""",
+    ),
 )
 """Step i leads from version i to i + 1. Released steps never change; a change of tables is a new step."""
 
@@ -137,31 +156,6 @@ NEWEST_SEQ: Final = """ifnull((
 """Of conversation c, in SQL; 0 without messages."""
 
 LOG_NUMBERS: Final[dict[LogKind, int]] = {"friends": 1, "members": 2, "joined": 3, "conversations": 4}
-
-USER_COLUMNS: Final = frozenset(
-    {"nickname", "face_url", "ex", "create_time", "app_manger_level", "global_recv_msg_opt"}
-)
-GROUP_COLUMNS: Final = frozenset(
-    {
-        "group_name", "notification", "introduction", "face_url", "create_time", "ex", "status",
-        "creator_user_id", "group_type", "need_verification", "look_member_info", "apply_member_friend",
-        "notification_update_time", "notification_user_id",
-    }
-)  # fmt: skip
-MEMBER_COLUMNS: Final = frozenset(
-    {
-        "nickname", "face_url", "role_level", "join_time", "join_source", "inviter_user_id",
-        "operator_user_id", "mute_end_time", "ex",
-    }
-)  # fmt: skip
-RECORD_COLUMNS: Final = frozenset(
-    {
-        "recv_msg_opt", "is_pinned", "attached_info", "is_private_chat", "group_at_type", "ex",
-        "burn_duration", "min_seq", "max_seq", "notification_max_seq", "msg_destruct_time",
-        "latest_msg_destruct_time", "is_msg_destruct",
-    }
-)  # fmt: skip
-"""The columns that a write may change, by their public names."""
 
 
 def migrate(connection: Connection, *, instance: bytes) -> None:

@@ -9,19 +9,21 @@ from typing import TYPE_CHECKING, Final
 import apsw
 
 from greenroom.persistence.errors import StoreDamaged, StoreError
-from greenroom.persistence.refusal import Reason, Refusal
-from greenroom.persistence.sqlite.applier import Applier, Refused
+from greenroom.persistence.refusal import Reason, Refusal, Refused
+from greenroom.persistence.sqlite.applier import Applier
+from greenroom.persistence.sqlite.event_writes import EVENTS_LIMIT
 from greenroom.persistence.sqlite.mark import Mark
-from greenroom.persistence.sqlite.row_numbers import Names
+from greenroom.persistence.sqlite.row_numbers import RowNumbers
 from greenroom.persistence.sqlite.schema import count_commit, instance_of, stored_epoch
 from greenroom.persistence.sqlite.statements import connect, describe, is_damage
+from greenroom.persistence.store import AddMessage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from greenroom.persistence.sqlite.applier import PlainSlice
     from greenroom.persistence.sqlite.statements import Connection
+    from greenroom.persistence.store import Slice
 
 __all__ = ["Writer"]
 
@@ -68,24 +70,26 @@ class Writer:
         path: Path | str,
         *,
         epoch: int,
+        events_limit: int = EVENTS_LIMIT,
         connection: Connection | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """With `connection` the writer shares it (a store in memory) and never closes it."""
         self._path = path
         self._epoch = epoch
+        self._events_limit = events_limit
         self._shared = connection
         self._connection: Connection | None = None
         self._mark: Mark | None = None
         self._applier: Applier
-        self._names: Names
+        self._numbers: RowNumbers
         self._failed = False
         """The database or its disk: to be looked at before it is used again."""
         self._trouble = ""
         self._pause_s = 0.0
         self._paused_until = 0.0
         self._clock = clock
-        self._last: tuple[Sequence[PlainSlice], Sequence[Refusal | None]] = ((), ())
+        self._last: tuple[Sequence[Slice], Sequence[Refusal | None]] = ((), ())
         """The last batch committed, and its outcomes."""
         self._log_pages = 0
         """In the log after the last commit."""
@@ -99,8 +103,8 @@ class Writer:
                 # In place of SQLite's own hook, whose checkpoints come in the middle of a commit.
                 connection.set_wal_hook(self._logged)
                 self._mark = Mark(self._path, instance_of(connection))
-            self._names = Names(connection)
-            self._applier = Applier(connection, self._names)
+            self._numbers = RowNumbers(connection)
+            self._applier = Applier(connection, self._numbers, events_limit=self._events_limit)
         except BaseException:
             if self._shared is None:
                 connection.close()
@@ -115,7 +119,7 @@ class Writer:
         if mark is not None:
             mark.close()
 
-    def commit(self, slices: Sequence[PlainSlice]) -> list[Refusal | None]:
+    def commit(self, slices: Sequence[Slice]) -> list[Refusal | None]:
         """One outcome for each slice, in order; None = committed and on disk."""
         if not slices:
             return []
@@ -131,7 +135,7 @@ class Writer:
             return _failed(slices, self._trouble)
         self._pause_s = 0.0
         self._last = slices, outcomes
-        self._names.settle()
+        self._numbers.settle()
         if self._new_bytes > CHECKPOINT_BYTES_MAX:
             self.checkpoint()
         return outcomes
@@ -163,7 +167,7 @@ class Writer:
         """In the log since the last checkpoint."""
         return (self._log_pages - self._moved_pages) * PAGE_BYTES
 
-    def _commit(self, connection: Connection, slices: Sequence[PlainSlice]) -> list[Refusal | None]:
+    def _commit(self, connection: Connection, slices: Sequence[Slice]) -> list[Refusal | None]:
         connection.execute("BEGIN IMMEDIATE")
         epoch = stored_epoch(connection)
         if self._epoch < epoch:
@@ -171,7 +175,7 @@ class Writer:
             return [_stale(self._epoch, epoch)] * len(slices)
         outcomes: list[Refusal | None] = [None] * len(slices)
         try:
-            if any(given < epoch for _, given, _ in slices):
+            if any(one.epoch < epoch for one in slices):
                 raise Refused(Refusal(Reason.STALE_EPOCH))
             self._applier.apply_all(slices)
         except Exception as error:
@@ -185,7 +189,7 @@ class Writer:
             self._mark.set(commits)
         return outcomes
 
-    def _apply_each(self, connection: Connection, slices: Sequence[PlainSlice]) -> list[Refusal | None]:
+    def _apply_each(self, connection: Connection, slices: Sequence[Slice]) -> list[Refusal | None]:
         """Begins a transaction, and is done when one pass over the slices leaves it in being. SQLite rolls all back
         where it meets a damaged page; the slices that have done so are left out of the next pass."""
         damaged: dict[int, Refusal | None] = {}
@@ -204,24 +208,23 @@ class Writer:
                 return outcomes
             self._roll_back(connection)
 
-    def _apply_apart(self, connection: Connection, one: PlainSlice, epoch: int) -> Refusal | None:
+    def _apply_apart(self, connection: Connection, one: Slice, epoch: int) -> Refusal | None:
         """One slice, write by write, under a savepoint, so that its refusal is its own."""
-        key, given, writes = one
-        if given < epoch:
-            return _stale(given, epoch)
-        mark = self._names.mark()
+        if one.epoch < epoch:
+            return _stale(one.epoch, epoch)
+        mark = self._numbers.mark()
         connection.execute("SAVEPOINT slice")
         index = 0
         self._applier.careful = True
         try:
-            for index, write in enumerate(writes):  # noqa: B007
-                self._applier.apply(key, write)
+            for index, write in enumerate(one.writes):  # noqa: B007
+                self._applier.apply(one.key, write)
             self._applier.flush()
         except Exception as error:
             if _is_broken(error):
                 raise
             self._applier.forget()
-            self._names.undo(mark)
+            self._numbers.undo(mark)
             if connection.in_transaction:
                 connection.execute("ROLLBACK TO slice")
                 connection.execute("RELEASE slice")
@@ -235,7 +238,7 @@ class Writer:
 
     def _roll_back(self, connection: Connection) -> None:
         self._applier.forget()
-        self._names.undo(0)
+        self._numbers.undo(0)
         with contextlib.suppress(apsw.Error):
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
@@ -266,10 +269,11 @@ class Writer:
     def _find_last(self, connection: Connection) -> None:
         """What was committed last is there."""
         newest = {
-            conversation_id: (seq, rest[-1])
-            for (_, _, writes), outcome in zip(*self._last, strict=True)
+            write.conversation_id: (write.seq, write.body)
+            for one, outcome in zip(*self._last, strict=True)
             if outcome is None
-            for name, conversation_id, seq, *rest in (write for write in writes if write[0] == "AddMessage")
+            for write in one.writes
+            if type(write) is AddMessage
         }
         for conversation_id, (seq, body) in newest.items():
             row = connection.execute(
@@ -309,7 +313,7 @@ def _stale(epoch: int, stored: int) -> Refusal:
     return Refusal(Reason.STALE_EPOCH, f"epoch {epoch} is over, the store is at {stored}")
 
 
-def _failed(slices: Sequence[PlainSlice], trouble: str) -> list[Refusal | None]:
+def _failed(slices: Sequence[Slice], trouble: str) -> list[Refusal | None]:
     return [Refusal(Reason.FAILED, trouble)] * len(slices)
 
 

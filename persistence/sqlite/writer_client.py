@@ -12,10 +12,9 @@ import sys
 from collections import deque
 from typing import TYPE_CHECKING, Final, cast
 
-import greenroom
 from greenroom.persistence.errors import StoreUnavailable
-from greenroom.persistence.sqlite.writer_frames import FrameReader, decode, encode_frame
-from greenroom.persistence.store import FirstAnswer, Reason, Refusal, plain
+from greenroom.persistence.sqlite.writer_frames import FrameReader, decode_hello, decode_outcomes, encode_slices
+from greenroom.persistence.store import Reason, Refusal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -41,15 +40,8 @@ DEATHS_WITHIN_S: Final = 60.0
 OUTSTANDING_BYTES_MAX: Final = 64 << 20
 """Frames not yet answered; past it commits are refused, since the disk does not follow."""
 
-LAUNCH: Final = """\
-import sys
-package = sys.modules["greenroom"] = type(sys)("greenroom")
-package.__path__ = {path}
-from greenroom.persistence.sqlite.writer_process import main
-sys.exit(main({database!r}, {epoch}))
-"""
-"""The child's program. It finds the packages where we have found them, without `site` and the finder of an editable
-install (0.8 MB)."""
+WRITER: Final = "greenroom.persistence.sqlite.writer_process"
+"""The child's program."""
 
 log = logging.getLogger("greenroom.persistence")
 
@@ -59,9 +51,10 @@ class ProcessWriter:
     not), and so is every commit until the next process is ready. When it dies again and again, `lost` says so,
     and every commit from then on is FAILED."""
 
-    def __init__(self, path: Path, *, epoch: int) -> None:
+    def __init__(self, path: Path, *, epoch: int, events_limit: int) -> None:
         self._path = path
         self._epoch = epoch
+        self._events_limit = events_limit
         self._link: _Link | None = None
         self._restarting: asyncio.Task[None] | None = None
         self._stopping = asyncio.Event()
@@ -124,10 +117,9 @@ class ProcessWriter:
         return link
 
     def _popen(self, stream: socket.socket) -> subprocess.Popen[bytes]:
-        program = LAUNCH.format(path=list(greenroom.__path__), database=str(self._path), epoch=self._epoch)
         # -P and the path: the child finds the same packages as we do, and none in the working directory.
         return subprocess.Popen(
-            [sys.executable, "-S", "-P", "-c", program],
+            [sys.executable, "-P", "-m", WRITER, str(self._path), str(self._epoch), str(self._events_limit)],
             stdin=stream.fileno(),
             stdout=subprocess.DEVNULL,
             env=os.environ | {"PYTHONPATH": os.pathsep.join(entry for entry in sys.path if entry)},
@@ -195,8 +187,8 @@ class _Link(asyncio.Protocol):
             answer.set_result(_failed(len(slices), "the writer process is gone"))
             return answer
         try:
-            frame = encode_frame(plain(slices))
-        except (ValueError, TypeError) as error:
+            frame = encode_slices(slices)
+        except ValueError as error:
             answer.set_result(_failed(len(slices), f"not encodable: {error}"))
             return answer
         size = len(frame)
@@ -217,13 +209,11 @@ class _Link(asyncio.Protocol):
 
     def _take(self, frame: bytes) -> None:
         if not self.hello.done():
-            self.hello.set_result(decode(frame))
+            self.hello.set_result(decode_hello(frame))
             return
-        outcomes = [one and _refusal(*one) for one in decode(frame)]
-        answer, count, size = self._waiting.popleft()
+        outcomes = decode_outcomes(frame)
+        answer, _, size = self._waiting.popleft()
         self._bytes -= size
-        if len(outcomes) != count:
-            outcomes = outcomes * count
         if not answer.done():
             answer.set_result(outcomes)
 
@@ -263,10 +253,6 @@ class _Link(asyncio.Protocol):
         with contextlib.suppress(subprocess.TimeoutExpired):
             await asyncio.to_thread(self.process.wait, None if limit_s is None else max(limit_s, 0.0))
         return self.process.poll() is not None
-
-
-def _refusal(reason: str, detail: str, write: int, first: tuple[int, str, int] | None) -> Refusal:
-    return Refusal(reason, detail, write, first and FirstAnswer(*first))
 
 
 def _failed(count: int, detail: str) -> list[Refusal | None]:

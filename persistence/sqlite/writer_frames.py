@@ -1,36 +1,83 @@
-"""The frames between a node and its writer process: four bytes of length, then plain values as `marshal` writes them,
-which both have without loading anything. Both are of one release of Python, and nobody else holds the socket."""
+"""The frames between a node and its writer process: four bytes of length, then MessagePack. Slices go one way, their
+outcomes the other. Both sides are of one release, and nobody else holds the socket."""
 
 from __future__ import annotations
 
-import marshal
 from typing import TYPE_CHECKING, Any, Final
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+import msgspec
 
-__all__ = ["FRAME_BYTES_MAX", "FrameReader", "decode", "encode_frame"]
+from greenroom.persistence.refusal import Refusal
+from greenroom.persistence.store import Slice
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+__all__ = [
+    "FRAME_BYTES_MAX", "FrameReader", "decode_hello", "decode_outcomes", "decode_slices", "encode_frame",
+    "encode_slices",
+]  # fmt: skip
 
 FRAME_BYTES_MAX: Final = 256 << 20
 """A longer frame is refused by its sender, and ends the connection at its receiver."""
-_FORMAT: Final = 2
-"""Of marshal: without references to what was written before, for which it would look."""
+
+_encoder: Final = msgspec.msgpack.Encoder()
+_slices: Final = msgspec.msgpack.Decoder(list[Slice])
+_slice: Final = msgspec.msgpack.Decoder(Slice)
+_raws: Final = msgspec.msgpack.Decoder(list[msgspec.Raw])
+_outcomes: Final = msgspec.msgpack.Decoder(list[Refusal | None])
+_hello: Final = msgspec.msgpack.Decoder(str)
+_NOTHING: Final = msgspec.Raw(_encoder.encode(None))
 
 
 def encode_frame(value: Any) -> bytes:
-    """Raises ValueError if it is too long, or no plain value."""
-    data = marshal.dumps(value, _FORMAT)
+    """Raises ValueError if it is too long, or holds what cannot be encoded."""
+    try:
+        data = _encoder.encode(value)
+    except (OverflowError, TypeError) as error:
+        raise ValueError(str(error)) from error
     if len(data) > FRAME_BYTES_MAX:
         raise ValueError(f"a frame of {len(data)} bytes")
     return len(data).to_bytes(4, "big") + data
 
 
-def decode(frame: bytes) -> Any:
-    """The value of a frame. Raises ValueError."""
+def encode_slices(slices: Sequence[Slice]) -> bytes:
+    """A frame; a slice that cannot be encoded is None there. Raises ValueError if it is too long."""
     try:
-        return marshal.loads(frame)
-    except (EOFError, TypeError) as error:
-        raise ValueError(str(error)) from error
+        return encode_frame(slices)
+    except ValueError:
+        return encode_frame([_alone(one) for one in slices])
+
+
+def decode_slices(frame: bytes) -> list[Slice | None]:
+    """None stands for a slice that cannot be decoded. Raises ValueError if nothing can."""
+    try:
+        return _slices.decode(frame)  # type: ignore[return-value]
+    except msgspec.ValidationError:
+        return [_decoded(one) for one in _raws.decode(frame)]
+
+
+def decode_outcomes(frame: bytes) -> list[Refusal | None]:
+    return _outcomes.decode(frame)
+
+
+def decode_hello(frame: bytes) -> str:
+    """Empty: the writer is ready. Else why it is not."""
+    return _hello.decode(frame)
+
+
+def _alone(one: Slice) -> msgspec.Raw:
+    try:
+        return msgspec.Raw(_encoder.encode(one))
+    except (OverflowError, TypeError, ValueError):
+        return _NOTHING
+
+
+def _decoded(one: msgspec.Raw) -> Slice | None:
+    try:
+        return _slice.decode(one)
+    except msgspec.ValidationError:
+        return None
 
 
 class FrameReader:

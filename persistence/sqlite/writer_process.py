@@ -1,6 +1,7 @@
 """The writer as a process of its own: a busy loop in the node cannot keep it from the disk, nor it the loop.
 
-Run by `ProcessWriter`, with a socket as standard input. It ends when that socket does, after the batches at hand.
+`ProcessWriter` runs it as `python -m ... DATABASE EPOCH EVENTS_LIMIT`, with a socket as standard input. It ends when
+that socket does, after the batches at hand.
 """
 
 from __future__ import annotations
@@ -8,13 +9,14 @@ from __future__ import annotations
 import os
 import select
 import signal
+import sys
 from typing import Final
 
 import apsw
 
 from greenroom.persistence.refusal import Reason, Refusal
 from greenroom.persistence.sqlite.writer import Writer
-from greenroom.persistence.sqlite.writer_frames import FrameReader, decode, encode_frame
+from greenroom.persistence.sqlite.writer_frames import FrameReader, decode_slices, encode_frame
 
 __all__ = ["main", "serve"]
 
@@ -22,6 +24,9 @@ READ_BYTES: Final = 1 << 18
 """One read, of a little more than a socket's buffer holds. Batches that came in it together are one transaction."""
 REST_S: Final = 0.05
 """Silence after which the log may be moved into the database."""
+
+
+_UNREADABLE: Final = Refusal(Reason.FAILED, "a value that cannot be encoded")
 
 
 def serve(stream: int, writer: Writer) -> None:
@@ -52,32 +57,19 @@ def _send(stream: int, data: bytes) -> None:
 
 def _commit(writer: Writer, batches: list[bytes]) -> bytes:
     """Answers to batches that came together."""
-    try:
-        decoded = [decode(batch) for batch in batches]
-    except ValueError as error:
-        if len(batches) > 1:
-            return b"".join(_commit(writer, [batch]) for batch in batches)
-        # Without its slices only the node knows how many outcomes it waits for: one stands for all.
-        return _answer([Refusal(Reason.FAILED, f"undecodable: {error}")])
-    outcomes = writer.commit([one for slices in decoded for one in slices])
-    answers = b""
-    start = 0
-    for slices in decoded:
-        answers += _answer(outcomes[start : start + len(slices)])
-        start += len(slices)
-    return answers
+    decoded = [decode_slices(batch) for batch in batches]
+    outcomes = iter(writer.commit([one for slices in decoded for one in slices if one is not None]))
+    return b"".join(
+        encode_frame([_UNREADABLE if one is None else next(outcomes) for one in slices]) for slices in decoded
+    )
 
 
-def _answer(outcomes: list[Refusal | None]) -> bytes:
-    return encode_frame([one and (*one[:3], one.first and tuple(one.first)) for one in outcomes])
-
-
-def main(path: str, epoch: int, stream: int = 0) -> int:
+def main(path: str, epoch: int, events_limit: int, stream: int = 0) -> int:
     """The process's exit status."""
     # A terminal's ^C and a service manager's stop go to the whole group: the node finishes first, then we.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    writer = Writer(path, epoch=epoch)
+    writer = Writer(path, epoch=epoch, events_limit=events_limit)
     try:
         writer.open()
     except apsw.Error as error:
@@ -91,3 +83,7 @@ def main(path: str, epoch: int, stream: int = 0) -> int:
     finally:
         writer.close()
     return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1], *map(int, sys.argv[2:])))

@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING, Final
 
 import apsw
 
-from greenroom.persistence.store import Reason, Refusal, plain
+from greenroom.persistence.store import Reason, Refusal
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from greenroom.persistence.sqlite.applier import PlainSlice
     from greenroom.persistence.sqlite.writer import Writer
     from greenroom.persistence.store import Slice
 
@@ -27,7 +26,7 @@ OUTSTANDING_MAX: Final = 10_000
 """Slices not yet answered; past it commits are refused, since the disk does not follow."""
 
 _Answer = asyncio.Future[list[Refusal | None]]
-_Batch = tuple[_Answer, "Sequence[PlainSlice]"]
+_Batch = tuple[_Answer, "Sequence[Slice]"]
 
 
 class ThreadWriter:
@@ -54,9 +53,8 @@ class ThreadWriter:
         if self._thread is None or self._outstanding + len(slices) > max(OUTSTANDING_MAX, len(slices)):
             answer.set_result([Refusal(Reason.FAILED, "the writer is behind or stopped")] * len(slices))
             return answer
-        batch = plain(slices)
-        self._outstanding += len(batch)
-        self._queue.put((answer, batch))
+        self._outstanding += len(slices)
+        self._queue.put((answer, slices))
         return answer
 
     async def stop(self) -> None:
@@ -133,7 +131,7 @@ class InlineWriter:
 
     def commit(self, slices: Sequence[Slice]) -> _Answer:
         answer: _Answer = asyncio.get_running_loop().create_future()
-        answer.set_result(self.writer.commit(plain(slices)))
+        answer.set_result(self.writer.commit(slices))
         return answer
 
     async def stop(self) -> None:

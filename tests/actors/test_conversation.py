@@ -18,7 +18,8 @@ from greenroom.actors.errors import (
 )
 from greenroom.actors.messages import MarkConversationRead, MarkMessagesRead, SetReadSeq
 from greenroom.actors.rules.ids import address_of_chat
-from greenroom.persistence.store import AddBlack, Slice
+from greenroom.persistence.store import PutRows, Slice
+from greenroom.persistence.tables import BlackRow
 from greenroom.tests.kit.engine_kit import KitEngine, caller, running_engine
 from greenroom.tests.kit.stored import messages_of
 
@@ -33,8 +34,8 @@ async def test_first_message_is_stored_answered_and_pushed_to_both(engine: KitEn
     pushed = engine.sessions.received["b"][0].message
     assert (pushed.status, pushed.serverMsgID) == (2, answer.serverMsgID)
     records = {owner: await engine.world.store.records(owner) for owner in "ab"}
-    assert [one.userID for one in records["a"]] == ["b"]
-    assert [one.userID for one in records["b"]] == ["a"]
+    assert [one.peer_id for one in records["a"]] == ["b"]
+    assert [one.peer_id for one in records["b"]] == ["a"]
 
 
 async def test_many_sends_take_gapless_seqs_in_their_order(engine: KitEngine) -> None:
@@ -185,7 +186,8 @@ async def test_send_in_anothers_name_is_refused(engine: KitEngine) -> None:
 
 async def test_receiver_who_blocks_the_sender(engine: KitEngine) -> None:
     await engine.register("a", "b")
-    outcome = await engine.world.store.commit([Slice("user/b", engine.world.store.epoch, [AddBlack("b", "a")])])
+    store, block = engine.world.store, PutRows([BlackRow("b", "a")])
+    outcome = await store.commit([Slice("user/b", store.epoch, [block])])
     assert outcome == [None]
     with pytest.raises(BlockedByPeer):
         await engine.send(engine.message("a", "b"))

@@ -20,7 +20,7 @@ from greenroom.actors.runtime.service import Service
 from greenroom.actors.runtime.supervision import ChildSpec
 from greenroom.actors.wire import sdkws_pb2
 from greenroom.persistence.errors import DataDirectoryInUse
-from greenroom.persistence.store import UserRow
+from greenroom.persistence.tables import UserRow
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

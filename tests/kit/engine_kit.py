@@ -15,7 +15,7 @@ from greenroom.actors.session_table import SessionTable, SessionView
 from greenroom.actors.strain import Strain
 from greenroom.actors.wire import msg_pb2, sdkws_pb2
 from greenroom.persistence import settings as settings_module
-from greenroom.persistence.store import UserRow
+from greenroom.persistence.tables import UserRow
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable

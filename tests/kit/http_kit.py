@@ -14,9 +14,20 @@ from greenroom.actors.queries.pulls import Queries
 from greenroom.actors.rules.tokens import Authenticator
 from greenroom.actors.runtime.replies import Answer
 from greenroom.actors.status import ActorClass, InQuarantine, LaneState, NodeStatus, StoreState
-from greenroom.actors.wire import conversation_pb2, msg_pb2, sdkws_pb2
+from greenroom.actors.wire import msg_pb2
 from greenroom.persistence.settings import AuthSettings, HttpSettings, NodeSettings, OverloadSettings, Settings
-from greenroom.persistence.store import PairFact, Pulled, Range, SeqState, Span, Store, StoredMessage, VersionLog
+from greenroom.persistence.store import (
+    Member,
+    PairFact,
+    Pulled,
+    Range,
+    SeqState,
+    Span,
+    Store,
+    StoredMessage,
+    VersionLog,
+)
+from greenroom.persistence.tables import GroupRow, MemberRow, RecordRow, UserRow
 from greenroom.transport.http.context import Context
 from greenroom.transport.http.server import HttpServer
 
@@ -87,49 +98,43 @@ def _plain(ids: Sequence[str] | None) -> Sequence[str]:
 class FakeStore:
     """Answers the Store's reads from what a test puts into its fields."""
 
-    known: dict[str, sdkws_pb2.UserInfo] = field(default_factory=dict)
-    groups_by_id: dict[str, sdkws_pb2.GroupInfo] = field(default_factory=dict)
-    members_by_group: dict[str, list[sdkws_pb2.GroupMemberFullInfo]] = field(default_factory=dict)
-    records_by_owner: dict[str, list[conversation_pb2.Conversation]] = field(default_factory=dict)
+    known: dict[str, UserRow] = field(default_factory=dict)
+    groups_by_id: dict[str, GroupRow] = field(default_factory=dict)
+    members_by_group: dict[str, list[MemberRow]] = field(default_factory=dict)
+    records_by_owner: dict[str, list[RecordRow]] = field(default_factory=dict)
     states: dict[str, SeqState] = field(default_factory=dict)
     spans_by_id: dict[str, Span] = field(default_factory=dict)
     last: dict[str, StoredMessage] = field(default_factory=dict)
     logs: dict[tuple[str, str], tuple[int, list[tuple[str, int, int]]]] = field(default_factory=dict)
     friends: set[tuple[str, str]] = field(default_factory=set)
 
-    async def users(self, user_ids: Sequence[str]) -> list[sdkws_pb2.UserInfo]:
+    async def users(self, user_ids: Sequence[str]) -> list[UserRow]:
         return [self.known[one] for one in _plain(user_ids) if one in self.known]
 
-    async def users_page(self, offset: int, limit: int) -> tuple[int, list[sdkws_pb2.UserInfo]]:
+    async def users_page(self, offset: int, limit: int) -> tuple[int, list[UserRow]]:
         users = list(self.known.values())
         return len(users), users[offset : offset + limit]
 
-    async def groups(self, group_ids: Sequence[str]) -> list[sdkws_pb2.GroupInfo]:
+    async def groups(self, group_ids: Sequence[str]) -> list[GroupRow]:
         return [self.groups_by_id[one] for one in _plain(group_ids) if one in self.groups_by_id]
 
-    async def members(
-        self, group_id: str, user_ids: Sequence[str] | None = None
-    ) -> list[sdkws_pb2.GroupMemberFullInfo]:
-        members = self.members_by_group.get(group_id, [])
-        if user_ids is None:
-            return members
-        by_id = {member.userID: member for member in members}
-        return [by_id[one] for one in _plain(user_ids) if one in by_id]
+    async def members(self, group_id: str, user_ids: Sequence[str] | None = None) -> list[Member]:
+        rows = {row.user_id: row for row in self.members_by_group.get(group_id, [])}
+        asked = rows if user_ids is None else _plain(user_ids)
+        return [Member(rows[one], self.known.get(one, UserRow(one))) for one in asked if one in rows]
 
     async def joined_groups(self, user_id: str) -> list[str]:
         return [
             group_id
             for group_id, members in self.members_by_group.items()
-            if any(member.userID == user_id for member in members)
+            if any(member.user_id == user_id for member in members)
         ]
 
-    async def records(
-        self, owner_id: str, conversation_ids: Sequence[str] | None = None
-    ) -> list[conversation_pb2.Conversation]:
+    async def records(self, owner_id: str, conversation_ids: Sequence[str] | None = None) -> list[RecordRow]:
         records = self.records_by_owner.get(owner_id, [])
         if conversation_ids is None:
             return records
-        by_id = {record.conversationID: record for record in records}
+        by_id = {record.conversation_id: record for record in records}
         return [by_id[one] for one in _plain(conversation_ids) if one in by_id]
 
     async def seq_states(self, user_id: str, conversation_ids: Sequence[str] | None) -> dict[str, SeqState]:
@@ -257,8 +262,7 @@ async def http_stage(
 ) -> AsyncIterator[HttpStage]:
     store, system, sessions, clock = FakeStore(), FakeSystem(), FakeSessions(), FixedClock()
     for user_id, level in (("u1", 0), ("u2", 0), (ADMIN_ID, 2), ("bot", 4)):
-        nickname = f"n-{user_id}"
-        store.known[user_id] = sdkws_pb2.UserInfo(userID=user_id, nickname=nickname, appMangerLevel=level)
+        store.known[user_id] = UserRow(user_id, f"n-{user_id}", app_manger_level=level)
     context = Context(
         system=system,
         store=cast("Store", store),

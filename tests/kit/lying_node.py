@@ -11,13 +11,12 @@ from greenroom.persistence.sqlite.writer import Writer
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from greenroom.persistence.sqlite.applier import PlainSlice
-    from greenroom.persistence.store import Refusal
+    from greenroom.persistence.store import Refusal, Slice
 
 _honest = Writer.commit
 
 
-def _lie(self: Writer, slices: Sequence[PlainSlice]) -> list[Refusal | None]:
+def _lie(self: Writer, slices: Sequence[Slice]) -> list[Refusal | None]:
     _honest(self, slices)
     return [None] * len(slices)
 

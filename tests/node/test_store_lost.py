@@ -12,6 +12,7 @@ import pytest
 from greenroom.persistence import settings
 from greenroom.persistence.sqlite import writer_client
 from greenroom.persistence.sqlite.check import check
+from greenroom.persistence.sqlite.sqlite_store import SqliteStore
 from greenroom.supervisor import Node
 from greenroom.tests.kit.node_kit import SECRET
 from greenroom.tests.kit.wire_kit import until
@@ -53,7 +54,9 @@ async def test_writer_that_dies_again_and_again(tmp_path: Path, monkeypatch: pyt
 
 def killed(node: Node, *, unless: bool) -> bool:
     """Kill the writer, if there is one; `unless` it is enough."""
-    pid = node.engine.store.writer_pid
+    store = node.engine.store
+    assert isinstance(store, SqliteStore)
+    pid = store.writer_pid
     if pid is not None and not unless:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)

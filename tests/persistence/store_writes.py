@@ -5,30 +5,39 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from greenroom.persistence.store import (
-    AddGroup,
-    AddMembers,
     AddMessage,
     AddRecords,
     AddUsers,
     ClaimKey,
-    GroupRow,
-    MemberRow,
+    DropRows,
+    PutRows,
     RecordOwner,
     Slice,
-    UserRow,
 )
+from greenroom.persistence.tables import GroupRow, MemberRow, UserRow
 
 if TYPE_CHECKING:
     from greenroom.persistence.store import Block, Refusal, Store
 
-__all__ = ["commit", "group", "member", "message", "pair", "record", "user", "users"]
+__all__ = [
+    "commit", "drop_members", "group", "member", "members", "message", "pair", "record", "refused", "user", "users",
+]  # fmt: skip
 
 
 async def commit(store: Store, key: str, *writes: Block) -> Refusal | None:
     """Commit one slice of the store's own epoch."""
     (outcome,) = await store.commit([Slice(key, store.epoch, list(writes))])
     return outcome
+
+
+async def refused(store: Store, key: str, *writes: Block) -> str:
+    """Commit one slice that is refused; why."""
+    outcome = await commit(store, key, *writes)
+    assert outcome is not None
+    return outcome.reason
 
 
 def user(user_id: str, nickname: str = "") -> UserRow:
@@ -60,13 +69,21 @@ def record(conversation_id: str, *owners: tuple[str, str]) -> AddRecords:
     return AddRecords(conversation_id, 1, "", [RecordOwner(*one) for one in owners])
 
 
-def group(group_id: str = "g") -> AddGroup:
-    return AddGroup(GroupRow(group_id, "Group", "", "intro", "", 5, "", 0, "a", 2, 0, 0, 0, 0, ""))
+def group(group_id: str = "g", *, owner: str = "a", count: int = 0) -> PutRows:
+    row = GroupRow(
+        group_id, group_name="Group", introduction="intro", create_time=5, creator_user_id="a", group_type=2,
+        owner_user_id=owner, member_count=count,
+    )  # fmt: skip
+    return PutRows([row])
 
 
 def member(user_id: str, role_level: int = 20, nickname: str = "") -> MemberRow:
-    return MemberRow(user_id, nickname, "", role_level, 7, 2, "a", "a", 0, "")
+    return MemberRow("", user_id, nickname, "", role_level, 7, 2, "a", "a")
 
 
-def members(group_id: str, *rows: MemberRow) -> AddMembers:
-    return AddMembers(group_id, list(rows))
+def members(group_id: str, *rows: MemberRow) -> PutRows:
+    return PutRows([msgspec.structs.replace(row, group_id=group_id) for row in rows])
+
+
+def drop_members(group_id: str, *user_ids: str) -> DropRows:
+    return DropRows("member", [(group_id, user_id) for user_id in user_ids])

@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
 from greenroom.persistence.store import (
+    ChangeRecord,
     FirstAnswer,
     MarkMessagesRead,
     RaiseReadSeq,
     Reason,
-    SetRecord,
     Slice,
     StoredMessage,
 )
@@ -109,7 +109,7 @@ class StoreAgainstModel(RuleBasedStateMachine):
 
     @rule(chat=CHATS, owner=USERS, max_seq=SEQS)
     def set_record(self, chat: str, owner: str, max_seq: int) -> None:
-        assert self.commit(chat, SetRecord(owner, chat, {"max_seq": max_seq})) is None
+        assert self.commit(chat, ChangeRecord(owner, chat, {"max_seq": max_seq})) is None
         if chat in self.records[owner]:
             self.records[owner][chat] = max_seq
             self.changed(owner, chat, 3)
@@ -133,7 +133,7 @@ class StoreAgainstModel(RuleBasedStateMachine):
             assert stored == [StoredMessage(m.seq, m.body, m.seq in self.marked[chat]) for m in sent]
         for user in "abc":
             states = self.run(self.store.seq_states(user, None))
-            assert list(self.records[user]) == [r.conversationID for r in self.run(self.store.records(user))]
+            assert list(self.records[user]) == [r.conversation_id for r in self.run(self.store.records(user))]
             assert states.keys() == self.records[user].keys()
             for chat, cut in self.records[user].items():
                 own = max((m.seq for m in self.sent[chat] if m.send_id == user), default=0)

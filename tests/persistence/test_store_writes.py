@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
 
 from greenroom.persistence.store import (
     AddRecords,
     AddUsers,
+    ChangeRecord,
+    ChangeRow,
     ClaimKey,
     FirstAnswer,
     MarkMessagesRead,
@@ -16,9 +19,6 @@ from greenroom.persistence.store import (
     Reading,
     Reason,
     RecordOwner,
-    SetGroup,
-    SetRecord,
-    SetUser,
     Slice,
     StoredMessage,
 )
@@ -212,12 +212,17 @@ async def test_commit_to_a_closed_store(opening: Callable[[], Store]) -> None:
     assert refused.reason == Reason.FAILED
 
 
-async def test_column_that_is_not_there(store: Store) -> None:
+async def test_column_that_is_not_there_or_takes_no_such_value(store: Store) -> None:
     await commit(store, "user/a", users("a"), group(), record(A_B, ("a", "b")))
     for write in (
-        SetUser("a", {"user_id": "b"}),
-        SetGroup("g", {"member_count": 1}),
-        SetRecord("a", A_B, {"nickname = '' --": 1}),
+        ChangeRow("user", ("a",), {"registered": 2}),
+        ChangeRow("user", ("a",), {"user_id": "b"}),
+        ChangeRow("user", ("a",), {"nickname": 3}),
+        ChangeRow("group", ("g",), {"status": True}),
+        ChangeRow("group", ("g",), {"status": 1 << 63}),
+        ChangeRow("member", ("g", "a"), {"owner_user_id": "a"}),
+        ChangeRecord("a", A_B, {"is_pinned": 1}),
+        ChangeRecord("a", A_B, {"nickname = '' --": 1}),
     ):
         refused = await commit(store, "user/a", write)
         assert refused is not None
@@ -304,7 +309,7 @@ async def test_own_messages_raise_the_read_seq(store: Store, unread: int) -> Non
 
 
 async def test_register_users(store: Store) -> None:
-    # Named before he registers.
+    # Named before they register.
     await commit(store, "conversation/a_b", message(A_B, 1, "late"))
     assert await store.users(["late"]) == []
     assert await commit(store, "user/x", users(*[f"u{i}" for i in range(300)]), users("late")) is None
@@ -312,19 +317,19 @@ async def test_register_users(store: Store) -> None:
         refused = await commit(store, "user/x", AddUsers(rows))
         assert refused is not None
         assert (refused.reason, refused.write) == (Reason.USER_EXISTS, 0)
-    assert [u.userID for u in await store.users(["u9", "no", "late", "u1"])] == ["u9", "late", "u1"]
+    assert [u.user_id for u in await store.users(["u9", "no", "late", "u1"])] == ["u9", "late", "u1"]
     total, page = await store.users_page(298, 10)
-    assert (total, [u.userID for u in page]) == (301, ["u298", "u299", "late"])
+    assert (total, [u.user_id for u in page]) == (301, ["u298", "u299", "late"])
     assert await store.users_page(400, 10) == (301, [])
 
 
-async def test_set_user(store: Store) -> None:
+async def test_change_of_a_user(store: Store) -> None:
     await commit(store, "user/a", users("a"))
-    assert await commit(store, "user/a", SetUser("a", {"nickname": "Ann", "global_recv_msg_opt": 2})) is None
-    assert await commit(store, "user/x", SetUser("x", {"nickname": "Xen"}), SetUser("a", {})) is None
-    (info,) = await store.users(["a", "x"])
-    assert (info.nickname, info.globalRecvMsgOpt, info.createTime) == ("Ann", 2, 1_000)
-    assert (info.faceURL, info.appMangerLevel) == ("http://a", 1)
+    change = ChangeRow("user", ("a",), {"nickname": "Ann", "global_recv_msg_opt": 2})
+    assert await commit(store, "user/a", change) is None
+    unknown, nothing = ChangeRow("user", ("x",), {"nickname": "Xen"}), ChangeRow("user", ("a",), {})
+    assert await commit(store, "user/x", unknown, nothing) is None
+    assert await store.users(["a", "x"]) == [msgspec.structs.replace(user("a", "Ann"), global_recv_msg_opt=2)]
 
 
 async def test_records_of_ten_thousand_members(store: Store) -> None:

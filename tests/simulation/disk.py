@@ -13,7 +13,6 @@ from greenroom.persistence.sqlite.schema import client_key, instance_of, migrate
 from greenroom.persistence.sqlite.sqlite_store import SqliteStore
 from greenroom.persistence.sqlite.statements import MEMORY, STATEMENTS_LIMIT, Connection
 from greenroom.persistence.sqlite.writer_thread import InlineWriter
-from greenroom.persistence.store import plain
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,6 +25,7 @@ __all__ = ["Disk", "SimulatedStore"]
 READS = (
     "users", "tokens", "key", "pair_facts", "pull", "messages_at", "last_messages", "spans",
     "newest_seqs", "seq_states", "read_seq", "reading", "records", "groups", "members", "joined_groups", "changes",
+    "subscribers", "tail",
 )  # fmt: skip
 
 
@@ -157,14 +157,14 @@ class SimulatedStore(SqliteStore):
 
     async def close(self) -> None:
         """Let go of the connection without closing it."""
-        self._connection = self._open = None
+        self._connection = None
 
     async def commit(self, slices: Sequence[Slice]) -> list[Refusal | None]:
         return await self._disk.commit(self, slices)
 
     def write(self, slices: Sequence[Slice]) -> list[Refusal | None]:
         assert isinstance(self._committer, InlineWriter)
-        return self._committer.writer.commit(plain(slices))
+        return self._committer.writer.commit(slices)
 
 
 def _waiting(name: str) -> Any:

@@ -6,6 +6,8 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 from unittest.mock import patch
 
+from msgspec.structs import replace
+
 from greenroom.actors.conversation import Conversation
 from greenroom.actors.effects import Deliver, Reply
 from greenroom.actors.group.group import Group
@@ -16,7 +18,7 @@ from greenroom.actors.pair import Pair
 from greenroom.actors.stored_entity import StoredEntity
 from greenroom.actors.user import User
 from greenroom.persistence.sqlite.applier import Applier
-from greenroom.persistence.sqlite.row_numbers import Names
+from greenroom.persistence.sqlite.row_numbers import RowNumbers
 from greenroom.persistence.sqlite.writer import Writer
 from greenroom.persistence.store import AddMessage
 
@@ -68,13 +70,12 @@ def _effects_of(slice_: Any) -> list[Any]:
 def _forgets_repeats_after_a_restart() -> Patches:
     real = Writer.commit
 
-    def anonymous(write: list[Any]) -> list[Any]:
-        place = 1 + AddMessage.__struct_fields__.index("client_msg_id")
-        return [*write[:place], "", *write[place + 1 :]] if write[0] == "AddMessage" else write
+    def anonymous(write: Any) -> Any:
+        return replace(write, client_msg_id="") if isinstance(write, AddMessage) else write
 
     def commit(self: Any, slices: Any) -> Any:
         if self._epoch > 1:
-            slices = [(key, epoch, [anonymous(write) for write in writes]) for key, epoch, writes in slices]
+            slices = [replace(one, writes=[anonymous(write) for write in one.writes]) for one in slices]
         return real(self, slices)
 
     return [(Writer, "commit", commit)]
@@ -90,10 +91,10 @@ def _leaves_a_gap_after_a_refused_slice() -> Patches:
         if self._draft is not None:
             self._draft.seqs.update(given)
 
-    def add(self: Any, conversation_id: str, seq: int, *rest: Any) -> None:
-        number, _ = self._names.conversation(conversation_id)
-        self._names.conversations[conversation_id] = (number, seq - 1)
-        real_add(self, conversation_id, seq, *rest)
+    def add(self: Any, write: AddMessage) -> None:
+        number, _ = self._numbers.conversation(write.conversation_id)
+        self._numbers.conversations[write.conversation_id] = (number, write.seq - 1)
+        real_add(self, write)
 
     return [(StoredEntity, "receiveMsg_SliceRefused", refused), (Applier, "_add_message", add)]
 
@@ -179,7 +180,7 @@ def _mixes_up_the_outcomes_of_a_batch() -> Patches:
 
 
 def _remembers_names_that_were_rolled_back() -> Patches:
-    return [(Names, "undo", lambda self, mark: None)]
+    return [(RowNumbers, "undo", lambda self, mark: None)]
 
 
 def _does_not_hear_who_comes_online() -> Patches:

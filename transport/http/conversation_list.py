@@ -16,6 +16,8 @@ from greenroom.transport.http.pages import page_of
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from greenroom.persistence.tables import GroupRow, RecordRow, UserRow
+
 __all__ = ["Entry", "entries", "sorted_list"]
 
 
@@ -23,7 +25,7 @@ __all__ = ["Entry", "entries", "sorted_list"]
 class Entry(NamedTuple):
     """One conversation of a list."""
 
-    record: conversation_pb2.Conversation
+    record: RecordRow
     last: sdkws_pb2.MsgData | None
     """None: no message that the user may see."""
     state: SeqState
@@ -35,20 +37,20 @@ class Entry(NamedTuple):
     @property
     def place(self) -> tuple[bool, int]:
         """Sort by this, greatest first: pinned, then newest."""
-        return self.record.isPinned, self.last.sendTime if self.last else self.state.max_seq_time
+        return self.record.is_pinned, self.last.sendTime if self.last else self.state.max_seq_time
 
 
 async def entries(store: Store, user_id: str, conversation_ids: Sequence[str] | None) -> list[Entry]:
     """The user's conversations (all with None), pinned first, newest first."""
     records = await store.records(user_id, conversation_ids)
-    ids = [record.conversationID for record in records]
+    ids = [record.conversation_id for record in records]
     states = await store.seq_states(user_id, ids)
     spans = await store.spans(user_id, ids)
     seen = {one: span.end for one, span in spans.items() if span.end >= max(1, span.begin)}
     last = await store.last_messages(seen) if seen else {}
     found = []
     for record in records:
-        one = record.conversationID
+        one = record.conversation_id
         message: sdkws_pb2.MsgData | None = None
         if one in last and last[one].seq >= spans[one].begin:
             message = sdkws_pb2.MsgData.FromString(last[one].body)
@@ -72,27 +74,27 @@ async def sorted_list(
     )
     for entry in page:
         response.conversationElems.add(
-            conversationID=entry.record.conversationID,
-            recvMsgOpt=entry.record.recvMsgOpt,
+            conversationID=entry.record.conversation_id,
+            recvMsgOpt=entry.record.recv_msg_opt,
             unreadCount=entry.unread,
-            IsPinned=entry.record.isPinned,
+            IsPinned=entry.record.is_pinned,
             msgInfo=_message_info(entry, users, groups),
         )
     return response
 
 
-async def _groups(store: Store, page: Sequence[Entry]) -> dict[str, sdkws_pb2.GroupInfo]:
-    ids = [entry.record.groupID for entry in page if entry.record.groupID]
-    return {group.groupID: group for group in await store.groups(ids)} if ids else {}
+async def _groups(store: Store, page: Sequence[Entry]) -> dict[str, GroupRow]:
+    ids = [entry.record.group_id for entry in page if entry.record.group_id]
+    return {group.group_id: group for group in await store.groups(ids)} if ids else {}
 
 
-async def _peers(store: Store, page: Sequence[Entry]) -> dict[str, sdkws_pb2.UserInfo]:
-    ids = [entry.record.userID for entry in page if entry.record.userID]
-    return {user.userID: user for user in await store.users(ids)} if ids else {}
+async def _peers(store: Store, page: Sequence[Entry]) -> dict[str, UserRow]:
+    ids = [entry.record.peer_id for entry in page if entry.record.peer_id]
+    return {user.user_id: user for user in await store.users(ids)} if ids else {}
 
 
 def _message_info(
-    entry: Entry, users: dict[str, sdkws_pb2.UserInfo], groups: dict[str, sdkws_pb2.GroupInfo]
+    entry: Entry, users: dict[str, UserRow], groups: dict[str, GroupRow]
 ) -> conversation_pb2.MsgInfo | None:
     message = entry.last
     if message is None:
@@ -112,11 +114,11 @@ def _message_info(
         content=message.content.decode(errors="replace"),
         ex=message.ex,
     )
-    if entry.record.conversationType == SessionType.GROUP:
-        group = groups.get(entry.record.groupID)
+    if entry.record.conversation_type == SessionType.GROUP:
+        group = groups.get(entry.record.group_id)
         if group is not None:
-            info.groupName, info.groupFaceURL = group.groupName, group.faceURL
-            info.groupType, info.groupMemberCount = group.groupType, group.memberCount
-    elif (peer := users.get(entry.record.userID)) is not None:
-        info.senderName, info.faceURL = peer.nickname, peer.faceURL
+            info.groupName, info.groupFaceURL = group.group_name, group.face_url
+            info.groupType, info.groupMemberCount = group.group_type, group.member_count
+    elif (peer := users.get(entry.record.peer_id)) is not None:
+        info.senderName, info.faceURL = peer.nickname, peer.face_url
     return info

@@ -52,7 +52,7 @@ async def test_create_group_tells_all_members_and_makes_their_records(engine: Ki
         assert engine.sessions.seqs(user, "sg_g1") == [1]
         kinds = [(one.conversation_id, one.message.contentType) for one in engine.sessions.received[user]]
         assert kinds == [("sg_g1", 1501), ("n_g1", 1501)]
-        assert [one.groupID for one in await engine.world.store.records(user)] == ["g1"]
+        assert [one.group_id for one in await engine.world.store.records(user)] == ["g1"]
         assert await engine.world.store.joined_groups(user) == ["g1"]
     detail = json.loads(json.loads(engine.sessions.received["b"][0].message.content)["detail"])
     assert [one["userID"] for one in detail["memberList"]] == ["a", "b", "c"]
@@ -101,7 +101,7 @@ async def test_invited_member_hears_from_his_invitation_on(engine: KitEngine) ->
     assert kinds == [1509, 1509, 1300, 101]
     span = (await engine.world.store.spans("c", ["sg_g1"]))["sg_g1"]
     assert (max(span.begin, 1), span.end) == (1, 4)
-    assert [one.userID for one in await engine.world.store.members("g1")] == ["a", "b", "c"]
+    assert [one.row.user_id for one in await engine.world.store.members("g1")] == ["a", "b", "c"]
 
 
 async def test_history_is_hidden_from_new_members_if_so_set(engine: KitEngine) -> None:
@@ -167,7 +167,7 @@ async def test_rights_over_members(engine: KitEngine) -> None:
         await _do(engine, m.MuteMember(caller=caller("c"), user_id="d", muted_seconds=5))
     await _do(engine, m.KickMembers(caller=caller("b"), user_ids=["d"]))
     await _do(engine, m.QuitGroup(caller=caller("c"), user_id="c"))
-    assert [one.userID for one in await engine.world.store.members("g1")] == ["a", "b"]
+    assert [one.row.user_id for one in await engine.world.store.members("g1")] == ["a", "b"]
 
 
 async def test_mutes(engine: KitEngine) -> None:

@@ -11,7 +11,7 @@ from greenroom.actors.messages import Caller
 from greenroom.actors.queries.pulls import Queries
 from greenroom.actors.wire import msg_pb2, sdkws_pb2
 from greenroom.persistence.sqlite.sqlite_store import SqliteStore
-from greenroom.persistence.store import AddMessage, MarkMessagesRead, SetRecord
+from greenroom.persistence.store import AddMessage, ChangeRecord, MarkMessagesRead
 from greenroom.tests.persistence.store_writes import commit, group, message, pair, record, users
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ async def store() -> AsyncIterator[SqliteStore]:
     await commit(
         opened, "group/g", group(), record("sg_g", ("a", ""), ("b", "")),
         *(_text("sg_g", seq) for seq in range(1, 6)), *(_text("n_g", seq) for seq in range(1, 5)),
-        SetRecord("a", "sg_g", {"min_seq": 2, "max_seq": 4, "notification_max_seq": 3}),
+        ChangeRecord("a", "sg_g", {"min_seq": 2, "max_seq": 4, "notification_max_seq": 3}),
     )  # fmt: skip
     yield opened
     await opened.close()

@@ -1,15 +1,23 @@
 from __future__ import annotations
 
-from typing import cast
+from typing import TYPE_CHECKING
 
 import pytest
 
 from greenroom.actors.errors import NoPermission
 from greenroom.actors.messages import Caller
 from greenroom.actors.queries import sync
-from greenroom.actors.wire import group_pb2, relation_pb2, sdkws_pb2
-from greenroom.persistence.store import Store, VersionLog
-from greenroom.tests.kit.http_kit import LOG_ID, FakeStore
+from greenroom.actors.wire import group_pb2, relation_pb2
+from greenroom.persistence.sqlite.sqlite_store import SqliteStore
+from greenroom.persistence.store import BumpVersion, ChangeRow, VersionLog
+from greenroom.tests.persistence.store_writes import commit, drop_members, group, member, members
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from greenroom.persistence.store import Store
+
+LOG_ID = "65a1b2c3d4e5f60718293a4b"
 
 OTHER_ID = "f" * 24
 CHANGED = [("a", 1, 4), ("", 3, 5), ("b", 2, 6), (sync.SORT_ID, 3, 7), ("c", 3, 8)]
@@ -47,67 +55,81 @@ def test_id_hash() -> None:
     assert sync.id_hash(["<&>"]) == 0x7F97B69D8A56B960
 
 
-def _store(groups: dict[str, int]) -> FakeStore:
-    """Groups with that many members besides u1, all changed since version 1."""
-    store = FakeStore()
+@pytest.fixture
+async def store() -> AsyncIterator[SqliteStore]:
+    opened = SqliteStore(":memory:")
+    await opened.open()
+    yield opened
+    await opened.close()
+
+
+async def _fill(store: Store, groups: dict[str, int]) -> None:
+    """Groups with that many members besides u1, who came after version 1."""
     for group_id, count in groups.items():
-        ids = ["u1", *(f"m{one}" for one in range(count))]
-        store.groups_by_id[group_id] = sdkws_pb2.GroupInfo(groupID=group_id)
-        store.members_by_group[group_id] = [sdkws_pb2.GroupMemberFullInfo(userID=one) for one in ids]
-        store.logs["members", group_id] = (2, [(one, 1, 2) for one in ids[1:]])
-    return store
+        ids = [f"m{one}" for one in range(count)]
+        rows = members(group_id, *map(member, ["u1", *ids]))
+        change = BumpVersion("members", group_id, [(one, 1) for one in ids])
+        assert await commit(store, f"group/{group_id}", group(group_id), rows, change) is None
 
 
-def _batch(*group_ids: str) -> group_pb2.BatchGetIncrementalGroupMemberReq:
-    reqs = [group_pb2.getIncrementalGroupMemberReq(groupID=one, versionID=LOG_ID, version=1) for one in group_ids]
-    return group_pb2.BatchGetIncrementalGroupMemberReq(userID="u1", reqList=reqs)
+async def _asked(store: Store, group_id: str, version: int = 1) -> group_pb2.getIncrementalGroupMemberReq:
+    log = await store.changes("members", group_id, 0)
+    return group_pb2.getIncrementalGroupMemberReq(groupID=group_id, versionID=log.version_id, version=version)
 
 
-async def test_batch_stops_at_the_limit() -> None:
-    store = _store({"a": 200, "b": 200, "c": 200, "d": 1})
-    answer = await sync.incremental_members_batch(cast("Store", store), ME, _batch("a", "a", "b", "c", "d"))
+async def _batch(store: Store, *group_ids: str) -> group_pb2.BatchGetIncrementalGroupMemberResp:
+    asked = [await _asked(store, one) for one in group_ids]
+    request = group_pb2.BatchGetIncrementalGroupMemberReq(userID="u1", reqList=asked)
+    return await sync.incremental_members_batch(store, ME, request)
+
+
+async def test_batch_stops_at_the_limit(store: Store) -> None:
+    await _fill(store, {"a": 200, "b": 200, "c": 200, "d": 1})
+    answer = await _batch(store, "a", "a", "b", "c", "d")
     assert set(answer.respList) == {"a", "b", "c"}
     assert len(answer.respList["a"].insert) == 200
 
 
-async def test_batch_passes_over_dismissed_and_fails_on_strangers() -> None:
-    store = _store({"a": 1, "gone": 0, "theirs": 0})
-    store.groups_by_id["gone"].status = 2
-    store.members_by_group["gone"] = []
-    answer = await sync.incremental_members_batch(cast("Store", store), ME, _batch("gone", "a"))
+async def test_batch_ignores_dismissed_and_fails_on_strangers(store: Store) -> None:
+    await _fill(store, {"a": 1, "gone": 0, "theirs": 0})
+    dismissed = ChangeRow("group", ("gone",), {"status": 2})
+    assert await commit(store, "group/gone", dismissed, drop_members("gone", "u1")) is None
+    answer = await _batch(store, "gone", "a")
     assert set(answer.respList) == {"a"}
-    store.members_by_group["theirs"] = []
+    assert await commit(store, "group/theirs", drop_members("theirs", "u1")) is None
     with pytest.raises(NoPermission):
-        await sync.incremental_members_batch(cast("Store", store), ME, _batch("a", "theirs"))
+        await _batch(store, "a", "theirs")
 
 
-async def test_group_only_where_something_changed() -> None:
-    store = _store({"a": 0})
-    asked = group_pb2.getIncrementalGroupMemberReq(groupID="a", versionID=LOG_ID, version=2)
-    assert not (await sync.incremental_members(cast("Store", store), ME, asked)).HasField("group")
-    store.logs["members", "a"] = (3, [("", 3, 3)])
-    answer = await sync.incremental_members(cast("Store", store), ME, asked)
+async def test_group_only_where_something_changed(store: Store) -> None:
+    await _fill(store, {"a": 1})
+    asked = await _asked(store, "a", version=2)
+    assert not (await sync.incremental_members(store, ME, asked)).HasField("group")
+    assert await commit(store, "group/a", BumpVersion("members", "a", [("", 3)])) is None
+    answer = await sync.incremental_members(store, ME, asked)
     assert answer.HasField("group")
     assert not answer.full
     assert not answer.insert
 
 
-async def test_insert_whose_object_is_gone_is_missing() -> None:
-    store = _store({"a": 1})
-    store.logs["joined", "u1"] = (3, [("a", 1, 2), ("lost", 1, 3)])
-    asked = group_pb2.getIncrementalJoinGroupReq(userID="u1", versionID=LOG_ID, version=1)
-    answer = await sync.incremental_joined(cast("Store", store), asked)
+async def test_insert_whose_object_is_gone_is_missing(store: Store) -> None:
+    await _fill(store, {"a": 1})
+    for name in ("a", "lost"):
+        assert await commit(store, "user/u1", BumpVersion("joined", "u1", [(name, 1)])) is None
+    log = await store.changes("joined", "u1", 0)
+    asked = group_pb2.getIncrementalJoinGroupReq(userID="u1", versionID=log.version_id, version=1)
+    answer = await sync.incremental_joined(store, asked)
     assert [group.groupID for group in answer.insert] == ["a"]
     assert answer.sortVersion == 0
 
 
-async def test_full_ids_equal() -> None:
-    store = _store({"a": 1})
+async def test_full_ids_equal(store: Store) -> None:
+    await _fill(store, {"a": 1})
     asked = group_pb2.GetFullGroupMemberUserIDsReq(groupID="a", idHash=sync.id_hash(["u1", "m0"]))
-    answer = await sync.full_member_ids(cast("Store", store), asked)
+    answer = await sync.full_member_ids(store, asked)
     assert answer.equal
     assert not answer.userIDs
     asked.idHash = 1
-    assert list((await sync.full_member_ids(cast("Store", store), asked)).userIDs) == ["u1", "m0"]
-    friends = await sync.full_friend_ids(cast("Store", store), relation_pb2.getFullFriendUserIDsReq(userID="u1"))
+    assert list((await sync.full_member_ids(store, asked)).userIDs) == ["u1", "m0"]
+    friends = await sync.full_friend_ids(store, relation_pb2.getFullFriendUserIDsReq(userID="u1"))
     assert friends.equal

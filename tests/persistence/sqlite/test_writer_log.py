@@ -11,7 +11,7 @@ from greenroom.persistence.sqlite.check import check
 from greenroom.persistence.sqlite.schema import migrate, raise_epoch
 from greenroom.persistence.sqlite.statements import connect
 from greenroom.persistence.sqlite.writer import Writer
-from greenroom.persistence.store import Slice, plain
+from greenroom.persistence.store import Slice
 from greenroom.tests.persistence.store_writes import message
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def _commit(writer: Writer, first: int, rounds: int = 1) -> None:
         for start in range(0, len(CHATS), BATCH):
             chats = CHATS[start : start + BATCH]
             slices = [Slice(f"conversation/{chat[3:]}", 1, [message(chat, seq)]) for chat in chats]
-            assert writer.commit(plain(slices)) == [None] * len(chats)
+            assert writer.commit(slices) == [None] * len(chats)
 
 
 def _log_bytes(tmp_path: Path) -> int:

@@ -21,10 +21,10 @@ WRITER = """
 import sys
 from greenroom.persistence.sqlite.schema import migrate, raise_epoch
 from greenroom.persistence.sqlite.statements import connect
-from greenroom.persistence.store import Slice, plain
+from greenroom.persistence.store import Slice
 from greenroom.persistence.sqlite.writer_process import main
 from greenroom.tests.persistence.store_writes import message
-from greenroom.persistence.sqlite.writer_frames import encode_frame
+from greenroom.persistence.sqlite.writer_frames import encode_slices
 import os, socket, threading
 path = sys.argv[1]
 connection = connect(path)
@@ -37,10 +37,10 @@ def node():
     with ours, ours.makefile("rb") as answers:
         for seq in range(6):
             if seq:
-                ours.sendall(encode_frame(plain([Slice("conversation/a_b", 1, [message("si_a_b", seq)])])))
+                ours.sendall(encode_slices([Slice("conversation/a_b", 1, [message("si_a_b", seq)])]))
             answers.read(int.from_bytes(answers.read(4), "big"))
 threading.Thread(target=node).start()
-main(path, 1)
+main(path, 1, 1_000)
 """
 
 

@@ -9,8 +9,9 @@ import pytest
 
 from greenroom.actors import messages
 from greenroom.actors.errors import GroupExists, RecordNotFound, UserRegistered
-from greenroom.actors.wire import conversation_pb2, sdkws_pb2
+from greenroom.actors.wire import sdkws_pb2
 from greenroom.persistence.store import SeqState, Span, StoredMessage
+from greenroom.persistence.tables import GroupRow, MemberRow, RecordRow
 from greenroom.tests.kit.http_kit import ADMIN_ID, LOG_ID, SECRET, FakeSession
 
 if TYPE_CHECKING:
@@ -141,17 +142,8 @@ async def test_presence(http: HttpStage) -> None:
 def _chat(http: HttpStage) -> None:
     body = sdkws_pb2.MsgData(sendID="u2", recvID="u1", content=b"{}", contentType=101, sendTime=5)
     http.store.records_by_owner["u1"] = [
-        conversation_pb2.Conversation(
-            ownerUserID="u1", conversationID="si_u1_u2", conversationType=1, userID="u2"
-        ),
-        conversation_pb2.Conversation(
-            ownerUserID="u1",
-            conversationID="sg_g",
-            conversationType=3,
-            groupID="g",
-            isPinned=True,
-            recvMsgOpt=2,
-        ),
+        RecordRow("u1", "si_u1_u2", 1, "u2"),
+        RecordRow("u1", "sg_g", 3, group_id="g", is_pinned=True, recv_msg_opt=2),
     ]
     http.store.states = {"si_u1_u2": SeqState(3, 1, 5), "sg_g": SeqState(0, 0, 0)}
     http.store.spans_by_id = {"si_u1_u2": Span(1, 3, 3), "sg_g": Span(1, 0, 0)}
@@ -271,10 +263,9 @@ async def test_group_commands(http: HttpStage) -> None:
 
 
 async def test_group_reads(http: HttpStage) -> None:
-    http.store.groups_by_id["g"] = sdkws_pb2.GroupInfo(groupID="g", memberCount=2)
+    http.store.groups_by_id["g"] = GroupRow("g", member_count=2)
     http.store.members_by_group["g"] = [
-        sdkws_pb2.GroupMemberFullInfo(groupID="g", userID=one, roleLevel=role)
-        for one, role in (("u1", 100), ("u3", 20))
+        MemberRow("g", one, role_level=role) for one, role in (("u1", 100), ("u3", 20))
     ]
     body = {
         "groupID": "g",

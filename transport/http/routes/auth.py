@@ -41,7 +41,7 @@ async def get_user_token(call: Call, request: auth_pb2.getUserTokenReq) -> auth_
     users = await call.context.store.users([request.userID])
     if not users:
         raise RecordNotFound("user not found")
-    if users[0].appMangerLevel >= AppLevel.NOTIFICATION_ACCOUNT:
+    if users[0].app_manger_level >= AppLevel.NOTIFICATION_ACCOUNT:
         raise ArgsError("no token for an account of this appMangerLevel")
     issued: IssuedToken = await call.ask(
         Address("user", request.userID), IssueToken(caller=call.caller, platform_id=request.platformID)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from greenroom.actors import render
 from greenroom.actors.errors import RecordNotFound
 from greenroom.actors.queries import sync
 from greenroom.actors.wire import conversation_pb2 as wire
@@ -23,19 +24,20 @@ __all__ = ["ROUTES"]
 async def get_all_conversations(
     call: Call, request: wire.GetAllConversationsReq
 ) -> wire.GetAllConversationsResp:
-    return wire.GetAllConversationsResp(conversations=await call.context.store.records(request.ownerUserID))
+    records = await call.context.store.records(request.ownerUserID)
+    return wire.GetAllConversationsResp(conversations=map(render.conversation, records))
 
 
 async def get_conversation(call: Call, request: wire.GetConversationReq) -> wire.GetConversationResp:
     records = await call.context.store.records(request.ownerUserID, [request.conversationID])
     if not records:
         raise RecordNotFound("conversation not found")
-    return wire.GetConversationResp(conversation=records[0])
+    return wire.GetConversationResp(conversation=render.conversation(records[0]))
 
 
 async def get_conversations(call: Call, request: wire.GetConversationsReq) -> wire.GetConversationsResp:
     records = await call.context.store.records(request.ownerUserID, list(request.conversationIDs))
-    return wire.GetConversationsResp(conversations=records)
+    return wire.GetConversationsResp(conversations=map(render.conversation, records))
 
 
 async def get_sorted_conversation_list(
@@ -61,14 +63,14 @@ async def get_owner_conversation(
 ) -> wire.GetOwnerConversationResp:
     records = await call.context.store.records(request.userID)
     page = page_of(request.pagination, records)
-    return wire.GetOwnerConversationResp(total=len(records), conversations=page)
+    return wire.GetOwnerConversationResp(total=len(records), conversations=map(render.conversation, page))
 
 
 async def get_not_notify_conversation_ids(
     call: Call, request: wire.GetNotNotifyConversationIDsReq
 ) -> wire.GetNotNotifyConversationIDsResp:
     records = await call.context.store.records(request.userID)
-    ids = [record.conversationID for record in records if record.recvMsgOpt == ReceiveOption.NO_OFFLINE_PUSH]
+    ids = [record.conversation_id for record in records if record.recv_msg_opt == ReceiveOption.NO_OFFLINE_PUSH]
     return wire.GetNotNotifyConversationIDsResp(conversationIDs=ids)
 
 
@@ -76,7 +78,7 @@ async def get_pinned_conversation_ids(
     call: Call, request: wire.GetPinnedConversationIDsReq
 ) -> wire.GetPinnedConversationIDsResp:
     records = await call.context.store.records(request.userID)
-    ids = [record.conversationID for record in records if record.isPinned]
+    ids = [record.conversation_id for record in records if record.is_pinned]
     return wire.GetPinnedConversationIDsResp(conversationIDs=ids)
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from greenroom.actors import render
 from greenroom.actors.queries import sync
 from greenroom.actors.wire import relation_pb2 as wire
 from greenroom.transport.http.access import owner
@@ -38,7 +39,7 @@ async def get_specified_friends_info(
     call: Call, request: wire.getSpecifiedFriendsInfoReq
 ) -> wire.getSpecifiedFriendsInfoResp:
     users = await call.context.store.users(list(request.userIDList))
-    infos = [wire.getSpecifiedFriendsInfoInfo(userInfo=user) for user in users]
+    infos = [wire.getSpecifiedFriendsInfoInfo(userInfo=render.user_info(user)) for user in users]
     return wire.getSpecifiedFriendsInfoResp(infos=infos)
 
 

@@ -56,7 +56,7 @@ async def _must_manage(call: Call, group_id: str) -> None:
     if call.caller.is_admin:
         return
     members = await call.context.store.members(group_id, [call.caller.user_id])
-    if not members or members[0].roleLevel < Role.ADMIN:
+    if not members or members[0].row.role_level < Role.ADMIN:
         raise NoPermission("neither owner nor admin of the group")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from greenroom.actors import render
 from greenroom.actors.errors import GroupNotFound, NoPermission
 from greenroom.actors.queries import sync
 from greenroom.actors.wire import group_pb2 as wire
@@ -18,7 +19,8 @@ __all__ = ["ROUTES"]
 
 
 async def get_groups_info(call: Call, request: wire.GetGroupsInfoReq) -> wire.GetGroupsInfoResp:
-    return wire.GetGroupsInfoResp(groupInfos=await call.context.store.groups(list(request.groupIDs)))
+    groups = await call.context.store.groups(list(request.groupIDs))
+    return wire.GetGroupsInfoResp(groupInfos=map(render.group_info, groups))
 
 
 async def get_group_members_info(
@@ -26,14 +28,14 @@ async def get_group_members_info(
 ) -> wire.GetGroupMembersInfoResp:
     await _must_be_member(call, request.groupID)
     members = await call.context.store.members(request.groupID, list(request.userIDs))
-    return wire.GetGroupMembersInfoResp(members=members)
+    return wire.GetGroupMembersInfoResp(members=map(render.member_info, members))
 
 
 async def get_group_member_list(
     call: Call, request: wire.GetGroupMemberListReq
 ) -> wire.GetGroupMemberListResp:
     await _must_be_member(call, request.groupID)
-    members = await call.context.store.members(request.groupID)
+    members = [render.member_info(one) for one in await call.context.store.members(request.groupID)]
     if request.keyword:
         members = [one for one in members if request.keyword in (one.userID, one.nickname)]
     return wire.GetGroupMemberListResp(total=len(members), members=page_of(request.pagination, members))
@@ -45,7 +47,7 @@ async def get_joined_group_list(
     ids = await call.context.store.joined_groups(request.fromUserID)
     page = page_of(request.pagination, ids)
     groups = await call.context.store.groups(page) if page else []
-    return wire.GetJoinedGroupListResp(total=len(ids), groups=groups)
+    return wire.GetJoinedGroupListResp(total=len(ids), groups=map(render.group_info, groups))
 
 
 async def get_group_member_user_id(
@@ -53,19 +55,19 @@ async def get_group_member_user_id(
 ) -> wire.GetGroupMemberUserIDsResp:
     await _must_be_member(call, request.groupID)
     members = await call.context.store.members(request.groupID)
-    return wire.GetGroupMemberUserIDsResp(userIDs=[one.userID for one in members])
+    return wire.GetGroupMemberUserIDsResp(userIDs=[one.row.user_id for one in members])
 
 
 async def get_group_abstract_info(
     call: Call, request: wire.GetGroupAbstractInfoReq
 ) -> wire.GetGroupAbstractInfoResp:
-    known = {group.groupID for group in await call.context.store.groups(list(request.groupIDs))}
+    known = {group.group_id for group in await call.context.store.groups(list(request.groupIDs))}
     response = wire.GetGroupAbstractInfoResp()
     for group_id in request.groupIDs:
         if group_id not in known:
             raise GroupNotFound(group_id)
         await _must_be_member(call, group_id)
-        ids = [member.userID for member in await call.context.store.members(group_id)]
+        ids = [member.row.user_id for member in await call.context.store.members(group_id)]
         response.groupAbstractInfos.add(
             groupID=group_id, groupMemberNumber=len(ids), groupMemberListHash=sync.id_hash(ids)
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from greenroom.actors import render
 from greenroom.actors.wire import jssdk_pb2 as wire
 from greenroom.actors.wire.vocabulary import SessionType
 from greenroom.transport.http.access import TOKEN
@@ -42,16 +43,16 @@ async def _messages(call: Call, listed: Sequence[Entry]) -> list[wire.Conversati
     """Conversations without a message that can be pulled are left out."""
     store = call.context.store
     shown = [entry for entry in listed if entry.last is not None]
-    group_ids = [entry.record.groupID for entry in shown if entry.record.conversationType == SessionType.GROUP]
-    user_ids = [entry.record.userID for entry in shown if entry.record.conversationType != SessionType.GROUP]
-    groups = {group.groupID: group for group in await store.groups(group_ids)} if group_ids else {}
-    users = {user.userID: user for user in await store.users(user_ids)} if user_ids else {}
+    group_ids = [entry.record.group_id for entry in shown if entry.record.conversation_type == SessionType.GROUP]
+    user_ids = [entry.record.peer_id for entry in shown if entry.record.conversation_type != SessionType.GROUP]
+    groups = {row.group_id: render.group_info(row) for row in await store.groups(group_ids)} if group_ids else {}
+    users = {row.user_id: render.user_info(row) for row in await store.users(user_ids)} if user_ids else {}
     return [
         wire.ConversationMsg(
-            conversation=entry.record,
+            conversation=render.conversation(entry.record),
             lastMsg=entry.last,
-            user=users.get(entry.record.userID),
-            group=groups.get(entry.record.groupID),
+            user=users.get(entry.record.peer_id),
+            group=groups.get(entry.record.group_id),
             maxSeq=entry.state.max_seq,
             readSeq=entry.state.read_seq,
         )

@@ -75,7 +75,7 @@ async def _must_be_trusted(call: Call, user_id: str) -> None:
     users = await call.context.store.users([user_id])
     if not users:
         raise UserNotFound(user_id)
-    if users[0].appMangerLevel < AppLevel.ADMIN:
+    if users[0].app_manger_level < AppLevel.ADMIN:
         raise NoPermission("sendID is no notification account")
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from greenroom.actors import render
 from greenroom.actors.errors import ArgsError, RecordNotFound
 from greenroom.actors.messages import RegisterUsers, SetUserInfo
 from greenroom.actors.runtime.address import Address
-from greenroom.actors.wire import sdkws_pb2, user_pb2
-from greenroom.persistence.store import UserRow
+from greenroom.actors.wire import user_pb2
+from greenroom.persistence.tables import UserRow, Value
 from greenroom.transport.http.access import ADMIN, TOKEN, owner, owner_if_named
 from greenroom.transport.http.pages import offset_of
 from greenroom.transport.http.table import post
@@ -45,7 +46,7 @@ async def user_register(call: Call, request: user_pb2.userRegisterReq) -> None:
 
 async def update_user_info(call: Call, request: user_pb2.updateUserInfoReq) -> None:
     info = request.userInfo
-    changes: dict[str, str | int] = {
+    changes: dict[str, Value] = {
         "nickname": info.nickname,
         "face_url": info.faceURL,
         "ex": info.ex,
@@ -59,7 +60,7 @@ async def update_user_info(call: Call, request: user_pb2.updateUserInfoReq) -> N
 
 async def update_user_info_ex(call: Call, request: user_pb2.updateUserInfoExReq) -> None:
     info = request.userInfo
-    changes: dict[str, str | int] = {}
+    changes: dict[str, Value] = {}
     if info.HasField("nickname"):
         changes["nickname"] = info.nickname.value
     if info.HasField("faceURL"):
@@ -78,16 +79,17 @@ async def set_global_msg_recv_opt(call: Call, request: user_pb2.setGlobalRecvMes
 async def get_users_info(
     call: Call, request: user_pb2.getDesignateUsersReq
 ) -> user_pb2.getDesignateUsersResp:
-    return user_pb2.getDesignateUsersResp(usersInfo=await call.context.store.users(list(request.userIDs)))
+    users = await call.context.store.users(list(request.userIDs))
+    return user_pb2.getDesignateUsersResp(usersInfo=map(render.user_info, users))
 
 
 async def get_all_users_uid(call: Call, request: user_pb2.getAllUserIDReq) -> user_pb2.getAllUserIDResp:
     total, users = await call.context.store.users_page(*offset_of(request.pagination))
-    return user_pb2.getAllUserIDResp(total=total, userIDs=[user.userID for user in users])
+    return user_pb2.getAllUserIDResp(total=total, userIDs=[user.user_id for user in users])
 
 
 async def account_check(call: Call, request: user_pb2.accountCheckReq) -> user_pb2.accountCheckResp:
-    registered = {user.userID for user in await call.context.store.users(list(request.checkUserIDs))}
+    registered = {user.user_id for user in await call.context.store.users(list(request.checkUserIDs))}
     response = user_pb2.accountCheckResp()
     for user_id in request.checkUserIDs:
         response.results.add(userID=user_id, accountStatus=int(user_id in registered))
@@ -102,7 +104,7 @@ async def get_users(call: Call, request: user_pb2.getPaginationUsersReq) -> user
     """
     in_id, in_name = request.userID.casefold(), request.nickName.casefold()
     offset, limit = offset_of(request.pagination)
-    found: list[sdkws_pb2.UserInfo] = []
+    found: list[UserRow] = []
     count = row = 0
     total = 1
     while row < total:
@@ -110,12 +112,12 @@ async def get_users(call: Call, request: user_pb2.getPaginationUsersReq) -> user
         await asyncio.sleep(0)  # Others get their turn: a read of the embedded store does not suspend.
         row += _SCAN_ROWS
         for user in users:
-            if user.appMangerLevel not in _SEARCHABLE_LEVELS or not _matches(user, in_id, in_name):
+            if user.app_manger_level not in _SEARCHABLE_LEVELS or not _matches(user, in_id, in_name):
                 continue
             if offset <= count < offset + limit:
                 found.append(user)
             count += 1
-    return user_pb2.getPaginationUsersResp(total=count, users=found)
+    return user_pb2.getPaginationUsersResp(total=count, users=map(render.user_info, found))
 
 
 async def get_user_client_config(
@@ -127,7 +129,7 @@ async def get_user_client_config(
     return user_pb2.getUserClientConfigResp()
 
 
-async def _set_user(call: Call, user_id: str, changes: dict[str, str | int]) -> None:
+async def _set_user(call: Call, user_id: str, changes: dict[str, Value]) -> None:
     if changes.get("global_recv_msg_opt", 0) not in _RECEIVE_OPTIONS:
         raise ArgsError("globalRecvMsgOpt is invalid")
     await call.ask(Address("user", user_id), SetUserInfo(caller=call.caller, changes=changes))
@@ -137,10 +139,10 @@ def _is_legal_id(user_id: str) -> bool:
     return bool(user_id) and all(one == "_" or one.isalpha() or one.isdecimal() for one in user_id)
 
 
-def _matches(user: sdkws_pb2.UserInfo, in_id: str, in_name: str) -> bool:
+def _matches(user: UserRow, in_id: str, in_name: str) -> bool:
     if not in_id and not in_name:
         return True
-    by_id = bool(in_id) and in_id in user.userID.casefold()
+    by_id = bool(in_id) and in_id in user.user_id.casefold()
     return by_id or (bool(in_name) and in_name in user.nickname.casefold())
 
 

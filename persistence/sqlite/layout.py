@@ -1,0 +1,134 @@
+"""Where the rows of `tables` lie in SQLite, and the statements that follow: users, groups and conversations are numbers
+there, each under a column name of its own."""
+
+from __future__ import annotations
+
+from functools import cache
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
+
+from greenroom.persistence.tables import (
+    BlackRow,
+    FriendRow,
+    GroupRow,
+    MemberRow,
+    RecordRow,
+    Row,
+    TokenRow,
+    UserRow,
+    types_of,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = [
+    "Layout", "change_statement", "drop_statement", "layout_of", "put_statement", "register_statement", "rows_of",
+    "select",
+]  # fmt: skip
+
+USER: Final = "(SELECT id FROM user WHERE user_id = ?)"
+GROUP: Final = "(SELECT id FROM chat_group WHERE group_id = ?)"
+CONVERSATION: Final = "(SELECT id FROM conversation WHERE conversation_id = ?)"
+"""What gives the number of an id; NULL if nobody has it."""
+
+_Row = TypeVar("_Row", bound=Row)
+
+
+class Layout(NamedTuple):
+    table: str
+    numbers: Mapping[str, tuple[str, str]] = MappingProxyType({})
+    """Of each column that holds a number: its name in SQL, and what gives the number."""
+    only: str = ""
+    """A condition on top: other rows of the table are none of these."""
+
+    def name(self, column: str) -> str:
+        return self.numbers.get(column, (column,))[0]
+
+    @property
+    def users(self) -> list[str]:
+        """The columns that name users."""
+        return [column for column, (_, number) in self.numbers.items() if number == USER]
+
+    def place(self, column: str) -> str:
+        """What stands for a value of the column in a statement."""
+        return self.numbers.get(column, ("", "?"))[1]
+
+
+_LAYOUTS: Final[dict[type[Row], Layout]] = {
+    UserRow: Layout("user", only="registered IS NOT NULL"),
+    TokenRow: Layout("token", {"user_id": ("user", USER)}),
+    GroupRow: Layout("chat_group"),
+    MemberRow: Layout("member", {"group_id": ("chat_group", GROUP), "user_id": ("user", USER)}),
+    RecordRow: Layout(
+        "record",
+        {"owner_id": ("owner", USER), "conversation_id": ("conversation", CONVERSATION), "peer_id": ("peer", USER)},
+    ),
+    FriendRow: Layout("friend", {"owner_id": ("owner", USER), "friend_id": ("friend", USER)}),
+    BlackRow: Layout("black", {"owner_id": ("owner", USER), "blocked_id": ("blocked", USER)}),
+}
+
+
+def layout_of(row: type[Row]) -> Layout:
+    return _LAYOUTS[row]
+
+
+@cache
+def put_statement(row: type[Row]) -> tuple[str, str]:
+    """For `many`: the statement, and the shape of one row."""
+    layout, columns = _LAYOUTS[row], row.__struct_fields__
+    names = ", ".join(layout.name(column) for column in columns)
+    others = [layout.name(column) for column in columns if column not in row.KEY]
+    changed = ", ".join(f"{name} = excluded.{name}" for name in others)
+    key = ", ".join(layout.name(column) for column in row.KEY)
+    places = ", ".join(layout.place(column) for column in columns)
+    statement = f"INSERT INTO {layout.table} ({names}) VALUES {{}} ON CONFLICT ({key}) DO "
+    return statement + (f"UPDATE SET {changed}" if changed else "NOTHING"), f"({places})"
+
+
+@cache
+def change_statement(row: type[Row], columns: tuple[str, ...]) -> str:
+    """Takes the new values, then the key."""
+    layout = _LAYOUTS[row]
+    values = ", ".join(f"{layout.name(column)} = {layout.place(column)}" for column in columns)
+    where = [f"{layout.name(column)} = {layout.place(column)}" for column in row.KEY]
+    return f"UPDATE {layout.table} SET {values} WHERE {' AND '.join(filter(None, [*where, layout.only]))}"
+
+
+@cache
+def drop_statement(row: type[Row]) -> tuple[str, str]:
+    """For `many`: the statement, and the shape of one key."""
+    layout = _LAYOUTS[row]
+    names = ", ".join(layout.name(column) for column in row.KEY)
+    places = ", ".join(layout.place(column) for column in row.KEY)
+    return f"DELETE FROM {layout.table} WHERE ({names}) IN (VALUES {{}})", f"({places})"
+
+
+@cache
+def register_statement() -> tuple[str, str]:
+    """For `many`: stores users, each with its number of registration before its columns, and returns those that were
+    not registered before."""
+    columns = ("registered", *UserRow.__struct_fields__)
+    names = ", ".join(columns)
+    changed = ", ".join(f"{name} = excluded.{name}" for name in columns if name not in UserRow.KEY)
+    statement = f"INSERT INTO user ({names}) VALUES {{}} ON CONFLICT (user_id) DO UPDATE SET {changed}"
+    return f"{statement} WHERE registered IS NULL RETURNING id", f"({', '.join('?' * len(columns))})"
+
+
+def select(row: type[Row], alias: str, **elsewhere: str) -> str:
+    """The columns of a row, in its order. `elsewhere` says what gives those that are no columns of this table."""
+    return ", ".join(elsewhere.get(column, f"{alias}.{column}") for column in row.__struct_fields__)
+
+
+def rows_of(row: type[_Row], found: list[tuple[Any, ...]]) -> list[_Row]:
+    """SQLite's rows, selected by `select`, as rows of ours. It has no truth values: they come as 0 and 1."""
+    flags = [place for place, kind in enumerate(types_of(row).values()) if kind is bool]
+    if not flags:
+        return [row(*values) for values in found]
+    rows = []
+    for values in found:
+        given = list(values)
+        for place in flags:
+            given[place] = bool(given[place])
+        rows.append(row(*given))
+    return rows

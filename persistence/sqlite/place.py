@@ -1,0 +1,34 @@
+"""What a cursor holds here: the numbers of the last message and of the last noted event before it. There is one writer,
+which numbers both in the order of commits and never twice."""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+from greenroom.persistence.store import BEGINNING, Cursor
+
+__all__ = ["LAST_EVENT", "LAST_MESSAGE", "Place", "cursor_of", "place_of"]
+
+LAST_MESSAGE: Final = """max(
+    (SELECT value FROM meta WHERE name = 'removed'), (SELECT coalesce(max(id), 0) FROM message))"""
+"""Number of the newest message ever stored, in SQL."""
+
+LAST_EVENT: Final = "coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'event'), 0)"
+"""Number of the newest event ever noted, in SQL."""
+
+
+class Place(NamedTuple):
+    message: int
+    event: int
+
+
+def cursor_of(place: Place) -> Cursor:
+    return Cursor(f"{place.message}.{place.event}")
+
+
+def place_of(cursor: Cursor) -> Place:
+    """Raises ValueError for what no store of this kind gave out."""
+    if cursor == BEGINNING:
+        return Place(0, 0)
+    message, event = cursor.split(".")
+    return Place(int(message), int(event))

@@ -1,0 +1,118 @@
+"""Reads of seqs: the newest of a key or a user, and how far a user has read."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from greenroom.persistence.sqlite.read import Reads, json_list, read
+from greenroom.persistence.sqlite.schema import NEWEST_SEQ
+from greenroom.persistence.store import ConversationState, KeyState, Reading, SeqState
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["MESSAGES", "OWN_LOG", "SeqReads"]
+
+UNREAD_WALKED: Final = 64
+"""To find a user's last message, his unread ones are walked back if there are no more than these; past it
+the index of his own messages is read instead, which grows with all he ever sent there."""
+
+MESSAGES: Final = "message_key k CROSS JOIN message m ON m.id = k.message AND k.sender = 0"
+"""Messages m, to be asked for by k.conversation and k.name, their seq."""
+
+NEWEST: Final = """message n ON n.id = (
+    SELECT message FROM message_key WHERE conversation = c.id AND sender = 0 ORDER BY name DESC LIMIT 1)"""
+"""The newest message n of conversation c."""
+
+OWN_LAST_SEQ: Final = f"""CASE
+    WHEN n.seq <= coalesce(d.seq, 0) THEN 0
+    WHEN n.seq - coalesce(d.seq, 0) <= {UNREAD_WALKED} THEN (
+        SELECT k.name FROM {MESSAGES} WHERE k.conversation = c.id AND k.name > coalesce(d.seq, 0)
+        AND m.sender = :user ORDER BY k.name DESC LIMIT 1)
+    ELSE (SELECT m.seq FROM message m WHERE m.id = (
+        SELECT max(k.message) FROM message_key k WHERE k.conversation = c.id AND k.sender = :user))
+    END"""
+"""Seq of the last message of :user in conversation c, whose newest is n, if it may be above his stored read seq d."""
+
+OWN_LOG: Final = """(SELECT 'n_' || me || '_' || me FROM (SELECT {0} AS me) WHERE NOT EXISTS (
+    SELECT 1 FROM key k WHERE k.name = me || '_' || me AND (k.kind <> 'pair' OR k.first <> k.second)))"""
+"""Id of the notifications that a user has for himself; NULL if another pair or a group has that key."""
+
+
+class SeqReads(Reads):
+    @read("key")
+    def key(self, key: str) -> KeyState | None:
+        rows = self._db.execute(
+            "SELECT y.kind, y.first, y.second, c.conversation_id, n.seq, n.send_time"
+            " FROM key y LEFT JOIN conversation c ON c.conversation_id IN"
+            " ('si_' || ?1, 'sg_' || ?1, 'sn_' || ?1, 'n_' || ?1)"
+            f" LEFT JOIN {NEWEST} WHERE y.name = ?1",
+            (key,),
+        ).fetchall()
+        if not rows:
+            return None
+        kind, first, second = rows[0][:3]
+        members = (first, second) if kind == "pair" else ()
+        return KeyState(
+            kind, members, {row[3]: ConversationState(*row[4:]) for row in rows if row[4] is not None}
+        )
+
+    @read("seqs of")
+    def newest_seqs(self, user_id: str) -> dict[str, int]:
+        mine = "user u CROSS JOIN record r ON r.owner = u.id CROSS JOIN conversation {0} ON {0}.id = r.conversation"
+        rows = self._db.execute(
+            f"SELECT c.conversation_id, {NEWEST_SEQ} FROM {mine.format('c')} WHERE u.user_id = ?1"
+            f" UNION ALL SELECT c.conversation_id, {NEWEST_SEQ} FROM {mine.format('o')} CROSS JOIN conversation c"
+            "   ON c.conversation_id = 'n' || substr(o.conversation_id, instr(o.conversation_id, '_'))"
+            "   WHERE u.user_id = ?1"
+            f" UNION ALL SELECT c.conversation_id, {NEWEST_SEQ} FROM user u CROSS JOIN conversation c"
+            f"   ON c.conversation_id = {OWN_LOG.format('u.user_id')} WHERE u.user_id = ?1",
+            (user_id,),
+        )
+        return {name: seq for name, seq in rows if seq}
+
+    @read("seqs of")
+    def seq_states(self, user_id: str, conversation_ids: Sequence[str] | None) -> dict[str, SeqState]:
+        source = (
+            "record r CROSS JOIN conversation c ON c.id = r.conversation"
+            if conversation_ids is None
+            else "json_each(:ids) j CROSS JOIN conversation c ON c.conversation_id = j.value"
+            " CROSS JOIN record r ON r.conversation = c.id"
+        )
+        rows = self._with_number(
+            user_id,
+            "SELECT c.conversation_id, iif(r.max_seq, r.max_seq, coalesce(n.seq, 0)),"
+            f" max(coalesce(d.seq, 0), coalesce({OWN_LAST_SEQ}, 0)), coalesce(n.send_time, 0) FROM {source}"
+            f" LEFT JOIN {NEWEST} LEFT JOIN read d ON d.user = :user AND d.conversation = c.id WHERE r.owner = :user",
+            ids=json_list(conversation_ids or ()),
+        )
+        return {row[0]: SeqState(*row[1:]) for row in rows}
+
+    @read("read seq of")
+    def read_seq(self, conversation_id: str, user_id: str) -> int:
+        rows = self._with_number(
+            user_id,
+            f"SELECT max(coalesce(d.seq, 0), coalesce({OWN_LAST_SEQ}, 0)) FROM conversation c"
+            f" LEFT JOIN {NEWEST} LEFT JOIN read d ON d.user = :user AND d.conversation = c.id"
+            " WHERE c.conversation_id = :ids",
+            ids=conversation_id,
+        )
+        return int(rows[0][0]) if rows else 0
+
+    @read("read seq of")
+    def reading(self, conversation_id: str, user_id: str) -> Reading | None:
+        row = self._db.execute(
+            f"SELECT r.conversation_type, coalesce(p.user_id, ''), r.group_id,"
+            f" max(coalesce(d.seq, 0), coalesce({OWN_LAST_SEQ.replace(':user', 'r.owner')}, 0)) FROM conversation c"
+            " CROSS JOIN record r ON r.conversation = c.id AND r.owner = (SELECT id FROM user WHERE user_id = ?2)"
+            f" LEFT JOIN user p ON p.id = r.peer LEFT JOIN {NEWEST}"
+            " LEFT JOIN read d ON d.user = r.owner AND d.conversation = c.id"
+            " WHERE c.conversation_id = ?1",
+            (conversation_id, user_id),
+        ).fetchone()
+        return None if row is None else Reading(*row)
+
+    def _with_number(self, user_id: str, statement: str, **values: Any) -> list[Any]:
+        """Rows of a statement that names the user's number :user many times."""
+        # A number once given stays, so two queries are as good as one.
+        return self._db.execute(statement, {"user": self._number(user_id), **values}).fetchall()
