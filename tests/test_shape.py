@@ -33,6 +33,8 @@ DRIVERS = (
     "cyclopts",
     "uvloop",
     "google",
+    "structlog",
+    "rich",
 )
 
 
