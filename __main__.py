@@ -1,4 +1,4 @@
-"""The command `greenroom`. Whatever is process-wide is set here, and only here."""
+"""The command `greenroom`. What is set for the whole process is set here and nowhere else."""
 
 from __future__ import annotations
 
@@ -8,42 +8,41 @@ import signal
 import sys
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
+import uvloop
 
+from greenroom.transport.cli.command import main as run_command
+
+if TYPE_CHECKING:
     from greenroom.persistence.settings import Settings
-    from greenroom.transport.cli.serve import Listening
+    from greenroom.transport.cli.options import NodeOptions
 
 __all__ = ["main"]
 
 YOUNG_OBJECTS = 20_000
-"""Allocations between collections of the youngest generation. A node makes many short-lived objects and
-hardly any cycles: the default of 700 walks them for nothing."""
+"""Allocations between two collections of the youngest generation. A node makes many short-lived objects and hardly
+any cycles, so the default of 700 costs CPU and frees nothing."""
 
 
 def main() -> None:
     """Run the command line and exit."""
-    import uvloop
-
-    from greenroom.transport.cli.serve import begin_anew, line_read, serve
-
     asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
-    line = line_read()
-    if line is not None:
-        sys.exit(serve(line, _run_node))
-
-    from greenroom.transport.cli.command import main as run_command
-
-    sys.exit(run_command(sys.argv[1:], start_node=begin_anew))
+    sys.exit(run_command(sys.argv[1:], start_node=_start_node))
 
 
-def _run_node(settings: Settings, *, on_start: Callable[[Listening], None]) -> int:
-    return asyncio.run(_serve(settings, on_start))
+def _start_node(options: NodeOptions) -> int:
+    """`greenroom serve`. Raises SettingsError."""
+    from greenroom.transport.logs import configure
+
+    settings = options.settings()
+    configure(level=settings.node.log_level, style=settings.node.log_format)
+    return asyncio.run(_serve(settings, options.as_typed()))
 
 
-async def _serve(settings: Settings, on_start: Callable[[Listening], None]) -> int:
+async def _serve(settings: Settings, typed: str) -> int:
     """Run a node until SIGTERM or SIGINT, then drain and stop it. Returns the exit code."""
+    # Here, because no other command needs them, and they take 0.3 s.
     from greenroom.supervisor import EngineFell, Node
+    from greenroom.transport.cli.serve import greeting
 
     node = Node(settings)
     stopped = asyncio.Event()
@@ -57,9 +56,9 @@ async def _serve(settings: Settings, on_start: Callable[[Listening], None]) -> i
         return 1
     node.fallen.add_done_callback(lambda _: stopped.set())
     gc.collect()
-    gc.freeze()  # What is there now stays to the end: no collection needs to look at it.
+    gc.freeze()  # What exists now lives as long as the process, so collections may skip it.
     gc.set_threshold(YOUNG_OBJECTS, 50, 20)
-    on_start(node)
+    print(greeting(settings, node, options=typed), flush=True)
     await stopped.wait()
     if node.fallen.done():
         print(f"greenroom: the node fell: {node.fallen.result()}", file=sys.stderr)

@@ -89,7 +89,12 @@ class Node:
         self.gateway = Gateway(
             engine.base,
             settings=settings.websocket,
-            admission=Admission(engine.base.loop, settings.overload, world.strain),
+            admission=Admission(
+                engine.base.loop,
+                settings.overload,
+                world.strain,
+                max_connections=settings.websocket.max_connections,
+            ),
             authenticator=world.auth,
             address_of=address_of,
             queries=engine.queries,

@@ -5,8 +5,11 @@ Every key, with its unit, default and reason, stands in `settings.toml`; here ar
 
 from __future__ import annotations
 
+import difflib
 import os
+import tomllib
 from collections.abc import Mapping
+from importlib.resources import files
 from pathlib import Path
 from typing import Any, get_type_hints
 
@@ -128,8 +131,6 @@ class SettingsError(ValueError):
 
 def packaged() -> str:
     """The text of the packaged `settings.toml`: every key, explained."""
-    from importlib.resources import files
-
     return files("greenroom").joinpath("settings.toml").read_text(encoding="utf-8")
 
 
@@ -141,8 +142,6 @@ def load(
 ) -> Settings:
     """The settings in force. `environ` is the process's own by default; `overrides` ({section: {key: value}})
     go over everything, None in them means not given. Raises SettingsError."""
-    import tomllib  # Here, as others below: a node, whose settings were read, needs no reader of them.
-
     tables: _Tables = tomllib.loads(packaged())
     homes = {(section, key): "settings.toml" for section, keys in tables.items() for key in keys}
 
@@ -167,8 +166,6 @@ def load(
 
 
 def _read(path: Path) -> _Tables:
-    import tomllib
-
     try:
         tables = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as problem:
@@ -193,8 +190,6 @@ def _check_names(source: str, tables: Mapping[str, Any]) -> None:
 
 
 def _nearest(name: str, valid: Mapping[str, Any], section: str = "") -> str:
-    import difflib
-
     close = difflib.get_close_matches(name, valid, n=1, cutoff=0.5)
     if close:
         return f"; did you mean {close[0]!r}?"

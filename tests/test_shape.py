@@ -30,6 +30,8 @@ DRIVERS = (
     "cyclopts",
     "uvloop",
     "google",
+    "structlog",
+    "rich",
 )
 
 

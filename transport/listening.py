@@ -1,4 +1,4 @@
-"""Where a server listens."""
+"""Listening sockets."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ import socket
 __all__ = ["BACKLOG", "listening_socket"]
 
 BACKLOG = 2048
-"""Connections that were made and not accepted yet. For the loop's `create_server`, too: it sets it again."""
+"""How many connections may wait to be accepted. The loop's `create_server` needs it too, because it sets it again."""
 
 
 def listening_socket(host: str, port: int) -> socket.socket:
-    """A socket for a loop's `create_server`; port 0 takes a free one. Raises OSError when the address cannot be had.
+    """A socket for the loop's `create_server`; port 0 takes a free port. Raises OSError if it cannot be bound.
 
-    Given a host instead, uvloop looks it up in four threads of libuv, an address, too; and they stay.
+    uvloop could bind it by itself, but it would look the host up (even an address) in libuv's threads, and all four
+    of them would stay.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listening = socket.create_server((host, port), family=family, backlog=BACKLOG)

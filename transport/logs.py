@@ -1,31 +1,32 @@
-"""Log lines of the command: JSON for a collector, text for a terminal. Never called when embedded.
+"""The log lines of the command: JSON for a collector, text for a terminal.
 
-What could be a secret is taken out here, too: a net under the rule that nobody logs one.
+The product's modules log with the standard library's `logging.getLogger`; structlog renders what they say. An
+embedding host configures logging itself, so only the command calls `configure`.
 """
 
 from __future__ import annotations
 
-import json
 import logging
 import re
 import sys
-from datetime import UTC, datetime
-from typing import Any, Final, Literal, TextIO
+from typing import TYPE_CHECKING, Final, Literal, TextIO
+
+from structlog.dev import ConsoleRenderer, plain_traceback
+from structlog.processors import JSONRenderer, TimeStamper, format_exc_info
+from structlog.stdlib import ExtraAdder, ProcessorFormatter, add_log_level, add_logger_name
+
+if TYPE_CHECKING:
+    from structlog.typing import EventDict, WrappedLogger
 
 __all__ = ["configure"]
 
-_QUIET = ("websockets", "httpx", "httpcore", "asyncio")
-"""Other people's loggers, which at INFO or DEBUG tell of single requests; from WARNING on they may speak."""
-_SECRET_TEXT = re.compile(
+_QUIET: Final = ("websockets", "httpx", "httpcore", "asyncio")
+"""Loggers of libraries that report single requests at INFO or DEBUG. Only their warnings and errors are shown."""
+_SECRET: Final = re.compile(
     r"((?:token|secret|password)=)[^&\s\"']+|\beyJ[\w-]+\.[\w-]+\.[\w-]*", re.IGNORECASE
 )
-_FIELDS: Final = ("actor", "address", "crashes", "quarantine_s", "strikes")
-"""What records may carry beside their text; nothing else of them is written."""
-_BELOW: Final = ("stack", "exception")
-"""What a terminal gets on lines of its own."""
-_NEEDS_QUOTES = re.compile(r"[\s=\"]")
-_BOLD, _DIM, _RED, _GREEN, _YELLOW, _BLUE, _MAGENTA, _CYAN = "1", "2", "31", "32", "33", "34", "35", "36"
-_LEVEL_COLOURS: Final = {"warning": _YELLOW, "error": _RED, "critical": _RED}
+_EXTRA: Final = ("actor", "address", "crashes", "quarantine_s", "strikes")
+"""The fields of `extra` that are written. Any other is dropped, because nobody has checked it for secrets."""
 
 
 def configure(
@@ -34,11 +35,27 @@ def configure(
     style: Literal["auto", "console", "json"] | str = "auto",
     stream: TextIO | None = None,
 ) -> None:
-    """Set up the process's logging, once."""
+    """Set up the logging of this process."""
     stream = sys.stderr if stream is None else stream
-    as_json = style == "json" or (style == "auto" and not stream.isatty())
+    is_terminal = stream.isatty()
+    as_json = style == "json" or (style == "auto" and not is_terminal)
     handler = logging.StreamHandler(stream)
-    handler.setFormatter(_Json() if as_json else _Text(in_colour=stream.isatty()))
+    handler.setFormatter(
+        ProcessorFormatter(
+            processors=[
+                add_logger_name,
+                add_log_level,
+                TimeStamper(fmt="iso", utc=True),
+                ExtraAdder(_EXTRA),
+                ProcessorFormatter.remove_processors_meta,
+                format_exc_info,
+                _mask_secrets,
+                JSONRenderer()
+                if as_json
+                else ConsoleRenderer(colors=is_terminal, exception_formatter=plain_traceback),
+            ]
+        )
+    )
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
@@ -46,54 +63,10 @@ def configure(
         logging.getLogger(name).setLevel(logging.WARNING)
 
 
-class _Json(logging.Formatter):
-    def format(self, record: logging.LogRecord) -> str:
-        return json.dumps(self.event(record), default=repr)
-
-    def event(self, record: logging.LogRecord) -> dict[str, Any]:
-        """What a record tells, without secrets."""
-        given = record.__dict__
-        moment = datetime.fromtimestamp(record.created, UTC).replace(tzinfo=None)
-        event: dict[str, Any] = {
-            "event": record.getMessage(),
-            "logger": record.name,
-            "level": record.levelname.lower(),
-            "timestamp": f"{moment.isoformat(timespec='microseconds')}Z",
-            **{name: given[name] for name in _FIELDS if name in given},
-        }
-        if record.stack_info:
-            event["stack"] = record.stack_info
-        if record.exc_info:
-            event["exception"] = self.formatException(record.exc_info)
-        return {name: _without_secrets(value) for name, value in event.items()}
+def _mask_secrets(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """A net below the rule that no module logs a secret."""
+    return {name: _masked(value) if isinstance(value, str) else value for name, value in event.items()}
 
 
-class _Text(_Json):
-    def __init__(self, *, in_colour: bool) -> None:
-        super().__init__()
-        self._in_colour = in_colour
-
-    def format(self, record: logging.LogRecord) -> str:
-        event, paint = self.event(record), self._paint
-        level = event["level"]
-        line = [
-            paint(event["timestamp"], _DIM),
-            f"[{paint(f'{level:<9}', _BOLD, _LEVEL_COLOURS.get(level, _GREEN))}]",
-            paint(f"{event['event']:<30}", _BOLD),
-            f"[{paint(event['logger'], _BOLD, _BLUE)}]",
-            *(f"{paint(name, _CYAN)}={paint(_shown(event[name]), _MAGENTA)}" for name in _FIELDS if name in event),
-        ]
-        return "\n".join([" ".join(line), *(event[name] for name in _BELOW if name in event)])
-
-    def _paint(self, text: str, *colours: str) -> str:
-        return f"\x1b[{';'.join(colours)}m{text}\x1b[0m" if self._in_colour else text
-
-
-def _shown(value: Any) -> str:
-    return value if isinstance(value, str) and not _NEEDS_QUOTES.search(value) else repr(value)
-
-
-def _without_secrets(value: Any) -> Any:
-    if not isinstance(value, str):
-        return value
-    return _SECRET_TEXT.sub(lambda found: f"{found.group(1) or ''}***", value)
+def _masked(text: str) -> str:
+    return _SECRET.sub(lambda found: f"{found[1] or ''}***", text)

@@ -58,7 +58,7 @@ async def figures(*, seconds: float, repeats: int) -> AsyncIterator[Figure]:
         finally:
             await process.terminate()
             process.close()
-    yield Figure("at rest: resident memory, node and writer", samples["rss"], "MB", "after the start")
+    yield Figure("at rest: resident memory, node and writer", samples["rss"], "MB", "after the start; bound: 100")
     yield Figure("  proportional (PSS)", samples["pss"], "MB", "pages that both use counted once")
     yield Figure("  resident, the node alone", samples["node"], "MB")
     yield Figure(f"{count:,} logged in: memory of each", samples["each"], "KiB", "resident, with its User")

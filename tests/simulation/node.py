@@ -179,7 +179,12 @@ class SimulatedNode(Engine):
             queries=self.queries,
             sessions=self.sessions,
             admin_user_ids=frozenset(settings.auth.admin_user_ids),
-            admission=Admission(self.loop, settings.overload, self.world.strain),
+            admission=Admission(
+                self.loop,
+                settings.overload,
+                self.world.strain,
+                max_connections=settings.websocket.max_connections,
+            ),
         )
         return [ChildSpec("gateway", lambda: Service(lambda: gateway.start(NOWHERE), gateway.stop))]
 

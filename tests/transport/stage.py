@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from websockets.asyncio.client import ClientConnection, connect
 
 from greenroom.actors.errors import GreenroomError
 from greenroom.actors.messages import Caller, CloseSession, KickSession, OpenSession, Push, SendMessage
+from greenroom.actors.queries.pulls import Queries
+from greenroom.actors.rules.tokens import Authenticator, Claims
 from greenroom.actors.runtime.address import Address
 from greenroom.actors.runtime.base import LoopBase
 from greenroom.actors.runtime.entity import Entity
@@ -60,27 +61,22 @@ class RecordNotFound(GreenroomError):
     name = "RecordNotFoundError"
 
 
-@dataclass
-class StubClaims:
-    user_id: str
-    platform_id: int
-    digest: bytes
-
-
-class StubAuthenticator:
+class StubAuthenticator(Authenticator):
     """A token is `<user>-<platform>-<word>`; the words `expired` and `malformed` fail."""
 
-    def parse(self, token: str) -> StubClaims:
+    def __init__(self) -> None: ...
+
+    def parse(self, token: str) -> Claims:
         if token.endswith("expired"):
             raise TokenExpired
         if token.count("-") != 2 or token.endswith("malformed"):
             raise TokenMalformed
         user_id, platform_id, _ = token.split("-")
-        return StubClaims(user_id, int(platform_id), token.encode())
+        return Claims(user_id, int(platform_id), 0, token.encode())
 
 
-class StubQueries:
-    """Answers what it was asked; `gate` holds 1001 back, user `nobody` is not found, `bug` fails."""
+class StubQueries(Queries):
+    """Answers with what it was asked; `gate` holds 1001 back, user `nobody` is not found, `bug` fails."""
 
     def __init__(self) -> None:
         self.gate: asyncio.Event | None = None
@@ -181,7 +177,9 @@ class Stage:
         self.sessions = SessionTable(
             watched_users_limit=self.settings.watched_users_limit, strain=self.strain, loop=loop
         )
-        self.admission = Admission(loop, self.overload, self.strain)
+        self.admission = Admission(
+            loop, self.overload, self.strain, max_connections=self.settings.max_connections
+        )
         self.gateway = Gateway(
             self.base,
             settings=self.settings,

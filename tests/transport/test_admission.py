@@ -23,18 +23,18 @@ class StubWaiter:
         self.refused = 0
         self.reads = 0
 
-    def go_on(self) -> bool:
+    def begin_next(self) -> bool:
         self.count -= 1
         self.begun.append(self.name)
         self.admission.enter()
         return self.count > 0
 
-    def give_up(self) -> int:
+    def refuse_late(self) -> int:
         count, self.count = self.count, 0
         self.refused += count
         return count
 
-    def read_on(self) -> None:
+    def resume_reading(self) -> None:
         self.reads += 1
 
 
@@ -43,7 +43,8 @@ class Desk:
         self.loop = ManualLoop()
         self.strain = Strain()
         settings = OverloadSettings(answer_within_s=0.2, requests_floor=floor, patience_s=0.19)
-        self.admission = Admission(cast("asyncio.AbstractEventLoop", self.loop), settings, self.strain)
+        loop = cast("asyncio.AbstractEventLoop", self.loop)
+        self.admission = Admission(loop, settings, self.strain, max_connections=2)
         self.begun: list[str] = []
 
     def waiter(self, name: str, count: int = 1) -> StubWaiter:
@@ -61,9 +62,15 @@ def desk() -> Desk:
     return Desk()
 
 
+def test_connections_past_the_limit_are_told_so_up_to_a_bound(desk: Desk) -> None:
+    admission = desk.admission
+    assert [admission.may_open(sessions) for sessions in (0, 1, 2, 3)] == [True, True, False, False]
+    assert [admission.may_connect(sockets) for sockets in (2, 1025, 1026, 1027)] == [True, True, False, False]
+
+
 def test_room_for_as_many_as_the_limit(desk: Desk) -> None:
     desk.fill()
-    assert desk.admission.under_way == desk.admission.limit == 2
+    assert desk.admission.in_flight == desk.admission.limit == 2
     desk.admission.leave()
     assert desk.admission.may_enter()
 

@@ -298,7 +298,7 @@ class Link(asyncio.Protocol):
                 data = b"".join((*self._parts, data))
                 self._parts.clear()
             try:
-                self._take_envelope(self._codec.decode_response(data, unfolded_limit_bytes=self._max_frame_bytes))
+                self._take_envelope(self._codec.decode_response(data, decompressed_limit_bytes=self._max_frame_bytes))
             except (EnvelopeError, DecodeError):
                 self.abort()
 

@@ -1,6 +1,6 @@
-"""The envelope of a connection: gob or JSON, gzipped or not, and the four codecs that are all of them.
+"""The four codecs of a connection's frames: gob or JSON, each plain or compressed.
 
-Pure: bytes in, a Request or Response out, and back. Whatever bytes come, the only error is EnvelopeError.
+Pure functions: bytes in, a Request or Response out, and back. Bytes of any kind raise EnvelopeError or nothing.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ import msgspec
 
 from greenroom.actors.wire.go_json import JsonMalformed, JsonObject, parse
 from greenroom.transport.envelope import gob
-from greenroom.transport.envelope.envelope import EnvelopeError, FrameTooLarge, Request, Response
-from greenroom.transport.envelope.folding import UNFOLDED_LIMIT_BYTES, fold, unfold
+from greenroom.transport.envelope.compression import DECOMPRESSED_LIMIT_BYTES, compress, decompress
+from greenroom.transport.envelope.request_response import EnvelopeError, FrameTooLarge, Request, Response
 from greenroom.transport.envelope.websocket_frame import binary_frame
 
 if TYPE_CHECKING:
@@ -31,16 +31,11 @@ _response_decoder = msgspec.json.Decoder(Response)
 
 
 class Codec:
-    """How one kind of connection writes its frames. Stateless and shared."""
+    """How one kind of connection writes its frames. It has no state, so connections share it."""
 
     __slots__ = (
-        "_read_request",
-        "_read_response",
-        "_write_request",
-        "_write_response",
-        "compression",
-        "sdk_type",
-    )
+        "_read_request", "_read_response", "_write_request", "_write_response", "compression", "sdk_type",
+    )  # fmt: skip
 
     def __init__(self, *, sdk_type: SdkType, compression: bool) -> None:
         self.sdk_type = sdk_type
@@ -63,31 +58,30 @@ class Codec:
     def __repr__(self) -> str:
         return f"<Codec {self.sdk_type}{'+gzip' if self.compression else ''}>"
 
-    def decode_request(self, frame: bytes, *, unfolded_limit_bytes: int = UNFOLDED_LIMIT_BYTES) -> Request:
-        """Read a client's frame. Raises EnvelopeError, FrameTooLarge if it unfolds past the limit."""
+    def decode_request(self, frame: bytes, *, decompressed_limit_bytes: int = DECOMPRESSED_LIMIT_BYTES) -> Request:
+        """Read a client's frame. Raises EnvelopeError, or FrameTooLarge if it holds more than the limit."""
         if self.compression:
-            frame = unfold(frame, unfolded_limit_bytes=unfolded_limit_bytes)
+            frame = decompress(frame, limit_bytes=decompressed_limit_bytes)
         return self._read_request(frame)
 
-    def decode_response(self, frame: bytes, *, unfolded_limit_bytes: int = UNFOLDED_LIMIT_BYTES) -> Response:
-        """Read a server's frame. Raises EnvelopeError, FrameTooLarge if it unfolds past the limit."""
+    def decode_response(self, frame: bytes, *, decompressed_limit_bytes: int = DECOMPRESSED_LIMIT_BYTES) -> Response:
+        """Read a server's frame. Raises EnvelopeError, or FrameTooLarge if it holds more than the limit."""
         if self.compression:
-            frame = unfold(frame, unfolded_limit_bytes=unfolded_limit_bytes)
+            frame = decompress(frame, limit_bytes=decompressed_limit_bytes)
         return self._read_response(frame)
 
     def encode_request(self, request: Request) -> bytes:
         """Write a client's frame."""
         frame = self._write_request(request)
-        return fold(frame) if self.compression else frame
+        return compress(frame) if self.compression else frame
 
     def encode_response(self, response: Response) -> bytes:
         """Write a server's frame."""
         frame = self._write_response(response)
-        return fold(frame) if self.compression else frame
-
+        return compress(frame) if self.compression else frame
 
     def encode_frame(self, outgoing: Outgoing) -> bytes:
-        """See `greenroom.actors.ports.FrameEncoder`: a whole BINARY frame of WebSocket."""
+        """Write a push as a whole BINARY frame of WebSocket. See `greenroom.actors.ports.FrameEncoder`."""
         response = Response(
             req_identifier=outgoing.request_id, operation_id=outgoing.operation_id, data=outgoing.data
         )
@@ -117,7 +111,7 @@ _KEYS: Final = {
 
 
 def _read_as_go(frame: bytes, frame_class: type[_Frame]) -> _Frame:
-    """The road of frames that are not plainly ours: keys in other cases, unknown keys, nulls, line breaks."""
+    """Read a frame as Go would: keys in upper or lower case, unknown keys, nulls, line breaks in base64."""
     try:
         pairs = parse(frame)
     except JsonMalformed as malformed:
@@ -131,7 +125,7 @@ def _read_as_go(frame: bytes, frame_class: type[_Frame]) -> _Frame:
         if key is None:
             continue
         if key == "data":
-            # Go empties bytes on null, and its base64 passes over line breaks.
+            # In Go a null empties the bytes, and base64 may have line breaks.
             values.pop(key, None)
             if isinstance(value, str):
                 value = value.replace("\n", "").replace("\r", "")
@@ -149,9 +143,9 @@ CODECS: Final = (
     Codec(sdk_type="js", compression=False),
     Codec(sdk_type="js", compression=True),
 )
-"""Every codec: Go and JS, each plain and compressed."""
+"""All codecs, in the order that `codec` relies on."""
 
 
 def codec(sdk_type: SdkType, compression: bool) -> Codec:
-    """The shared codec of this kind of connection."""
+    """The codec for this kind of connection."""
     return CODECS[(2 if sdk_type == "js" else 0) + compression]

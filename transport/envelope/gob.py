@@ -1,8 +1,8 @@
-"""Go's gob, as far as the two envelope structs need it: pure functions on bytes.
+"""Go's gob, as far as the two envelopes need it: pure functions on bytes.
 
-A frame holds any number of type definitions, then one struct value. Ids, names and field order belong to the
-sender, so fields are matched by name, and fields that we do not know are skipped. Unknown fields of interface
-type, values that are no struct and anything past a bound are refused. The only error here is EnvelopeError.
+A frame holds any number of type definitions, and then one struct value. The sender chooses ids, names and the order of
+the fields, so fields are matched by name, and unknown fields are skipped. Refused are unknown fields of interface
+type, values that are not a struct, and anything past a bound. The only error here is EnvelopeError.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
-from greenroom.transport.envelope.envelope import EnvelopeError, Request, Response
 from greenroom.transport.envelope.gob_types import (
     BYTES,
     INT,
@@ -20,13 +19,15 @@ from greenroom.transport.envelope.gob_types import (
     SkipBudget,
     StructType,
     read_definitions,
+    read_unsigned,
     skip_value,
-    wide,
 )
+from greenroom.transport.envelope.request_response import EnvelopeError, Request, Response
 
 __all__ = ["decode_request", "decode_response", "encode_request", "encode_response"]
 
-# What Go's encoder writes for these structs in a process that meets them first, as recorded from both sides.
+# What Go's encoder writes for these structs when they are the first that its process encodes. Recorded from the
+# official client and the official server.
 _REQUEST_DEFINITION: Final = bytes.fromhex(
     "657f0301010c47656e6572616c577352657101ff80000106010d5265714964656e7469666965720104000105546f6b656e010c00"
     "010653656e644944010c00010b4f7065726174696f6e4944010c0001074d7367496e6372010c00010444617461010a000000"
@@ -39,10 +40,12 @@ _RESPONSE_DEFINITION: Final = bytes.fromhex(
 
 @dataclass(frozen=True, eq=False, slots=True)
 class _Envelope:
-    """One of our two structs: the definition that its usual sender writes, and our fields in our order."""
+    """One of the two envelopes."""
 
     usual: bytes
+    """The type definition that nearly all of its senders write."""
     names: tuple[tuple[str, int], ...]
+    """Its fields in our order: the name on the wire, and the type."""
 
 
 _REQUEST: Final = _Envelope(
@@ -68,17 +71,17 @@ _RESPONSE: Final = _Envelope(
     ),
 )
 _UNKNOWN: Final = 0
-"""The kind of a field that is none of ours; the number beside it is its type id, not a slot."""
+"""The kind of an unknown field. The number beside it is the field's type id, not a slot."""
 
 _DEFINITIONS_LIMIT_BYTES = 16 * 1024
-# Builds of one SDK release share a layout, so a few dozen serve all honest clients.
+# All clients with one release of the SDK share a layout, so a few dozen are enough for honest clients.
 _LAYOUTS_LIMIT = 64
 _CACHED_DEFINITIONS_LIMIT_BYTES = 1024
 _SKIP_LIMIT_VALUES = 4096
 
 
 class _Layout(NamedTuple):
-    """How a sender's struct maps to ours: a kind and a slot for each of its fields, and its other types."""
+    """How a sender's struct maps to ours: a kind and a slot for each of its fields, and the types of unknown ones."""
 
     fields: tuple[tuple[int, int], ...]
     types: dict[int, GobType]
@@ -101,7 +104,7 @@ def decode_response(data: bytes) -> Response:
 
 
 def _read(data: bytes, envelope: _Envelope, values: list[Any]) -> None:
-    """Fill `values`, which holds a default for each name of the envelope, from the frame."""
+    """Put the frame's fields into `values`, which has a default for each name of the envelope."""
     try:
         definitions = envelope.usual if data.startswith(envelope.usual) else b""
         start = len(definitions)
@@ -109,11 +112,11 @@ def _read(data: bytes, envelope: _Envelope, values: list[Any]) -> None:
             length = data[start]
             pos = start + 1
             if length > 127:
-                length, pos = wide(data, start)
+                length, pos = read_unsigned(data, start)
             end = pos + length
             type_id = data[pos]
             if type_id > 127:
-                type_id, pos = wide(data, pos)
+                type_id, pos = read_unsigned(data, pos)
             else:
                 pos += 1
             if not type_id & 1:
@@ -168,7 +171,7 @@ def _read_struct(data: bytes, pos: int, layout: _Layout, values: list[Any]) -> i
     while delta := data[pos]:
         pos += 1
         if delta > 127:
-            delta, pos = wide(data, pos - 1)
+            delta, pos = read_unsigned(data, pos - 1)
         index += delta
         if index >= len(fields):
             raise EnvelopeError("gob: a field that its type does not have")
@@ -187,7 +190,7 @@ def _read_struct(data: bytes, pos: int, layout: _Layout, values: list[Any]) -> i
             number = data[pos + 1] << 8 | data[pos + 2]
             pos += 3
         else:
-            number, pos = wide(data, pos)
+            number, pos = read_unsigned(data, pos)
         if kind == INT:
             values[slot] = ~(number >> 1) if number & 1 else number >> 1
             continue
@@ -220,7 +223,7 @@ def encode_request(request: Request) -> bytes:
 
 
 def encode_response(response: Response) -> bytes:
-    """Write a frame as the official server does; no data and empty data are the same."""
+    """Write a frame as the official server does. Gob does not tell empty data from no data."""
     return _encode(
         _RESPONSE_DEFINITION,
         (

@@ -1,7 +1,7 @@
-"""Gob's type definitions: read what a sender defines, and skip values of types that we do not want.
+"""Gob's type definitions: reads those of a sender, and skips values of the types that they define.
 
-Go describes its types with gob itself: a definition is a value of the built-in wireType. The shapes below are
-those of that built-in; everything else is read from the wire. Work and depth are bounded.
+Go describes types in gob itself: a definition is a value of the built-in struct wireType. Only the shape of wireType is
+known here; all other types are read from the wire. Work and depth are bounded.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from greenroom.transport.envelope.envelope import EnvelopeError
+from greenroom.transport.envelope.request_response import EnvelopeError
 
 __all__ = [
     "BYTES",
@@ -22,8 +22,8 @@ __all__ = [
     "SkipBudget",
     "StructType",
     "read_definitions",
+    "read_unsigned",
     "skip_value",
-    "wide",
 ]
 
 _BOOL: Final = 1
@@ -42,21 +42,21 @@ _DEPTH_LIMIT = 16
 
 @dataclass(frozen=True, slots=True)
 class StructType:
-    """Fields in the sender's order, each a name and a type id."""
+    """A struct. Its fields stand in the sender's order; each is a name and a type id."""
 
     fields: tuple[tuple[str, int], ...]
 
 
 @dataclass(frozen=True, slots=True)
 class ArrayType:
-    """An array or a slice: on the wire both are a count and the elements."""
+    """An array or a slice. On the wire both are a count and the elements."""
 
     element: int
 
 
 @dataclass(frozen=True, slots=True)
 class MapType:
-    """A count and as many pairs."""
+    """A map. On the wire it is a count and as many pairs."""
 
     key: int
     element: int
@@ -64,14 +64,14 @@ class MapType:
 
 @dataclass(frozen=True, slots=True)
 class OpaqueType:
-    """A type that encodes itself: on the wire a length and bytes."""
+    """A type that encodes itself. On the wire it is a length and bytes."""
 
 
 GobType = StructType | ArrayType | MapType | OpaqueType
 
 
 class SkipBudget:
-    """How many more values may be skipped in one frame; running out raises EnvelopeError."""
+    """How many more values of one frame may be skipped. Spending too much raises EnvelopeError."""
 
     __slots__ = ("_left",)
 
@@ -84,8 +84,8 @@ class SkipBudget:
             raise EnvelopeError("gob: too many values in unknown fields")
 
 
-def wide(data: bytes, pos: int) -> tuple[int, int]:
-    """Read an unsigned number at `pos`; return it and the position after it. IndexError at the end."""
+def read_unsigned(data: bytes, pos: int) -> tuple[int, int]:
+    """The unsigned number at `pos`, and the position after it. Raises IndexError where the data ends."""
     first = data[pos]
     pos += 1
     if first < 128:
@@ -99,12 +99,12 @@ def wide(data: bytes, pos: int) -> tuple[int, int]:
 
 
 def _signed(data: bytes, pos: int) -> tuple[int, int]:
-    value, pos = wide(data, pos)
+    value, pos = read_unsigned(data, pos)
     return (~(value >> 1) if value & 1 else value >> 1), pos
 
 
 def _delimited(data: bytes, pos: int) -> tuple[bytes, int]:
-    length, pos = wide(data, pos)
+    length, pos = read_unsigned(data, pos)
     end = pos + length
     if end > len(data):
         raise EnvelopeError("gob: ends early")
@@ -112,7 +112,7 @@ def _delimited(data: bytes, pos: int) -> tuple[bytes, int]:
 
 
 def read_definitions(data: bytes) -> dict[int, GobType]:
-    """Read a run of whole definition messages, by type id."""
+    """The types that a run of whole definitions defines, by type id."""
     types: dict[int, GobType] = {}
     pos = 0
     while pos < len(data):
@@ -131,7 +131,7 @@ def read_definitions(data: bytes) -> dict[int, GobType]:
 
 
 def _read_wire_type(data: bytes, pos: int) -> tuple[GobType, int]:
-    delta, pos = wide(data, pos)
+    delta, pos = read_unsigned(data, pos)
     defined: GobType
     match delta:
         case 1:  # ArrayT: CommonType, Elem, Len
@@ -155,19 +155,19 @@ def _read_wire_type(data: bytes, pos: int) -> tuple[GobType, int]:
 
 
 def _read_end(data: bytes, pos: int) -> int:
-    delta, pos = wide(data, pos)
+    delta, pos = read_unsigned(data, pos)
     if delta:
         raise EnvelopeError("gob: a definition with unknown fields")
     return pos
 
 
 def _read_named_id(data: bytes, pos: int) -> tuple[str, int, int]:
-    """Read a struct of a Name and an Id: both CommonType and fieldType are such."""
+    """Read a struct of a Name and an Id. CommonType and fieldType both have this shape."""
     name = b""
     type_id = 0
     index = -1
     while True:
-        delta, pos = wide(data, pos)
+        delta, pos = read_unsigned(data, pos)
         if not delta:
             return name.decode(), type_id, pos
         index += delta
@@ -184,7 +184,7 @@ def _read_numbers(data: bytes, pos: int, count: int) -> tuple[list[int], int]:
     numbers = [0] * count
     index = -1
     while True:
-        delta, pos = wide(data, pos)
+        delta, pos = read_unsigned(data, pos)
         if not delta:
             return numbers, pos
         index += delta
@@ -197,18 +197,18 @@ def _read_numbers(data: bytes, pos: int, count: int) -> tuple[list[int], int]:
 
 
 def _read_fields(data: bytes, pos: int) -> tuple[tuple[tuple[str, int], ...], int]:
-    """Read a structType: a CommonType and the list of its fields."""
+    """Read a structType: a CommonType and a list of fields."""
     fields: list[tuple[str, int]] = []
     index = -1
     while True:
-        delta, pos = wide(data, pos)
+        delta, pos = read_unsigned(data, pos)
         if not delta:
             return tuple(fields), pos
         index += delta
         if index == 0:
             _, _, pos = _read_named_id(data, pos)
         elif index == 1:
-            count, pos = wide(data, pos)
+            count, pos = read_unsigned(data, pos)
             if count > _FIELDS_LIMIT:
                 raise EnvelopeError("gob: too many fields")
             for _ in range(count):
@@ -221,23 +221,23 @@ def _read_fields(data: bytes, pos: int) -> tuple[tuple[tuple[str, int], ...], in
 def skip_value(
     data: bytes, pos: int, type_id: int, types: dict[int, GobType], budget: SkipBudget, depth: int = 0
 ) -> int:
-    """Return the position after a value of this type. Every value spends budget, which bounds the work."""
+    """The position after a value of this type. Every value spends budget, which bounds the work."""
     budget.spend(1)
     if depth > _DEPTH_LIMIT:
         raise EnvelopeError("gob: nested too deep")
     if type_id in (_BOOL, INT, _UINT, _FLOAT):
-        return wide(data, pos)[1]
+        return read_unsigned(data, pos)[1]
     if type_id in (BYTES, STRING):
         return _delimited(data, pos)[1]
     if type_id == _COMPLEX:
-        return wide(data, wide(data, pos)[1])[1]
+        return read_unsigned(data, read_unsigned(data, pos)[1])[1]
     if type_id == _INTERFACE:
         raise EnvelopeError("gob: an unknown field of interface type")
     match types.get(type_id):
         case StructType(fields):
             index = -1
             while True:
-                delta, pos = wide(data, pos)
+                delta, pos = read_unsigned(data, pos)
                 if not delta:
                     return pos
                 index += delta
@@ -245,12 +245,12 @@ def skip_value(
                     raise EnvelopeError("gob: a field that its type does not have")
                 pos = skip_value(data, pos, fields[index][1], types, budget, depth + 1)
         case ArrayType(element):
-            count, pos = wide(data, pos)
+            count, pos = read_unsigned(data, pos)
             for _ in range(count):
                 pos = skip_value(data, pos, element, types, budget, depth + 1)
             return pos
         case MapType(key, element):
-            count, pos = wide(data, pos)
+            count, pos = read_unsigned(data, pos)
             for _ in range(count):
                 pos = skip_value(data, pos, key, types, budget, depth + 1)
                 pos = skip_value(data, pos, element, types, budget, depth + 1)

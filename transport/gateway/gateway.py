@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
-from greenroom.actors.messages import KickSession
 from greenroom.transport.gateway.connection import Connection
-from greenroom.transport.gateway.shell import Phase, Shell
-from greenroom.transport.gateway.surroundings import Surroundings
+from greenroom.transport.gateway.outbox import Flusher
+from greenroom.transport.gateway.timer_wheel import TimerWheel
+from greenroom.transport.gateway.websocket import Phase
 from greenroom.transport.listening import BACKLOG
 
 if TYPE_CHECKING:
@@ -17,24 +17,22 @@ if TYPE_CHECKING:
     import ssl as tls
     from collections.abc import Callable
 
+    from greenroom.actors.queries.pulls import Queries
+    from greenroom.actors.rules.tokens import Authenticator
     from greenroom.actors.runtime.address import Address
     from greenroom.actors.runtime.base import LoopBase
     from greenroom.actors.session_table import SessionTable
     from greenroom.actors.wire import sdkws_pb2
     from greenroom.persistence.settings import WebSocketSettings
     from greenroom.transport.admission import Admission
-    from greenroom.transport.gateway.handshake import Authenticator
-    from greenroom.transport.gateway.requests import Queries
 
 __all__ = ["Gateway"]
 
 log = logging.getLogger("greenroom.transport")
 
-LAST_CALL_S = 3.0
-"""For clients that never fall silent."""
-QUIET_S = 0.02
-HANDSHAKES_LIMIT = 1024
-"""Sockets past max_connections that may be about to be told so; more are dropped unheard."""
+SILENCE_LIMIT_S = 3.0
+"""How long a drain waits for clients that never stop sending."""
+SILENCE_CHECK_S = 0.02
 
 
 class Gateway:
@@ -47,6 +45,8 @@ class Gateway:
     await gateway.drain(timeout_s=5.0)
     await gateway.stop()
     ```
+
+    It is also what its connections share: they use its public attributes.
     """
 
     def __init__(
@@ -62,96 +62,89 @@ class Gateway:
         admin_user_ids: frozenset[str] = frozenset(),
         tick_s: float = 1.0,
     ) -> None:
-        self._base = base
-        self._settings = settings
-        self._shell = Shell(base.loop, settings, tick_s=tick_s)
-        self._surroundings = Surroundings(
-            base,
-            admission=admission,
-            authenticator=authenticator,
-            address_of=address_of,
-            queries=queries,
-            sessions=sessions,
-            admin_user_ids=admin_user_ids,
-        )
+        self.base = base
+        self.loop = base.loop
+        self.settings = settings
+        self.admission = admission
+        self.authenticator = authenticator
+        self.address_of = address_of
+        self.queries = queries
+        self.sessions = sessions
+        self.admin_user_ids = admin_user_ids
+        self.wheel = TimerWheel(base.loop, tick_s=tick_s)
+        self.flusher = Flusher(base.loop)
+        self.connections: dict[Connection, None] = {}
+        """All that were accepted and are not lost, handshakes included."""
+        self._is_empty = asyncio.Event()
         self._server: asyncio.Server | None = None
         self.port = 0
         """The port that is listened on; 0 before `start`."""
 
-    @property
-    def connection_count(self) -> int:
-        """How many sockets there are, handshakes included."""
-        return len(self._surroundings.connections)
-
     async def start(self, listening: socket.socket, *, ssl: tls.SSLContext | None = None) -> None:
-        """Accept what comes there."""
-        self._server = await self._base.loop.create_server(self._accept, sock=listening, ssl=ssl, backlog=BACKLOG)
+        """Accept the connections of this socket, over TLS if there is a context for it."""
+        self._server = await self.loop.create_server(
+            lambda: Connection(self), sock=listening, ssl=ssl, backlog=BACKLOG
+        )
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def drain(self, timeout_s: float) -> None:
-        """Accept no more, let each connection answer what it has begun and write it out, and close it.
+        """Accept no more, let each connection answer what is in flight and write it out, and close it.
 
         Returns once all are gone, or after `timeout_s`; then some may be left to `stop`.
         """
         self._stop_listening()
-        await self._hear_out(timeout_s / 2)
-        for connection in tuple(self._surroundings.connections):
+        await self._silence(timeout_s / 2)
+        for connection in tuple(self.connections):
             if connection.phase is Phase.OPEN:
-                connection.leave()
+                connection.drain()
             elif connection.phase is Phase.HEAD or connection.phase is Phase.OPENING:
                 connection.abort()
-        await self._gone(timeout_s)
-
-    async def _hear_out(self, timeout_s: float) -> None:
-        """Go on until nothing was under way at two looks in a row: what clients had sent before is read, too."""
-        deadline = self._base.loop.time() + min(timeout_s, LAST_CALL_S)
-        quiet = 0
-        while quiet < 2 and self._base.loop.time() < deadline:
-            busy = any(connection.is_busy() for connection in self._surroundings.connections)
-            quiet = 0 if busy else quiet + 1
-            await asyncio.sleep(QUIET_S)
+        await self._all_gone(timeout_s)
 
     async def stop(self) -> None:
-        """Drop whatever is left, at once."""
+        """Drop the connections that are left, at once."""
         self._stop_listening()
-        for connection in tuple(self._surroundings.connections):
+        for connection in tuple(self.connections):
             connection.abort()
-        await self._gone(1.0)
-        self._shell.wheel.stop()
-        self._surroundings.admission.stop()
+        await self._all_gone(1.0)
+        self.wheel.stop()
+        self.admission.stop()
 
-    def kick(self, connection: Address) -> None:
-        """Tell the client at this address that it is kicked, and close. One that has gone is passed over."""
-        self._base.tell_awake(connection, KickSession())
+    # What its connections call.
 
-    def _accept(self) -> asyncio.Protocol:
-        if self.connection_count >= self._settings.max_connections + HANDSHAKES_LIMIT:
-            return _Dropped()
-        return Connection(self._shell, self._surroundings)
+    def add(self, connection: Connection) -> bool:
+        """A socket was accepted. False if there are too many."""
+        if not self.admission.may_connect(len(self.connections)):
+            return False
+        self.connections[connection] = None
+        return True
+
+    def remove(self, connection: Connection) -> None:
+        """The socket of a connection is gone."""
+        self.connections.pop(connection, None)
+        if not self.connections:
+            self._is_empty.set()
 
     def _stop_listening(self) -> None:
         if self._server is not None:
             self._server.close()
             self._server = None
 
-    async def _gone(self, timeout_s: float) -> None:
-        if not self._surroundings.connections:
+    async def _silence(self, timeout_s: float) -> None:
+        """Wait until nothing is in flight at two checks in a row, so that what clients have sent already is read."""
+        deadline = self.loop.time() + min(timeout_s, SILENCE_LIMIT_S)
+        quiet = 0
+        while quiet < 2 and self.loop.time() < deadline:
+            busy = any(connection.is_busy() for connection in self.connections)
+            quiet = 0 if busy else quiet + 1
+            await asyncio.sleep(SILENCE_CHECK_S)
+
+    async def _all_gone(self, timeout_s: float) -> None:
+        if not self.connections:
             return
-        empty = asyncio.Event()
-        self._surroundings.on_empty = empty.set
+        self._is_empty.clear()
         try:
             async with asyncio.timeout(timeout_s):
-                await empty.wait()
+                await self._is_empty.wait()
         except TimeoutError:
-            log.warning("%d connections did not close in time", self.connection_count)
-        finally:
-            self._surroundings.on_empty = None
-
-
-class _Dropped(asyncio.Protocol):
-    """A socket too many."""
-
-    __slots__ = ()
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        cast("asyncio.Transport", transport).abort()
+            log.warning("%d connections did not close in time", len(self.connections))

@@ -1,6 +1,6 @@
-"""The handshake's words: the parameters of a connect, in both forms, and what a refused one is answered.
+"""OpenIM's part of the handshake: the parameters of a connect, in both of their forms, and the answers to a connect.
 
-Pure functions. Nothing here is logged: a URL holds a token.
+Pure functions. They log nothing, because a URL holds a token.
 """
 
 from __future__ import annotations
@@ -8,7 +8,6 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from typing import Protocol
 from urllib.parse import unquote_plus
 
 import msgspec
@@ -16,32 +15,13 @@ import msgspec
 from greenroom.actors.errors import ArgsMissing, GreenroomError
 from greenroom.actors.wire.vocabulary import Platform
 
-__all__ = [
-    "ACCEPTED", "BAD_REQUEST", "Authenticator", "Claims", "ConnectParameters", "parse_parameters", "refusal",
-    "verdict",
-]  # fmt: skip
+__all__ = ["ACCEPTED", "BAD_REQUEST", "ConnectParameters", "parse_parameters", "refusal_json", "refusal_response"]
 
 TRUE = frozenset(("1", "t", "T", "TRUE", "true", "True"))
 FALSE = frozenset(("0", "f", "F", "FALSE", "false", "False"))
 INTEGER = re.compile(r"[+-]?[0-9]{1,18}", re.ASCII)
 BASE64URL = re.compile(r"[A-Za-z0-9_-]*", re.ASCII)
 QUERY_FIELDS_LIMIT = 64
-
-
-class Claims(Protocol):
-    """What a good token says."""
-
-    @property
-    def user_id(self) -> str: ...
-    @property
-    def platform_id(self) -> int: ...
-    @property
-    def digest(self) -> bytes: ...
-
-
-class Authenticator(Protocol):
-    def parse(self, token: str) -> Claims:
-        """The token's claims, its signature and times checked; raises a GreenroomError, 1501 to 1505."""
 
 
 class ConnectParameters(msgspec.Struct, frozen=True):
@@ -57,7 +37,7 @@ class ConnectParameters(msgspec.Struct, frozen=True):
     sdk_type: str
     """`go` or `js`."""
     is_msg_resp: bool
-    """The client reads the outcome from a first TEXT frame."""
+    """Whether the client reads the outcome from a first TEXT frame."""
 
     def __repr__(self) -> str:
         return f"ConnectParameters(platform_id={self.platform_id}, sdk_type={self.sdk_type!r})"
@@ -79,8 +59,8 @@ class _Packed(msgspec.Struct):
 def parse_parameters(target: str, compression_header: str = "") -> ConnectParameters:
     """Read the parameters out of a request's target.
 
-    Raises the first failure in the protocol's order: ArgsMissing (1602), or GreenroomError (500) for an
-    `isBackground` that is no bool.
+    Raises the first failure in the protocol's order: ArgsMissing (1602), or GreenroomError (500) if `isBackground`
+    is not a bool.
     """
     query = _parse_query(target.partition("?")[2])
     parameters = _unpack(packed) if (packed := query.get("v")) else _from_query(query, compression_header)
@@ -98,7 +78,7 @@ def parse_parameters(target: str, compression_header: str = "") -> ConnectParame
 
 
 def _parse_query(text: str) -> dict[str, str]:
-    """The first one of a name counts. Raises ArgsMissing for too many."""
+    """The parameters by name. Of two with one name the first counts. Raises ArgsMissing if there are too many."""
     query: dict[str, str] = {}
     pairs = text.split("&", QUERY_FIELDS_LIMIT)
     if len(pairs) > QUERY_FIELDS_LIMIT:
@@ -141,7 +121,7 @@ def _from_query(query: dict[str, str], compression_header: str) -> ConnectParame
     is_msg_resp = _parse_bool(query.get("isMsgResp") or "false")
     if is_msg_resp is None:
         raise ArgsMissing("isMsgResp is not bool")
-    # Upstream refuses a missing one; a client that leaves it out means the foreground.
+    # Upstream refuses a connect without it. A client that leaves it out is in the foreground.
     is_background = _parse_bool(query.get("isBackground", "false"))
     if is_background is None:
         raise GreenroomError("isBackground is not bool")
@@ -158,22 +138,22 @@ def _from_query(query: dict[str, str], compression_header: str) -> ConnectParame
 
 
 def _parse_bool(text: str) -> bool | None:
-    """Go's strconv.ParseBool; None where that fails."""
+    """As Go's strconv.ParseBool reads it; None where that fails."""
     return True if text in TRUE else False if text in FALSE else None
 
 
-def verdict(error: GreenroomError) -> bytes:
-    """The envelope of a refused connect, as JSON."""
+def refusal_json(error: GreenroomError) -> bytes:
+    """The outcome of a connect that is refused."""
     return msgspec.json.encode({"errCode": error.code, "errMsg": error.name, "errDlt": error.detail})
 
 
 ACCEPTED = b'{"errCode":0,"errMsg":"","errDlt":""}'
-"""The envelope of a connect that went well."""
+"""The outcome of a connect that is accepted, as JSON."""
 
 
-def refusal(error: GreenroomError) -> bytes:
-    """The whole HTTP answer to a refused connect: status 200, as the clients expect it."""
-    body = verdict(error)
+def refusal_response(error: GreenroomError) -> bytes:
+    """The whole HTTP response to a connect that is refused. Its status is 200, as the clients expect."""
+    body = refusal_json(error)
     return (
         b"HTTP/1.1 200 OK\r\nContent-Type: application/json; charset=utf-8\r\n"
         b"Connection: close\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
@@ -184,4 +164,4 @@ BAD_REQUEST = (
     b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\n"
     b"Sec-WebSocket-Version: 13\r\nConnection: close\r\nContent-Length: 12\r\n\r\nBad Request\n"
 )
-"""The answer to what is no WebSocket request."""
+"""The whole HTTP response to a request that does not ask for WebSocket."""

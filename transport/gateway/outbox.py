@@ -1,4 +1,4 @@
-"""The outbox of a connection: frames wait here for the end of the loop's tick, and leave in one write."""
+"""The outbox of a connection: frames wait here until the loop's tick ends, and leave in one write."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ if TYPE_CHECKING:
 __all__ = ["Flusher", "Outbox"]
 
 _TRANSPORT_BYTES: Final = 1 << 16
-"""What a transport takes before it says that it is full (asyncio's high-water mark)."""
+"""How much a transport takes before it says that it is full (asyncio's high-water mark)."""
 
 
 class Flusher:
-    """One callback a loop tick for all outboxes that got frames in it."""
+    """Flushes all outboxes that got frames during a tick of the loop, in one callback."""
 
     __slots__ = ("_dirty", "_loop")
 
@@ -37,9 +37,9 @@ class Flusher:
 class Outbox:
     """Frames on their way to one socket.
 
-    Order: as added. Loss: `offer` refuses a frame past the bound, `add` never does; whoever adds bounds what
-    it adds by reading no further while `is_blocked`. While the transport is full, frames stay here: the
-    transport holds at most its high-water mark and one write. While held (before the 101), nothing leaves.
+    Order: as added. Bound: `offer` refuses a frame past it. `add` refuses none, so its caller must read no more
+    requests while `is_blocked`. While the transport is full, frames stay here; so the transport holds at most its
+    high-water mark and one write. Between `hold` and `release` (before the 101) nothing leaves.
     """
 
     __slots__ = ("_dirty", "_flusher", "_frames", "_held", "_size", "_transport", "blocked_at")
@@ -52,7 +52,7 @@ class Outbox:
         self._dirty = False
         self._held = False
         self.blocked_at: float | None = None
-        """Since when (loop time) the transport has taken nothing; None while it takes."""
+        """When the transport became full, in the loop's time; None while it is not."""
 
     @property
     def is_blocked(self) -> bool:
@@ -61,11 +61,11 @@ class Outbox:
 
     @property
     def is_empty(self) -> bool:
-        """Whether everything added was handed to the transport."""
+        """Whether the transport has been given every frame that was added."""
         return not self._frames
 
     def add(self, frame: bytes) -> None:
-        """Take a frame, whatever the bound says."""
+        """Take a frame, even past the bound."""
         self._frames.append(frame)
         self._size += len(frame)
         if not self._dirty:
@@ -73,10 +73,10 @@ class Outbox:
             self._flusher.mark(self)
 
     def offer(self, frame: bytes, limit_frames: int, limit_bytes: int) -> bool:
-        """Take a frame, unless that passes the bound. What the transport holds counts, too."""
+        """Take a frame, unless that goes past the bound. What the transport holds counts as well."""
         size = len(frame)
         if not self._has_room(size, limit_frames, limit_bytes):
-            # What merely waits for the end of this tick is no sign of a slow peer.
+            # Frames that only wait for the end of this tick do not mean that the peer is slow.
             self.flush()
             if not self._has_room(size, limit_frames, limit_bytes):
                 return False
@@ -90,13 +90,13 @@ class Outbox:
     def _has_room(self, size: int, limit_frames: int, limit_bytes: int) -> bool:
         size += self._size
         transport = self._transport
-        # Until it is full, a transport holds so little that it matters near the bound only.
+        # A transport that is not full holds so little that it matters only near the bound.
         if transport is not None and (self.blocked_at is not None or size > limit_bytes - _TRANSPORT_BYTES):
             size += transport.get_write_buffer_size()
         return len(self._frames) < limit_frames and size <= limit_bytes
 
-    def pass_on(self, data: bytes) -> bool:
-        """Hand frames that have waited elsewhere to the transport, unless it is full or others wait before them."""
+    def write_through(self, data: bytes) -> bool:
+        """Give whole frames to the transport at once. False, and nothing done, if it is full or other frames wait."""
         transport = self._transport
         if self._frames or self._held or self.blocked_at is not None or transport is None:
             return False
@@ -104,11 +104,11 @@ class Outbox:
         return True
 
     def hold(self) -> None:
-        """Let nothing leave until `release`."""
+        """Keep all frames until `release`."""
         self._held = True
 
     def release(self, head: bytes) -> None:
-        """Let frames leave again, `head` before all that was added meanwhile."""
+        """Let frames leave again: `head` first, then those that were added meanwhile."""
         self._held = False
         self._frames.insert(0, head)
         self._size += len(head)
@@ -124,7 +124,7 @@ class Outbox:
         self.flush()
 
     def flush(self) -> None:
-        """Hand what waits to the transport in one write, if it takes any."""
+        """Give all frames to the transport in one write, unless it is full."""
         self._dirty = False
         frames = self._frames
         if not frames or self._held or self.blocked_at is not None or self._transport is None:
@@ -135,7 +135,7 @@ class Outbox:
         self._transport.write(data)
 
     def drop(self) -> None:
-        """The socket is gone: forget everything."""
+        """Forget all frames: the socket is gone."""
         self._frames.clear()
         self._size = 0
         self._transport = None

@@ -1,4 +1,4 @@
-"""The gateway's requests by number: what each carries, how strictly it is checked, and who handles it."""
+"""The table of the gateway's requests: what each carries, how strictly it is checked, and what handles it."""
 
 from __future__ import annotations
 
@@ -16,67 +16,51 @@ if TYPE_CHECKING:
     from google.protobuf.message import Message
 
     from greenroom.actors.messages import Caller
-    from greenroom.transport.envelope.codec import Request
+    from greenroom.actors.queries.pulls import Queries
+    from greenroom.transport.envelope.request_response import Request
 
-__all__ = ["REQUESTS", "Queries", "RequestKind", "Requester"]
-
-
-
-class Queries(Protocol):
-    """The reads that a connection asks for. Each answers a serialized response or raises a GreenroomError."""
-
-    async def newest_seqs(self, caller: Caller, request: sdkws_pb2.GetMaxSeqReq) -> bytes: ...
-
-    async def pull_by_range(self, caller: Caller, request: sdkws_pb2.PullMessageBySeqsReq) -> bytes: ...
-
-    async def pull_by_seqs(self, caller: Caller, request: msg_pb2.GetSeqMessageReq) -> bytes: ...
-
-    async def seq_states(
-        self, caller: Caller, request: msg_pb2.GetConversationsHasReadAndMaxSeqReq
-    ) -> bytes: ...
-
-    async def last_messages(self, caller: Caller, request: msg_pb2.GetLastMessageReq) -> bytes: ...
+__all__ = ["REQUESTS", "RequestKind", "Requester"]
 
 
 class Requester(Protocol):
-    """What a handler may do with the connection that asks. Each request is replied to once."""
+    """The connection that a request came from, as its handler sees it. A handler replies once to each request."""
 
     @property
     def queries(self) -> Queries: ...
 
     def reply(self, request: Request, data: bytes | None) -> None:
-        """Answer at once."""
+        """Reply at once."""
 
     def reply_error(self, request: Request, error: GreenroomError) -> None:
-        """Answer at once that it failed."""
+        """Reply at once that the request failed."""
 
     def query(
         self, request: Request, query: Callable[[Caller, Any], Awaitable[bytes]], payload: Message
     ) -> None:
-        """Run the query and answer with what it gives."""
+        """Run the query and reply with its result."""
 
     def send_message(self, request: Request, message: sdkws_pb2.MsgData) -> None:
-        """Send the message to its conversation, which answers."""
+        """Send the message to its conversation; the reply is the conversation's answer."""
 
     def set_background(self, is_background: bool) -> None:
-        """Take down whether the app is in the background."""
+        """Remember whether the app is in the background."""
 
     def watch(self, subscribe: list[str], unsubscribe: list[str]) -> bytes:
-        """Change whose presence is watched; the presence of those subscribed, serialized."""
+        """Change whose presence is watched. Returns the presence of those subscribed, serialized."""
 
 
 class RequestKind(NamedTuple):
-    """One line of the table."""
+    """One row of the table."""
 
     payload: type[Message] | None
-    """The class of the request's data; None when the data is ignored."""
+    """The class of the request's data; None if the data is ignored."""
     handle: Callable[[Requester, Request, Any], None]
     strict: bool = False
-    """Whether empty envelope fields are refused with 500."""
+    """Whether an empty field of the envelope is refused with 500."""
     pipelined: bool = False
-    """Whether it may begin while earlier ones of its kind are unanswered. All others run alone."""
+    """Whether it may begin while earlier requests of its kind are unanswered. Any other request runs alone."""
     last: bool = False
-    """Whether the connection ends after the reply, whatever that is."""
+    """Whether the connection ends after the reply, even after an error."""
 
     def run(self, requester: Requester, request: Request) -> None:
         """Check the envelope and the payload, then handle the request."""
@@ -123,12 +107,12 @@ def _send_message(requester: Requester, request: Request, payload: sdkws_pb2.Msg
 
 
 def _send_signal(requester: Requester, request: Request, payload: None) -> None:
-    # Upstream's stub: it always fails.
+    # Upstream has only a stub, which always fails.
     requester.reply_error(request, GreenroomError("signal messages are not supported"))
 
 
 def _logout(requester: Requester, request: Request, payload: push_pb2.DelUserPushTokenReq) -> None:
-    # Push tokens are not kept yet; the JWT stays valid.
+    # There are no push tokens to delete yet, and the JWT stays valid.
     requester.reply(request, b"")
 
 
@@ -160,4 +144,4 @@ REQUESTS: dict[int, RequestKind] = {
     RequestId.SET_BACKGROUND: RequestKind(sdkws_pb2.SetAppBackgroundStatusReq, _set_background, strict=True),
     RequestId.PRESENCE: RequestKind(sdkws_pb2.SubUserOnlineStatus, _watch),
 }
-"""An id that is not here ends the connection."""
+"""A request with any other id ends its connection."""

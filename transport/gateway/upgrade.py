@@ -1,4 +1,4 @@
-"""The upgrade to WebSocket (RFC 6455, section 4.2): a request's head is read, and the accepting answer made of it."""
+"""The upgrade to WebSocket (RFC 6455, section 4.2): reads the head of a request, makes the answer that accepts it."""
 
 from __future__ import annotations
 
@@ -9,18 +9,21 @@ from typing import Final
 import httptools
 from websockets.utils import accept_key
 
-__all__ = ["Head", "HeadMalformed", "read_head"]
+__all__ = ["HeadMalformed", "UpgradeRequest", "read_upgrade"]
 
 _KEY_BYTES: Final = 16
 _TOKEN: Final = re.compile(rb"[\t ]*,[\t ]*")
 
 
 class HeadMalformed(ValueError):
-    """No request's head. Says nothing of what it held, which may be a token."""
+    """These bytes are not the head of a request. The error never quotes them, because they may hold a token."""
 
 
-class Head:
-    """What a client asks for. `headers` has the values of each header by its name in lower case, in their order."""
+class UpgradeRequest:
+    """The head of the request that opens a connection.
+
+    `headers` has the values of each header, in their order, by its name in lower case.
+    """
 
     __slots__ = ("headers", "is_whole", "method", "target", "version")
 
@@ -32,13 +35,15 @@ class Head:
         self.headers: dict[bytes, list[bytes]] = {}
 
     def first(self, name: bytes) -> str:
-        """The first value of a header; empty without one."""
+        """The first value of a header, empty if there is none."""
         values = self.headers.get(name)
         return values[0].decode("latin-1") if values else ""
 
-    def accepted(self) -> bytes | None:
-        """The 101 for this request; None when it asks for no WebSocket, or wrongly. Extensions and subprotocols
-        are passed over, which refuses them."""
+    def accept(self) -> bytes | None:
+        """The 101 that accepts this request. None if it does not ask for WebSocket, or asks wrongly.
+
+        Extensions and subprotocols are ignored, which refuses them.
+        """
         keys = self.headers.get(b"sec-websocket-key", ())
         if (
             self.method != b"GET"
@@ -59,20 +64,20 @@ class Head:
             b"Sec-WebSocket-Accept: %b\r\n\r\n" % accept_key(keys[0].decode()).encode()
         )
 
-    def fit(self, answer: bytes) -> bytes:
-        """A whole answer as this request may have it: HEAD has no body."""
+    def trim(self, answer: bytes) -> bytes:
+        """`answer`, without its body if the method is HEAD."""
         head, end, _ = answer.partition(b"\r\n\r\n")
         return head + end if self.method == b"HEAD" else answer
 
     def _lists(self, name: bytes, token: bytes) -> bool:
-        """Whether a header that is a list has this token, in whatever case."""
+        """Whether a header that is a list has this token, in upper or lower case."""
         for value in self.headers.get(name, ()):
             value = value.lower()
             if value == token or token in _TOKEN.split(value):
                 return True
         return False
 
-    # What the parser calls.
+    # What httptools calls.
 
     def on_url(self, url: bytes) -> None:
         self.target += url.decode("utf-8", "surrogateescape")
@@ -84,17 +89,17 @@ class Head:
         self.is_whole = True
 
 
-def read_head(data: bytes) -> Head:
+def read_upgrade(data: bytes) -> UpgradeRequest:
     """Read a head that ends with its empty line. Raises HeadMalformed."""
-    head = Head()
-    parser = httptools.HttpRequestParser(head)
+    request = UpgradeRequest()
+    parser = httptools.HttpRequestParser(request)
     try:
         parser.feed_data(data)
     except httptools.HttpParserUpgrade:
         pass
     except httptools.HttpParserError:
         raise HeadMalformed from None
-    if not head.is_whole:
+    if not request.is_whole:
         raise HeadMalformed
-    head.method, head.version = parser.get_method(), parser.get_http_version()
-    return head
+    request.method, request.version = parser.get_method(), parser.get_http_version()
+    return request

@@ -14,10 +14,11 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from greenroom.transport.cli.serve import Line
+    from greenroom.transport.cli.options import NodeOptions
 
 
-def start_nothing(_: Line) -> int:
+def start_nothing(options: NodeOptions) -> int:
+    options.settings()
     return 0
 
 

@@ -20,7 +20,7 @@ from greenroom.transport.envelope.codec import (
     Response,
     codec,
 )
-from greenroom.transport.envelope.folding import fold, unfold
+from greenroom.transport.envelope.compression import compress, decompress
 
 JS = codec("js", False)
 JS_GZIP = codec("js", True)
@@ -185,9 +185,9 @@ def test_error_tells_no_values() -> None:
 def test_frame_of_the_exact_limit() -> None:
     frame = JS_GZIP.encode_request(FULL)
     size = len(gzip.decompress(frame))
-    assert JS_GZIP.decode_request(frame, unfolded_limit_bytes=size) == FULL
+    assert JS_GZIP.decode_request(frame, decompressed_limit_bytes=size) == FULL
     with pytest.raises(FrameTooLarge):
-        JS_GZIP.decode_request(frame, unfolded_limit_bytes=size - 1)
+        JS_GZIP.decode_request(frame, decompressed_limit_bytes=size - 1)
 
 
 def test_bomb_is_refused_at_the_default_limit() -> None:
@@ -200,7 +200,7 @@ def test_frame_of_several_members() -> None:
     assert JS_GZIP.decode_request(gzip.compress(plain[:9]) + gzip.compress(plain[9:])) == FULL
     with pytest.raises(FrameTooLarge):
         JS_GZIP.decode_request(
-            gzip.compress(plain[:9]) + gzip.compress(plain[9:]), unfolded_limit_bytes=len(plain) - 1
+            gzip.compress(plain[:9]) + gzip.compress(plain[9:]), decompressed_limit_bytes=len(plain) - 1
         )
     with pytest.raises(EnvelopeError, match="too many members"):
         JS_GZIP.decode_request(gzip.compress(plain) + gzip.compress(b"") * 50)
@@ -240,11 +240,11 @@ def test_gzip_is_the_same_each_time() -> None:
 @pytest.mark.parametrize("size", [0, 1, 511, 512, 5000])
 def test_fold_is_gzip_for_any_reader(size: int) -> None:
     data = bytes(range(256)) * 20
-    folded = fold(data[:size])
+    folded = compress(data[:size])
     assert gzip.decompress(folded) == data[:size]
-    assert unfold(folded, unfolded_limit_bytes=size) == data[:size]
+    assert decompress(folded, limit_bytes=size) == data[:size]
 
 
 def test_short_frames_grow_by_gzips_own_bytes_only() -> None:
-    assert len(fold(bytes(511))) == 511 + 23
-    assert len(fold(bytes(512))) < 100
+    assert len(compress(bytes(511))) == 511 + 23
+    assert len(compress(bytes(512))) < 100

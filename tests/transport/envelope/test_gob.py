@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from greenroom.transport.envelope.envelope import EnvelopeError, Request, Response
 from greenroom.transport.envelope.gob import decode_request, decode_response, encode_request, encode_response
+from greenroom.transport.envelope.request_response import EnvelopeError, Request, Response
 
 OTHERS = {
     frame["name"]: bytes.fromhex(frame["hex"])

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from greenroom.transport.envelope.folding import fold
+from greenroom.transport.envelope.compression import compress
 
 pytestmark = [pytest.mark.ci, pytest.mark.timeout(120)]
 
@@ -30,7 +30,7 @@ def assert_reads(command: list[str]) -> None:
     dice = random.Random(1)
     frames = [dice.randbytes(size) for size in (1, 2, 255, 256, 257, 500, 511, 512, 513, 5000, 70_000)]
     frames += [b"x" * len(frame) for frame in frames]
-    lines = b"\n".join(base64.b64encode(fold(frame)) for frame in frames)
+    lines = b"\n".join(base64.b64encode(compress(frame)) for frame in frames)
     read = subprocess.run(command, input=lines, capture_output=True, check=True, timeout=100).stdout.split()
     assert [base64.b64decode(line) for line in read] == frames
 

@@ -1,21 +1,38 @@
-"""An echo on the shell: what the WebSocket layer does by itself."""
+"""An echo server: what the WebSocket layer does by itself, without a gateway."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from greenroom.transport.envelope.websocket_frame import binary_frame, text_frame
-from greenroom.transport.gateway.shell import FrameProtocol
+from greenroom.transport.gateway.outbox import Flusher
+from greenroom.transport.gateway.timer_wheel import TimerWheel
+from greenroom.transport.gateway.websocket import WebSocketProtocol
 
 if TYPE_CHECKING:
-    from greenroom.transport.gateway.upgrade import Head
+    import asyncio
+
+    from greenroom.persistence.settings import WebSocketSettings
+    from greenroom.transport.gateway.upgrade import UpgradeRequest
+
+__all__ = ["Echo", "EchoServer"]
 
 
-class Echo(FrameProtocol):
+class EchoServer:
+    """See `WebSocketServer`."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, settings: WebSocketSettings) -> None:
+        self.loop = loop
+        self.settings = settings
+        self.wheel = TimerWheel(loop)
+        self.flusher = Flusher(loop)
+
+
+class Echo(WebSocketProtocol):
     __slots__ = ()
 
-    def on_request(self, request: Head) -> None:
-        head = request.accepted()
+    def on_request(self, request: UpgradeRequest) -> None:
+        head = request.accept()
         if head is None:
             self.refuse(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
         else:

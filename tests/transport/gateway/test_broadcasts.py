@@ -11,7 +11,7 @@ from greenroom.actors.audience import Audience
 from greenroom.actors.messages import Push
 from greenroom.actors.wire import sdkws_pb2
 from greenroom.tests.transport.stage import Stage, kick
-from greenroom.transport.gateway.shell import Phase
+from greenroom.transport.gateway.websocket import Phase
 
 if TYPE_CHECKING:
     from greenroom.persistence.settings import WebSocketSettings
@@ -55,7 +55,7 @@ def writes_of(stage: Stage) -> list[bytes]:
         def __getattr__(self, name: str) -> Any:
             return getattr(self._transport, name)
 
-    for connection in stage.gateway._surroundings.connections:
+    for connection in stage.gateway.connections:
         connection.outbox._transport = Spy(connection.outbox._transport)  # type: ignore[assignment]
     return writes
 
@@ -171,7 +171,7 @@ async def test_stuck_reader_ends_at_its_bound_and_the_others_hear_all(settings: 
     narrow = msgspec.structs.replace(settings, outbox_limit_bytes=limit)
     async with Stage(narrow) as stage, await stage.client("b") as quick, await stage.client("a") as stuck:
         stuck.socket.transport.pause_reading()
-        (connection,) = (each for each in stage.gateway._surroundings.connections if each.user_id == "a")
+        (connection,) = (each for each in stage.gateway.connections if each.user_id == "a")
         transport = connection._transport
         assert transport is not None
         audience = audience_of("a", "b")

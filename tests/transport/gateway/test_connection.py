@@ -15,7 +15,7 @@ from greenroom.actors.wire import push_pb2, sdkws_pb2
 from greenroom.tests.transport.stage import get, kick
 from greenroom.transport.envelope.codec import Request, codec
 from greenroom.transport.gateway.requests import REQUESTS
-from greenroom.transport.gateway.shell import Phase
+from greenroom.transport.gateway.websocket import Phase
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -246,7 +246,7 @@ async def test_client_that_asks_more_is_read_no_further(stage: Stage, client: Cl
     client.socket.transport.abort()
     stage.hold_sends = False
     stage.release(4)
-    await stage.until(lambda: stage.gateway.connection_count == 0)
+    await stage.until(lambda: len(stage.gateway.connections) == 0)
 
 
 @pytest.mark.parametrize("how", ["with the upgrade", "with the request", "end of its side"])
@@ -279,11 +279,11 @@ async def test_last_words_with_the_request(stage: Stage, how: str) -> None:
     assert (answer.req_identifier, answer.err_code, answer.msg_incr) == (1001, 0, "1")
     writer.close()
     await writer.wait_closed()
-    await stage.until(lambda: stage.gateway.connection_count == 0)
+    await stage.until(lambda: len(stage.gateway.connections) == 0)
 
 
 def _phases(stage: Stage) -> list[Phase]:
-    return [each.phase for each in stage.gateway._surroundings.connections]
+    return [each.phase for each in stage.gateway.connections]
 
 
 async def test_client_that_leaves_with_requests_in_flight(stage: Stage, client: Client) -> None:
@@ -291,10 +291,10 @@ async def test_client_that_leaves_with_requests_in_flight(stage: Stage, client: 
     await client.send_message("m1")
     await stage.until(lambda: len(stage.sent) == 1)
     client.socket.transport.abort()
-    await stage.until(lambda: _phases(stage) == [Phase.LEAVING])
+    await stage.until(lambda: _phases(stage) == [Phase.DRAINING])
     stage.release(1)
     await stage.until(lambda: len(stage.closed) == 1)
-    assert stage.gateway.connection_count == 0
+    assert len(stage.gateway.connections) == 0
     assert len(stage.sessions) == 0
 
 

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from websockets.frames import Frame, Opcode
 
 from greenroom.persistence.settings import load
-from greenroom.transport.gateway.shell import FrameProtocol, Phase, Shell
+from greenroom.tests.transport.gateway.echo import EchoServer
+from greenroom.transport.gateway.websocket import Phase, WebSocketProtocol
 
 SETTINGS = load(environ={}).websocket
 Heard = list[tuple[str, str | bytes]]
@@ -48,11 +49,11 @@ class Wire(asyncio.Transport):
     def abort(self) -> None: ...
 
 
-class Listener(FrameProtocol):
+class Listener(WebSocketProtocol):
     """Notes what it hears."""
 
-    def __init__(self, shell: Shell) -> None:
-        super().__init__(shell)
+    def __init__(self, server: EchoServer) -> None:
+        super().__init__(server)
         self.heard: Heard = []
 
     def on_text(self, text: str) -> None:
@@ -63,7 +64,7 @@ class Listener(FrameProtocol):
 
 
 def _opened(loop: asyncio.AbstractEventLoop) -> tuple[Listener, Wire]:
-    listener, wire = Listener(Shell(loop, SETTINGS)), Wire()
+    listener, wire = Listener(EchoServer(loop, SETTINGS)), Wire()
     listener.connection_made(wire)
     listener.phase = Phase.OPENING
     listener.open(b"")

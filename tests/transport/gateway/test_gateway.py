@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 from typing import TYPE_CHECKING
 
@@ -70,7 +71,7 @@ async def test_slow_reader_is_bounded_and_dropped(settings: WebSocketSettings, s
         received = asyncio.create_task(quick.receive())
         stage.push("quick", b"hello")
         assert (await received).req_identifier == 2001
-        (connection,) = (each for each in stage.gateway._surroundings.connections if each.user_id == "slow")
+        (connection,) = (each for each in stage.gateway.connections if each.user_id == "slow")
         content = bytes(size)
         for _ in range(200_000):
             if connection.phase.name != "OPEN":
@@ -101,9 +102,21 @@ async def test_reader_that_stalls_without_overflow_is_dropped(settings: WebSocke
         raw.close()
 
 
+async def test_socket_past_every_bound_is_dropped(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with await stage.client("a") as client:
+        monkeypatch.setattr(stage.admission, "may_connect", lambda connections: connections < 1)
+        reader, writer = await asyncio.open_connection("127.0.0.1", stage.gateway.port)
+        with contextlib.suppress(ConnectionResetError):
+            assert await asyncio.wait_for(reader.read(), 5) == b""
+        writer.close()
+        assert len(stage.gateway.connections) == 1
+        await client.ask(1001)
+        assert (await client.receive()).err_code == 0
+
+
 async def test_frames_of_one_tick_leave_in_one_write(stage: Stage) -> None:
     async with await stage.client() as client:
-        (connection,) = stage.gateway._surroundings.connections
+        (connection,) = stage.gateway.connections
         writes: list[bytes] = []
         transport = connection.outbox._transport
         assert transport is not None
@@ -144,7 +157,7 @@ async def test_drain_answers_what_is_in_flight(stage: Stage) -> None:
     assert await busy.closed() == 1006
     await draining
     handshaking.close()
-    assert stage.gateway.connection_count == 0
+    assert len(stage.gateway.connections) == 0
     assert len(stage.sessions) == 0
 
 
@@ -156,9 +169,9 @@ async def test_drain_ends_in_time(stage: Stage, request: pytest.FixtureRequest) 
     await client.send_message("m1")
     await stage.until(lambda: len(stage.sent) == 1)
     await stage.gateway.drain(0.1)
-    assert stage.gateway.connection_count == 1
+    assert len(stage.gateway.connections) == 1
     await stage.gateway.stop()
-    assert stage.gateway.connection_count == 0
+    assert len(stage.gateway.connections) == 0
     assert await client.closed() == 1006
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from greenroom.persistence.settings import OverloadSettings
 from greenroom.tests.transport.stage import Stage
-from greenroom.transport.gateway.shell import Phase
+from greenroom.transport.gateway.websocket import Phase
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -42,7 +42,7 @@ async def test_sends_past_the_limit_are_refused(narrow: Stage) -> None:
         narrow.hold_sends = False
         await second.send_message("again")
         assert (await second.receive()).err_code == 0
-        assert narrow.admission.under_way == 0
+        assert narrow.admission.in_flight == 0
 
 
 async def test_other_requests_are_begun_when_late(narrow: Stage) -> None:
@@ -66,7 +66,7 @@ async def test_connection_that_goes_gives_its_places_back(narrow: Stage) -> None
             await narrow.until(lambda: len(narrow.held) == 1)
             await first.send_message("waits")
             await narrow.until(lambda: narrow.admission.waiting_count == 1)
-        await narrow.until(lambda: narrow.admission.under_way == narrow.admission.waiting_count == 0)
+        await narrow.until(lambda: narrow.admission.in_flight == narrow.admission.waiting_count == 0)
         narrow.hold_sends = False
         await second.send_message("heard")
         assert (await second.receive()).err_code == 0
@@ -78,7 +78,7 @@ async def test_stuck_reader_ends_at_its_bound(settings: WebSocketSettings) -> No
     narrow = msgspec.structs.replace(settings, outbox_limit_bytes=limit)
     async with Stage(narrow) as stage, await stage.client("a") as client:
         client.socket.transport.pause_reading()
-        (connection,) = stage.gateway._surroundings.connections
+        (connection,) = stage.gateway.connections
         transport = connection._transport
         assert transport is not None
         most = pushed = 0

@@ -1,7 +1,7 @@
-"""What a frame of the gateway says, whatever its envelope: a request, a response, or nothing sensible.
+"""The two envelopes, and what a frame that is neither raises.
 
-EnvelopeError            not an envelope, or one that breaks a bound
-└── FrameTooLarge        unfolds to more bytes than allowed
+EnvelopeError            not an envelope, or one past a bound
+└── FrameTooLarge        decompresses to more bytes than allowed
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ __all__ = ["EnvelopeError", "FrameTooLarge", "Request", "Response"]
 
 
 class EnvelopeError(ValueError):
-    """A frame that is no envelope of its kind. Says what is wrong, never what the frame held."""
+    """A frame is not an envelope of its kind. The error says what is wrong, and never quotes the frame."""
 
 
 class FrameTooLarge(EnvelopeError):
-    """A compressed frame that would unfold past its limit; it was not unfolded further."""
+    """A compressed frame holds more than the limit. It was decompressed no further."""
 
 
 _JSON_KEYS = {
@@ -34,7 +34,7 @@ _Int64 = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 
 
 class Request(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True, rename=_JSON_KEYS):
-    """What a client asks. `data` is protobuf, of the class that `req_identifier` names."""
+    """What a client asks. `data` is a protobuf message of the class that `req_identifier` stands for."""
 
     req_identifier: _Int32 = 0
     token: str = ""
@@ -47,7 +47,8 @@ class Request(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True,
 class Response(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True, rename=_JSON_KEYS):
     """What a server answers or pushes.
 
-    `data` None and b"" differ in JSON only (`null` and `""`); gob carries neither, and gives back None.
+    None and b"" as `data` differ in JSON only, where they are `null` and `""`. Gob writes neither, and reads both as
+    None.
     """
 
     req_identifier: _Int64 = 0

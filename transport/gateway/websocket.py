@@ -1,6 +1,6 @@
-"""The shell of a WebSocket connection: websockets' Sans-I/O protocol between a socket and three hooks.
+"""One WebSocket connection of a server: bytes of a socket become messages, and frames leave through the outbox.
 
-It knows HTTP's head, frames, deadlines and the outbox, and nothing of what the frames mean.
+It knows HTTP's head, frames, deadlines and the outbox. It does not know what the messages mean.
 """
 
 from __future__ import annotations
@@ -8,12 +8,12 @@ from __future__ import annotations
 import asyncio
 import enum
 import logging
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Protocol, cast
 
 from greenroom.transport.envelope.websocket_frame import PING, pong_frame
-from greenroom.transport.gateway.outbox import Flusher, Outbox
-from greenroom.transport.gateway.upgrade import HeadMalformed, read_head
-from greenroom.transport.gateway.wheel import Wheel
+from greenroom.transport.gateway.frame_parser import EndOfFrames, FrameParser, ParsedMessage, PongFrame
+from greenroom.transport.gateway.outbox import Outbox
+from greenroom.transport.gateway.upgrade import HeadMalformed, read_upgrade
 
 try:
     from websockets.speedups import apply_mask
@@ -24,80 +24,77 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from greenroom.persistence.settings import WebSocketSettings
-    from greenroom.transport.gateway.odd_frames import OddFrames, Step
-    from greenroom.transport.gateway.upgrade import Head
+    from greenroom.transport.gateway.frame_parser import ParserEvent
+    from greenroom.transport.gateway.outbox import Flusher
+    from greenroom.transport.gateway.timer_wheel import TimerWheel
+    from greenroom.transport.gateway.upgrade import UpgradeRequest
 
-__all__ = ["FrameProtocol", "Phase", "Shell"]
+__all__ = ["Phase", "WebSocketProtocol", "WebSocketServer"]
 
 log = logging.getLogger("greenroom.transport")
 
 HEAD_LIMIT_BYTES = 16 * 1024
-"""Of a handshake's request line and headers."""
+"""The longest request line with headers."""
 WHOLE_TEXT, WHOLE_BINARY, WHOLE_PING, WHOLE_PONG = 0x81, 0x82, 0x89, 0x8A
-"""First bytes of frames that stand alone: the last of their message, no reserved bit."""
+"""First bytes of frames that are a whole message, with no reserved bit set."""
 SHORT = 126
-"""Payloads below this have their length in the second byte; one that says this has it in the next two."""
+"""A payload below this has its length in the second byte. A second byte of this says that the next two have it."""
 LINGER_S = 2.0
 """How long a peer may take to close after us. To close both ways at once loses what it has not read yet."""
 
 
 class Phase(enum.Enum):
-    HEAD = "the request is being read"
-    OPENING = "the request waits for an answer; frames pushed meanwhile are held"
+    HEAD = "the request's head is being read"
+    OPENING = "the request waits for its answer; frames that are pushed meanwhile are held"
     OPEN = "frames come and go"
-    LEAVING = "no more is read, what is under way is still answered"
+    DRAINING = "no more is read, requests in flight are still answered"
     CLOSING = "the outbox drains, nothing is added"
     LINGERING = "our side is closed"
     LOST = "the socket is gone"
 
 
-class Shell:
-    """What the connections of one gateway share."""
+class WebSocketServer(Protocol):
+    """What the connections of one server share."""
 
-    __slots__ = ("flusher", "loop", "settings", "wheel")
-
-    def __init__(
-        self, loop: asyncio.AbstractEventLoop, settings: WebSocketSettings, *, tick_s: float = 1.0
-    ) -> None:
-        self.loop = loop
-        self.settings = settings
-        self.wheel = Wheel(loop, tick_s=tick_s)
-        self.flusher = Flusher(loop)
+    loop: asyncio.AbstractEventLoop
+    settings: WebSocketSettings
+    wheel: TimerWheel
+    flusher: Flusher
 
 
-class FrameProtocol(asyncio.Protocol):
-    """One connection. No task and no timer of its own.
+class WebSocketProtocol(asyncio.Protocol):
+    """One connection. It has no task and no timer of its own.
 
-    A subclass answers `on_request` with `open` or `refuse`, now or later; from `open` on it gets whole
-    messages. Order: messages as they came, frames as they were added. An exception in a hook ends this
-    connection only. `on_lost` is called once for each connection that was made.
+    A subclass answers `on_request` with `open` or `refuse`, now or later; from `open` on it gets whole messages.
+    Order: messages as they came, frames as they were added. An exception in a hook ends this connection only.
+    `on_lost` is called once for each connection that was made.
     """
 
     __slots__ = (
-        "_head", "_marked_at", "_odd", "_ping_at", "_reading", "_rest", "_transport", "outbox", "phase", "shell",
-        "slot",
+        "_head", "_marked_at", "_parser", "_partial", "_ping_at", "_reading", "_transport", "outbox", "phase",
+        "server", "slot",
     )  # fmt: skip
 
-    def __init__(self, shell: Shell) -> None:
-        self.shell = shell
+    def __init__(self, server: WebSocketServer) -> None:
+        self.server = server
         self.phase = Phase.HEAD
         self.slot = -1
         self.outbox: Outbox = cast("Outbox", None)
         self._transport: asyncio.Transport | None = None
-        # None, until a frame comes that `_read_frames` leaves to it; from then on it reads them all.
-        self._odd: OddFrames | None = None
-        # The beginning of a frame.
-        self._rest = b""
+        # None until a frame comes that `_read_frames` leaves to the parser. From then on the parser reads them all.
+        self._parser: FrameParser | None = None
+        # The beginning of a frame whose end has not come.
+        self._partial = b""
         self._head: bytearray | None = bytearray()
         self._reading = True
-        # When the phase began; in OPEN, when the last frame was read.
+        # When the phase began. In OPEN: when the last frame was read.
         self._marked_at = 0.0
         self._ping_at: float | None = None
 
     # The hooks.
 
-    def on_request(self, request: Head) -> None:
-        """A request's head was read."""
+    def on_request(self, request: UpgradeRequest) -> None:
+        """The request's head was read."""
         raise NotImplementedError
 
     def on_text(self, text: str) -> None:
@@ -110,22 +107,22 @@ class FrameProtocol(asyncio.Protocol):
         """The socket is gone."""
 
     def is_busy(self) -> bool:
-        """Whether something is still under way that `leave` should wait for."""
+        """Whether something is in flight that `drain` should wait for."""
         return False
 
     def wants_reading(self) -> bool:
-        """Whether another message may be read now. Asked again by `review_reading`."""
+        """Whether another message may be read now. `update_reading` asks again."""
         return True
 
-    # What a subclass does.
+    # What a subclass calls.
 
     def open(self, head: bytes, *, ping: bool = False) -> None:
-        """Write `head` (the 101, and frames right behind it), then what was held, and begin to read frames.
-        With `ping`, the server pings this peer."""
+        """Write `head` (the 101, and frames right behind it), then the frames that were held, and begin to read
+        frames. With `ping` the server pings this peer."""
         if self.phase is not Phase.OPENING:
             return
-        now = self.shell.loop.time()
-        settings = self.shell.settings
+        now = self.server.loop.time()
+        settings = self.server.settings
         self.phase = Phase.OPEN
         self._marked_at = now
         if ping:
@@ -133,7 +130,7 @@ class FrameProtocol(asyncio.Protocol):
         early, self._head = self._head, None
         self.outbox.release(head)
         self._arm()
-        self.review_reading()
+        self.update_reading()
         if early:
             self.data_received(bytes(early))
 
@@ -141,67 +138,67 @@ class FrameProtocol(asyncio.Protocol):
         """Answer the request with these bytes and close."""
         if self.phase is Phase.OPENING:
             self.outbox.release(answer)
-            self.finish()
+            self.close()
 
-    def leave(self) -> None:
-        """Read no more, answer what is under way, then close; within the write timeout."""
+    def drain(self) -> None:
+        """Read no more, answer what is in flight, then close. The write timeout bounds it."""
         if self.phase is Phase.OPEN:
-            self.phase = Phase.LEAVING
-            self._marked_at = self.shell.loop.time()
-            self.review_reading()
+            self.phase = Phase.DRAINING
+            self._marked_at = self.server.loop.time()
+            self.update_reading()
             self._arm()
-            self.try_leave()
+            self.close_if_drained()
 
-    def try_leave(self) -> None:
-        """Something that `leave` may wait for is done."""
-        if self.phase is Phase.LEAVING and not self.is_busy():
-            self.finish()
+    def close_if_drained(self) -> None:
+        """Something that `drain` may wait for is done."""
+        if self.phase is Phase.DRAINING and not self.is_busy():
+            self.close()
 
-    def finish(self) -> None:
-        """Let the outbox drain, then close our side."""
+    def close(self) -> None:
+        """Write out the outbox, then close our side."""
         if self.phase in (Phase.CLOSING, Phase.LINGERING, Phase.LOST):
             return
         self.phase = Phase.CLOSING
-        if self._odd is not None and self._odd.farewell:
-            self.outbox.add(self._odd.farewell)
-        self._head = self._odd = None
-        self._marked_at = self.shell.loop.time()
+        if self._parser is not None and self._parser.close_frame:
+            self.outbox.add(self._parser.close_frame)
+        self._head = self._parser = None
+        self._marked_at = self.server.loop.time()
         self._arm()
         self._try_close()
 
     def abort(self) -> None:
-        """Drop the connection with whatever waits in it."""
+        """Drop the connection with everything that waits in it."""
         if self._transport is not None:
             self._transport.abort()
 
-    def renew(self) -> None:
-        """Begin the read timeout anew: the silence is ours."""
-        self._marked_at = self.shell.loop.time()
+    def restart_read_timeout(self) -> None:
+        """Count the read timeout from now: until now it was the server that did not read."""
+        self._marked_at = self.server.loop.time()
 
-    def review_reading(self) -> None:
-        """Read on, or stop reading: a full outbox and `wants_reading` decide."""
+    def update_reading(self) -> None:
+        """Pause or resume reading: a full outbox and `wants_reading` decide."""
         transport = self._transport
         if transport is None or transport.is_closing():
             return
         if self.phase is Phase.OPEN:
             reading = not self.outbox.is_blocked and self.wants_reading()
         else:
-            reading = self.phase not in (Phase.OPENING, Phase.LEAVING)
+            reading = self.phase not in (Phase.OPENING, Phase.DRAINING)
         if reading != self._reading:
             self._reading = reading
             if reading:
                 if self.phase is Phase.OPEN:
-                    self.renew()
+                    self.restart_read_timeout()
                 transport.resume_reading()
             else:
                 transport.pause_reading()
 
-    # asyncio's side.
+    # What asyncio calls.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
-        self.outbox = Outbox(self.shell.flusher, self._transport)
-        self._marked_at = self.shell.loop.time()
+        self.outbox = Outbox(self.server.flusher, self._transport)
+        self._marked_at = self.server.loop.time()
         self._arm()
 
     def data_received(self, data: bytes) -> None:
@@ -211,23 +208,23 @@ class FrameProtocol(asyncio.Protocol):
             elif self.phase is Phase.HEAD:
                 self._read_head(data)
             elif self.phase is Phase.OPENING and self._head is not None:
-                # Too early: it waits for the 101, and so does what may come after it.
+                # Frames before the 101: they wait until the connection is open, and nothing more is read.
                 self._head += data
-                self.review_reading()
+                self.update_reading()
         except Exception as error:
             # No traceback and no text: either may quote what the peer sent.
             log.error("a connection failed with %s and was dropped", type(error).__name__)
             self.abort()
 
     def eof_received(self) -> bool:
-        """The peer sends no more. What is under way is answered."""
-        self.leave()
-        return self.phase is Phase.LEAVING
+        """The peer sends no more. What is in flight is still answered."""
+        self.drain()
+        return self.phase is Phase.DRAINING
 
     def pause_writing(self) -> None:
-        now = self.shell.loop.time()
+        now = self.server.loop.time()
         self.outbox.block(now)
-        self.review_reading()
+        self.update_reading()
         self._arm()
 
     def resume_writing(self) -> None:
@@ -235,27 +232,27 @@ class FrameProtocol(asyncio.Protocol):
         if self.phase is Phase.CLOSING:
             self._try_close()
         elif not self.outbox.is_blocked:
-            self.review_reading()
+            self.update_reading()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.phase = Phase.LOST
-        self.shell.wheel.discard(self)
+        self.server.wheel.discard(self)
         self.outbox.drop()
-        self._transport = self._odd = self._head = None
-        self._rest = b""
+        self._transport = self._parser = self._head = None
+        self._partial = b""
         self.on_lost()
 
-    # The wheel's side.
+    # What the timer wheel calls.
 
-    def check(self, now: float) -> float | None:
-        """See `wheel.Timed`."""
+    def on_deadline(self, now: float) -> float | None:
+        """See `timer_wheel.Timed`."""
         phase = self.phase
         if phase is Phase.LOST:
             return None
         due = self._deadline()
         if now >= due:
-            if phase is Phase.LEAVING or (phase is Phase.OPEN and not self.outbox.is_blocked):
-                self.finish()
+            if phase is Phase.DRAINING or (phase is Phase.OPEN and not self.outbox.is_blocked):
+                self.close()
             else:
                 self.abort()
                 return None
@@ -263,16 +260,16 @@ class FrameProtocol(asyncio.Protocol):
         if self._ping_at is not None and self.phase is Phase.OPEN:
             if now >= self._ping_at:
                 self.outbox.add(PING)
-                self._ping_at = now + self.shell.settings.ping_interval_s
+                self._ping_at = now + self.server.settings.ping_interval_s
             due = min(due, self._ping_at)
         return due
 
     def _arm(self) -> None:
         due = self._deadline()
-        self.shell.wheel.add(self, due if self._ping_at is None else min(due, self._ping_at))
+        self.server.wheel.add(self, due if self._ping_at is None else min(due, self._ping_at))
 
     def _deadline(self) -> float:
-        settings = self.shell.settings
+        settings = self.server.settings
         phase = self.phase
         if phase is Phase.HEAD or phase is Phase.OPENING:
             return self._marked_at + settings.handshake_timeout_s
@@ -299,7 +296,7 @@ class FrameProtocol(asyncio.Protocol):
         try:
             if end < 0:
                 raise HeadMalformed
-            request = read_head(bytes(head[: end + 4]))
+            request = read_upgrade(bytes(head[: end + 4]))
         except HeadMalformed:
             self.refuse(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
             return
@@ -307,14 +304,14 @@ class FrameProtocol(asyncio.Protocol):
         self.on_request(request)
 
     def _read_frames(self, data: bytes) -> None:
-        """Read the frames that nearly all clients send: masked, whole, of less than 64 KiB. The first one of
-        another kind, or against the rules, goes to websockets' parser, and so does all that follows it."""
-        if self._odd is not None:
-            self._read_odd(self._odd, data)
+        """Read the frames that nearly all clients send: masked, whole, of less than 64 KiB. The first frame that is
+        otherwise, or breaks a rule, goes to websockets' parser, and so does all that follows it."""
+        if self._parser is not None:
+            self._parse(self._parser, data)
             return
-        if self._rest:
-            data, self._rest = self._rest + data, b""
-        limit = self.shell.settings.max_frame_bytes
+        if self._partial:
+            data, self._partial = self._partial + data, b""
+        limit = self.server.settings.max_frame_bytes
         position, size = 0, len(data)
         while size - position >= 2:
             first = data[position]
@@ -328,13 +325,13 @@ class FrameProtocol(asyncio.Protocol):
             elif length >= SHORT or first not in (WHOLE_BINARY, WHOLE_TEXT, WHOLE_PING, WHOLE_PONG):
                 length = limit + 1
             if length > limit:
-                self._read_odd(self._begin_odd(), data[position:])
+                self._parse(self._make_parser(), data[position:])
                 return
             end = start + length
             if end > size:
                 break
             position = end
-            self._marked_at = self.shell.loop.time()
+            self._marked_at = self.server.loop.time()
             payload = apply_mask(data[start:end], data[start - 4 : start])
             if first == WHOLE_BINARY:
                 self.on_binary(payload)
@@ -344,30 +341,29 @@ class FrameProtocol(asyncio.Protocol):
                 self.outbox.add(pong_frame(payload))
             if self.phase is not Phase.OPEN:
                 return
-        self._rest = data[position:]
+        self._partial = data[position:]
 
-    def _begin_odd(self) -> OddFrames:
-        from greenroom.transport.gateway.odd_frames import OddFrames
+    def _make_parser(self) -> FrameParser:
+        self._parser = FrameParser(self.server.settings.max_frame_bytes)
+        return self._parser
 
-        self._odd = OddFrames(self.shell.settings.max_frame_bytes)
-        return self._odd
-
-    def _read_odd(self, odd: OddFrames, data: bytes) -> None:
-        frames = odd.take(data)
+    def _parse(self, parser: FrameParser, data: bytes) -> None:
+        frames = parser.receive(data)
         if frames:
-            self._marked_at = self.shell.loop.time()
-        self._follow(odd.steps(frames))
+            self._marked_at = self.server.loop.time()
+        self._handle(parser.events(frames))
 
-    def _follow(self, steps: Iterable[Step]) -> None:
-        for data, is_text, is_answer in steps:
-            if is_answer and data:
-                self.outbox.add(data)
-            elif is_answer:
-                self.leave()
-            elif is_text:
-                self._read_text(data)
-            else:
-                self.on_binary(data)
+    def _handle(self, events: Iterable[ParserEvent]) -> None:
+        for event in events:
+            match event:
+                case ParsedMessage(data, is_text=True):
+                    self._read_text(data)
+                case ParsedMessage(data):
+                    self.on_binary(data)
+                case PongFrame(frame):
+                    self.outbox.add(frame)
+                case EndOfFrames():
+                    self.drain()
             if self.phase is not Phase.OPEN:
                 return
 
@@ -375,7 +371,7 @@ class FrameProtocol(asyncio.Protocol):
         try:
             text = data.decode()
         except UnicodeDecodeError:
-            self._follow((self._odd or self._begin_odd()).refuse_text())
+            self._handle((self._parser or self._make_parser()).refuse_text())
         else:
             self.on_text(text)
 
@@ -385,7 +381,7 @@ class FrameProtocol(asyncio.Protocol):
         if transport is None or not self.outbox.is_empty:
             return
         self.phase = Phase.LINGERING
-        self.review_reading()
+        self.update_reading()
         self._arm()
         if transport.can_write_eof():
             transport.write_eof()

@@ -1,4 +1,4 @@
-"""The timer wheel: one loop timer for the deadlines of every connection, in coarse ticks."""
+"""The timer wheel: one timer of the loop serves the deadlines of all connections, in coarse ticks."""
 
 from __future__ import annotations
 
@@ -7,27 +7,29 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     import asyncio
 
-__all__ = ["Timed", "Wheel"]
+__all__ = ["Timed", "TimerWheel"]
 
 NOWHERE = -1
 
 
 class Timed(Protocol):
-    """What a wheel holds. `slot` belongs to the wheel; it begins as -1."""
+    """Something with a deadline. `slot` belongs to the wheel; it begins as -1."""
 
     slot: int
 
-    def check(self, now: float) -> float | None:
-        """A deadline has come, perhaps renewed since: act on what is really due, and answer the next
-        deadline in the loop's time, or None to leave the wheel."""
+    def on_deadline(self, now: float) -> float | None:
+        """A deadline that was given to the wheel has come; its owner may have moved it since.
+
+        Do what is really due. Returns the next deadline in the loop's time, or None to leave the wheel.
+        """
 
 
-class Wheel:
-    """Calls `check` of what it holds at or up to one tick after the deadline, never before it.
+class TimerWheel:
+    """Calls `on_deadline` at the deadline or up to one tick later, never before it.
 
-    Renewing costs nothing: the owner moves its own mark, and answers the later deadline when asked. An
-    earlier deadline is made known with `add`. Each object stands in one slot only, and leaves at once with
-    `discard`, so nothing that has closed is kept. The loop timer runs only while something is held.
+    To postpone a deadline costs nothing: its owner remembers the new one, and returns it from `on_deadline`. An
+    earlier deadline must be given to `add`. Each object stands in one slot only, and `discard` takes it out at once,
+    so the wheel keeps nothing that has closed. The loop's timer runs only while the wheel holds something.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, *, tick_s: float = 1.0) -> None:
@@ -38,7 +40,7 @@ class Wheel:
         self._timer: asyncio.TimerHandle | None = None
 
     def add(self, timed: Timed, deadline: float) -> None:
-        """Hold `timed` until `deadline`; an earlier deadline it stands at already stays."""
+        """Call `timed` at `deadline`, or at the deadline that it has already if that is earlier."""
         slot = int(deadline / self._tick_s) + 1
         if NOWHERE < timed.slot <= slot:
             return
@@ -51,7 +53,7 @@ class Wheel:
         self._slots.setdefault(slot, {})[timed] = None
 
     def discard(self, timed: Timed) -> None:
-        """Let go of `timed`, whether it is held or not."""
+        """Forget `timed`, if the wheel holds it."""
         slot = self._slots.get(timed.slot)
         if slot is not None:
             slot.pop(timed, None)
@@ -60,7 +62,7 @@ class Wheel:
         timed.slot = NOWHERE
 
     def stop(self) -> None:
-        """Let go of everything."""
+        """Forget everything."""
         for slot in self._slots.values():
             for timed in slot:
                 timed.slot = NOWHERE
@@ -75,13 +77,13 @@ class Wheel:
     def _turn(self) -> None:
         now = self._loop.time()
         current = int(now / self._tick_s)
-        # A loop that was busy has several slots to catch up with.
+        # After a busy time several slots are due at once.
         for number in range(self._last + 1, current + 1):
             for timed in self._slots.pop(number, ()):
                 if timed.slot != number:
                     continue
                 timed.slot = NOWHERE
-                deadline = timed.check(now)
+                deadline = timed.on_deadline(now)
                 if deadline is not None:
                     self.add(timed, max(deadline, now))
             self._last = max(self._last, number)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from greenroom.transport.gateway.wheel import Wheel
+from greenroom.transport.gateway.timer_wheel import TimerWheel
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -51,7 +51,7 @@ class Item:
         self.every = every
         self.checks: list[float] = []
 
-    def check(self, now: float) -> float | None:
+    def on_deadline(self, now: float) -> float | None:
         self.checks.append(now)
         return None if self.every is None else now + self.every
 
@@ -62,12 +62,12 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def wheel(clock: Clock) -> Wheel:
+def wheel(clock: Clock) -> TimerWheel:
     loop: Any = clock
-    return Wheel(loop, tick_s=1.0)
+    return TimerWheel(loop, tick_s=1.0)
 
 
-def test_check_comes_within_a_tick_after_the_deadline(clock: Clock, wheel: Wheel) -> None:
+def test_check_comes_within_a_tick_after_the_deadline(clock: Clock, wheel: TimerWheel) -> None:
     item = Item(clock)
     wheel.add(item, 103.5)
     clock.turn_to(103.9)
@@ -78,7 +78,7 @@ def test_check_comes_within_a_tick_after_the_deadline(clock: Clock, wheel: Wheel
     assert item.checks == [104.0]
 
 
-def test_one_timer_for_all_and_none_when_idle(clock: Clock, wheel: Wheel) -> None:
+def test_one_timer_for_all_and_none_when_idle(clock: Clock, wheel: TimerWheel) -> None:
     for number in range(100):
         wheel.add(Item(clock), 101.0 + number % 7)
     assert len(clock.timers) == 1
@@ -86,14 +86,14 @@ def test_one_timer_for_all_and_none_when_idle(clock: Clock, wheel: Wheel) -> Non
     assert clock.timers == []
 
 
-def test_later_deadline_is_what_check_answers(clock: Clock, wheel: Wheel) -> None:
+def test_later_deadline_is_what_check_answers(clock: Clock, wheel: TimerWheel) -> None:
     item = Item(clock, every=2.0)
     wheel.add(item, 102.0)
     clock.turn_to(110.0)
     assert item.checks == [103.0, 106.0, 109.0]
 
 
-def test_earlier_deadline_wins(clock: Clock, wheel: Wheel) -> None:
+def test_earlier_deadline_wins(clock: Clock, wheel: TimerWheel) -> None:
     item = Item(clock)
     wheel.add(item, 130.0)
     wheel.add(item, 102.0)
@@ -102,7 +102,7 @@ def test_earlier_deadline_wins(clock: Clock, wheel: Wheel) -> None:
     assert item.checks == [103.0]
 
 
-def test_discarded_item_is_let_go(clock: Clock, wheel: Wheel) -> None:
+def test_discarded_item_is_forgotten(clock: Clock, wheel: TimerWheel) -> None:
     item = Item(clock)
     wheel.add(item, 102.0)
     wheel.discard(item)
@@ -111,13 +111,13 @@ def test_discarded_item_is_let_go(clock: Clock, wheel: Wheel) -> None:
     assert item.checks == []
 
 
-def test_item_that_is_discarded_by_its_neighbour(clock: Clock, wheel: Wheel) -> None:
+def test_item_that_is_discarded_by_its_neighbour(clock: Clock, wheel: TimerWheel) -> None:
     neighbour = Item(clock)
 
     class Nasty(Item):
-        def check(self, now: float) -> float | None:
+        def on_deadline(self, now: float) -> float | None:
             wheel.discard(neighbour)
-            return super().check(now)
+            return super().on_deadline(now)
 
     wheel.add(Nasty(clock), 102.0)
     wheel.add(neighbour, 102.0)
@@ -125,7 +125,7 @@ def test_item_that_is_discarded_by_its_neighbour(clock: Clock, wheel: Wheel) -> 
     assert neighbour.checks == []
 
 
-def test_busy_loop_catches_up(clock: Clock, wheel: Wheel) -> None:
+def test_busy_loop_catches_up(clock: Clock, wheel: TimerWheel) -> None:
     items = [Item(clock) for _ in range(3)]
     for number, item in enumerate(items):
         wheel.add(item, 101.0 + number)
@@ -134,7 +134,7 @@ def test_busy_loop_catches_up(clock: Clock, wheel: Wheel) -> None:
     assert [item.checks for item in items] == [[150.0]] * 3
 
 
-def test_stop(clock: Clock, wheel: Wheel) -> None:
+def test_stop(clock: Clock, wheel: TimerWheel) -> None:
     item = Item(clock)
     wheel.add(item, 102.0)
     wheel.stop()
