@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 from thespian.actors import ActorSystem
 
 from greenroom.actors.clock import SystemClock
-from greenroom.actors.errors import UserRegistered
+from greenroom.actors.errors import UserExists
 from greenroom.actors.facts import FactStamps
+from greenroom.actors.feed import Feed
 from greenroom.actors.group.group import Group
 from greenroom.actors.lane import Lane, Persistence
 from greenroom.actors.messages import Caller, RegisterUsers
@@ -44,9 +45,10 @@ from greenroom.persistence.tables import UserRow
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from types import TracebackType
 
+    from greenroom.actors.feed import Subscriber
     from greenroom.actors.messages import Command
     from greenroom.actors.ports import Clock
     from greenroom.actors.runtime.entity import Entity
@@ -99,6 +101,7 @@ class Engine:
         data_dir: str | os.PathLike[str] | None = None,
         memory: bool = False,
         make_store: Callable[[Path], Store] | None = None,
+        subscribers: Iterable[Subscriber] = (),
         transports: Callable[[Engine], Sequence[ChildSpec]] | None = None,
         clock: Clock | None = None,
         rng: random.Random | None = None,
@@ -107,6 +110,7 @@ class Engine:
 
         `data_dir` takes the place of the setting `node.data_dir`. With `memory` nothing is kept and no folder is
         needed. `make_store` makes another store than the settings ask for, given where the database lies.
+        Each of `subscribers` is told of all that is committed, by a feed of its own.
         `transports` is called within `start`; the children that it gives are started after the engine's own.
         """
         self.settings = settings or settings_module.load(environ={})
@@ -115,6 +119,7 @@ class Engine:
         self._directory = None if memory else DataDirectory(data_dir or self.settings.node.data_dir)
         self._writer: WriterKind = "thread" if settings is None else _writer_of(settings)
         self._make_store = make_store
+        self._subscribers = tuple(subscribers)
         self._transports = transports
         self._system: ActorSystem | None = None
 
@@ -188,6 +193,7 @@ class Engine:
             ChildSpec("store", lambda: Service(self.store.open, self.store.close, self.store.lost), shutdown_s=10.0),
             *(ChildSpec(name, partial(self.make, Persistence, self.world, lane)) for name, lane in self.lanes.items()),
             ChildSpec("admins", lambda: Service(self._register_admins, _nothing)),
+            *(ChildSpec(f"feed-{name}", partial(Service, feed.start, feed.stop)) for name, feed in self.feeds.items()),
         ]
 
     def make_base(self, loop: asyncio.AbstractEventLoop) -> LoopBase:
@@ -233,6 +239,10 @@ class Engine:
             strain=strain,
         )
         self.queries = Queries(self.store)
+        self.feeds = {
+            one.name: Feed(one, store=self.store, commits=self.world.commits, sampler=self.base.sampler)
+            for one in self._subscribers
+        }
         for kind, entity in (("user", User), ("conversation", Pair), ("group", Group)):
             self.base.register_kind(
                 kind,
@@ -270,7 +280,7 @@ class Engine:
             command = RegisterUsers(caller=Caller(user_id, Platform.ADMIN, "start", True), users=[row])
             try:
                 await self.ask(user_address(user_id), command, timeout_s=30)
-            except UserRegistered:
+            except UserExists:
                 continue
 
 

@@ -5,7 +5,7 @@ GreenroomError                 500  ServerInternalError
 ├── NoPermission               1002 NoPermissionError
 ├── RecordNotFound             1004 RecordNotFoundError
 ├── UserNotFound               1101 UserIDNotFoundError
-├── UserRegistered             1102 RegisteredAlreadyError
+├── UserExists                 1102 RegisteredAlreadyError
 ├── GroupNotFound              1201 GroupIDNotFoundError
 ├── GroupExists                1202 GroupIDExisted
 ├── GroupDismissed             1204 DismissedAlreadyError
@@ -66,8 +66,8 @@ __all__ = [
     "TokenNotExist",
     "TokenNotValidYet",
     "TokenUnknown",
+    "UserExists",
     "UserNotFound",
-    "UserRegistered",
     "WatchedUsersFull",
 ]
 
@@ -152,7 +152,7 @@ class UserNotFound(GreenroomError):
     name = "UserIDNotFoundError"
 
 
-class UserRegistered(GreenroomError):
+class UserExists(GreenroomError):
     """One of the user ids is registered already."""
 
     code = 1102

@@ -173,6 +173,7 @@ class Persistence(Entity):
         batch, lane.batch = lane.batch, []
         lane.is_stuck = False
         self._has_answered = True
+        self.world.commits.tell()
         for each, refusal in zip(batch, outcomes, strict=True):
             if refusal is None:
                 self.send(each.owner, SliceStored(each.items))

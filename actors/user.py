@@ -17,8 +17,9 @@ from greenroom.actors.errors import (
     TokenKicked,
     TokenNotExist,
     TokenUnknown,
-    UserRegistered,
+    UserExists,
 )
+from greenroom.actors.events import UserChanged, UserRegistered, add_event
 from greenroom.actors.items import Change
 from greenroom.actors.messages import (
     CloseSession,
@@ -80,12 +81,13 @@ class User(StoredEntity):
     def receiveMsg_RegisterUsers(self, command: RegisterUsers, sender: Address) -> None:
         ids = [user.user_id for user in command.users]
         if len(set(ids)) < len(ids) or (self._registered and self.id in ids):
-            raise UserRegistered
+            raise UserExists
         changed = FactsChanged(ids)
-        self.decide(Change(AddUsers(command.users), effects=[changed], askers=[(sender, command.ref)]))
+        registered = [add_event(UserRegistered(user_id)) for user_id in ids]
+        self.decide(Change(AddUsers(command.users), *registered, effects=[changed], askers=[(sender, command.ref)]))
 
     def refused(self, refusal: Refusal) -> GreenroomError:
-        return UserRegistered() if refusal.reason == Reason.USER_EXISTS else super().refused(refusal)
+        return UserExists() if refusal.reason == Reason.USER_EXISTS else super().refused(refusal)
 
     def receiveMsg_SetUserInfo(self, command: SetUserInfo, sender: Address) -> None:
         self._when_registered(lambda: self._set_info(command, sender), command, sender)
@@ -99,15 +101,16 @@ class User(StoredEntity):
         effects: list[Effect] = [FactsChanged([self.id]), Deliver(push, (self.id,))]
         asker = (sender, command.ref)
         change = ChangeRow("user", (self.id,), command.changes)
+        event = add_event(UserChanged(self.id, sorted(command.changes)))
         if not {"nickname", "face_url"} & set(command.changes):
-            self.decide(Change(change, effects=effects, askers=[asker]))
+            self.decide(Change(change, event, effects=effects, askers=[asker]))
             return
 
         def then(group_ids: list[str]) -> None:
             told = Tell(
                 map(group_address, group_ids), ProfileChanged(caller=command.caller, user_id=self.id)
             )
-            self.decide(Change(change, effects=[*effects, told], askers=[asker]))
+            self.decide(Change(change, event, effects=[*effects, told], askers=[asker]))
 
         self.read(self.world.store.joined_groups(self.id), then, command, sender)
 

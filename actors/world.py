@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from greenroom.actors.feed import CommitSignal
 from greenroom.actors.strain import Strain
 from greenroom.actors.tally import Tally
 
@@ -36,6 +37,7 @@ class World:
     facts: FactStamps
     tally: Tally = field(default_factory=Tally)
     strain: Strain = field(default_factory=Strain)
+    commits: CommitSignal = field(default_factory=CommitSignal)
 
     def lane_of(self, key: str) -> Address:
         """The lane of a key: the same one for as long as the node lives."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from greenroom.actors import render
 from greenroom.actors.effects import Join, Leave
 from greenroom.actors.errors import ArgsError, GreenroomError, NoPermission, RecordNotFound, UserNotFound
+from greenroom.actors.events import GroupCreated, GroupDismissed, MembersJoined, MembersLeft, add_event
 from greenroom.actors.group.operation import Bounds
 from greenroom.actors.group.roster import Member, People, Roster
 from greenroom.actors.items import Change, Item
@@ -76,6 +77,8 @@ def create(operation: Operation, command: CreateGroup) -> Iterator[Item]:
         store.PutRows([render.group_row(info)]),
         store.PutRows([*rows]),
         *group.versions(roles, ChangeState.INSERT),
+        add_event(GroupCreated(group.id, request.ownerUserID)),
+        add_event(MembersJoined(group.id, list(roles))),
         effects=[Join(roles)],
         askers=operation.askers,
         value=_copy(info),
@@ -119,6 +122,7 @@ def invite(operation: Operation, command: InviteMembers) -> Iterator[Item]:
         store.PutRows([*rows]),
         group.count(),
         *group.versions(new, ChangeState.INSERT),
+        add_event(MembersJoined(group.id, new)),
         effects=[Join(new)],
         askers=operation.askers,
     )
@@ -190,7 +194,7 @@ def dismiss(operation: Operation, command: DismissGroup) -> Iterator[Item]:
     info.status = GroupStatus.DISMISSED
     tips.group.CopyFrom(info)
     dismissed = store.ChangeRow("group", (group.id,), {"status": GroupStatus.DISMISSED})
-    yield Change(dismissed, askers=operation.askers)
+    yield Change(dismissed, add_event(GroupDismissed(group.id)), askers=operation.askers)
     if not command.delete_member:
         yield operation.tell(notices.GROUP_DISMISSED, tips, send_message=command.send_message)
     group.members.clear()
@@ -233,6 +237,7 @@ def _remove(
         store.DropRows("member", [(group.id, user_id) for user_id in user_ids]),
         group.count(),
         *group.versions(user_ids, ChangeState.DELETE),
+        add_event(MembersLeft(group.id, list(user_ids), kind is notices.MEMBERS_KICKED)),
         askers=operation.askers,
     )
     tips.operationTime = operation.time

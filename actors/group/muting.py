@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from greenroom.actors.errors import ArgsError, NoPermission, RecordNotFound
+from greenroom.actors.events import MuteChanged, add_event
 from greenroom.actors.group.roster import GROUP_ITSELF, Roster
 from greenroom.actors.items import Change, Item
 from greenroom.actors.messages import CancelMuteGroup, CancelMuteMember, MuteGroup, MuteMember
@@ -45,6 +46,7 @@ def mute_member(operation: Operation, command: MuteMember | CancelMuteMember) ->
     yield Change(
         store.ChangeRow("member", (group.id, command.user_id), {"mute_end_time": until}),
         group.bump([(command.user_id, ChangeState.UPDATE)]),
+        add_event(MuteChanged(group.id, command.user_id, until)),
         askers=operation.askers,
     )
     shown, operator = operation.shown(command.user_id), operation.operator()
@@ -72,6 +74,7 @@ def mute_group(operation: Operation, command: MuteGroup | CancelMuteGroup) -> It
     yield Change(
         store.ChangeRow("group", (group.id,), {"status": info.status}),
         group.bump([(GROUP_ITSELF, ChangeState.UPDATE)]),
+        add_event(MuteChanged(group.id, "", -1 if muted else 0)),
         askers=operation.askers,
     )
     kind = sdkws_pb2.GroupMutedTips if muted else sdkws_pb2.GroupCancelMutedTips

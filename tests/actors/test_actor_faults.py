@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from greenroom.actors.conversation import Conversation
-from greenroom.actors.errors import ActorCrashed, GreenroomError, Quarantined, StoreUnavailable, UserRegistered
+from greenroom.actors.errors import ActorCrashed, GreenroomError, Quarantined, StoreUnavailable, UserExists
 from greenroom.actors.lane import Persistence
 from greenroom.actors.messages import InviteMembers, KickMembers, RegisterUsers, SetUserInfo
 from greenroom.actors.pair import Pair
@@ -166,7 +166,7 @@ async def test_refused_registrations_do_not_lead_to_quarantine(engine: KitEngine
     await engine.register("known", "b")
     rows = [UserRow(name, name, "", "", 1, 0, 0) for name in ("new", "known")]
     for _ in range(10):
-        with pytest.raises(UserRegistered):
+        with pytest.raises(UserExists):
             await engine.ask(user_address("new"), RegisterUsers(caller=caller("imAdmin"), users=rows))
     await engine.register("new")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from greenroom.actors import messages as m
-from greenroom.actors.errors import RecordNotFound, TokenKicked, TokenNotExist, UserRegistered
+from greenroom.actors.errors import RecordNotFound, TokenKicked, TokenNotExist, UserExists
 from greenroom.actors.rules.ids import user_address
 from greenroom.actors.rules.platforms import kicked_by_login, kicked_by_token
 from greenroom.actors.rules.tokens import digest_of
@@ -47,7 +47,7 @@ async def _open(engine: KitEngine, user_id: str, digest: bytes, platform_id: int
 
 async def test_register_twice_is_refused_as_a_whole(engine: KitEngine) -> None:
     await engine.register("a")
-    with pytest.raises(UserRegistered):
+    with pytest.raises(UserExists):
         await engine.register("b", "a")
     assert await engine.world.store.users(["b"]) == []
 

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from greenroom.actors.engine import Engine
+from greenroom.actors.feed import Feed
 from greenroom.actors.messages import Caller, Push, RegisterUsers, SendMessage
 from greenroom.actors.rules.ids import address_of, user_address
 from greenroom.actors.session_table import SessionTable, SessionView
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
 
     from greenroom.actors.audience import Audience
+    from greenroom.actors.feed import Subscriber
     from greenroom.actors.ports import Session
     from greenroom.actors.runtime.address import Address
     from greenroom.persistence.settings import Settings
@@ -93,10 +95,28 @@ class KitEngine(Engine):
 
     sessions: RecordingSessions
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings | None = None, *, subscribers: Iterable[Subscriber] = ()) -> None:
         self.clock: ManualClock = ManualClock()
-        super().__init__(settings, memory=True, clock=self.clock, rng=random.Random(1))
+        super().__init__(
+            settings or settings_module.load(environ={}),
+            memory=True,
+            subscribers=subscribers,
+            clock=self.clock,
+            rng=random.Random(1),
+        )
         self._numbers = iter(range(10**9))
+        self._feeds_of_tests: list[Feed] = []
+
+    def feed_of(self, subscriber: Subscriber) -> Feed:
+        """A feed beside those of the engine; its test starts it, and may stop it."""
+        feed = Feed(subscriber, store=self.store, commits=self.world.commits, sampler=self.base.sampler)
+        self._feeds_of_tests.append(feed)
+        return feed
+
+    async def stop(self) -> None:
+        for feed in self._feeds_of_tests:
+            await feed.stop()
+        await super().stop()
 
     def make_sessions(self, strain: Strain) -> RecordingSessions:
         return RecordingSessions()

@@ -21,8 +21,9 @@ from greenroom.transport.gateway.gateway import Gateway
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
+    from greenroom.actors.feed import Subscriber
     from greenroom.actors.runtime.address import Address
     from greenroom.actors.runtime.cell import Cell
     from greenroom.actors.strain import Strain
@@ -114,7 +115,7 @@ class SimulatedNode(Engine):
 
     def __init__(
         self, kernel: Kernel, loop: ProcessLoop, disk: Disk, clock: SimulatedClock, settings: Settings, *,
-        shuffled: bool,
+        shuffled: bool, subscribers: Iterable[Subscriber] = (),
     ) -> None:  # fmt: skip
         self.kernel = kernel
         self.loop = loop
@@ -125,6 +126,7 @@ class SimulatedNode(Engine):
             settings,
             memory=True,
             make_store=lambda _: SimulatedStore(disk),
+            subscribers=subscribers,
             transports=self._gateway,
             clock=clock,
             rng=Random(kernel.random.getrandbits(64)),

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from greenroom.actors.conversation import Conversation
 from greenroom.actors.effects import Deliver, Reply
+from greenroom.actors.feed import EVENTS_A_READ, Feed
 from greenroom.actors.group.group import Group
 from greenroom.actors.items import Change
 from greenroom.actors.lane import Persistence
@@ -209,6 +210,21 @@ def _forgets_what_writes_nothing() -> Patches:
     return [(StoredEntity, "receiveMsg_SliceRefused", refused)]
 
 
+def _moves_a_cursor_past_what_was_not_taken() -> Patches:
+    real = Feed._follow
+
+    async def follow(self: Any) -> None:
+        before = self._cursor
+        try:
+            await real(self)
+        except Exception:
+            if before is not None:
+                self._cursor = (await self._store.tail(before, EVENTS_A_READ)).cursor
+            raise
+
+    return [(Feed, "_follow", follow)]
+
+
 BUGS = {
     "acks before the commit": Bug("acked_before_commit", 0, _acks_before_the_commit),
     "pushes before the commit": Bug("pushed_before_commit", 0, _pushes_before_the_commit),
@@ -225,6 +241,7 @@ BUGS = {
     "remembers names that were rolled back": Bug("does_not_heal", 1, _remembers_names_that_were_rolled_back),
     "does not hear who comes online": Bug("lost", 0, _does_not_hear_who_comes_online),
     "lets read seqs go back": Bug("read_wrong", 30, _lets_read_seqs_go_back),
+    "moves a cursor past what was not taken": Bug("subscriber", 0, _moves_a_cursor_past_what_was_not_taken),
     "forgets what writes nothing": Bug("received_outside_membership", 1, _forgets_what_writes_nothing),
 }
 

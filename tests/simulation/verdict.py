@@ -29,6 +29,8 @@ def judge_world(world: World) -> None:
         message = sdkws_pb2.MsgData.FromString(body)
         message.seq = seq
         stored.setdefault(conversation_id, []).append(message)
+    for told in world.subscriber.violations((conversation_id, seq) for conversation_id, seq, _ in rows):
+        world.violation("subscriber", told)
     _members(world, stored)
     for conversation_id, messages in stored.items():
         for one in messages:

@@ -19,6 +19,7 @@ from greenroom.tests.simulation.faults import Nemesis
 from greenroom.tests.simulation.loop import Kernel
 from greenroom.tests.simulation.network import Network
 from greenroom.tests.simulation.node import SimulatedClock, SimulatedNode
+from greenroom.tests.simulation.subscriber import SUBSCRIBER_LIMIT_S, SimulatedSubscriber
 from greenroom.tests.simulation.verdict import judge_world
 from greenroom.transport.load.judge import events
 
@@ -50,6 +51,7 @@ class World:
         self.shuffled = random.random() < 0.7
         self.page = random.choice([3, 20, 100])
         self.node: SimulatedNode | None = None
+        self.subscriber = SimulatedSubscriber(self.kernel)
         self.history: list[events.Event] = []
         self.violations: list[tuple[str, str]] = []
         self.healing = False
@@ -140,7 +142,8 @@ class World:
     async def start_node(self) -> None:
         loop = self.kernel.process("node", self.network)
         self.node = SimulatedNode(
-            self.kernel, loop, self.disk, self.clock, self.settings, shuffled=self.shuffled
+            self.kernel, loop, self.disk, self.clock, self.settings,
+            shuffled=self.shuffled, subscribers=[self.subscriber],
         )
         self.note("node starts")
         await self.on_node(self.node, self.node.start())
@@ -212,6 +215,7 @@ class World:
         await self._settle()
         await asyncio.sleep(3)
         await self._settle()
+        await asyncio.sleep(SUBSCRIBER_LIMIT_S)
         for device in self.devices:
             await device.ask_seqs()
             self.record(events.Drained(self.tick(), device.name))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from greenroom.actors import messages
-from greenroom.actors.errors import GroupExists, RecordNotFound, UserRegistered
+from greenroom.actors.errors import GroupExists, RecordNotFound, UserExists
 from greenroom.actors.wire import sdkws_pb2
 from greenroom.persistence.store import SeqState, Span, StoredMessage
 from greenroom.persistence.tables import GroupRow, MemberRow, RecordRow
@@ -79,7 +79,7 @@ async def test_register(http: HttpStage) -> None:
     assert answer.content == b'{"errCode":0,"errMsg":"","errDlt":""}'
     (row,) = http.system.last.users
     assert (row.user_id, row.app_manger_level, row.create_time) == ("用户_9", 3, 1_700_000_000_000)
-    http.refuse(messages.RegisterUsers, UserRegistered())
+    http.refuse(messages.RegisterUsers, UserExists())
     assert await http.error("/user/user_register", body, user=ADMIN_ID) == (1102, "RegisteredAlreadyError")
 
 
