@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from greenroom.actors.domain_events import UserChanged, UserRegistered, add_event
 from greenroom.actors.effects import Deliver, Effect, FactsChanged, Tell
 from greenroom.actors.errors import (
     GreenroomError,
@@ -19,7 +20,6 @@ from greenroom.actors.errors import (
     TokenUnknown,
     UserExists,
 )
-from greenroom.actors.events import UserChanged, UserRegistered, add_event
 from greenroom.actors.items import Change
 from greenroom.actors.messages import (
     CloseSession,

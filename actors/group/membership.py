@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from greenroom.actors import render
+from greenroom.actors.domain_events import GroupCreated, GroupDismissed, MembersJoined, MembersLeft, add_event
 from greenroom.actors.effects import Join, Leave
 from greenroom.actors.errors import ArgsError, GreenroomError, NoPermission, RecordNotFound, UserNotFound
-from greenroom.actors.events import GroupCreated, GroupDismissed, MembersJoined, MembersLeft, add_event
 from greenroom.actors.group.operation import Bounds
 from greenroom.actors.group.roster import Member, People, Roster
 from greenroom.actors.items import Change, Item

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from greenroom.actors.domain_events import MuteChanged, add_event
 from greenroom.actors.errors import ArgsError, NoPermission, RecordNotFound
-from greenroom.actors.events import MuteChanged, add_event
 from greenroom.actors.group.roster import GROUP_ITSELF, Roster
 from greenroom.actors.items import Change, Item
 from greenroom.actors.messages import CancelMuteGroup, CancelMuteMember, MuteGroup, MuteMember

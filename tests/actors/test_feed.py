@@ -9,7 +9,14 @@ import pytest
 
 from greenroom.actors import feed as feed_module
 from greenroom.actors import messages as m
-from greenroom.actors.events import DomainEvent, GroupCreated, MembersJoined, UserChanged, UserRegistered, read_event
+from greenroom.actors.domain_events import (
+    DomainEvent,
+    GroupCreated,
+    MembersJoined,
+    UserChanged,
+    UserRegistered,
+    read_event,
+)
 from greenroom.actors.rules.ids import user_address
 from greenroom.persistence.store import Event, MessageEvent, NotedEvent
 from greenroom.tests.kit.engine_kit import KitEngine, caller
