@@ -14,7 +14,7 @@ from thespian.actors import ActorSystem
 from greenroom.actors.errors import UserRegistered
 from greenroom.actors.facts import FactStamps
 from greenroom.actors.group.group import Group
-from greenroom.actors.lane import Lane, Persistence
+from greenroom.actors.lane import Lane, LaneQueue
 from greenroom.actors.messages import Caller, RegisterUsers
 from greenroom.actors.pair import Pair
 from greenroom.actors.queries.pulls import Queries
@@ -93,7 +93,7 @@ class Node:
                 watched_users_limit=settings.websocket.watched_users_limit, strain=strain, loop=loop
             )
             self.store = self._make_store(self._directory.database)
-            lanes = {f"lane-{number}": Lane() for number in range(settings.store.lanes)}
+            lanes = {f"lane-{number}": LaneQueue() for number in range(settings.store.lanes)}
             self.world = World(
                 system=self.base,
                 clock=clock,
@@ -142,7 +142,7 @@ class Node:
                         "store", lambda: Service(self.store.open, self.store.close, self.store.lost), shutdown_s=10.0
                     ),
                     *(
-                        ChildSpec(name, partial(Persistence, self.world, lane)) for name, lane in lanes.items()
+                        ChildSpec(name, partial(Lane, self.world, lane)) for name, lane in lanes.items()
                     ),
                     ChildSpec("admins", lambda: Service(self._register_admins, _nothing)),
                     ChildSpec(

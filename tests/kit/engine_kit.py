@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from greenroom.actors.facts import FactStamps
 from greenroom.actors.group.group import Group
-from greenroom.actors.lane import Lane, Persistence
+from greenroom.actors.lane import Lane, LaneQueue
 from greenroom.actors.messages import Caller, Push, RegisterUsers, SendMessage
 from greenroom.actors.pair import Pair
 from greenroom.actors.rules.ids import address_of, user_address
@@ -153,9 +153,9 @@ async def running_engine(**environ: str) -> AsyncIterator[Engine]:
         auth=Authenticator(secret="a secret for the tests, 32 bytes", expire_days=90, clock=clock),
         settings=settings, lanes=(Address("fixed", "lane-0"),), facts=FactStamps(),
     )  # fmt: skip
-    lane = Lane()
+    queue = LaneQueue()
     ready = asyncio.Event()
-    lanes = [ChildSpec("lane-0", lambda: Persistence(world, lane))]
+    lanes = [ChildSpec("lane-0", lambda: Lane(world, queue))]
     base.spawn(Address("fixed", "root"), lambda: Supervisor(lanes, on_ready=ready.set))
     await ready.wait()
     base.register_kind("user", partial(User, world), idle_timeout_s=60)

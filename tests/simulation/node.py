@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from greenroom.actors.facts import FactStamps
 from greenroom.actors.group.group import Group
-from greenroom.actors.lane import Lane, Persistence
+from greenroom.actors.lane import Lane, LaneQueue
 from greenroom.actors.pair import Pair
 from greenroom.actors.queries.pulls import Queries
 from greenroom.actors.rules.ids import address_of
@@ -138,7 +138,7 @@ class SimulatedNode:
             clock=partial(next, _stopwatch(Random(random.getrandbits(64)))),
         )
         self.store = SimulatedStore(disk)
-        lanes = [Lane() for _ in range(settings.store.lanes)]
+        lanes = [LaneQueue() for _ in range(settings.store.lanes)]
         self.world = World(
             system=self.base,
             clock=clock,
@@ -169,7 +169,7 @@ class SimulatedNode:
             [
                 ChildSpec("store", lambda: Service(self.store.open, self.store.close)),
                 *(
-                    ChildSpec(f"lane-{number}", partial(self._traced, partial(Persistence, self.world), lane))
+                    ChildSpec(f"lane-{number}", partial(self._traced, partial(Lane, self.world), lane))
                     for number, lane in enumerate(lanes)
                 ),
                 ChildSpec("gateway", lambda: Service(lambda: gateway.start(NOWHERE), gateway.stop)),
@@ -199,7 +199,7 @@ class SimulatedNode:
     def entities(self, *, busy: bool) -> list[Address]:
         """Those that are awake; only those that wait for the store, if there are any and `busy` asks for them."""
         cells: dict[Address, Any] = {a: cell for a, cell in self.base.cells.items() if a.kind in ENTITIES}
-        waiting = [address for address, cell in cells.items() if getattr(cell.actor, "_sealed", None) is not None]
+        waiting = [address for address, cell in cells.items() if getattr(cell.actor, "_in_flight", None) is not None]
         return waiting if busy and waiting else list(cells)
 
     def _traced(self, factory: Callable[..., Entity], *args: Any) -> Entity:
