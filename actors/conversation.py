@@ -29,11 +29,10 @@ from greenroom.persistence.store import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from greenroom.actors.items import Item
     from greenroom.actors.messages import (
-        CommitSlice,
         MarkConversationRead,
         MarkMessagesRead,
         SendMessage,
@@ -139,17 +138,17 @@ class Conversation(StoredEntity):
                 self._unanswered += 1
         super().decide(*items)
 
-    def seal(self, item: Item, slice_: CommitSlice) -> Iterable[Block]:
-        return self._add(item, slice_) if isinstance(item, Send) else super().seal(item, slice_)
+    def seal(self, item: Item, seqs: dict[str, int]) -> Iterable[Block]:
+        return self._add(item, seqs) if isinstance(item, Send) else super().seal(item, seqs)
 
-    def _add(self, send: Send, slice_: CommitSlice) -> list[Block]:
+    def _add(self, send: Send, seqs: dict[str, int]) -> list[Block]:
         """The next seqs for a message, and the writes that store it."""
         writes: list[Block] = []
         for part in send.parts:
             if not part.stored:
                 continue
-            part.seq = seq = self.last_seq(part.conversation_id, slice_) + 1
-            slice_.seqs[part.conversation_id] = seq
+            part.seq = seq = self.last_seq(part.conversation_id, seqs) + 1
+            seqs[part.conversation_id] = seq
             if seq == 1:
                 message = sdkws_pb2.MsgData.FromString(part.body)
                 writes += self._first_writes(part.conversation_id, message, part.is_chat)
@@ -167,9 +166,9 @@ class Conversation(StoredEntity):
             )
         return writes
 
-    def last_seq(self, conversation_id: str, slice_: CommitSlice) -> int:
-        """The newest seq, those of the slice in the making included."""
-        return slice_.seqs.get(conversation_id) or self.log.newest(conversation_id)
+    def last_seq(self, conversation_id: str, seqs: dict[str, int]) -> int:
+        """The newest seq, those included that the slice in the making has given."""
+        return seqs.get(conversation_id) or self.log.newest(conversation_id)
 
     def _first_writes(self, conversation_id: str, message: sdkws_pb2.MsgData, is_chat: bool) -> list[Block]:
         """What goes before the first message of a conversation: the key's claim, its members' records."""
@@ -180,11 +179,11 @@ class Conversation(StoredEntity):
             writes.append(self.records(conversation_id, message))
         return writes
 
-    def committed(self, slice_: CommitSlice) -> None:
+    def committed(self, items: Sequence[Item]) -> None:
         self.claimed = True
-        self.log.committed(slice_.seqs)
-        for item in slice_.items:
+        for item in items:
             if isinstance(item, Send) and item.stored:
+                self.log.committed(item)
                 self._forget(item)
                 self.world.tally.sends_answered += 1
                 if self._receipts is not None:

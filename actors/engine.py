@@ -20,7 +20,7 @@ from greenroom.actors.errors import UserExists
 from greenroom.actors.facts import FactStamps
 from greenroom.actors.feed import Feed
 from greenroom.actors.group.group import Group
-from greenroom.actors.lane import Lane, Persistence
+from greenroom.actors.lane import Lane, LaneQueue
 from greenroom.actors.messages import Caller, RegisterUsers
 from greenroom.actors.pair import Pair
 from greenroom.actors.queries.pulls import Queries
@@ -191,7 +191,7 @@ class Engine:
         """The fixed children, in the order in which they start."""
         return [
             ChildSpec("store", lambda: Service(self.store.open, self.store.close, self.store.lost), shutdown_s=10.0),
-            *(ChildSpec(name, partial(self.make, Persistence, self.world, lane)) for name, lane in self.lanes.items()),
+            *(ChildSpec(name, partial(self.make, Lane, self.world, queue)) for name, queue in self.lanes.items()),
             ChildSpec("admins", lambda: Service(self._register_admins, _nothing)),
             *(ChildSpec(f"feed-{name}", partial(Service, feed.start, feed.stop)) for name, feed in self.feeds.items()),
         ]
@@ -225,7 +225,7 @@ class Engine:
         strain = Strain()
         self.sessions = self.make_sessions(strain)
         self.store = self._new_store()
-        self.lanes = {f"lane-{number}": Lane() for number in range(settings.store.lanes)}
+        self.lanes = {f"lane-{number}": LaneQueue() for number in range(settings.store.lanes)}
         self.world = World(
             system=self.base,
             clock=self.clock,

@@ -21,8 +21,6 @@ class Item:
 
     def __init__(self, askers: Iterable[Asker] = ()) -> None:
         self.askers = list(askers)
-        self.first = 0
-        """Where its writes begin among those of the slice."""
 
     writes: Sequence[Block] = ()
     """Those that do not depend on the slice; its entity may add others when it seals the slice."""

@@ -85,9 +85,11 @@ class Log:
         self._newest = {name: one.max_seq for name, one in state.conversations.items()}
         self._last_time = max((one.max_seq_time for one in state.conversations.values()), default=0)
 
-    def committed(self, seqs: dict[str, int]) -> None:
-        """A slice is stored that gave these newest seqs."""
-        self._newest.update(seqs)
+    def committed(self, send: Send) -> None:
+        """A message is stored, with the seqs that it has."""
+        for part in send.parts:
+            if part.stored:
+                self._newest[part.conversation_id] = part.seq
 
     def newest(self, conversation_id: str) -> int:
         """The newest committed seq; 0 without messages."""

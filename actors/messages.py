@@ -7,29 +7,20 @@ A message goes to an address: `Address("user", user_id)`, `Address("conversation
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
 from greenroom.actors.runtime.address import Address
-from greenroom.actors.runtime.replies import Outcome
 from greenroom.actors.wire import group_pb2, sdkws_pb2
-from greenroom.persistence.store import Block, Refusal, Slice
 from greenroom.persistence.tables import UserRow, Value
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from greenroom.actors.errors import GreenroomError
-
 __all__ = [
-    "AwaitWrites", "Caller", "CancelMuteGroup", "CancelMuteMember", "CloseSession", "Command", "CommitSlice",
-    "CreateGroup", "DismissGroup", "ForceLogout", "InviteMembers", "IssueToken", "IssuedToken", "KickMembers",
-    "KickSession", "MarkConversationRead", "MarkMessagesRead", "MemberOnline", "MuteGroup", "MuteMember", "OpenSession",
-    "ProfileChanged", "Push", "QuitGroup", "RegisterUsers", "SendMessage", "SetReadSeq", "SetUserInfo", "SliceLate",
-    "SliceRefused", "SliceStored", "VerifyToken", "WritesSettled",
+    "Caller", "CancelMuteGroup", "CancelMuteMember", "CloseSession", "Command", "CreateGroup", "DismissGroup",
+    "ForceLogout", "InviteMembers", "IssueToken", "IssuedToken", "KickMembers", "KickSession", "MarkConversationRead",
+    "MarkMessagesRead", "MemberOnline", "MuteGroup", "MuteMember", "OpenSession", "ProfileChanged", "Push",
+    "QuitGroup", "RegisterUsers", "SendMessage", "SetReadSeq", "SetUserInfo", "VerifyToken",
 ]  # fmt: skip
 
 
@@ -203,84 +194,3 @@ class Push(msgspec.Struct, frozen=True, gc=False):
     """sdkws.MsgData, serialized with its seq (0: not stored)."""
     operation_id: str
     """Of the request that caused it."""
-
-
-class CommitSlice(msgspec.Struct):
-    """What an entity has decided, from its first item on: a draft that is sealed into writes and given to the lane. It
-    comes back in the lane's answer, to whoever then lives at `owner`. Until it `is_taken` its owner adds to it."""
-
-    owner: Address
-    key: str
-    epoch: int
-    """The store's, at the first item."""
-    since: float
-    """When that was, on the loop's clock."""
-    items: list[Any] = []
-    """greenroom.actors.stored_entity.Item, in order; also those that write nothing."""
-    writes: list[Block] = []
-    seqs: dict[str, int] = {}
-    """The newest seqs that it gives, by conversation."""
-    is_taken: bool = False
-    """The lane has given it to the store."""
-    is_late: bool = False
-    """Its senders were told that the store is slow."""
-
-    def join(self, more: CommitSlice) -> None:
-        """Add what was sealed after it."""
-        self.items += more.items
-        self.writes += more.writes
-        self.seqs |= more.seqs
-
-    def take(self) -> Slice:
-        """What the store is given. From now on the rest stays as it is, and the writes are the store's alone: what
-        waits for a commit is held once."""
-        self.is_taken = True
-        writes, self.writes = self.writes, []
-        return Slice(self.key, self.epoch, writes)
-
-    def item_of(self, index: int) -> Any:
-        """The item that one of the writes came from."""
-        return self.items[bisect_right(self.items, index, key=lambda item: item.first) - 1]
-
-
-class SliceStored(Outcome, frozen=True, gc=False):
-    """The slice is durable: its effects may leave."""
-
-    items: list[Any]
-
-    def tell(self, send: Callable[[Address, Any], None], error: GreenroomError) -> bool:
-        _tell(self.items, send, error)
-        return True  # What is stored is pushed, if late: receivers would not know that they miss it.
-
-
-class SliceLate(msgspec.Struct, frozen=True):
-    """The store has not answered within write_timeout_s; told again each second. SliceStored or SliceRefused still
-    follows."""
-
-    items: list[Any]
-
-
-class SliceRefused(Outcome, frozen=True):
-    refusal: Refusal
-    items: list[Any]
-
-    def tell(self, send: Callable[[Address, Any], None], error: GreenroomError) -> bool:
-        _tell(self.items, send, error)
-        return False
-
-
-def _tell(items: Any, send: Callable[[Address, Any], None], error: GreenroomError) -> None:
-    for item in items:
-        item.lost(send, error)
-
-
-class AwaitWrites(msgspec.Struct, frozen=True):
-    """From a waking entity to its lane: answered with WritesSettled once no slice of its key is under way."""
-
-    owner: Address
-    life: int
-    """Of which life of the owner: it comes back in the answer, and only this life may go by it."""
-
-
-class WritesSettled(msgspec.Struct, frozen=True):
-    life: int

@@ -10,7 +10,7 @@ import msgspec
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from greenroom.actors.lane import Lane
+    from greenroom.actors.lane import LaneQueue
     from greenroom.actors.ports import Clock
     from greenroom.actors.runtime.base import LoopBase
     from greenroom.actors.session_table import SessionTable
@@ -104,7 +104,7 @@ class Observer:
         tally: Tally,
         store: Store,
         sessions: SessionTable,
-        lanes: Mapping[str, Lane],
+        lanes: Mapping[str, LaneQueue],
         version: str,
     ) -> None:
         self._base = base

@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from greenroom.actors.messages import (
         CancelMuteGroup,
         CancelMuteMember,
-        CommitSlice,
         CreateGroup,
         DismissGroup,
         InviteMembers,
@@ -114,14 +113,14 @@ class Group(Conversation):
         owners = [RecordOwner(user_id, "") for user_id in self.roster.members]
         return AddRecords(conversation_id, SessionType.GROUP, self.id, owners)
 
-    def seal(self, item: Item, slice_: CommitSlice) -> Iterable[Block]:
+    def seal(self, item: Item, seqs: dict[str, int]) -> Iterable[Block]:
         if not isinstance(item, Bounds):
-            return super().seal(item, slice_)
+            return super().seal(item, seqs)
         chat, twin = chat_id(SessionType.GROUP, self.id), notification_id(self.id)
         return item.at(
             self.id,
-            self.last_seq(chat, slice_),
-            self.last_seq(twin, slice_),
+            self.last_seq(chat, seqs),
+            self.last_seq(twin, seqs),
             history=self.world.settings.message.history_for_new_members,
         )
 

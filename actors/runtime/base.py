@@ -97,6 +97,7 @@ class LoopBase(ThespianFace):
         self._dead_letters: Address | None = None
         self._closing: asyncio.Future[None] | None = None
         self._mourners: dict[Address, list[asyncio.Future[None]]] = {}
+        """Futures of those who wait for the end of the life at an address."""
         self.system_address = Address("system", "")
         self.cells[self.system_address] = SinkCell(
             self, self.system_address, self.counters_of(LoopBase), self._receive
@@ -261,7 +262,8 @@ class LoopBase(ThespianFace):
         if cell is not None:
             mail = list(cell.mailbox or ())
             if isinstance(cell, EntityCell):
-                mail = [*(cell.stashed or ()), *mail]
+                undone = cell.undone()
+                mail = [*undone, *(cell.stashed or ()), *mail]
                 cell.factory = cell.stashed = None
                 if cell.keeper is not None:
                     cell.keeper.forget(cell)
@@ -412,7 +414,7 @@ class LoopBase(ThespianFace):
                 left -= cell.turn(limit)
         except BaseException:
             # Not a crash of an actor (those are caught) but the process being told to end, in a handler.
-            cell.rest()
+            cell.end_turn()
             raise
         finally:
             if ready:

@@ -98,7 +98,7 @@ class Cell:
             if not self.base.scheduled:
                 self.base.schedule()
 
-    def rest(self) -> None:
+    def end_turn(self) -> None:
         """End a turn: back to the end of the ready queue with mail, out of it without."""
         if self.mailbox:
             self.base.ready.append(self)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from greenroom.actors.runtime.address import Address
     from greenroom.actors.runtime.base import LoopBase
     from greenroom.actors.runtime.entity_cell import Handler
+    from greenroom.actors.runtime.replies import Outcome
 
 __all__ = ["Entity"]
 
@@ -106,6 +107,12 @@ class Entity(Actor):
     def on_crash(self, error: BaseException) -> None:
         """Last words of a life that crashed: answer those who wait. The instance may be half changed."""
 
+    def left_undone(self) -> Outcome | None:
+        """What this life leaves to the next one, which gets it before all other mail. Asked for at the end of every
+        life, after `on_stop` or `on_crash`. An Outcome that the life crashed on is told unless something is left.
+        """
+        return None
+
     def may_sleep(self) -> bool:
         """Whether this entity may be put to sleep now. Asked only when it has no mail, stash or pipe."""
         return not self.busy
@@ -163,12 +170,6 @@ class Entity(Actor):
         counted towards quarantine.
         """
         raise LifeEnded
-
-    def hand_on(self, message: Any) -> None:
-        """For `on_crash` only: the next life gets `message` in place of the one that was being handled, whose sender
-        is told nothing of this crash. A message that is handed on again and again ends with quarantine.
-        """
-        self._myRef.hand_on(message)
 
     def pipe(self, awaitable: Awaitable[Any], tag: Any = None, *, eager: bool = True) -> None:
         """Await `awaitable` beside this actor; its result comes as one `Piped(tag, value, error)`.

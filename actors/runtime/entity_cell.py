@@ -209,11 +209,6 @@ class EntityCell(Cell):
 
         drive(awaitable, settle, eager=eager, start_task=self.base.start_task)
 
-    def hand_on(self, message: Any) -> None:
-        """See `Entity.hand_on`."""
-        self.current = None
-        self.put(self.address, message)
-
     def idle_since(self, horizon: float) -> bool:
         """Whether nothing has happened here since `horizon` and nothing is in flight."""
         return (
@@ -249,7 +244,9 @@ class EntityCell(Cell):
     def _ended(self) -> None:
         if self.base.cells.get(self.address) is not self:
             return
+        undone = self.undone()
         mail = self._leave(None)
+        mail.extendleft(undone)
         if self.keeper is not None and not self.base.closed:
             self.keeper.resume(self.address, mail)
         else:
@@ -265,10 +262,12 @@ class EntityCell(Cell):
                 self.actor.on_crash(error)
             except Exception as second:
                 log.warning("on_crash of %s failed with %s", self.counters.name, type(second).__name__)
+        undone = self.undone()
         mail, self.current = self.current, None
         left = self._leave(error)
+        left.extendleft(undone)
         refusal: GreenroomError = ActorCrashed()
-        if mail is not None:
+        if mail is not None and not (undone and isinstance(mail[1], Outcome)):
             self.refuse(mail, refusal)
         if base.on_crash is not None:
             try:
@@ -289,10 +288,23 @@ class EntityCell(Cell):
         be done all the same is kept for the next life."""
         sender, message = mail
         if isinstance(message, Outcome):
-            if message.tell(self.actor_send, error) and keep and self.keeper is not None:
+            message.tell(self.actor_send, error)
+            if keep and message.is_kept and self.keeper is not None:
                 self.keeper.keep(self.address, mail)
         elif not isinstance(message, NEVER_ANSWERED):
             self.base.send(self.address, sender, Failed(getattr(message, "ref", None), error))
+
+    def undone(self) -> list[Mail]:
+        """What this life leaves to the next one: one message at most."""
+        if self.actor is None:  # It could not be made. What it was made for is still to be done.
+            _, left = self.current or (None, None)
+            return [(self.address, left)] if isinstance(left, Outcome) and left.is_kept else []
+        try:
+            left = self.actor.left_undone()
+        except Exception as second:
+            log.warning("left_undone of %s failed with %s", self.counters.name, type(second).__name__)
+            return []
+        return [(self.address, left)] if left is not None else []
 
     def _leave(self, error: Exception | None) -> deque[Mail]:
         """Take this life out of the base; answers the mail that the next one inherits."""

@@ -150,7 +150,7 @@ class SinkCell(Cell):
             sender, message = mailbox.popleft()
             handled += 1
             self.accept(sender, message)
-        self.rest()
+        self.end_turn()
         return handled
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import msgspec
 
@@ -34,8 +34,11 @@ class Outcome(msgspec.Struct, frozen=True):
     """Mail that others than its sender wait for. When the entity that it is for cannot take it (in quarantine, or
     gone), it is told to those instead of refused to its sender."""
 
-    def tell(self, send: Callable[[Address, Any], None], error: GreenroomError) -> bool:
-        """Tell those who wait. Answers whether the entity should have it all the same, when it can."""
+    is_kept: ClassVar[bool] = False
+    """The entity should have it all the same, once it can."""
+
+    def tell(self, send: Callable[[Address, Any], None], error: GreenroomError) -> None:
+        """Tell those who wait that it could not be taken, or not yet."""
         raise NotImplementedError
 
 

@@ -36,9 +36,9 @@ class Service(Entity):
 
     def on_start(self) -> None:
         self.hold()
-        self.pipe(self._start_anew(), eager=False)
+        self.pipe(self._start_again(), eager=False)
 
-    async def _start_anew(self) -> None:
+    async def _start_again(self) -> None:
         await self._stop()
         await self._start()
 

@@ -9,7 +9,7 @@ import pytest
 
 from greenroom.actors.conversation import Conversation
 from greenroom.actors.errors import ActorCrashed, GreenroomError, Quarantined, StoreUnavailable, UserExists
-from greenroom.actors.lane import Persistence
+from greenroom.actors.lane import Lane
 from greenroom.actors.messages import InviteMembers, KickMembers, RegisterUsers, SetUserInfo
 from greenroom.actors.pair import Pair
 from greenroom.actors.rules.ids import group_address, user_address
@@ -84,16 +84,16 @@ async def test_lane_that_crashes_amid_a_batch(engine: KitEngine, gate: Gate, mon
     await engine.register(*names)
     for number in range(6):
         await engine.send(engine.message(f"a{number}", f"b{number}", clientMsgID="acked"))
-    real = Persistence.turn_over
-    crashes: list[Persistence] = []
+    real = Lane.turn_over
+    crashes: list[Lane] = []
 
-    def turn_over(self: Persistence) -> bool | None:
-        if len(self.lane.batch) and len(self.lane.waiting) == 3 and not crashes:
+    def turn_over(self: Lane) -> bool | None:
+        if len(self.queue.batch) and len(self.queue.waiting) == 3 and not crashes:
             crashes.append(self)
             raise ZeroDivisionError
         return real(self)
 
-    monkeypatch.setattr(Persistence, "turn_over", turn_over)
+    monkeypatch.setattr(Lane, "turn_over", turn_over)
     gate.hold()
 
     def send(number: int, name: str) -> asyncio.Task[Any]:

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from greenroom.actors.items import Item
-    from greenroom.actors.messages import CommitSlice
     from greenroom.persistence.store import Block
     from greenroom.tests.kit.engine_kit import KitEngine
 
@@ -57,30 +56,31 @@ async def test_decided_amid_a_commit_leaves_with_the_next(engine: KitEngine, gat
     assert [sorted(keys) for keys in gate.batches] == [[AB], [AB, CD]]
 
 
-async def test_decided_while_the_slice_waits_joins_it(engine: KitEngine, gate: Gate) -> None:
+async def test_decided_while_the_slice_waits_is_the_next_one(engine: KitEngine, gate: Gate) -> None:
+    """A slice is frozen: what comes meanwhile is one slice, and goes as soon as it is answered."""
     gate.hold()
     sends = [send(engine, "ab", "under way")]
     await gate.arrived()
-    for name in ("opens", "joins", "joins, too"):
+    for name in ("waits", "next", "next, too"):
         sends.append(send(engine, "cd", name))
         await taken(engine, CD)
     gate.release()
     await asyncio.gather(*sends)
-    assert gate.batches == [[AB], [CD]]
-    kept = [(1, "first"), (2, "opens"), (3, "joins"), (4, "joins, too")]
+    assert gate.batches == [[AB], [CD], [CD]]
+    kept = [(1, "first"), (2, "waits"), (3, "next"), (4, "next, too")]
     assert await stored(engine, "si_c_d") == kept
     assert shown(engine, "d", "si_c_d") == kept
 
 
-async def test_slice_that_waits_has_nothing_of_what_fails_to_join(
+async def test_slice_in_flight_knows_nothing_of_a_draft_that_fails(
     engine: KitEngine, gate: Gate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real = Pair.seal
 
-    def seal(self: Pair, item: Item, slice_: CommitSlice) -> Iterable[Block]:
+    def seal(self: Pair, item: Item, seqs: dict[str, int]) -> Iterable[Block]:
         if isinstance(item, Send) and item.client_msg_id == "fails":
             raise ZeroDivisionError
-        return real(self, item, slice_)
+        return real(self, item, seqs)
 
     monkeypatch.setattr(Pair, "seal", seal)
     gate.hold()
@@ -89,10 +89,10 @@ async def test_slice_that_waits_has_nothing_of_what_fails_to_join(
     opens = send(engine, "cd", "opens")
     await taken(engine, CD)
     beside, fails = send(engine, "cd", "beside"), send(engine, "cd", "fails")
+    gate.release()
     for one in (beside, fails):
         with pytest.raises(StoreUnavailable):
             await one
-    gate.release()
     await asyncio.gather(first, opens)
     await send(engine, "cd", "last")
     kept = [(1, "first"), (2, "opens"), (3, "last")]

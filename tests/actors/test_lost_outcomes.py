@@ -30,8 +30,9 @@ def gate(engine: KitEngine, monkeypatch: pytest.MonkeyPatch) -> Gate:
 
 CRASHES = [
     (StoredEntity, "receiveMsg_SliceStored", ("before",)),
-    (StoredEntity, "receiveMsg_SliceStored", ("before", "before")),
     (StoredEntity, "receiveMsg_SliceStored", ("after",)),
+    (StoredEntity, "receiveMsg_EffectsLeft", ("before",)),
+    (StoredEntity, "receiveMsg_EffectsLeft", ("after",)),
     (Conversation, "committed", ("before",)),
     (Conversation, "committed", ("after",)),
     (Deliver, "run", ("after",)),
@@ -55,10 +56,11 @@ async def test_crash_on_the_stores_answer(
         first = engine.sessions.seqs("b", chat)[-1] + 1
         if name == "loaded":
             owner = Group
-    if name == "loaded":
+    if name in ("loaded", "receiveMsg_EffectsLeft"):
         # A life that has a slice of a former one to finish, and does not get so far.
         crash_at(monkeypatch, StoredEntity, "receiveMsg_SliceStored", "before")
-        moments = ("before",) if kind == "group" else moments
+    if name == "loaded" and kind == "group":
+        moments = ("before",)
     left = crash_at(monkeypatch, owner, name, *moments)
     sends = [engine.send(engine.message("a", clientMsgID=f"m{number}", **to)) for number in range(3)]
     acks = await asyncio.gather(*sends)
@@ -103,12 +105,13 @@ async def test_answer_that_finds_its_entity_in_quarantine(
 
 
 async def test_poisonous_answer_ends_with_an_error(engine: KitEngine, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Handed on from life to life, it would go on for ever but for the quarantine."""
+    """Left by each life to the next, it would go on for ever but for the quarantine."""
     await engine.register("a", "b")
-    left = crash_at(monkeypatch, StoredEntity, "receiveMsg_SliceStored", *["before"] * 100)
+    crash_at(monkeypatch, StoredEntity, "receiveMsg_SliceStored", "before")
+    left = crash_at(monkeypatch, StoredEntity, "receiveMsg_EffectsLeft", *["before"] * 100)
     with pytest.raises(Quarantined):
         await engine.send(engine.message("a", "b", clientMsgID="poison"))
-    assert len(left) == 97
+    assert len(left) == 98
     assert [one.address for one in engine.base.quarantines()] == [PAIR]
     assert await stored(engine, "si_a_b") == [(1, "poison")]
 

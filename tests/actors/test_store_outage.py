@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from greenroom.actors.errors import StoreUnavailable
-from greenroom.actors.lane import Lane, Persistence
-from greenroom.actors.messages import AwaitWrites, CommitSlice, SetReadSeq
+from greenroom.actors.errors import Quarantined, StoreUnavailable
+from greenroom.actors.lane import Lane, LaneQueue
+from greenroom.actors.messages import SetReadSeq
 from greenroom.actors.pair import Pair
 from greenroom.actors.runtime.address import Address
+from greenroom.actors.slices import AwaitWrites, CommitSlice
 from greenroom.persistence import errors
 from greenroom.tests.kit.engine_kit import KitEngine, caller, running_engine
-from greenroom.tests.kit.fault_kit import life_at
+from greenroom.tests.kit.fault_kit import PAIR, crash, life_at
 from greenroom.tests.kit.stored import messages_of
 
 if TYPE_CHECKING:
@@ -50,8 +51,8 @@ async def quick() -> AsyncIterator[KitEngine]:
         yield engine
 
 
-def lane_of(engine: KitEngine) -> Lane:
-    return life_at(engine, Address("fixed", "lane-0"), Persistence).lane
+def queue_of(engine: KitEngine) -> LaneQueue:
+    return life_at(engine, Address("fixed", "lane-0"), Lane).queue
 
 
 async def seqs(engine: KitEngine, chat: str) -> list[int]:
@@ -70,15 +71,15 @@ async def test_hung_commit(quick: KitEngine, monkeypatch: pytest.MonkeyPatch) ->
     for send in (sealed, drafted, *waiting):
         with pytest.raises(StoreUnavailable):
             await send
-    lane = lane_of(quick)
+    queue = queue_of(quick)
     for _ in range(3):
         for name in names:
             with pytest.raises(StoreUnavailable):
                 await quick.send(quick.message(name, "b"))
         with pytest.raises(StoreUnavailable):
             await quick.send(quick.message("b", "a"))
-        assert len(lane.waiting) == 0
-        assert len(lane.owners) == 1
+        assert len(queue.waiting) == 0
+        assert len(queue.owners) == 1
     hang.over()
     # What was told to be late may be stored all the same, what was refused is not: resends find out, once each.
     for name in ("drafted", "sealed"):
@@ -88,7 +89,7 @@ async def test_hung_commit(quick: KitEngine, monkeypatch: pytest.MonkeyPatch) ->
         await quick.send(quick.message(name, "b", clientMsgID="waiting"))
         assert await seqs(quick, "si_" + "_".join(sorted((name, "b")))) == [1]
     assert quick.base.quarantined() == []
-    assert not lane.owners
+    assert not queue.owners
 
 
 async def test_draft_behind_a_hung_commit_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -131,6 +132,26 @@ async def test_crashed_owner_of_a_hung_slice(quick: KitEngine, monkeypatch: pyte
     assert quick.sessions.seqs("b", "si_a_b") == [1, 2]
 
 
+async def test_late_slice_of_an_entity_in_quarantine(quick: KitEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its senders are told in time, and what is stored late is pushed once the quarantine is over."""
+    await quick.register("a", "b")
+    hang = Hang(quick, monkeypatch)
+    sealed = quick.send(quick.message("a", "b", clientMsgID="sealed"))
+    await hang.arrived.wait()
+    for _ in range(3):
+        quick.base.tell(PAIR, object())
+        await asyncio.sleep(0)
+        crash(quick, PAIR)
+    assert quick.base.quarantined() == [PAIR]
+    with pytest.raises(Quarantined):
+        await sealed
+    hang.over()
+    deadline = asyncio.get_running_loop().time() + 10
+    while quick.sessions.seqs("b", "si_a_b") != [1]:
+        assert asyncio.get_running_loop().time() < deadline
+        await asyncio.sleep(0.02)
+
+
 @pytest.mark.parametrize("at", [CommitSlice, AwaitWrites, None], ids=["CommitSlice", "AwaitWrites", "turn_over"])
 async def test_lane_that_crashes_on_a_message(
     engine: KitEngine, monkeypatch: pytest.MonkeyPatch, at: type | None
@@ -138,19 +159,19 @@ async def test_lane_that_crashes_on_a_message(
     """Whether it had noted the message or not, its owner does not wait for ever, and nothing comes twice."""
     await engine.register("a", "b", "c")
     await engine.send(engine.message("a", "b"))
-    real = Persistence.turn_over if at is None else Persistence._handlers[at]
-    crashes: list[Persistence] = []
+    real = Lane.turn_over if at is None else Lane._handlers[at]
+    crashes: list[Lane] = []
 
-    def crash(self: Persistence, *message: Any) -> None:
+    def crash(self: Lane, *message: Any) -> None:
         if not crashes:
             crashes.append(self)
             raise ZeroDivisionError
         real(self, *message)
 
     if at is None:
-        monkeypatch.setattr(Persistence, "turn_over", crash)
+        monkeypatch.setattr(Lane, "turn_over", crash)
     else:
-        monkeypatch.setitem(Persistence._handlers, at, crash)
+        monkeypatch.setitem(Lane._handlers, at, crash)
     for number in range(2):
         for to in ("b", "c"):
             message = engine.message("a", to, clientMsgID=f"m{number}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from greenroom.actors import messages
+from greenroom.actors import messages, slices
 from greenroom.actors.group.group import Group
 from greenroom.actors.messages import CreateGroup
 from greenroom.actors.pair import Pair
@@ -50,7 +50,8 @@ def crash(engine: KitEngine, address: Address) -> None:
 
 def plant(monkeypatch: pytest.MonkeyPatch, owner: type, name: str, method: Any) -> None:
     """Put another method in an actor's class, for the actors that are awake, too."""
-    kind: type = getattr(messages, name.removeprefix("receiveMsg_"), type(None))
+    message = name.removeprefix("receiveMsg_")
+    kind: type = getattr(messages, message, getattr(slices, message, type(None)))
     found = [each for each in (Pair, Group, User) if issubclass(each, owner) and hasattr(owner, name)]
     for each in found:
         each._handlers[kind]

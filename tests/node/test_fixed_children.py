@@ -104,7 +104,7 @@ async def test_child_that_crashed_works_again(tmp_path: Path, child: str) -> Non
         assert status["restarts"] == {name: 3 * (name == child) for name in CHILDREN}
         assert status["isHealthy"]
         assert {name: one.crashes for name, one in node.engine.base.stats().items() if one.crashes} == {
-            "Persistence" if child == "lane-0" else "Service": 3
+            "Lane" if child == "lane-0" else "Service": 3
         }
     assert check(tmp_path) == []
 

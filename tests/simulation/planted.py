@@ -6,6 +6,7 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 from unittest.mock import patch
 
+import msgspec
 from msgspec.structs import replace
 
 from greenroom.actors.conversation import Conversation
@@ -13,7 +14,7 @@ from greenroom.actors.effects import Deliver, Reply
 from greenroom.actors.feed import EVENTS_A_READ, Feed
 from greenroom.actors.group.group import Group
 from greenroom.actors.items import Change
-from greenroom.actors.lane import Persistence
+from greenroom.actors.lane import Lane
 from greenroom.actors.log import Log, Send
 from greenroom.actors.pair import Pair
 from greenroom.actors.stored_entity import StoredEntity
@@ -45,7 +46,7 @@ def _acks_before_the_commit() -> Patches:
 
     def commit(self: Any, draft: Any) -> None:
         real(self, draft)
-        for effect in _effects_of(self._sealed):
+        for effect in _effects_of(self._in_flight):
             if isinstance(effect, Reply):
                 effect.run(self)
 
@@ -57,7 +58,7 @@ def _pushes_before_the_commit() -> Patches:
 
     def commit(self: Any, draft: Any) -> None:
         real(self, draft)
-        for effect in _effects_of(self._sealed):
+        for effect in _effects_of(self._in_flight):
             if isinstance(effect, Deliver):
                 effect.run(self)
 
@@ -87,10 +88,11 @@ def _leaves_a_gap_after_a_refused_slice() -> Patches:
     real_refused, real_add = StoredEntity.receiveMsg_SliceRefused, Applier._add_message
 
     def refused(self: Any, message: Any, sender: Any) -> None:
-        given = self._sealed.seqs if self._sealed else {}
+        parts = [part for item in message.items if isinstance(item, Send) for part in item.parts if part.stored]
         real_refused(self, message, sender)
         if self._draft is not None:
-            self._draft.seqs.update(given)
+            for part in parts:
+                self.log._newest[part.conversation_id] = part.seq
 
     def add(self: Any, write: AddMessage) -> None:
         number, _ = self._numbers.conversation(write.conversation_id)
@@ -123,8 +125,8 @@ def _runs_inherited_effects_twice() -> Patches:
 
     def stored(self: Any, message: Any, sender: Any) -> None:
         real(self, message, sender)
-        if self._inherited is not None:
-            self._inherited.append(list(message.items))
+        if not self._is_loaded:
+            self._unfinished.extend(message.items)
 
     return [(StoredEntity, "receiveMsg_SliceStored", stored)]
 
@@ -133,24 +135,28 @@ def _loses_inherited_effects() -> Patches:
     real = StoredEntity.receiveMsg_SliceStored
 
     def stored(self: Any, message: Any, sender: Any) -> None:
-        if self._inherited is None:
+        if self._is_loaded:
             real(self, message, sender)
 
     return [(StoredEntity, "receiveMsg_SliceStored", stored)]
 
 
-def _swaps_two_pushes_of_a_slice() -> Patches:
-    real = StoredEntity._run
+def _leaves_nothing_to_the_next_life() -> Patches:
+    return [(StoredEntity, "left_undone", lambda self: None)]
 
-    def run(self: Any, items: Any) -> None:
+
+def _swaps_two_pushes_of_a_slice() -> Patches:
+    real = StoredEntity._take_over
+
+    def take_over(self: Any, number: int, items: Any) -> None:
         effects = [effect for item in items for effect in item.effects()]
         pushes = [place for place, effect in enumerate(effects) if isinstance(effect, Deliver)]
         if len(pushes) > 1:
             one, other = pushes[:2]
             effects[one], effects[other] = effects[other], effects[one]
-        real(self, [Change(effects=effects)])
+        real(self, number, [Change(effects=effects)])
 
-    return [(StoredEntity, "_run", run)]
+    return [(StoredEntity, "_take_over", take_over)]
 
 
 def _lets_kicked_members_hear() -> Patches:
@@ -176,8 +182,8 @@ def _acks_a_resend_with_another_id() -> Patches:
 
 
 def _mixes_up_the_outcomes_of_a_batch() -> Patches:
-    real = Persistence._answer
-    return [(Persistence, "_answer", lambda self, outcomes: real(self, outcomes[::-1]))]
+    real = Lane._answer
+    return [(Lane, "_answer", lambda self, outcomes: real(self, outcomes[::-1]))]
 
 
 def _remembers_names_that_were_rolled_back() -> Patches:
@@ -201,10 +207,12 @@ def _forgets_what_writes_nothing() -> Patches:
     real = StoredEntity.receiveMsg_SliceRefused
 
     def refused(self: Any, message: Any, sender: Any) -> None:
-        if self._sealed is not None:
-            self._sealed.items[:] = [
-                item for item in self._sealed.items if isinstance(item, Send) or item.writes
-            ]
+        slice_ = self._in_flight
+        if slice_ is not None:
+            pairs = zip(slice_.items, slice_.starts, strict=True)
+            kept = [(item, start) for item, start in pairs if isinstance(item, Send) or item.writes]
+            items, starts = zip(*kept, strict=True)
+            self._in_flight = msgspec.structs.replace(slice_, items=items, starts=starts)
         real(self, message, sender)
 
     return [(StoredEntity, "receiveMsg_SliceRefused", refused)]
@@ -233,6 +241,7 @@ BUGS = {
     "pushes with the seq of a refused slice": Bug("pushed_before_commit", 1, _pushes_with_the_seq_of_a_refused_slice),
     "runs inherited effects twice": Bug("pushed_again", 16, _runs_inherited_effects_twice),
     "loses inherited effects": Bug("never_answered", 18, _loses_inherited_effects),
+    "leaves nothing to the next life": Bug("never_answered", 23, _leaves_nothing_to_the_next_life),
     "swaps two pushes of a slice": Bug("pushed_back", 0, _swaps_two_pushes_of_a_slice),
     "lets kicked members hear": Bug("received_outside_membership", 0, _lets_kicked_members_hear),
     "takes sendTime from the clock": Bug("time_back", 5, _takes_send_times_from_the_clock),
@@ -259,5 +268,5 @@ def planted(name: str) -> Iterator[None]:
 
 def _forget_handlers() -> None:
     """Entity classes remember their handlers by message."""
-    for entity in (User, Pair, Group, Persistence):
+    for entity in (User, Pair, Group, Lane):
         entity._handlers.clear()
