@@ -183,8 +183,8 @@ class AddEvent(Write, frozen=True):
 
 
 class AddSubscriber(Write, frozen=True):
-    """Keep a cursor under this name. It begins here: with what is committed after this write; or with the first message
-    that is stored. One that is stored already is left as it is."""
+    """Keep a cursor under this name. It begins here, with what is committed after this write; or before the first
+    message and all that is still kept. One that is stored already is left as it is."""
 
     name: str
     from_first_message: bool = False

@@ -6,7 +6,7 @@ import heapq
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final
 
-from greenroom.persistence.sqlite.place import LAST_EVENT, LAST_MESSAGE, Place, cursor_of, place_of
+from greenroom.persistence.sqlite.place import FIRST_EVENT, LAST_EVENT, LAST_MESSAGE, Place, cursor_of, place_of
 from greenroom.persistence.sqlite.read import Reads, read
 from greenroom.persistence.sqlite.schema import server_id_text
 from greenroom.persistence.store import BEGINNING, Event, MessageEvent, NotedEvent, Tail
@@ -42,10 +42,11 @@ class EventReads(Reads):
     def _tail(self, after: Cursor, limit: int) -> Tail:
         removed, first_kept, *last = self._db.execute(
             "SELECT (SELECT value FROM meta WHERE name = 'removed'),"
-            f" coalesce((SELECT min(id) FROM event), {LAST_EVENT} + 1), {LAST_MESSAGE}, {LAST_EVENT}"
+            f" {FIRST_EVENT}, {LAST_MESSAGE}, {LAST_EVENT}"
         ).fetchone()
         place = Place(0, first_kept - 1) if after == BEGINNING else place_of(after)
         missed = place.message < removed or place.event < first_kept - 1
+        place = place._replace(event=max(place.event, first_kept - 1))
         messages = self._db.execute(
             "SELECT m.id, c.conversation_id, m.seq, u.user_id, m.server, m.send_time, m.content_type, m.body"
             " FROM message m CROSS JOIN conversation c ON c.id = m.conversation CROSS JOIN user u ON u.id = m.sender"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from greenroom.persistence.refusal import Reason, Refusal, Refused
-from greenroom.persistence.sqlite.place import LAST_EVENT, place_of
+from greenroom.persistence.sqlite.place import FIRST_EVENT, LAST_EVENT, place_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,10 +38,9 @@ class EventWriter:
         self._connection.execute("DELETE FROM event WHERE id <= (SELECT max(id) FROM event) - ?", (self._limit,))
 
     def add_subscriber(self, write: AddSubscriber) -> None:
-        message = 0 if write.from_first_message else self._last_message()
+        message, event = (0, f"{FIRST_EVENT} - 1") if write.from_first_message else (self._last_message(), LAST_EVENT)
         self._connection.execute(
-            f"INSERT OR IGNORE INTO subscriber (name, message, event) VALUES (?, ?, {LAST_EVENT})",
-            (write.name, message),
+            f"INSERT OR IGNORE INTO subscriber (name, message, event) VALUES (?, ?, {event})", (write.name, message)
         )
 
     def move_cursor(self, write: MoveCursor) -> None:

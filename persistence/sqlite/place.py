@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 
 from greenroom.persistence.store import BEGINNING, Cursor
 
-__all__ = ["LAST_EVENT", "LAST_MESSAGE", "Place", "cursor_of", "place_of"]
+__all__ = ["FIRST_EVENT", "LAST_EVENT", "LAST_MESSAGE", "Place", "cursor_of", "place_of"]
 
 LAST_MESSAGE: Final = """max(
     (SELECT value FROM meta WHERE name = 'removed'), (SELECT coalesce(max(id), 0) FROM message))"""
@@ -15,6 +15,9 @@ LAST_MESSAGE: Final = """max(
 
 LAST_EVENT: Final = "coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'event'), 0)"
 """Number of the newest event ever noted, in SQL."""
+
+FIRST_EVENT: Final = f"coalesce((SELECT min(id) FROM event), {LAST_EVENT} + 1)"
+"""Number of the oldest event that is kept, in SQL; of the next one if none is."""
 
 
 class Place(NamedTuple):

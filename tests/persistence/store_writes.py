@@ -49,13 +49,18 @@ def users(*user_ids: str) -> AddUsers:
 
 
 def message(
-    conversation_id: str, seq: int, send_id: str = "a", client: str | None = None, *, time: int | None = None
+    conversation_id: str,
+    seq: int,
+    send_id: str = "a",
+    client: str | None = None,
+    *,
+    time: int | None = None,
+    size: int = 0,
 ) -> AddMessage:
     digest = hashlib.md5(f"{conversation_id}/{seq}/{send_id}".encode()).hexdigest()
     client = digest if client is None else client
-    return AddMessage(
-        conversation_id, seq, send_id, client, digest[::-1], time or 1_000 + seq, 101, f"body {seq}".encode()
-    )
+    body = f"body {seq}".encode().ljust(size)
+    return AddMessage(conversation_id, seq, send_id, client, digest[::-1], time or 1_000 + seq, 101, body)
 
 
 def pair(first: str = "a", second: str = "b") -> ClaimKey:

@@ -1,4 +1,5 @@
-"""A node that commits without end and prints what was acked: run by test_writer_crash."""
+"""A node that commits without end and prints what was acked, and what a subscriber has read of it: run by
+test_writer_crash."""
 
 from __future__ import annotations
 
@@ -7,7 +8,7 @@ import sys
 from pathlib import Path
 
 from greenroom.persistence.sqlite.sqlite_store import SqliteStore
-from greenroom.persistence.store import Slice
+from greenroom.persistence.store import AddEvent, AddSubscriber, MessageEvent, MoveCursor, Slice
 from greenroom.tests.persistence.store_writes import message
 
 STEPS = (1, 2, 3)
@@ -43,7 +44,22 @@ async def main(path: str, kind: str) -> None:
             sys.stdout.write("".join(f"{chat} {seqs[chat]}\n" for chat in own))
             sys.stdout.flush()
 
-    await asyncio.gather(lane(chats[:3]), lane(chats[3:4]), lane(chats[4:]))
+    async def subscriber() -> None:
+        subscribed = Slice("subscriber/s", store.epoch, [AddSubscriber("s", from_first_message=True)])
+        assert await store.commit([subscribed]) == [None]
+        cursor = (await store.subscribers())["s"]
+        while True:
+            tail = await store.tail(cursor, 50)
+            cursor = tail.cursor
+            assert not tail.missed
+            told = [f"{one.conversation_id} {one.seq}" for one in tail.events if isinstance(one, MessageEvent)]
+            sys.stdout.write("".join(f"read {line}\n" for line in told))
+            sys.stdout.flush()
+            note = AddEvent("read", "s", b"")
+            moved = Slice("subscriber/s", store.epoch, [MoveCursor("s", cursor), note])
+            assert await store.commit([moved]) == [None]
+
+    await asyncio.gather(lane(chats[:3]), lane(chats[3:4]), lane(chats[4:]), subscriber())
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ from greenroom.persistence.sqlite import check as check_module
 from greenroom.persistence.sqlite import schema, statements
 from greenroom.persistence.sqlite.check import check
 from greenroom.persistence.sqlite.sqlite_store import SqliteStore
+from greenroom.persistence.store import BEGINNING
 from greenroom.tests.persistence.sqlite.power_node import CHATS, chat_message
 
 SEED = int(os.environ.get("GREENROOM_DAMAGE_SEED") or random.SystemRandom().randrange(1 << 32))
@@ -75,6 +76,8 @@ def _questions() -> list[tuple[Any, ...]]:
     return [
         ("users", [*names, *others]),
         ("users_page", 0, 99),
+        ("subscribers",),
+        ("tail", BEGINNING, 1 << 20),
         ("groups", groups),
         ("last_messages", dict.fromkeys(CHATS, 1 << 40)),
         ("pull", "a", [(chat, 1, 1 << 40, 1 << 20) for chat in CHATS], 1 << 30),

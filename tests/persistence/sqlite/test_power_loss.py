@@ -16,6 +16,7 @@ import pytest
 from greenroom.persistence.errors import StoreDamaged, StoreUnavailable
 from greenroom.persistence.sqlite.check import check
 from greenroom.persistence.sqlite.sqlite_store import SqliteStore
+from greenroom.persistence.store import BEGINNING, NotedEvent
 from greenroom.tests.kit.disk_kit import Disk, Event, disk_strace, events_in
 from greenroom.tests.kit.stored import messages_of
 from greenroom.tests.persistence.sqlite.power_node import CHATS, chat_message
@@ -90,6 +91,10 @@ async def _lost(folder: Path, files: dict[Path, bytes], acked: dict[str, int]) -
     nickname = int(known[0].nickname) if known and known[0].nickname.isdigit() else 0
     if nickname < acked.get("nickname", 0):
         wrong.append(f"nickname {nickname} is stored, {acked['nickname']} was acked")
+    tail = await store.tail(BEGINNING, 1 << 20)
+    told = [int(one.data) for one in tail.events if isinstance(one, NotedEvent)]
+    if told != list(range(1, nickname + 1)):
+        wrong.append(f"events {told[:3]}..{told[-3:]} were noted, nickname {nickname} is stored")
     await store.close()
     return wrong + [str(finding) for finding in check(folder / "data")]
 

@@ -19,7 +19,7 @@ from greenroom.persistence.sqlite import writer_client
 from greenroom.persistence.sqlite.check import check
 from greenroom.persistence.sqlite.sqlite_store import SqliteStore
 from greenroom.persistence.sqlite.writer import Writer
-from greenroom.persistence.store import Reason, Slice
+from greenroom.persistence.store import BEGINNING, MessageEvent, Reason, Slice
 from greenroom.tests.kit.stored import messages_of
 from greenroom.tests.persistence.store_writes import commit, message
 
@@ -39,9 +39,10 @@ async def test_kill_the_node(tmp_path: Path, kind: str) -> None:
     dice = random.Random(f"{SEED}/{kind}")
     path = tmp_path / "greenroom.db"
     acked: dict[str, int] = {}
+    read: list[tuple[str, int]] = []
     for _ in range(KILLS):
         before = sum(acked.values())
-        await _run_and_kill(path, kind, dice, acked)
+        await _run_and_kill(path, kind, dice, acked, read)
         assert sum(acked.values()) > before
         store = SqliteStore(path, writer="inline")
         await store.open()
@@ -49,11 +50,23 @@ async def test_kill_the_node(tmp_path: Path, kind: str) -> None:
             stored = [m.seq for m in await messages_of(store, chat)]
             assert stored == list(range(1, len(stored) + 1))
             assert len(stored) >= seq
+            # What the subscriber has read, and what its cursor gives now: in order, and with no gap.
+            told = [number for name, number in [*read, *await _unread(store)] if name == chat]
+            assert list(dict.fromkeys(told)) == stored
         await store.close()
         assert check(path) == []
 
 
-async def _run_and_kill(path: Path, kind: str, dice: random.Random, acked: dict[str, int]) -> None:
+async def _unread(store: SqliteStore) -> list[tuple[str, int]]:
+    """Conversation and seq of each message that the subscriber has not passed."""
+    cursor = (await store.subscribers()).get("s", BEGINNING)
+    tail = await store.tail(cursor, 1 << 20)
+    return [(one.conversation_id, one.seq) for one in tail.events if isinstance(one, MessageEvent)]
+
+
+async def _run_and_kill(
+    path: Path, kind: str, dice: random.Random, acked: dict[str, int], read: list[tuple[str, int]]
+) -> None:
     script = Path(__file__).with_name("crash_node.py")
     node = await asyncio.create_subprocess_exec(
         sys.executable, str(script), str(path), kind, stdout=asyncio.subprocess.PIPE
@@ -76,8 +89,11 @@ async def _run_and_kill(path: Path, kind: str, dice: random.Random, acked: dict[
     await node.wait()
     for line in lines:
         if line.endswith(b"\n"):
-            chat, seq = line.decode().split()
-            acked[chat] = int(seq)
+            *subscriber, chat, seq = line.decode().split()
+            if subscriber:
+                read.append((chat, int(seq)))
+            else:
+                acked[chat] = int(seq)
 
 
 async def test_kill_the_writer(tmp_path: Path) -> None:
