@@ -13,10 +13,10 @@ run: $(VENV)
 # The everyday tests; with CI=1 all of them, the slow ones and the browser's too.
 test: $(VENV)
 ifeq ($(CI),1)
-	CI=1 $(BIN)/pytest -n $(JOBS) -m "not browser" $(ARGS)
-	CI=1 $(BIN)/pytest -m browser $(ARGS)
+	@CI=1 $(BIN)/pytest -q -n $(JOBS) -m "not browser" $(ARGS)
+	@CI=1 $(BIN)/pytest -q -m browser $(ARGS)
 else
-	$(BIN)/pytest -n $(JOBS) -m "not ci" $(ARGS)
+	@$(BIN)/pytest -q -n $(JOBS) -m "not ci" $(ARGS)
 endif
 
 test-all ci: check
@@ -39,8 +39,7 @@ torture: $(VENV)
 simulate: $(VENV)
 	$(BIN)/python -m greenroom.tests.simulation.run $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),300)) $(ARGS)
 
-# The folder is a package under the name greenroom: the link says so to whoever reads the files (types), the
-# editable install to whoever runs them.
+# The folder is the package `greenroom`. The editable install says so to Python, the link in .venv/types to mypy.
 $(VENV): pyproject.toml
 	@command -v $(PYTHON) >/dev/null || { echo "greenroom needs Python 3.11 ($(PYTHON)): apt install python3.11, or make PYTHON=/path/to/python" >&2; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "$(PYTHON) cannot make virtual environments: apt install python3-venv" >&2; exit 1; }

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import ast
 import os
+import re
 import subprocess
 import sys
+import tokenize
 import tomllib
+from collections import Counter
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -33,6 +36,10 @@ DRIVERS = (
     "structlog",
     "rich",
 )
+
+UNWANTED = ("anew", "passed over", "hear out", "forsake", "under way", "whoever", "he", "his", "him", "whereof")
+"""Words that a reader of plain English stumbles over. They stay out of docstrings and comments."""
+GENERATED = "_pb2.py"
 
 
 def _sources() -> Iterator[Path]:
@@ -100,6 +107,37 @@ def test_public_names(path: Path) -> None:
     ]
     assert names, "no __all__"
     assert len(set(names[0])) == len(names[0])
+
+
+def _prose(path: Path) -> Iterator[tuple[int, str]]:
+    """Docstrings, those of attributes included, and comments, each with its line."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
+            yield node.lineno, node.value.value
+    with path.open("rb") as file:
+        for token in tokenize.tokenize(file.readline):
+            if token.type == tokenize.COMMENT:
+                yield token.start[0], token.string
+
+
+@pytest.mark.xfail(strict=False, reason="the rooms are rewritten one by one")
+def test_plain_words() -> None:
+    unwanted = re.compile(rf"\b(?:{'|'.join(UNWANTED)})\b", re.IGNORECASE)
+    found = [
+        f"{path.relative_to(ROOT)}:{line}: {word}"
+        for path in _sources()
+        if not path.name.endswith(GENERATED)
+        for line, text in _prose(path)
+        for word in unwanted.findall(" ".join(text.split()))
+    ]
+    assert not found, "\n".join(found)
+
+
+@pytest.mark.xfail(strict=False, reason="the rooms are rewritten one by one")
+def test_no_file_name_twice() -> None:
+    times = Counter(path.name for path in _sources() if not path.name.endswith(GENERATED))
+    del times["__init__.py"]
+    assert not [name for name, count in times.items() if count > 1]
 
 
 def _loaded(code: str, *flags: str) -> set[str]:

@@ -1,3 +1,3 @@
-"""The command `greenroom`. Loaded by the command only: it may print, set up logging and read the terminal."""
+"""The command `greenroom`. Only `__main__` imports it, so it may print, read the terminal and exit."""
 
 from __future__ import annotations

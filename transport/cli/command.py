@@ -25,7 +25,7 @@ __all__ = ["StartNode", "main"]
 
 MISUSED = 2
 JUDGING = ("judge", "load", "status")
-"""Commands whose exit codes up to 63 say what they found."""
+"""Commands that use the exit codes up to 63 to say what they found."""
 JUDGING_MISUSED, JUDGING_FAILED = 64, 74
 _Answer = TypeVar("_Answer")
 _DEFAULTS = NodeOptions()
@@ -36,9 +36,9 @@ StartNode = Callable[[NodeOptions], int]
 
 
 def main(arguments: Sequence[str], *, start_node: StartNode) -> int:
-    """Run one command line. Exit codes: 0 done, 1 failed, 2 misused; then one line on stderr says why.
+    """Run one command line. Exit codes: 0 done, 1 failed, 2 misused; after 1 and 2 one line on stderr says why.
 
-    Of a command that judges, 2 says that it found something; misused is 64, other bad input above that.
+    For a command that judges, 2 means that it found something; misuse is 64, other bad input is above that.
     """
     judging = bool(arguments) and arguments[0] in JUDGING
     misused, failed = (JUDGING_MISUSED, JUDGING_FAILED) if judging else (MISUSED, FAILED)
@@ -108,10 +108,10 @@ def _app(start_node: StartNode) -> App:
         json: Annotated[bool, Parameter(negative="", help="Print everything as JSON.")] = False,
         node: NodeOptions = _DEFAULTS,
     ) -> int:
-        """Ask a running node how it is. Exit codes: 0 well, 1 somebody is in quarantine, the store fails or is
-        damaged, 69 no node answers, 77 the secret is another one, or there is none.
+        """Ask a running node how it is. Exit codes: 0 it is well, 1 an actor is in quarantine, or the store fails or
+        is damaged, 69 no node answers, 77 the secret is another one, or there is none.
         """
-        from greenroom.transport.cli.status import show_status
+        from greenroom.transport.cli.status_screen import show_status
 
         return _wait(show_status(node.settings(), as_json=json))
 
@@ -132,7 +132,7 @@ def _app(start_node: StartNode) -> App:
 
     @app.command
     def check(*, data_dir: Annotated[Path | None, Parameter(help="The node's folder.")] = None) -> int:
-        """Look through a node's data for what must not be. Exit code 1 if there is anything."""
+        """Search a node's data for damage and contradictions. Exit code 1 if there are any."""
         from greenroom.persistence.sqlite.check import check as findings_in
 
         folder = data_dir or Path(_DEFAULTS.settings().node.data_dir)
@@ -146,11 +146,11 @@ def _app(start_node: StartNode) -> App:
 
     @app.command
     def judge(
-        *files: Annotated[Path, Parameter(help="What the processes of one run recorded.")],
+        *files: Annotated[Path, Parameter(help="The files that the processes of one run recorded.")],
         json: Annotated[bool, Parameter(negative="", help="Print the verdict as JSON.")] = False,
         workdir: Annotated[Path | None, Parameter(help="A folder with room: 80 bytes an event.")] = None,
     ) -> int:
-        """Judge a recorded history: was anything lost, doubled, out of order? Exit code 2 if so."""
+        """Judge a recorded history: was a message lost, doubled or out of order? Exit code 2 if so."""
         from greenroom.transport.cli.judge import judge_files
 
         if not files:

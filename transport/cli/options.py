@@ -1,4 +1,4 @@
-"""Options that the commands share: which node is meant, and how its secret is found."""
+"""The options that commands share: which node is meant, and where its secret is."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["CommandFailed", "NodeOptions", "secret_for"]
 
 
 class CommandFailed(Exception):
-    """One line for the user, and the exit code."""
+    """A command cannot go on: one line for the user, and the exit code."""
 
     def __init__(self, line: str, *, exit_code: int = 1) -> None:
         super().__init__(line)
@@ -56,7 +56,7 @@ class NodeOptions:
 
 
 def secret_for(settings: Settings) -> str:
-    """The node's secret. Raises CommandFailed if there is none yet."""
+    """The node's secret. Raises CommandFailed if it has none yet."""
     try:
         secret = find_secret(settings)
     except OSError as problem:

@@ -1,4 +1,4 @@
-"""What a user can mend is one line on stderr and an exit code, and no traceback."""
+"""Problems that the user can solve: one line on stderr and an exit code, no traceback."""
 
 from __future__ import annotations
 
@@ -14,12 +14,13 @@ FAILED, INTERRUPTED = 1, 130
 
 
 def complain(problem: object, code: int) -> int:
+    """Print the problem on one line. Returns the code."""
     print(f"greenroom: {' '.join(str(problem).split())}", file=sys.stderr)
     return code
 
 
 def told(run: Callable[[], int], *, failed: int = FAILED) -> int:
-    """The exit code of `run`; `failed` when the system or the data directory is against it."""
+    """The exit code of `run`, or `failed` if the operating system, the store or the secret stops it."""
     try:
         return run()
     except (StoreError, WeakSecret) as problem:

@@ -1,4 +1,4 @@
-"""Tokens from the command line, made with the node's own secret over its HTTP API."""
+"""`greenroom token`: makes a token over the node's HTTP API, with the node's own secret."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ async def admin_token(api: Api, settings: Settings) -> str:
 
 
 async def make_token(settings: Settings, user_id: str, *, platform_id: int, register: bool) -> str:
-    """A new token for a user, who is registered if missing and asked for."""
+    """A new token for a user. With `register` a user who is missing is registered first."""
     async with Api(api_url(settings)) as api:
         admin = await admin_token(api, settings)
         if register:

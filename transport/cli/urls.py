@@ -1,4 +1,4 @@
-"""Where a client beside the node finds it."""
+"""The URLs of a node, for a client on the same machine."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ _EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}
 
 
 def ws_url(settings: Settings, port: int | None = None) -> str:
-    """Its gateway, at the port of the settings or another."""
+    """The URL of its gateway. `port` takes the place of the one in the settings."""
     return f"ws://{_reachable(settings.node.host)}:{settings.node.ws_port if port is None else port}"
 
 
 def api_url(settings: Settings, port: int | None = None) -> str:
-    """Its HTTP API, at the port of the settings or another."""
+    """The URL of its HTTP API. `port` takes the place of the one in the settings."""
     return f"http://{_reachable(settings.node.host)}:{settings.node.api_port if port is None else port}"
 
 

@@ -86,7 +86,7 @@ async def greenroom(node: NodeProcess, *arguments: str, line: str = "") -> tuple
         stderr=asyncio.subprocess.PIPE,
         env={**os.environ, "GREENROOM_SECRET": SECRET},
     )
-    out, err = await asyncio.wait_for(process.communicate(line.encode()), 15)
+    out, err = await asyncio.wait_for(process.communicate(line.encode()), 50)
     return process.returncode, out.decode(), err.decode()
 
 

@@ -1,4 +1,4 @@
-"""A running node on one screen, or as JSON; the exit code says whether it is well."""
+"""`greenroom status`: a running node on one screen, or as JSON. The exit code says whether it is well."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ __all__ = ["ILL", "NO_SECRET", "UNREACHABLE", "WELL", "show_status", "status_lin
 
 WELL, ILL = 0, 1
 UNREACHABLE, NO_SECRET = 69, 77
-"""As in sysexits.h, and as `greenroom load` has them."""
+"""As in sysexits.h, and as `greenroom load` uses them."""
 _TIMEOUT_S = 5.0
 _SHOWN = 20
-"""Quarantined addresses on the screen; JSON has all."""
+"""How many addresses in quarantine are shown on the screen. JSON has them all."""
 
 
 async def show_status(settings: Settings, *, as_json: bool) -> int:
@@ -48,7 +48,7 @@ async def _ask(settings: Settings) -> NodeStatus:
 
 
 def status_lines(status: NodeStatus) -> Iterator[str]:
-    """For a person: the verdict first, and the reason for a bad one before the figures."""
+    """The lines for a person: first whether the node is well, then what is wrong, then the figures."""
     since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(status.started_at / 1000))
     store, quarantined = status.store, status.quarantined
     ills = []
@@ -72,7 +72,7 @@ def status_lines(status: NodeStatus) -> Iterator[str]:
     )
     for lane in status.lanes:
         yield (
-            f"{lane.name}: {lane.waiting_slices:,} slices wait, {lane.batch_slices:,} under way; "
+            f"{lane.name}: {lane.waiting_slices:,} slices wait, {lane.batch_slices:,} in flight; "
             f"{lane.batches:,} batches"
         )
     restarted = ", ".join(f"{child} {times:,}" for child, times in status.restarts.items() if times)

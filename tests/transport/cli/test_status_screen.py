@@ -13,7 +13,7 @@ from greenroom.persistence import settings as settings_module
 from greenroom.tests.kit.http_kit import SECRET, STATUS, http_stage
 from greenroom.tests.kit.node_kit import free_port
 from greenroom.transport.cli.options import CommandFailed
-from greenroom.transport.cli.status import ILL, NO_SECRET, UNREACHABLE, WELL, show_status, status_lines
+from greenroom.transport.cli.status_screen import ILL, NO_SECRET, UNREACHABLE, WELL, show_status, status_lines
 
 if TYPE_CHECKING:
     from greenroom.persistence.settings import Settings
@@ -23,7 +23,7 @@ greenroom 1.2.3: the store fails and the store is damaged and 1 in quarantine; u
   conversation:a_b: not woken for 4 s more, after 9 crashes of Conversation
 7 connections; 1,234 messages acked, 5,678 pushed
 store: 900 slices stored, 3 refused, 2 failed, 1 late; 8 reads met damage
-lane-0: 4 slices wait, 5 under way; 6 batches
+lane-0: 4 slices wait, 5 in flight; 6 batches
 restarted after a crash: store 2
 
 actor                 awake     messages      slept  crashes  unhandled  quarantined

@@ -1,0 +1,30 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from greenroom.tests.kit.process_watch import ProcessWatch
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ENDING_S = 10.0
+"""How long the processes of a test may take to end after it, such as the writer of a node that was killed."""
+_watch = ProcessWatch()
+_known: set[int] = set()
+_counted = 0
+
+
+@pytest.fixture(autouse=True)
+def processes_end_with_their_test() -> Iterator[None]:
+    """Fails the test that leaves a process. Those that a fixture of a wider scope has started may stay."""
+    global _counted
+    if _watch.count != _counted:
+        _known.clear()
+        _known.update(_watch.running())
+        _counted = _watch.count
+    yield
+    if _watch.count != _counted:
+        left = _watch.left(_known, within_s=ENDING_S)
+        assert not left, "the test has left processes:\n" + "\n".join(f"{pid} {line}" for pid, line in left.items())

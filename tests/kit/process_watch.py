@@ -1,0 +1,55 @@
+"""Which processes the tests have started and which of them still run, orphans included."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+__all__ = ["ProcessWatch"]
+
+MARK = "GREENROOM_TEST_RUN"
+"""An environment variable, which a process inherits from the one that starts it."""
+
+
+class ProcessWatch:
+    """Marks what this process starts from now on. One for a process. Finds nothing where there is no /proc."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        """How many processes were started by this one."""
+        self._mark = f"{MARK}={os.getpid()}-{time.time_ns()}"
+        name, _, value = self._mark.partition("=")
+        os.environ[name] = value
+        sys.addaudithook(self._on_event)
+
+    def running(self) -> dict[int, str]:
+        """The command lines of those that run, by process id."""
+        mark = self._mark.encode()
+        found = {}
+        for place in Path("/proc").glob("[0-9]*"):
+            with suppress(OSError):  # It has ended, or is another user's.
+                if int(place.name) != os.getpid() and mark in (place / "environ").read_bytes().split(b"\0"):
+                    line = (place / "cmdline").read_bytes().replace(b"\0", b" ")
+                    found[int(place.name)] = line.decode(errors="replace")
+        return found
+
+    def left(self, known: set[int], *, within_s: float) -> dict[int, str]:
+        """Those that still run after so long, except known ones. They are killed."""
+        deadline = time.monotonic() + within_s
+        while left := {pid: command for pid, command in self.running().items() if pid not in known}:
+            if time.monotonic() > deadline:
+                for pid in left:
+                    with suppress(ProcessLookupError):
+                        os.kill(pid, signal.SIGKILL)
+                break
+            time.sleep(0.02)
+        return left
+
+    def _on_event(self, event: str, _: tuple[Any, ...]) -> None:
+        if event in ("subprocess.Popen", "os.posix_spawn", "os.fork"):
+            self.count += 1
