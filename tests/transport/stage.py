@@ -1,4 +1,4 @@
-"""A gateway on a loop base with stub entities, and a client that speaks the envelope: for the tests here."""
+"""A gateway on a loop base with stub entities, and a client that speaks the envelope. For the gateway's tests."""
 
 from __future__ import annotations
 
@@ -154,7 +154,7 @@ class StubConversation(Entity):
 
 
 class Stage:
-    """All of it, to be entered as a context."""
+    """A gateway that listens, as an async context manager."""
 
     def __init__(self, settings: WebSocketSettings, *, tick_s: float = 0.05) -> None:
         self.settings = settings
@@ -198,7 +198,7 @@ class Stage:
         await self.base.shutdown(grace_s=1.0)
 
     async def until(self, condition: Callable[[], bool]) -> None:
-        """Wait for what the entities take down."""
+        """Wait until the condition holds. It is checked again whenever an entity gets a message."""
         async with asyncio.timeout(5):
             while not condition():
                 self.changed.clear()
@@ -258,7 +258,7 @@ class Client:
         await self.socket.close()
 
     async def ask(self, req_identifier: int, data: bytes = b"", **more: str) -> str:
-        """Send a request; answers its msg_incr."""
+        """Send a request. Returns its msg_incr."""
         self.count += 1
         fields = {
             "send_id": self.user_id,
@@ -283,7 +283,7 @@ class Client:
         return self.codec.decode_response(frame)
 
     async def closed(self) -> int:
-        """Wait for the server's end; the close code the client saw."""
+        """Wait until the server closes. Returns the close code that the client saw."""
         async with asyncio.timeout(5):
             await self.socket.wait_closed()
         return self.socket.close_code or 0

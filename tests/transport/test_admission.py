@@ -1,4 +1,4 @@
-"""The admission alone: room, turns, lateness, rest; its loop's time stands still until it is moved."""
+"""The admission by itself: limit, turns, refusals, back-off. Its loop's time moves only when a test moves it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class StubWaiter:
-    """Has so many requests to begin; `begun` and `refused` are shared, in the order of what happened."""
+    """Has so many requests to begin. `begun` is shared: the names of those that began, in order."""
 
     def __init__(self, name: str, count: int, admission: Admission, begun: list[str]) -> None:
         self.name, self.count, self.admission, self.begun = name, count, admission, begun

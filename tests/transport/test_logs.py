@@ -17,7 +17,7 @@ TOKEN = "eyJhbGciOiJIUzI1NiJ9.eyJVc2VySUQiOiJhIn0.c2lnbmF0dXJl"
 
 @pytest.fixture
 def lines() -> Iterator[io.StringIO]:
-    """Where log lines go; logging is as it was before afterwards."""
+    """Where the log lines go. Logging is restored afterwards."""
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
     yield io.StringIO()

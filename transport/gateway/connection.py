@@ -94,9 +94,7 @@ class Connection(RequestStream):
     missed. Whatever a client sends, it ends at most its own connection.
     """
 
-    __slots__ = (
-        "_upgrade", "crashes", "digest", "is_background", "platform_id", "token", "watched",
-    )  # fmt: skip
+    __slots__ = ("_upgrade", "crashes", "digest", "is_background", "platform_id", "token", "watched")
 
     watched: set[str] | None
 

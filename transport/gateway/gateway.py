@@ -93,7 +93,7 @@ class Gateway:
         Returns once all are gone, or after `timeout_s`; then some may be left to `stop`.
         """
         self._stop_listening()
-        await self._silence(timeout_s / 2)
+        await self._await_silence(timeout_s / 2)
         for connection in tuple(self.connections):
             if connection.phase is Phase.OPEN:
                 connection.drain()
@@ -130,7 +130,7 @@ class Gateway:
             self._server.close()
             self._server = None
 
-    async def _silence(self, timeout_s: float) -> None:
+    async def _await_silence(self, timeout_s: float) -> None:
         """Wait until nothing is in flight at two checks in a row, so that what clients have sent already is read."""
         deadline = self.loop.time() + min(timeout_s, SILENCE_LIMIT_S)
         quiet = 0

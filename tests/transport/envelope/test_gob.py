@@ -53,7 +53,7 @@ responses = st.builds(
 
 
 def number(value: int) -> bytes:
-    """Gob's unsigned number, written the slow way."""
+    """An unsigned number in gob, written the slow way."""
     if value < 128:
         return bytes([value])
     raw = value.to_bytes((value.bit_length() + 7) // 8, "big")

@@ -1,5 +1,5 @@
-"""What we fold, read by pako, which OpenIM's SDK in JavaScript uses. (Go's compress/gzip read the same by hand; the
-browser tests drive a node with the SDK that is compiled from Go.)"""
+"""Our compressed frames, read by pako, which OpenIM's SDK in JavaScript uses. (Go's compress/gzip was tried by hand;
+the browser tests drive a node with the SDK that is compiled from Go.)"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every frame recorded from a real server and the official SDK decodes, and we write the same."""
+"""Every frame recorded from a real server and the official SDK is read, and written back as it was."""
 
 from __future__ import annotations
 

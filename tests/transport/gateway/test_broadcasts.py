@@ -1,4 +1,4 @@
-"""What is said to a whole audience, as its connections get it. On both loops (see conftest)."""
+"""Broadcasts to a whole audience, as its connections get them."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ async def heard(client: Client, count: int) -> list[bytes]:
 
 
 def writes_of(stage: Stage) -> list[bytes]:
-    """All writes to all connections, from now on."""
+    """Records all writes to all connections, from now on."""
     writes: list[bytes] = []
 
     class Spy:

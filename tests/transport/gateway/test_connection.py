@@ -31,7 +31,7 @@ async def client(stage: Stage) -> AsyncIterator[Client]:
 
 @pytest.fixture
 async def bystander(stage: Stage) -> AsyncIterator[Client]:
-    """Another client; whatever happens to the first one, it must not notice."""
+    """A second client. Whatever happens to the first one must not disturb it."""
     async with await stage.client("z") as client:
         yield client
         await client.ask(1001)
@@ -251,7 +251,7 @@ async def test_client_that_asks_more_is_read_no_further(stage: Stage, client: Cl
 
 @pytest.mark.parametrize("how", ["with the upgrade", "with the request", "end of its side"])
 async def test_last_words_with_the_request(stage: Stage, how: str) -> None:
-    """What a client asks is answered, though a close frame, or the end of its side, comes right behind."""
+    """A request is answered even if a close frame, or the end of the client's side, follows it at once."""
     stage.queries.gate = asyncio.Event()
     speech = codec("js", False)
     request = Request(req_identifier=1001, send_id="a", operation_id="op", msg_incr="1", data=b"")

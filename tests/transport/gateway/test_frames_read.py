@@ -1,4 +1,4 @@
-"""Frames are read the same however they are cut, by our reader and by websockets' parser, wherever it takes over."""
+"""Frames are read the same wherever the bytes are cut, and wherever websockets' parser takes over from our reader."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ LONG = st.integers(120, 66_000).map(lambda size: b"x" * size)
 
 
 class Wire(asyncio.Transport):
-    """Takes what is written."""
+    """Collects what is written."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -50,7 +50,7 @@ class Wire(asyncio.Transport):
 
 
 class Listener(WebSocketProtocol):
-    """Notes what it hears."""
+    """Collects the messages."""
 
     def __init__(self, server: EchoServer) -> None:
         super().__init__(server)
@@ -128,7 +128,7 @@ def test_any_frames_cut_anywhere(frames: list[tuple[str, Any]], cuts: list[int])
     ],
 )  # fmt: skip
 def test_against_the_rules(wrong: bytes, code: int, split: bool) -> None:
-    """Refused with the right code, as soon as it shows, after what came before."""
+    """The violation is refused with the right code as soon as it can be seen, after the frames before it."""
     loop = asyncio.new_event_loop()
     try:
         listener, wire = _opened(loop)

@@ -1,4 +1,4 @@
-"""The handshake: every failure with its code, both forms, the text answer, what is no WebSocket request."""
+"""The handshake: every failure with its code, both forms, the text answer, requests that do not ask for WebSocket."""
 
 from __future__ import annotations
 
@@ -167,7 +167,7 @@ async def test_no_websocket_request(stage: Stage, request_: str | bytes) -> None
 
 @pytest.mark.parametrize("request_", ["OPTIONS / HTTP/1.0\r\n\r\n", "POST / HTTP/1.1\r\nContent-Length: 3\r\n\r\nabc"])
 async def test_question_whether_the_gateway_is_there(stage: Stage, request_: str) -> None:
-    """As upstream's, it answers any method: the first is HAProxy's check, which wants a status below 400."""
+    """Like upstream, the gateway answers any method. The first is HAProxy's check, which wants a status below 400."""
     answer = await talk(stage, request_)
     assert answer.startswith(b"HTTP/1.1 200 OK\r\n")
     assert json.loads(answer.partition(b"\r\n\r\n")[2])["errCode"] == 1602

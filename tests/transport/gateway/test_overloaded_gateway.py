@@ -1,4 +1,4 @@
-"""A gateway that takes on one request: who waits, who is refused, who is heard all the same."""
+"""A gateway that takes on one request at a time: which requests wait, are refused, or begin all the same."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ async def test_sends_past_the_limit_are_refused(narrow: Stage) -> None:
         assert len(narrow.sent) == 1
         narrow.release(1)
         assert (await first.receive()).err_code == 0
-        # Room again, and its rest is over: it is heard.
+        # There is room again and the back-off is over, so its next send begins.
         narrow.hold_sends = False
         await second.send_message("again")
         assert (await second.receive()).err_code == 0
@@ -73,7 +73,7 @@ async def test_connection_that_goes_gives_its_places_back(narrow: Stage) -> None
 
 
 async def test_stuck_reader_ends_at_its_bound(settings: WebSocketSettings) -> None:
-    """What the transport holds counts as much as what waits for it."""
+    """Bytes that the transport holds count as much as frames that wait for it."""
     limit, size = 200_000, 10_000
     narrow = msgspec.structs.replace(settings, outbox_limit_bytes=limit)
     async with Stage(narrow) as stage, await stage.client("a") as client:

@@ -1,4 +1,4 @@
-"""The wheel under a clock that the test turns."""
+"""The timer wheel, with a clock that the test moves."""
 
 from __future__ import annotations
 
