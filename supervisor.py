@@ -92,7 +92,7 @@ class Node:
             admission=Admission(
                 engine.base.loop,
                 settings.overload,
-                world.strain,
+                world.health,
                 max_connections=settings.websocket.max_connections,
             ),
             authenticator=world.auth,

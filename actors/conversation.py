@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from greenroom.actors.effects import Asker, Reply
-from greenroom.actors.errors import ArgsError, GreenroomError, MailboxFull, StoreUnavailable
+from greenroom.actors.errors import ArgsError, GreenroomError, MailboxFull, StoreFailed
 from greenroom.actors.log import Log, Send, answer
 from greenroom.actors.receipts import Mark, Receipts
 from greenroom.actors.rules import message as rules
@@ -93,7 +93,7 @@ class Conversation(StoredEntity):
         rules.check(message, caller)
         if self._answered_before(message, (sender, command.ref)):
             return
-        if message.contentType == ContentType.TYPING and self.world.strain.is_high:
+        if message.contentType == ContentType.TYPING and self.world.health.is_overloaded:
             self._shed(command, sender)
             return
         self.admit(command, sender)
@@ -110,7 +110,7 @@ class Conversation(StoredEntity):
         """Answered, and not delivered."""
         message = command.message
         self.log.stamp(message, command.caller)
-        self.world.strain.typing_shed += 1
+        self.world.health.typing_shed += 1
         value = answer(message.serverMsgID, message.clientMsgID, message.sendTime)
         Reply([(sender, command.ref)], value).run(self)
 
@@ -121,10 +121,10 @@ class Conversation(StoredEntity):
         if not send.stored:
             for effect in send.effects():
                 effect.run(self)
-            self.world.tally.sends_answered += 1
+            self.world.health.sends_answered += 1
             return False
         if self.is_late:
-            raise StoreUnavailable("the store is slow")
+            raise StoreFailed("the store is slow")
         if self._unanswered >= self.world.settings.message.sends_in_flight:
             raise MailboxFull("too many sends of this conversation wait for the store")
         if send.client_msg_id:
@@ -185,7 +185,7 @@ class Conversation(StoredEntity):
             if isinstance(item, Send) and item.stored:
                 self.log.committed(item)
                 self._forget(item)
-                self.world.tally.sends_answered += 1
+                self.world.health.sends_answered += 1
                 if self._receipts is not None:
                     for part in item.parts:
                         self._receipts.committed(part.conversation_id, item.send_id, part.seq)

@@ -20,6 +20,7 @@ from greenroom.actors.errors import UserExists
 from greenroom.actors.facts import FactStamps
 from greenroom.actors.feed import Feed
 from greenroom.actors.group.group import Group
+from greenroom.actors.health import Health
 from greenroom.actors.lane import Lane, LaneQueue
 from greenroom.actors.messages import Caller, RegisterUsers
 from greenroom.actors.pair import Pair
@@ -32,7 +33,6 @@ from greenroom.actors.runtime.service import Service
 from greenroom.actors.runtime.supervision import ChildSpec, Supervisor
 from greenroom.actors.session_table import SessionTable
 from greenroom.actors.status import Observer
-from greenroom.actors.strain import Strain
 from greenroom.actors.user import User
 from greenroom.actors.wire.vocabulary import AppLevel, Platform
 from greenroom.actors.world import World
@@ -200,10 +200,10 @@ class Engine:
         """The base that its actors live on."""
         return LoopBase(loop, on_crash=self.crashed)
 
-    def make_sessions(self, strain: Strain) -> SessionTable:
+    def make_sessions(self, health: Health) -> SessionTable:
         """The table of its live connections."""
         return SessionTable(
-            watched_users_limit=self.settings.websocket.watched_users_limit, strain=strain, loop=self.base.loop
+            watched_users_limit=self.settings.websocket.watched_users_limit, health=health, loop=self.base.loop
         )
 
     def make(self, kind: Callable[..., _Made], *given: Any) -> _Made:
@@ -222,8 +222,8 @@ class Engine:
         self.fallen = loop.create_future()
         self.base = self.make_base(loop)
         self._system = ActorSystem(self.base, transientUnique=True)
-        strain = Strain()
-        self.sessions = self.make_sessions(strain)
+        health = Health()
+        self.sessions = self.make_sessions(health)
         self.store = self._new_store()
         self.lanes = {f"lane-{number}": LaneQueue() for number in range(settings.store.lanes)}
         self.world = World(
@@ -236,7 +236,7 @@ class Engine:
             settings=settings,
             lanes=tuple(Address("fixed", name) for name in self.lanes),
             facts=FactStamps(),
-            strain=strain,
+            health=health,
         )
         self.queries = Queries(self.store)
         self.feeds = {
@@ -253,7 +253,7 @@ class Engine:
         self._observer = Observer(
             base=self.base,
             clock=self.clock,
-            tally=self.world.tally,
+            health=self.world.health,
             store=self.store,
             sessions=self.sessions,
             lanes=self.lanes,

@@ -20,7 +20,7 @@ GreenroomError                 500  ServerInternalError
 ├── TokenUnknown               1505 TokenUnknownError
 ├── TokenKicked                1506 TokenKickedError
 ├── TokenNotExist              1507 TokenNotExistError
-├── StoreUnavailable           90002DatabaseError  retryable
+├── StoreFailed           90002DatabaseError  retryable
 ├── WatchedUsersFull          1001  ArgsError
 ├── ConnectionsFull           1601  ConnOverMaxNumLimit  retryable
 ├── ArgsMissing               1602  args err, need token, sendID, platformID
@@ -58,7 +58,7 @@ __all__ = [
     "NotPeersFriend",
     "Quarantined",
     "RecordNotFound",
-    "StoreUnavailable",
+    "StoreFailed",
     "TokenExpired",
     "TokenInvalid",
     "TokenKicked",
@@ -257,7 +257,7 @@ class TokenNotExist(GreenroomError):
     name = "TokenNotExistError"
 
 
-class StoreUnavailable(GreenroomError):
+class StoreFailed(GreenroomError):
     """The store did not take the write, or not in time; it may have landed all the same."""
 
     code = 90002
@@ -292,5 +292,5 @@ def as_refusal(error: BaseException) -> GreenroomError:
     if isinstance(error, GreenroomError):
         return error
     if isinstance(error, StoreDamaged):
-        return StoreUnavailable("what was asked for is damaged in the store")
-    return StoreUnavailable("the store cannot be read") if isinstance(error, StoreError) else GreenroomError()
+        return StoreFailed("what was asked for is damaged in the store")
+    return StoreFailed("the store cannot be read") if isinstance(error, StoreError) else GreenroomError()

@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from greenroom.actors.audience import Audience
+    from greenroom.actors.health import Health
     from greenroom.actors.messages import Push
     from greenroom.actors.ports import Session
-    from greenroom.actors.strain import Strain
 
 __all__ = ["SessionTable", "SessionView"]
 
@@ -59,7 +59,7 @@ class SessionTable:
     its client pulls what it missed. An iOS connection in the background gets no pushes: APNs wakes it.
 
     Presence goes to watchers once a second, one push for all of their users whose platforms have changed, as
-    they are then; a change and its undoing in between are not told. While the node's strain is high it waits, for
+    they are then; a change and its undoing in between are not told. While the node is overloaded it waits, for
     ten seconds at most.
     """
 
@@ -67,7 +67,7 @@ class SessionTable:
         self,
         *,
         watched_users_limit: int,
-        strain: Strain,
+        health: Health,
         loop: asyncio.AbstractEventLoop,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
@@ -75,7 +75,7 @@ class SessionTable:
         self._watched_users_limit = watched_users_limit
         self.pushes = 0
         """Frames of messages handed to connections, since the node began."""
-        self._strain = strain
+        self._health = health
         self._loop = loop
         # Watched users whose platforms may have changed: what their watchers know, None when they differ in that.
         self._news: dict[str, list[int] | None] = {}
@@ -238,7 +238,7 @@ class SessionTable:
 
     def _tell_news(self) -> None:
         """Some of the news; the rest when the loop has seen to others."""
-        if self._strain.is_high and self._loop.time() < self._news_due:
+        if self._health.is_overloaded and self._loop.time() < self._news_due:
             self._news_timer = self._loop.call_later(_NEWS_S, self._tell_news)
             return
         self._broadcasts.hand_over()

@@ -10,11 +10,11 @@ import msgspec
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from greenroom.actors.health import Health
     from greenroom.actors.lane import LaneQueue
     from greenroom.actors.ports import Clock
     from greenroom.actors.runtime.base import LoopBase
     from greenroom.actors.session_table import SessionTable
-    from greenroom.actors.tally import Tally
     from greenroom.persistence.store import Store
 
 __all__ = ["ActorClass", "InQuarantine", "LaneState", "NodeStatus", "Observer", "StoreState"]
@@ -101,7 +101,7 @@ class Observer:
         *,
         base: LoopBase,
         clock: Clock,
-        tally: Tally,
+        health: Health,
         store: Store,
         sessions: SessionTable,
         lanes: Mapping[str, LaneQueue],
@@ -109,7 +109,7 @@ class Observer:
     ) -> None:
         self._base = base
         self._clock = clock
-        self._tally = tally
+        self._health = health
         self._store = store
         self._sessions = sessions
         self._lanes = lanes
@@ -118,23 +118,23 @@ class Observer:
         self._began = base.loop.time()
 
     def look(self, restarts: Mapping[str, int]) -> NodeStatus:
-        tally = self._tally
+        health = self._health
         held = self._base.quarantines()
         held_by_class = Counter(one.actor for one in held)
         return NodeStatus(
-            is_healthy=not (tally.store_fails or self._store.damage or held),
+            is_healthy=not (health.store_fails or self._store.damage or held),
             version=self._version,
             started_at=self._started_at,
             up_s=self._base.loop.time() - self._began,
             connections=len(self._sessions),
-            sends_answered=tally.sends_answered,
+            sends_answered=health.sends_answered,
             pushes=self._sessions.pushes,
             store=StoreState(
-                is_failing=tally.store_fails,
-                slices_stored=tally.slices_stored,
-                slices_refused=tally.slices_refused,
-                slices_failed=tally.slices_failed,
-                slices_late=tally.slices_late,
+                is_failing=health.store_fails,
+                slices_stored=health.slices_stored,
+                slices_refused=health.slices_refused,
+                slices_failed=health.slices_failed,
+                slices_late=health.slices_late,
                 reads_damaged=self._store.damage,
             ),
             lanes=[

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, NoReturn, TypeVar
 
 from thespian.actors import WakeupMessage
 
-from greenroom.actors.errors import ActorCrashed, GreenroomError, StoreUnavailable, as_refusal
+from greenroom.actors.errors import ActorCrashed, GreenroomError, StoreFailed, as_refusal
 from greenroom.actors.items import Change
 from greenroom.actors.messages import Command, ProfileChanged, Push
 from greenroom.actors.runtime.entity import Entity
@@ -146,7 +146,7 @@ class StoredEntity(Entity):
 
     def refused(self, refusal: Refusal) -> GreenroomError:
         """What the senders of a refused slice are told."""
-        return StoreUnavailable(refusal.reason)
+        return StoreFailed(refusal.reason)
 
     def repeated(self, item: Item, refusal: Refusal) -> None:
         """An item of the slice is stored already. Called before the slice is made again without it."""
@@ -275,9 +275,9 @@ class StoredEntity(Entity):
     # What the lane says of slices.
 
     def receiveMsg_SliceStored(self, message: SliceStored, sender: Address) -> None:
-        tally = self.world.tally
-        tally.slices_stored += 1
-        tally.store_fails = False
+        health = self.world.health
+        health.slices_stored += 1
+        health.store_fails = False
         self._take_over(message.number, message.items)
         if self._is_in_flight(message):
             self._in_flight = None
@@ -307,9 +307,9 @@ class StoredEntity(Entity):
 
     def receiveMsg_SliceLate(self, message: SliceLate, sender: Address) -> None:
         """Those who wait behind the slice are told, too; what they asked for stays in the draft, up to a bound."""
-        self.world.tally.slices_late += 1
-        self.world.tally.store_fails = True
-        error = StoreUnavailable("the store is slow")
+        self.world.health.slices_late += 1
+        self.world.health.store_fails = True
+        error = StoreFailed("the store is slow")
         draft = self._draft.items if self._draft is not None else []
         self._fail(message.items, error)
         self._fail(draft, error)
@@ -324,9 +324,9 @@ class StoredEntity(Entity):
 
     def receiveMsg_SliceRefused(self, message: SliceRefused, sender: Address) -> None:
         refusal, slice_ = message.refusal, self._in_flight
-        self.world.tally.refused(failed=refusal.reason == Reason.FAILED)
+        self.world.health.refused(failed=refusal.reason == Reason.FAILED)
         if slice_ is None or slice_.number != message.number:
-            self._fail(message.items, StoreUnavailable(refusal.reason))
+            self._fail(message.items, StoreFailed(refusal.reason))
             return
         if refusal.reason != Reason.REPEATED:
             self._end_unstored(slice_, refusal)
@@ -350,10 +350,10 @@ class StoredEntity(Entity):
     # The end of a life.
 
     def on_crash(self, error: BaseException) -> None:
-        self._fail_undecided(StoreUnavailable("the entity failed"))
+        self._fail_undecided(StoreFailed("the entity failed"))
 
     def on_stop(self) -> None:
-        self._fail_undecided(StoreUnavailable("the node stops"))
+        self._fail_undecided(StoreFailed("the node stops"))
 
     def left_undone(self) -> EffectsLeft | None:
         _, outcome = self._myRef.current or (None, None)
@@ -361,7 +361,7 @@ class StoredEntity(Entity):
             if outcome.number != self._taken_over:  # It crashed this life before that.
                 self._take_over(outcome.number, outcome.items)
         elif isinstance(outcome, SliceOutcome):
-            self._fail(outcome.items, StoreUnavailable("the entity failed"))
+            self._fail(outcome.items, StoreFailed("the entity failed"))
         items = self._unfinished
         if begun := list(self._effects):  # Without the effect that failed.
             items = [Change(effects=begun), *items]

@@ -6,8 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from greenroom.actors.feed import CommitSignal
-from greenroom.actors.strain import Strain
-from greenroom.actors.tally import Tally
+from greenroom.actors.health import Health
 
 if TYPE_CHECKING:
     import random
@@ -35,8 +34,7 @@ class World:
     settings: Settings
     lanes: tuple[Address, ...]
     facts: FactStamps
-    tally: Tally = field(default_factory=Tally)
-    strain: Strain = field(default_factory=Strain)
+    health: Health = field(default_factory=Health)
     commits: CommitSignal = field(default_factory=CommitSignal)
 
     def lane_of(self, key: str) -> Address:

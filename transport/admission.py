@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     import asyncio
 
-    from greenroom.actors.strain import Strain
+    from greenroom.actors.health import Health
     from greenroom.persistence.settings import OverloadSettings
 
 __all__ = ["Admission", "Waiter"]
@@ -58,11 +58,11 @@ class Admission:
     """
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, settings: OverloadSettings, strain: Strain, *, max_connections: int
+        self, loop: asyncio.AbstractEventLoop, settings: OverloadSettings, health: Health, *, max_connections: int
     ) -> None:
         self._loop = loop
         self._settings = settings
-        self._strain = strain
+        self._health = health
         self._max_connections = max_connections
         # When each began to wait; the longest wait first.
         self._waiting: OrderedDict[Waiter, float] = OrderedDict()
@@ -120,7 +120,7 @@ class Admission:
         """Call `waiter` in its turn. One that waits already keeps its place."""
         if waiter not in self._late:
             self._waiting.setdefault(waiter, self._loop.time())
-            self._strain.is_high = True
+            self._health.is_overloaded = True
 
     def forget(self, waiter: Waiter) -> None:
         """Give `waiter` no turn."""
@@ -154,7 +154,7 @@ class Admission:
         while self._backing_off and self._backing_off[0][0] <= now:
             self._backing_off.popleft()[1].resume_reading()
         lags = passed - _TICK_S > settings.answer_within_s
-        self._strain.is_high = bool(self._waiting or self._late or lags)
+        self._health.is_overloaded = bool(self._waiting or self._late or lags)
         self._log_overload(now)
         if self.in_flight or self._waiting or self._late or self._backing_off or lags:
             self._schedule()
@@ -172,10 +172,10 @@ class Admission:
             self._backing_off.append((now + patience_s, waiter))
 
     def _log_overload(self, now: float) -> None:
-        refused, shed = self.refused - self._logged_refused, self._strain.typing_shed - self._logged_shed
+        refused, shed = self.refused - self._logged_refused, self._health.typing_shed - self._logged_shed
         if (refused or shed) and now >= self._logged_at + _LOG_EVERY_S:
             log.warning(
                 "overloaded: %d sends refused and %d typing signs left out; %d requests in flight, %.0f answers/s",
                 refused, shed, self.in_flight, self.rate,
             )  # fmt: skip
-            self._logged_at, self._logged_refused, self._logged_shed = now, self.refused, self._strain.typing_shed
+            self._logged_at, self._logged_refused, self._logged_shed = now, self.refused, self._health.typing_shed

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from greenroom.actors.conversation import Conversation
-from greenroom.actors.errors import ActorCrashed, GreenroomError, Quarantined, StoreUnavailable, UserExists
+from greenroom.actors.errors import ActorCrashed, GreenroomError, Quarantined, StoreFailed, UserExists
 from greenroom.actors.lane import Lane
 from greenroom.actors.messages import InviteMembers, KickMembers, RegisterUsers, SetUserInfo
 from greenroom.actors.pair import Pair
@@ -62,7 +62,7 @@ async def test_crash_with_a_slice_under_way(engine: KitEngine, gate: Gate, kind:
     drafted, crash, late = send("drafted"), send("crash", ex="crash"), send("late")
     with pytest.raises(ActorCrashed):
         await crash
-    with pytest.raises(StoreUnavailable):
+    with pytest.raises(StoreFailed):
         await drafted
     assert not sealed.done()
     assert shown(engine, "b", chat) == []
@@ -104,7 +104,7 @@ async def test_lane_that_crashes_amid_a_batch(engine: KitEngine, gate: Gate, mon
     await gate.arrived()
     waiting = [send(number, "waiting") for number in range(3, 6)]
     for task in under_way:
-        with pytest.raises(StoreUnavailable):
+        with pytest.raises(StoreFailed):
             await task
     assert len(crashes) == 1
     gate.release()
@@ -134,7 +134,7 @@ async def test_refused_slice_is_told_and_the_next_send_works(engine: KitEngine, 
     gate.release()
     await opening
     for send in sends:
-        with pytest.raises(StoreUnavailable) as caught:
+        with pytest.raises(StoreFailed) as caught:
             await send
         assert caught.value.code == DATABASE_ERROR
     fresh = await engine.send(engine.message("b", "a", clientMsgID="fresh"))
@@ -155,7 +155,7 @@ async def test_refusals_do_not_lead_to_quarantine(engine: KitEngine, gate: Gate)
     await engine.register("a", "b")
     gate.fail = ["before"] * 10
     for number in range(10):
-        with pytest.raises(StoreUnavailable):
+        with pytest.raises(StoreFailed):
             await engine.send(engine.message("a", "b", clientMsgID=f"m{number}"))
     assert engine.base.quarantined() == []
     await engine.send(engine.message("a", "b", clientMsgID="back"))
@@ -179,11 +179,11 @@ async def test_slow_store(monkeypatch: pytest.MonkeyPatch) -> None:
         gate.hold()
         for _ in range(2):  # The resend waits for the same slice, and is told as well.
             began = asyncio.get_running_loop().time()
-            with pytest.raises(StoreUnavailable):
+            with pytest.raises(StoreFailed):
                 await engine.send(engine.message("a", "b", clientMsgID="late"))
             assert asyncio.get_running_loop().time() - began < 1
         assert shown(engine, "b", "si_a_b") == []
-        with pytest.raises(StoreUnavailable):  # At once: it would only wait behind the other.
+        with pytest.raises(StoreFailed):  # At once: it would only wait behind the other.
             await engine.send(engine.message("b", "a", clientMsgID="behind"))
         waiting = engine.send(engine.message("a", "b", clientMsgID="late", content=b"other"))
         await asyncio.sleep(0)

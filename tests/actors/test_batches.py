@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from greenroom.actors.errors import StoreUnavailable
+from greenroom.actors.errors import StoreFailed
 from greenroom.actors.log import Send
 from greenroom.actors.pair import Pair
 from greenroom.actors.runtime.address import Address
@@ -91,7 +91,7 @@ async def test_slice_in_flight_knows_nothing_of_a_draft_that_fails(
     beside, fails = send(engine, "cd", "beside"), send(engine, "cd", "fails")
     gate.release()
     for one in (beside, fails):
-        with pytest.raises(StoreUnavailable):
+        with pytest.raises(StoreFailed):
             await one
     await asyncio.gather(first, opens)
     await send(engine, "cd", "last")

@@ -10,11 +10,11 @@ import pytest
 
 from greenroom.actors.conversation import Conversation
 from greenroom.actors.effects import Deliver
-from greenroom.actors.errors import ActorCrashed, GreenroomError, Quarantined, StoreUnavailable
+from greenroom.actors.errors import ActorCrashed, GreenroomError, Quarantined, StoreFailed
 from greenroom.actors.group.group import Group
 from greenroom.actors.pair import Pair
 from greenroom.actors.stored_entity import StoredEntity
-from greenroom.persistence.errors import StoreUnavailable as StoreClosed
+from greenroom.persistence.errors import StoreUnavailable
 from greenroom.tests.kit.fault_kit import PAIR, Gate, crash, crash_at, group_of, plant, shown, stored
 
 if TYPE_CHECKING:
@@ -154,12 +154,12 @@ async def test_store_that_cannot_be_read_is_no_crash(
         engine.world.facts.changed("a")
 
     async def closed(*_: Any) -> None:
-        raise StoreClosed("the store is closed")
+        raise StoreUnavailable("the store is closed")
 
     with monkeypatch.context() as outage:
         outage.setattr(engine.world.store, "key" if moment == "loading" else "pair_facts", closed)
         for _ in range(10):
-            with pytest.raises(StoreUnavailable):
+            with pytest.raises(StoreFailed):
                 await engine.send(engine.message("a", "b"))
     assert charged == []
     assert engine.base.quarantines() == []

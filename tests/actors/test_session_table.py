@@ -8,10 +8,10 @@ import pytest
 
 from greenroom.actors import session_table as sessions_module
 from greenroom.actors.errors import WatchedUsersFull
+from greenroom.actors.health import Health
 from greenroom.actors.messages import Push
 from greenroom.actors.runtime.address import Address
 from greenroom.actors.session_table import SessionTable
-from greenroom.actors.strain import Strain
 from greenroom.actors.wire import sdkws_pb2
 from greenroom.tests.kit.manual_loop import ManualLoop
 from greenroom.transport.envelope.codec import CODECS, Codec, Response
@@ -59,13 +59,13 @@ def loop() -> ManualLoop:
 
 
 @pytest.fixture
-def strain() -> Strain:
-    return Strain()
+def health() -> Health:
+    return Health()
 
 
 @pytest.fixture
-def table(loop: ManualLoop, strain: Strain) -> SessionTable:
-    return SessionTable(watched_users_limit=3, strain=strain, loop=cast("asyncio.AbstractEventLoop", loop))
+def table(loop: ManualLoop, health: Health) -> SessionTable:
+    return SessionTable(watched_users_limit=3, health=health, loop=cast("asyncio.AbstractEventLoop", loop))
 
 
 def add(table: SessionTable, *sessions: StubSession) -> None:
@@ -195,18 +195,18 @@ def test_who_watches_amid_a_change_hears_how_it_ended(table: SessionTable, loop:
     assert [presence(tips.SerializeToString()) for tips in late.responses()] == [{"a": []}]
 
 
-def test_presence_waits_while_strain_is_high(table: SessionTable, loop: ManualLoop, strain: Strain) -> None:
+def test_presence_waits_while_node_is_overloaded(table: SessionTable, loop: ManualLoop, health: Health) -> None:
     watcher, other = StubSession(1, "w"), StubSession(2, "a")
     add(table, watcher)
     table.watch(watcher, ["a", "b"], [])
-    strain.is_high = True
+    health.is_overloaded = True
     add(table, other)
     loop.pass_s(5)
     assert watcher.frames == []
-    strain.is_high = False
+    health.is_overloaded = False
     loop.pass_s(1)
     assert [presence(tips.SerializeToString()) for tips in watcher.responses()] == [{"a": [2]}]
-    strain.is_high = True
+    health.is_overloaded = True
     table.remove(other)
     add(table, StubSession(3, "b"))
     loop.pass_s(9)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from greenroom.actors.errors import Quarantined, StoreUnavailable
+from greenroom.actors.errors import Quarantined, StoreFailed
 from greenroom.actors.lane import Lane, LaneQueue
 from greenroom.actors.messages import SetReadSeq
 from greenroom.actors.pair import Pair
@@ -69,14 +69,14 @@ async def test_hung_commit(quick: KitEngine, monkeypatch: pytest.MonkeyPatch) ->
     drafted = quick.send(quick.message("a", "b", clientMsgID="drafted"))
     waiting = [quick.send(quick.message(name, "b", clientMsgID="waiting")) for name in names]
     for send in (sealed, drafted, *waiting):
-        with pytest.raises(StoreUnavailable):
+        with pytest.raises(StoreFailed):
             await send
     queue = queue_of(quick)
     for _ in range(3):
         for name in names:
-            with pytest.raises(StoreUnavailable):
+            with pytest.raises(StoreFailed):
                 await quick.send(quick.message(name, "b"))
-        with pytest.raises(StoreUnavailable):
+        with pytest.raises(StoreFailed):
             await quick.send(quick.message("b", "a"))
         assert len(queue.waiting) == 0
         assert len(queue.owners) == 1
@@ -104,12 +104,12 @@ async def test_draft_behind_a_hung_commit_is_bounded(monkeypatch: pytest.MonkeyP
         for _ in range(3):
             mark_read = SetReadSeq(caller=caller("b"), conversation_id="si_a_b", user_id="b", has_read_seq=1)
             for mark in [engine.ask(pair, mark_read) for _ in range(20)]:
-                with pytest.raises(StoreUnavailable):
+                with pytest.raises(StoreFailed):
                     await mark
             draft = life_at(engine, pair, Pair)._draft if engine.base.awake(pair) else None
             assert draft is None or len(draft.items) <= 8
         hang.over()
-        with pytest.raises(StoreUnavailable):
+        with pytest.raises(StoreFailed):
             await sealed
         await engine.send(engine.message("a", "b", clientMsgID="after"))
         assert await seqs(engine, "si_a_b") == [1, 2, 3]
@@ -124,7 +124,7 @@ async def test_crashed_owner_of_a_hung_slice(quick: KitEngine, monkeypatch: pyte
     quick.base.kill(Address("conversation", "a_b"))
     behind = quick.send(quick.message("a", "b", clientMsgID="behind"))
     for send in (sealed, behind):
-        with pytest.raises(StoreUnavailable):
+        with pytest.raises(StoreFailed):
             await send
     hang.over()
     await quick.send(quick.message("a", "b", clientMsgID="after"))
@@ -178,7 +178,7 @@ async def test_lane_that_crashes_on_a_message(
             try:
                 async with asyncio.timeout(5):
                     await engine.send(message)
-            except StoreUnavailable:
+            except StoreFailed:
                 await engine.send(message)
     assert len(crashes) == 1
     assert await seqs(engine, "si_a_b") == [1, 2, 3]
@@ -204,7 +204,7 @@ async def test_store_that_cannot_be_read(engine: KitEngine, monkeypatch: pytest.
     charged: list[Any] = []
     monkeypatch.setattr(engine.base, "on_crash", lambda *what: charged.append(what))
     for _ in range(4):
-        with pytest.raises(StoreUnavailable) as caught:
+        with pytest.raises(StoreFailed) as caught:
             await engine.send(engine.message("a", "b"))
         assert caught.value.retryable
     fails = False

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from greenroom.actors.engine import Engine
 from greenroom.actors.feed import Feed
+from greenroom.actors.health import Health
 from greenroom.actors.messages import Caller, Push, RegisterUsers, SendMessage
 from greenroom.actors.rules.ids import address_of, user_address
 from greenroom.actors.session_table import SessionTable, SessionView
-from greenroom.actors.strain import Strain
 from greenroom.actors.wire import msg_pb2, sdkws_pb2
 from greenroom.persistence import settings as settings_module
 from greenroom.persistence.tables import UserRow
@@ -48,7 +48,7 @@ class RecordingSessions(SessionTable):
 
     def __init__(self) -> None:
         loop = asyncio.get_running_loop()
-        super().__init__(watched_users_limit=100, strain=Strain(), loop=loop)
+        super().__init__(watched_users_limit=100, health=Health(), loop=loop)
         self.offline: set[str] = set()
         self.received: dict[str, list[Received]] = defaultdict(list)
         self.open_sessions: dict[str, list[SessionView]] = defaultdict(list)
@@ -118,7 +118,7 @@ class KitEngine(Engine):
             await feed.stop()
         await super().stop()
 
-    def make_sessions(self, strain: Strain) -> RecordingSessions:
+    def make_sessions(self, health: Health) -> RecordingSessions:
         return RecordingSessions()
 
     async def register(self, *user_ids: str, **columns: Any) -> None:

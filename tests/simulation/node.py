@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from greenroom.actors.feed import Subscriber
+    from greenroom.actors.health import Health
     from greenroom.actors.runtime.address import Address
     from greenroom.actors.runtime.cell import Cell
-    from greenroom.actors.strain import Strain
     from greenroom.persistence.settings import Settings
     from greenroom.tests.simulation.disk import Disk
     from greenroom.tests.simulation.loop import Kernel, ProcessLoop
@@ -153,10 +153,10 @@ class SimulatedNode(Engine):
             base.ready = ShuffledReady(Random(random.getrandbits(64)))
         return base
 
-    def make_sessions(self, strain: Strain) -> SessionTable:
+    def make_sessions(self, health: Health) -> SessionTable:
         return SessionTable(
             watched_users_limit=self.settings.websocket.watched_users_limit,
-            strain=strain,
+            health=health,
             loop=self.loop,
             clock=partial(next, _stopwatch(Random(self.kernel.random.getrandbits(64)))),
         )
@@ -184,7 +184,7 @@ class SimulatedNode(Engine):
             admission=Admission(
                 self.loop,
                 settings.overload,
-                self.world.strain,
+                self.world.health,
                 max_connections=settings.websocket.max_connections,
             ),
         )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from websockets.asyncio.client import ClientConnection, connect
 
 from greenroom.actors.errors import GreenroomError
+from greenroom.actors.health import Health
 from greenroom.actors.messages import Caller, CloseSession, KickSession, OpenSession, Push, SendMessage
 from greenroom.actors.queries.pulls import Queries
 from greenroom.actors.rules.tokens import Authenticator, Claims
@@ -16,7 +17,6 @@ from greenroom.actors.runtime.base import LoopBase
 from greenroom.actors.runtime.entity import Entity
 from greenroom.actors.runtime.replies import Answer, Failed
 from greenroom.actors.session_table import SessionTable
-from greenroom.actors.strain import Strain
 from greenroom.actors.wire import msg_pb2, sdkws_pb2
 from greenroom.persistence.settings import OverloadSettings
 from greenroom.transport.admission import Admission
@@ -173,12 +173,12 @@ class Stage:
         self.base.register_kind("user", lambda id_: StubUser(self, id_), idle_timeout_s=None)
         self.base.register_kind("conversation", lambda id_: StubConversation(self), idle_timeout_s=None)
         loop = asyncio.get_running_loop()
-        self.strain = Strain()
+        self.health = Health()
         self.sessions = SessionTable(
-            watched_users_limit=self.settings.watched_users_limit, strain=self.strain, loop=loop
+            watched_users_limit=self.settings.watched_users_limit, health=self.health, loop=loop
         )
         self.admission = Admission(
-            loop, self.overload, self.strain, max_connections=self.settings.max_connections
+            loop, self.overload, self.health, max_connections=self.settings.max_connections
         )
         self.gateway = Gateway(
             self.base,

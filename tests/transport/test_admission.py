@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
-from greenroom.actors.strain import Strain
+from greenroom.actors.health import Health
 from greenroom.persistence.settings import OverloadSettings
 from greenroom.tests.kit.manual_loop import ManualLoop
 from greenroom.transport.admission import Admission
@@ -41,10 +41,10 @@ class StubWaiter:
 class Desk:
     def __init__(self, *, floor: int = 2) -> None:
         self.loop = ManualLoop()
-        self.strain = Strain()
+        self.health = Health()
         settings = OverloadSettings(answer_within_s=0.2, requests_floor=floor, patience_s=0.19)
         loop = cast("asyncio.AbstractEventLoop", self.loop)
-        self.admission = Admission(loop, settings, self.strain, max_connections=2)
+        self.admission = Admission(loop, settings, self.health, max_connections=2)
         self.begun: list[str] = []
 
     def waiter(self, name: str, count: int = 1) -> StubWaiter:
@@ -101,13 +101,13 @@ def test_who_waits_too_long_is_refused_and_rests(desk: Desk) -> None:
     late = desk.waiter("late")
     desk.loop.pass_s(0.15)
     assert (early.refused, late.refused, desk.admission.refused) == (3, 0, 3)
-    assert desk.strain.is_high
+    assert desk.health.is_overloaded
     desk.loop.pass_s(0.1)
     assert late.refused == 1
     assert (early.reads, late.reads) == (0, 0)
     desk.loop.pass_s(0.3)
     assert (early.reads, late.reads) == (1, 1)
-    assert not desk.strain.is_high
+    assert not desk.health.is_overloaded
     assert desk.begun == []
 
 
@@ -152,13 +152,13 @@ def test_timer_ends_when_nothing_is_left(desk: Desk) -> None:
     desk.loop.pass_s(1)
     assert desk.loop.due == []
     assert (gone.refused, desk.begun) == (0, [])
-    assert not desk.strain.is_high
+    assert not desk.health.is_overloaded
 
 
-def test_late_loop_is_strain(desk: Desk) -> None:
+def test_late_loop_is_overload(desk: Desk) -> None:
     desk.fill()
     desk.loop.now += 0.5
     desk.loop.pass_s(0)
-    assert desk.strain.is_high
+    assert desk.health.is_overloaded
     desk.loop.pass_s(0.1)
-    assert not desk.strain.is_high
+    assert not desk.health.is_overloaded
