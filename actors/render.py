@@ -72,7 +72,7 @@ def group_row(info: sdkws_pb2.GroupInfo) -> GroupRow:
 
 def member_info(member: Member) -> sdkws_pb2.GroupMemberFullInfo:
     """What the member does not say of themselves in this group, their profile says."""
-    row, user = member
+    row, user = member.row, member.user
     return sdkws_pb2.GroupMemberFullInfo(
         groupID=row.group_id,
         userID=row.user_id,

@@ -296,7 +296,9 @@ class PairFact(NamedTuple):
     has_peer_as_friend: bool
 
 
-class Member(NamedTuple):
+class Member(msgspec.Struct, frozen=True, gc=False):
+    """A member, with what their profile says."""
+
     row: MemberRow
     user: UserRow
 

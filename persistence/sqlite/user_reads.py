@@ -20,6 +20,7 @@ FACTS_SHARED: Final = 256
 """Facts of a pair that many others have alike are one object."""
 
 _USER: Final = select(UserRow, "u")
+_TOKEN: Final = select(TokenRow, "t", user_id="?1")
 
 
 class UserReads(Reads):
@@ -45,8 +46,7 @@ class UserReads(Reads):
     @read("tokens of")
     def tokens(self, user_id: str) -> list[TokenRow]:
         rows = self._db.execute(
-            f"SELECT {select(TokenRow, 't', user_id='u.user_id')} FROM user u CROSS JOIN token t ON t.user = u.id"
-            " WHERE u.user_id = ? ORDER BY t.id",
+            f"SELECT {_TOKEN} FROM token t WHERE t.user = (SELECT id FROM user WHERE user_id = ?1) ORDER BY t.id",
             (user_id,),
         )
         return rows_of(TokenRow, rows.fetchall())

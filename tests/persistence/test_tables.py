@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 
-from greenroom.persistence.store import AddUsers, ChangeRecord, ChangeRow, PutRows
+from greenroom.persistence.store import AddUsers, ChangeRecord, ChangeRow, Member, PutRows
 from greenroom.persistence.tables import (
     TABLES,
     GroupRow,
@@ -55,7 +55,7 @@ async def test_every_column_of_every_table(store: Store) -> None:
     assert await store.users(["a"]) == [user]
     assert await store.tokens("a") == [token]
     assert await store.groups(["g"]) == [group]
-    assert await store.members("g") == [(member, user)]
+    assert await store.members("g") == [Member(member, user)]
     assert await store.records("a") == [msgspec.structs.replace(row, **fixed)]
     # And each is changed to its default again.
     table: Any
@@ -65,7 +65,7 @@ async def test_every_column_of_every_table(store: Store) -> None:
         names = kind.__struct_fields__[len(key) :]
         change = ChangeRow(table, key, dict(zip(names, kind.__struct_defaults__, strict=True)))
         assert await commit(store, "user/a", change) is None
-    assert await store.members("g") == [(MemberRow("g", "a"), UserRow("a"))]
+    assert await store.members("g") == [Member(MemberRow("g", "a"), UserRow("a"))]
     assert await store.groups(["g"]) == [GroupRow("g")]
 
 
