@@ -16,7 +16,7 @@ __all__ = ["DataDirectory"]
 
 
 class DataDirectory:
-    """Held by one process at a time, from `acquire` to `release` (or the end of the process, whatever it is).
+    """One process holds it at a time, from `acquire` to `release` or to the end of the process.
 
     The lock is the kernel's (flock), so nothing is left to clean up after a crash; the file's text, the
     owner's process id, is only for the error message.
@@ -65,7 +65,7 @@ class DataDirectory:
 
 
 def _make(path: Path) -> None:
-    """With its parents, as far as they are missing; on disk when it returns."""
+    """Make the folder and the parents that are missing. They are on disk when this returns."""
     missing = [one for one in (path, *path.parents) if not one.exists()]
     for one in reversed(missing):
         one.mkdir(mode=0o700, exist_ok=True)

@@ -30,7 +30,7 @@ class DataDirectoryInUse(StoreError):
 
 
 class StoreDamaged(StoreError):
-    """Says which file, and what was asked of it or what it should hold."""
+    """Its text names the file, and what was asked of it or what it should hold."""
 
 
 class StoreTooNew(StoreError):

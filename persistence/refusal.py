@@ -1,4 +1,4 @@
-"""Why a slice was not stored: what the writer answers."""
+"""Why a slice was not stored."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ class Reason:
     """Why a slice was refused (values of `Refusal.reason`)."""
 
     STALE_EPOCH = "stale-epoch"
-    """The key is owned by a later epoch: the writer must stop."""
+    """A later opening owns the key: this one must stop writing it."""
     KEY_TAKEN = "key-taken"
     USER_EXISTS = "user-exists"
     REPEATED = "repeated"
     FAILED = "failed"
-    """The store could not do it (disk, lock, a broken rule); the outcome may be unknown."""
+    """The store could not do it (disk, lock, a broken rule). The slice may be stored all the same."""
 
 
 class FirstAnswer(NamedTuple):
@@ -32,7 +32,7 @@ class Refusal(NamedTuple):
     detail: str = ""
     """For logs; holds no content of messages."""
     write: int = -1
-    """Which write of the slice was refused, -1 if none in particular."""
+    """Index of the refused write in the slice, -1 if it was none in particular."""
     first: FirstAnswer | None = None
     """With REPEATED: the first answer."""
 

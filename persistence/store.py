@@ -45,8 +45,7 @@ LogKind = Literal["friends", "members", "joined", "conversations"]
 """The four version logs of OpenIM's incremental sync (PROTOCOL 5.9)."""
 
 Cursor = NewType("Cursor", str)
-"""A place among the committed events. What it holds is its store's own affair; it is good for that store only, and for
-as long as the store lives."""
+"""A place among the committed events. Only the store that gave it out can read it, at any later time."""
 
 BEGINNING = Cursor("")
 """Before every event."""
@@ -173,8 +172,8 @@ class BumpVersion(Write, frozen=True):
 
 
 class AddEvent(Write, frozen=True):
-    """Tell the subscribers of something that is no message. It is kept until all of them have passed it; without any
-    it is not kept at all."""
+    """Note an event that is no message. It is kept until every subscriber has passed it, or until there are too many
+    events; without a subscriber it is not kept at all."""
 
     kind: str
     subject: str
@@ -183,23 +182,23 @@ class AddEvent(Write, frozen=True):
 
 
 class AddSubscriber(Write, frozen=True):
-    """Keep a cursor under this name. It begins here, with what is committed after this write; or before the first
-    message and all that is still kept. One that is stored already is left as it is."""
+    """Keep a cursor under this name. It begins after this write, or before everything that is still kept. A name that
+    is stored already keeps its cursor."""
 
     name: str
     from_first_message: bool = False
 
 
 class MoveCursor(Write, frozen=True):
-    """The subscriber has done what had to be done with all events up to the cursor. One that lies behind the stored one
-    is ignored. Refused (FAILED): no such subscriber, or no cursor of this store."""
+    """The subscriber is done with all events up to the cursor. A cursor behind the stored one is ignored.
+    Refused (FAILED): an unknown subscriber, a cursor that this store did not give out."""
 
     name: str
     cursor: Cursor
 
 
 class DropSubscriber(Write, frozen=True):
-    """No event is kept for this name any more. A name that is not stored is ignored."""
+    """Keep no events for this name any more. A name that is not stored is ignored."""
 
     name: str
 
@@ -335,14 +334,14 @@ Event = MessageEvent | NotedEvent
 
 
 class Tail(NamedTuple):
-    """Committed events, in the order of their commits at least within a key. Those of one slice are in its order."""
+    """Committed events. Those of one key are in the order of their commits, those of one slice in its order."""
 
     events: list[Event]
-    """None: there is nothing more for now."""
+    """Empty: there is nothing more for now."""
     cursor: Cursor
     """After the last of them."""
     missed: bool
-    """Some between the cursor asked for and the first of these are gone: this reader was too far behind."""
+    """Events between the cursor that was asked for and this one are gone, because the reader was too far behind."""
 
 
 class Store(Protocol):
@@ -373,9 +372,9 @@ class Store(Protocol):
         """Wait for ever; raises StoreUnavailable when nothing can be written any more. Open the store again then."""
 
     async def take(self, key: str) -> None:
-        """From now on slices of this key are taken from this opening alone, until another opening takes the key.
-        Each life of an entity calls it with its slices' key before it reads anything. A key that was never written has
-        nothing to take."""
+        """From now on only this opening may write slices of this key, until another opening takes the key. Each life of
+        an entity calls it with the key of its slices before it reads anything. Taking a key that was never written does
+        nothing."""
 
     async def commit(self, slices: Sequence[Slice]) -> list[Refusal | None]:
         """One outcome for each slice, None = committed. Never raises: a store that fails answers FAILED."""
@@ -439,9 +438,9 @@ class Store(Protocol):
     async def changes(self, log: LogKind, owner_id: str, since: int, *, limit: int = 200) -> VersionLog: ...
 
     async def subscribers(self) -> dict[str, Cursor]:
-        """Each one's cursor, by name."""
+        """The cursor of each subscriber, by name."""
 
     async def tail(self, after: Cursor, limit: int) -> Tail:
-        """Up to `limit` events after the cursor, and fewer if their bodies are long. No event is ever committed before
-        a cursor that was given out. Only what is kept is found: messages, and what was noted for a subscriber that has
-        not passed it. Raises ValueError for what is no cursor of this store."""
+        """Up to `limit` events after the cursor, fewer if their bodies are long. No event is ever committed before a
+        cursor that was given out. Messages are found as long as they are stored, noted events as long as a subscriber
+        has not passed them. Raises ValueError for a cursor that this store did not give out."""

@@ -1,5 +1,5 @@
-"""The tables, described once: a class for each row, whose fields are the columns. Writes, reads, the checks of both and
-every backend follow from it.
+"""The tables, described once: a class for each row, whose fields are the columns. Writes, their checks, reads and the
+statements of each backend follow from it.
 
 A new column is one line here, with a default, and one step in each backend's migrations.
 """

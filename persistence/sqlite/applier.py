@@ -55,29 +55,29 @@ __all__ = ["Applier"]
 
 
 class Applier:
-    """Applies writes in order; messages, read seqs and marks wait for `flush`, so that a batch of them is
-    a few statements: APSW takes the GIL back at each one.
+    """Applies writes in order. Messages, read seqs and marks wait for `flush`, so that a whole batch takes a few
+    statements: each statement costs a round through the GIL.
 
-    They wait safely because no other write looks at them, and a mark says how far the messages went when it came.
-    A refusal or an error leaves rows half written: the caller rolls back and calls `forget`.
+    Waiting is safe because no other write reads what waits. A mark holds the newest seq as of its own turn.
+    A refusal or an error leaves rows half written: the caller then rolls back and calls `forget`.
     """
 
     def __init__(self, connection: Connection, numbers: RowNumbers, *, events_limit: int = EVENTS_LIMIT) -> None:
         self.careful = False
-        """Look for a repeat before each message, to say what was answered first; otherwise the index only
-        says that there is one."""
+        """Search for a repeat before each message, so that the refusal can hold the first answer. Otherwise the unique
+        index only says that there is a repeat."""
         self._connection = connection
         self._numbers = numbers
         self._key = ""
-        """Of the slice at hand."""
+        """The key of the slice that is applied."""
         self._messages: list[Any] = []
         self._keys: list[Any] = []
-        """Two of each message that waits."""
+        """Two rows of `message_key` for each message that waits, laid flat."""
         self._last = 0
-        """Number of the last message, while any waits."""
+        """Number of the newest message, while one waits."""
         self._reads: dict[tuple[int, int], int] = {}
         self._marks: list[int] = []
-        """Conversation, first and last seq, reader; one after the other."""
+        """Conversation, first seq, last seq and reader of each mark, laid flat."""
         events = EventWriter(connection, self._last_message, limit=events_limit)
         self.appliers: dict[type[Write], Callable[[Any], None]] = {
             AddEvent: events.add_event,
@@ -116,8 +116,8 @@ class Applier:
 
     def flush(self) -> None:
         """Write what waits."""
-        # OR FAIL: without it SQLite journals each statement of several rows, to undo it alone; what fails
-        # here is undone with the transaction or the savepoint around it.
+        # OR FAIL: without it SQLite keeps a journal for each statement of several rows, to undo that statement alone.
+        # The transaction or the savepoint around these undoes them anyway.
         if self._messages:
             many(
                 self._connection,
@@ -156,7 +156,7 @@ class Applier:
             self._marks = []
 
     def forget(self) -> None:
-        """Drop what waits for `flush`."""
+        """Drop everything that waits for `flush`."""
         self._messages = []
         self._keys = []
         self._reads = {}
@@ -228,7 +228,7 @@ class Applier:
             self.flush()
 
     def _last_message(self) -> int:
-        """Number of the newest message, also of one that waits."""
+        """Number of the newest message; a message that waits counts."""
         if self._messages:
             return self._last
         (last,) = self._connection.execute(f"SELECT {LAST_MESSAGE}").fetchone()

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["FINDINGS_LIMIT", "Finding", "check", "check_connection"]
 
 FINDINGS_LIMIT: Final = 1_000
-"""The check ends here: what is broken so often is broken."""
+"""The check stops at so many findings."""
 
 
 class Finding(NamedTuple):
@@ -36,8 +36,8 @@ class Finding(NamedTuple):
 
 RULES: Final[tuple[tuple[str, str], ...]] = (
     (
-        # So nothing is stored twice: one key stands for one message. "+" takes the column's affinity away, with which
-        # the name would not be looked up, but compared with each of the conversation.
+        # One key stands for one message, so nothing is stored twice. The "+" removes the column's affinity. With it
+        # SQLite would compare the name with every key of the conversation instead of using the index.
         "a message is not found by its seq, or not by its client message id",
         """SELECT 'conversation ' || coalesce(c.conversation_id, m.conversation), 'seq ' || m.seq
             FROM message m LEFT JOIN conversation c ON c.id = m.conversation
@@ -125,13 +125,13 @@ RULES: Final[tuple[tuple[str, str], ...]] = (
             HAVING count(*) <> max(registered)""",
     ),
 )
-"""What must give no rows: (rule, query of subject and detail)."""
+"""(rule, query of subject and detail). Each query must give no rows."""
 
 
 def check(path: Path | str) -> list[Finding]:
     """Everything that is wrong with a data directory (or a database file), at most FINDINGS_LIMIT findings.
 
-    It streams: memory does not grow with the store. Raises StoreUnavailable if there is nothing to check.
+    Memory does not grow with the store. Raises StoreUnavailable if there is nothing to check.
     """
     file = Path(path)
     if file.is_dir():
@@ -139,7 +139,7 @@ def check(path: Path | str) -> list[Finding]:
     if not file.is_file():
         raise StoreUnavailable(f"{file}: no database")
     if is_unmade(file):
-        raise StoreUnavailable(f"{file}: was not made to its end; the next start makes it anew")
+        raise StoreUnavailable(f"{file}: was not made completely; the next start makes it again")
     try:
         examine(file)
     except StoreDamaged as damage:
@@ -151,7 +151,7 @@ def check(path: Path | str) -> list[Finding]:
     except apsw.Error as error:
         raise StoreUnavailable(f"{file}: {error}") from error
     try:
-        # One moment for all queries, whatever is written meanwhile.
+        # All queries see the same moment, whatever is written meanwhile.
         connection.execute("BEGIN")
         found = check_connection(connection)
         if not found and not verifies(connection):
@@ -162,7 +162,7 @@ def check(path: Path | str) -> list[Finding]:
 
 
 def check_connection(connection: Connection) -> list[Finding]:
-    """The same of an open database, which may be in memory."""
+    """As `check`, for an open database, which may be in memory."""
     findings: list[Finding] = []
     try:
         for finding in _findings(connection):
@@ -203,7 +203,7 @@ def _unreadable(subject: str, error: apsw.Error) -> Finding:
 
 
 def _pages(connection: Connection) -> Iterator[Finding]:
-    """Every page, as SQLite looks at it: its checksum, and whether it fits the others."""
+    """SQLite's own check of every page: its checksum, and whether it fits the others."""
     tables = dict(connection.execute("SELECT rootpage, tbl_name FROM sqlite_schema WHERE rootpage"))
     for (verdict,) in connection.execute("PRAGMA integrity_check"):
         for line in verdict.splitlines():
@@ -214,7 +214,7 @@ def _pages(connection: Connection) -> Iterator[Finding]:
 
 
 def _lost_messages(connection: Connection) -> Iterator[Finding]:
-    """Whose messages lie on damaged pages."""
+    """The conversations that have messages on damaged pages."""
     for number, name in connection.execute("SELECT id, conversation_id FROM conversation").fetchall():
         if _can_read(connection, number, "1"):
             continue
@@ -244,7 +244,7 @@ def _can_read(connection: Connection, conversation: int, which: str) -> bool:
 
 
 def _seqs(connection: Connection) -> Iterator[Finding]:
-    """Each conversation's messages: seqs without a gap, times that never go back."""
+    """In each conversation seqs have no gap, and times never go back."""
     rows = connection.execute(
         "SELECT c.conversation_id, max(c.min_seq, 1), k.name, m.seq, m.send_time FROM conversation c"
         " CROSS JOIN message_key k ON k.conversation = c.id AND k.sender = 0 LEFT JOIN message m ON m.id = k.message"

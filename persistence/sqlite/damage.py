@@ -1,6 +1,6 @@
-"""What tells a damaged file from a sound one when it is opened, and the errors of a read.
+"""Tells a damaged file from a sound one when it is opened, and names the errors of reads.
 
-What is read later is verified page by page: see `statements.connect`.
+Pages that are read later are verified one by one: see `statements.connect`.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ __all__ = ["DamageMet", "examine", "is_unmade", "store_error"]
 log = logging.getLogger("greenroom.persistence")
 
 _NAMED_LIMIT: Final = 1_000
-"""Damages that get a line in the log; past it whoever reads it knows enough."""
+"""Lines in the log about damage; a reader of the log learns nothing from more."""
 _FRAME_HEAD_BYTES: Final = 24
 _PAGE_BYTES_MIN: Final = 512
 
 
 def examine(database: Path) -> None:
-    """Raises StoreDamaged if the files cannot hold what was committed, before anything is written to them.
-    Its cost does not grow with the store, but for a recovery of the log that any opening needs."""
+    """Raises StoreDamaged if the files cannot hold what was committed. Runs before anything is written to them.
+    The cost does not grow with the store, except for the recovery of the log, which every opening needs."""
     mark = read_mark(database)
     try:
         size = database.stat().st_size
@@ -62,27 +62,27 @@ def examine(database: Path) -> None:
 
 
 def is_unmade(database: Path) -> bool:
-    """Whether a new file has not got its first page yet, or had not when power was lost: then that may be anything, and
-    SQLite takes it back at the next opening. Once made, a file has its log and never a journal."""
+    """Whether power was lost, or the process killed, before the file's first page was written. That page may then hold
+    anything, and SQLite undoes it at the next opening. A file that is made has a log and never a journal."""
     return database.with_name(f"{database.name}-journal").exists()
 
 
 def store_error(what: str, error: apsw.Error) -> StoreError:
-    """What a failed statement says of the store; `what` is the file, and what was asked of it."""
+    """The error that stands for a failed statement; `what` names the file and the question."""
     kind = StoreDamaged if is_damage(error) else StoreUnavailable
     return kind(f"{what}: {describe(error)}")
 
 
 class DamageMet:
-    """The damage that one store has met: each is logged once, and all are counted."""
+    """Counts the damage that one store has met, and logs each damage once."""
 
     def __init__(self) -> None:
         self.met = 0
-        """How many reads and openings failed of it."""
+        """How many reads and openings have failed."""
         self._named: set[str] = set()
 
     def note(self, error: StoreError) -> None:
-        """Ignores what is no damage."""
+        """Other errors are ignored."""
         if not isinstance(error, StoreDamaged):
             return
         self.met += 1
@@ -93,7 +93,7 @@ class DamageMet:
 
 
 def _find_cut(database: Path, size: int, log: Path) -> None:
-    """Raises StoreDamaged if pages are missing at the database's end. SQLite would take them for zeros."""
+    """Raises StoreDamaged if pages are missing at the database's end. SQLite would read zeros in their place."""
     with database.open("rb") as file:
         header = file.read(100)
     page = int.from_bytes(header[16:18], "big")
@@ -102,14 +102,14 @@ def _find_cut(database: Path, size: int, log: Path) -> None:
     there = size // page
     if len(header) == 100 and there >= pages:
         return
-    # The log has what a checkpoint that did not come to its end has not written.
+    # After an interrupted checkpoint the log still has the pages that were not written.
     logged = {number for number in _logged_pages(log) if there < number <= pages}
     if len(header) < 100 or len(logged) < pages - there:
         raise StoreDamaged(f"{database} is cut: {size} bytes, where its header says {pages} pages of {page}")
 
 
 def _logged_pages(log: Path) -> set[int]:
-    """Numbers of the pages that the log has, whole or not."""
+    """Numbers of the pages that the log has, damaged or not."""
     try:
         content = log.read_bytes()
     except FileNotFoundError:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["EventReads"]
 
 _TAIL_BYTES: Final = 4 << 20
-"""Bodies in one tail; the event that exceeds it is its last."""
+"""Bytes of bodies in one tail; the event that exceeds it is the last one."""
 
 
 class EventReads(Reads):
@@ -31,7 +31,7 @@ class EventReads(Reads):
     @read("events after")
     def tail(self, after: Cursor, limit: int) -> Tail:
         db = self._db
-        # One moment for all that is read.
+        # All statements see the same moment.
         db.execute("BEGIN")
         try:
             return self._tail(after, limit)
@@ -71,7 +71,7 @@ class EventReads(Reads):
 
 
 _where: Final = itemgetter(0)
-"""A message comes before what was noted after it."""
+"""Sorts a message before the events that were noted after it."""
 
 
 def _message(row: Sequence[Any]) -> tuple[tuple[int, int], Event, int]:

@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 __all__ = ["EVENTS_LIMIT", "EventWriter"]
 
 EVENTS_LIMIT: Final = 100_000
-"""Events kept for subscribers that do not read; past it the oldest go, and the subscribers are told."""
+"""Events that are kept. When there are more the oldest are dropped, and subscribers that missed them are told."""
 
 
 class EventWriter:
-    """Inside the applier's transaction. A message is an event by itself: nothing is written for it here."""
+    """Works inside the applier's transaction. A message is an event by itself, so nothing is written for it here."""
 
     def __init__(self, connection: Connection, last_message: Callable[[], int], *, limit: int) -> None:
-        """`last_message` gives the number of the newest message, also of one that waits to be written."""
+        """`last_message` gives the number of the newest message; a message that waits to be written counts."""
         self._connection = connection
         self._last_message = last_message
         self._limit = limit
@@ -64,7 +64,7 @@ class EventWriter:
         self._drop_passed()
 
     def _drop_passed(self) -> None:
-        """What every subscriber has passed is not kept; without any nothing is."""
+        """Drop the events that every subscriber has passed, or all of them if there is no subscriber."""
         self._connection.execute(
             f"DELETE FROM event WHERE id <= coalesce((SELECT min(event) FROM subscriber), {LAST_EVENT})"
         )

@@ -1,5 +1,5 @@
-"""Where the rows of `tables` lie in SQLite, and the statements that follow: users, groups and conversations are numbers
-there, each under a column name of its own."""
+"""Where the rows of `tables` lie in SQLite, and the statements that follow from it. Users, groups and conversations are
+numbers there, in columns with names of their own."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ __all__ = [
 USER: Final = "(SELECT id FROM user WHERE user_id = ?)"
 GROUP: Final = "(SELECT id FROM chat_group WHERE group_id = ?)"
 CONVERSATION: Final = "(SELECT id FROM conversation WHERE conversation_id = ?)"
-"""What gives the number of an id; NULL if nobody has it."""
+"""Each gives the number of an id, in SQL; NULL if there is none."""
 
 _Row = TypeVar("_Row", bound=Row)
 
@@ -38,9 +38,9 @@ _Row = TypeVar("_Row", bound=Row)
 class Layout(NamedTuple):
     table: str
     numbers: Mapping[str, tuple[str, str]] = MappingProxyType({})
-    """Of each column that holds a number: its name in SQL, and what gives the number."""
+    """By column, for those that hold a number: its name in SQL, and the SQL that gives the number."""
     only: str = ""
-    """A condition on top: other rows of the table are none of these."""
+    """A further condition, for a table that also has other rows."""
 
     def name(self, column: str) -> str:
         return self.numbers.get(column, (column,))[0]
@@ -51,7 +51,7 @@ class Layout(NamedTuple):
         return [column for column, (_, number) in self.numbers.items() if number == USER]
 
     def place(self, column: str) -> str:
-        """What stands for a value of the column in a statement."""
+        """The SQL that stands for a value of the column."""
         return self.numbers.get(column, ("", "?"))[1]
 
 
@@ -116,12 +116,12 @@ def register_statement() -> tuple[str, str]:
 
 
 def select(row: type[Row], alias: str, **elsewhere: str) -> str:
-    """The columns of a row, in its order. `elsewhere` says what gives those that are no columns of this table."""
+    """The columns of a row, in its order. `elsewhere` has the SQL for columns that are not in this table."""
     return ", ".join(elsewhere.get(column, f"{alias}.{column}") for column in row.__struct_fields__)
 
 
 def rows_of(row: type[_Row], found: list[tuple[Any, ...]]) -> list[_Row]:
-    """SQLite's rows, selected by `select`, as rows of ours. It has no truth values: they come as 0 and 1."""
+    """SQLite's rows, as `select` asked for them, as rows of ours. Flags come from SQLite as 0 and 1."""
     flags = [place for place, kind in enumerate(types_of(row).values()) if kind is bool]
     if not flags:
         return [row(*values) for values in found]

@@ -1,6 +1,6 @@
-"""How far the database has come, kept beside it: so that a log that was cut or damaged is not taken for a shorter one.
+"""A count of commits, kept beside the database: with it a log that was cut is not taken for a shorter one.
 
-SQLite ends its recovery at the first frame of the log whose checksum is wrong, and says nothing of what came after.
+SQLite's recovery stops at the first frame of the log with a wrong checksum, and does not report what came after it.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ def mark_path(database: Path | str) -> str:
 
 
 class Mark:
-    """Written after each commit, and never synced: after a kill it is exact, after a loss of power it may be
-    behind, and it is never ahead. Two slots in turn, so that a torn one leaves the other."""
+    """Written after each commit and never synced. After a kill it is exact; after a loss of power it may be behind; it
+    is never ahead. The two slots are written in turn, so a torn write leaves one of them."""
 
     def __init__(self, database: Path | str, instance: bytes) -> None:
         self._fd = os.open(mark_path(database), os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)

@@ -37,7 +37,8 @@ SPAN: Final = f"""span AS MATERIALIZED (
     FROM asked a CROSS JOIN conversation c ON c.conversation_id = a.name
     LEFT JOIN record r ON r.owner = a.owner AND r.conversation = c.id)"""
 """For each row of `asked` (owner, name, ...): first and last of what that user may see of that conversation; last is
-NULL if he may not. Notifications he sees as far as a record of a chat of their key lets him, or if they are his own."""
+NULL if they may see nothing. A user sees notifications as far as a record of a chat of the same key says, or if they
+are the user's own."""
 
 
 class MessageReads(Reads):
@@ -58,7 +59,7 @@ class MessageReads(Reads):
         current = -1
         for seq, body, is_read, place, begin, end in chain.from_iterable(cursors):
             if place != current:
-                # One message is no answer that is full: whoever asks must see that there is more.
+                # One message is not a full answer: the caller must be able to see that there is more.
                 if limit_bytes < 0 and (len(pulled) > 1 or len(messages) > 1):
                     break
                 current, messages = place, []

@@ -1,5 +1,5 @@
-"""What a cursor holds here: the numbers of the last message and of the last noted event before it. There is one writer,
-which numbers both in the order of commits and never twice."""
+"""What a cursor of this backend holds: the numbers of the last message and of the last noted event before it. The one
+writer gives both numbers in the order of commits, and none twice."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def cursor_of(place: Place) -> Cursor:
 
 
 def place_of(cursor: Cursor) -> Place:
-    """Raises ValueError for what no store of this kind gave out."""
+    """Raises ValueError for a text that is no cursor of this backend."""
     if cursor == BEGINNING:
         return Place(0, 0)
     message, event = cursor.split(".")

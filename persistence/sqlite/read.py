@@ -1,4 +1,4 @@
-"""What every read of the embedded store has: the connection, its errors, and a way to ask for many at once."""
+"""What all reads of the embedded store share: the connection, and their errors."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["Reads", "json_list", "read"]
 
 _SHOWN: Final = 3
-"""Of many that a failed read was about."""
+"""How many ids an error names of those that were asked for."""
 
 _Self = TypeVar("_Self", bound="Reads")
 _Asked = ParamSpec("_Asked")
@@ -28,7 +28,7 @@ _Answer = TypeVar("_Answer")
 
 
 class Reads:
-    """The reads of one opening: each is a method under `@read`. Each answer is of one moment."""
+    """Base of the classes that hold the reads: each read is a method under `@read`. An answer shows one moment."""
 
     _connection: Connection | None
     """None: the store is closed."""
@@ -36,7 +36,7 @@ class Reads:
     """The database's id."""
 
     def _trouble(self, asked: str, error: apsw.Error) -> StoreError:
-        """What a failed statement says of the store."""
+        """The store's error that stands for a failed statement."""
         raise NotImplementedError
 
     @property
@@ -45,7 +45,7 @@ class Reads:
         return self._connection
 
     def _number(self, user_id: str) -> int:
-        """What stands for the user in the store; -1, which is nobody's, for one that is not named there."""
+        """The user's number in the store; -1, which is nobody's, for a user that is not named there."""
         found = self._db.execute("SELECT id FROM user WHERE user_id = ?", (user_id,)).fetchone()
         return found[0] if found else -1
 
@@ -56,8 +56,8 @@ def read(
     [Callable[Concatenate[_Self, _Asked], _Answer]],
     Callable[Concatenate[_Self, _Asked], Coroutine[Any, Any, _Answer]],
 ]:
-    """Makes a method a read of the Store: it raises StoreUnavailable or StoreDamaged in place of SQLite's errors, and
-    says what was asked for, and of whom: its argument number `of`."""
+    """Makes a method a read of the Store. It raises StoreUnavailable or StoreDamaged in place of SQLite's errors, which
+    say what was asked for, and of whom: argument number `of`."""
 
     def made(
         method: Callable[Concatenate[_Self, _Asked], _Answer],
@@ -82,7 +82,7 @@ def json_list(values: Sequence[object]) -> str:
 
 
 def _brief(asked: object) -> str:
-    """Of many the first few; of a range its conversation."""
+    """The first few of many; of a range only its conversation."""
     if isinstance(asked, str) or not isinstance(asked, Iterable):
         return str(asked)
     names = [str(one[0] if isinstance(one, tuple) else one) for one in asked]

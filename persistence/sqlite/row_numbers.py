@@ -1,4 +1,4 @@
-"""The numbers that stand for users and conversations inside the store, as its one writer remembers them."""
+"""Numbers stand for users and conversations inside the store; its one writer remembers them."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 __all__ = ["RowNumbers"]
 
 NUMBERS_LIMIT: Final = 200_000
-"""Numbers remembered of each kind (about 40 MB); past it all are forgotten, and each is looked up once more."""
+"""Numbers kept in memory, of each kind (about 40 MB). Past it all are dropped, and each is looked up again."""
 
 
 class RowNumbers:
-    """Look-ups that make what is missing. Nobody else writes while the writer's epoch holds, so what is
-    remembered stays true; `mark` and `undo` follow the transaction's savepoints."""
+    """Looks numbers up, and gives a new one where there is none. Nobody else writes while the writer's epoch holds, so
+    a number that is remembered stays right. `mark` and `undo` follow the transaction's savepoints."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -37,7 +37,7 @@ class RowNumbers:
         return number
 
     def meet_users(self, user_ids: Iterable[str]) -> None:
-        """Have all of them in `users`."""
+        """After this all of them are in `users`."""
         self._meet(
             self.users,
             user_ids,
@@ -54,7 +54,7 @@ class RowNumbers:
         return head
 
     def meet_conversations(self, conversation_ids: Iterable[str]) -> None:
-        """Have all of them in `conversations`."""
+        """After this all of them are in `conversations`."""
         self._meet(
             self.conversations,
             conversation_ids,
@@ -74,7 +74,7 @@ class RowNumbers:
         return len(self._done)
 
     def undo(self, mark: int) -> None:
-        """Forget what was learnt since the mark: its rows were rolled back."""
+        """Forget what was learnt since the mark, because its rows were rolled back."""
         while len(self._done) > mark:
             names, name, before = self._done.pop()
             if before is None:

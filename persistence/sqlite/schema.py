@@ -5,6 +5,7 @@ Inside the store users, groups and conversations are integers and message ids ar
 
 from __future__ import annotations
 
+from hashlib import blake2b
 from typing import TYPE_CHECKING, Final
 
 from greenroom.persistence.errors import NotAStore, StoreDamaged, StoreTooNew, StoreUnavailable
@@ -27,7 +28,7 @@ MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
     (
         "CREATE TABLE meta (name TEXT PRIMARY KEY, value NOT NULL) WITHOUT ROWID",
         "INSERT INTO meta VALUES ('instance', :instance), ('epoch', 0)",
-        # Whoever is named anywhere has a row; `registered` counts those that were registered, in order.
+        # Every user that is named anywhere has a row. `registered` is the number of a registration, in order.
         """CREATE TABLE user (
             id INTEGER PRIMARY KEY, user_id TEXT NOT NULL UNIQUE, registered INTEGER,
             nickname TEXT NOT NULL DEFAULT '', face_url TEXT NOT NULL DEFAULT '', ex TEXT NOT NULL DEFAULT '',
@@ -50,10 +51,10 @@ MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
             sender INTEGER NOT NULL, client BLOB, server, send_time INTEGER NOT NULL,
             content_type INTEGER NOT NULL, is_read INTEGER NOT NULL DEFAULT 0, body BLOB NOT NULL)""",
         "CREATE UNIQUE INDEX message_seq ON message (conversation, seq)",
-        # An empty client id is NULL, and NULLs differ. They are in the index all the same, because it also
-        # finds a sender's last message.
+        # An empty client id is NULL, and NULLs differ. They are in the index because it also finds a sender's last
+        # message.
         "CREATE UNIQUE INDEX message_client ON message (conversation, sender, client)",
-        # place is the version of the owner's log at the insert: his storage order.
+        # place is the version of the owner's log at the insert; it gives the order of the owner's records.
         """CREATE TABLE record (
             owner INTEGER NOT NULL, conversation INTEGER NOT NULL, place INTEGER NOT NULL,
             conversation_type INTEGER NOT NULL, peer INTEGER, group_id TEXT NOT NULL,
@@ -99,21 +100,21 @@ MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
             owner INTEGER NOT NULL, blocked INTEGER NOT NULL, PRIMARY KEY (owner, blocked)) WITHOUT ROWID""",
     ),
     (
-        # Transactions of the writer: what the mark beside the database is compared with.
+        # Number of transactions, which is compared with the mark beside the database.
         "INSERT INTO meta VALUES ('commits', 0)",
         "ALTER TABLE message ADD COLUMN sum INTEGER",
     ),
     # Each page has a checksum instead: see `add_checksums`, which goes before.
     ("ALTER TABLE message DROP COLUMN sum",),
     (
-        # Two keys for each message: (conversation, 0, seq), 0 being nobody's number, and (conversation, sender, client
-        # id; seq if that is empty). In one tree, so that both are mostly on one page: a message to any of 100,000
-        # conversations dirties one and a half pages, not three and a half as with two indexes and a newest seq in
-        # `conversation`.
+        # Two keys for each message: (conversation, 0, seq), where 0 is nobody's number, and (conversation, sender,
+        # client id), with the seq in place of an empty client id. Both are in one tree and so mostly on one page: a
+        # message to any of 100,000 conversations changes one and a half pages, not three and a half as with two
+        # indexes and a newest seq in `conversation`.
         """CREATE TABLE message_key (
             conversation INTEGER NOT NULL, sender INTEGER NOT NULL, name NOT NULL, message INTEGER NOT NULL,
             PRIMARY KEY (conversation, sender, name)) WITHOUT ROWID""",
-        # The old indexes have the first two in order already, so that next to nothing is sorted.
+        # The old indexes give the first two in order, so almost nothing is sorted.
         """INSERT INTO message_key SELECT conversation, 0, seq, id FROM message
             UNION ALL SELECT conversation, sender, client, id FROM message WHERE client IS NOT NULL
             UNION ALL SELECT conversation, sender, seq, id FROM message WHERE client IS NULL
@@ -124,21 +125,21 @@ MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
         "ALTER TABLE conversation DROP COLUMN max_seq_time",
     ),
     (
-        # As member_count, which a group's own writes set from now on.
+        # From now on a group's own writes set it, and member_count.
         "ALTER TABLE chat_group ADD COLUMN owner_user_id TEXT NOT NULL DEFAULT ''",
         """UPDATE chat_group SET owner_user_id = coalesce((
             SELECT u.user_id FROM member m JOIN user u ON u.id = m.user
             WHERE m.chat_group = chat_group.id AND m.role_level = 100 LIMIT 1), '')""",
         "DROP INDEX member_owner",
-        # Number of the newest message that was ever removed, so that none is given twice: who removes messages sets it
-        # in the same transaction, and waits for the subscribers before (up to a bound, past which they miss some).
+        # Number of the newest message that was ever removed, so that no number is given twice. What removes messages
+        # sets it in the same transaction. Before that it waits for the subscribers, up to a bound.
         "INSERT INTO meta VALUES ('removed', 0)",
-        # What is no message and was noted for subscribers; message: the newest one at that moment. A number is never
-        # given twice.
+        # What was noted for subscribers; message is the newest one at that moment. AUTOINCREMENT: no number is given
+        # twice.
         """CREATE TABLE event (
             id INTEGER PRIMARY KEY AUTOINCREMENT, message INTEGER NOT NULL, kind TEXT NOT NULL,
             subject TEXT NOT NULL, data BLOB NOT NULL)""",
-        # message and event: the last ones that the subscriber has done.
+        # message and event are the last ones that the subscriber has passed.
         """CREATE TABLE subscriber (
             name TEXT PRIMARY KEY, message INTEGER NOT NULL, event INTEGER NOT NULL) WITHOUT ROWID""",
     ),
@@ -149,11 +150,11 @@ SCHEMA_VERSION: Final = len(MIGRATIONS)
 CHECKSUMS_SINCE: Final = 3
 
 LAST_REGISTERED: Final = "SELECT max(registered) FROM user WHERE registered IS NOT NULL"
-"""The condition is the index's: without it all users are read."""
+"""The condition is that of the index. Without it SQLite reads all users."""
 
 NEWEST_SEQ: Final = """ifnull((
     SELECT name FROM message_key WHERE conversation = c.id AND sender = 0 ORDER BY name DESC LIMIT 1), 0)"""
-"""Of conversation c, in SQL; 0 without messages."""
+"""The newest seq of conversation c, in SQL; 0 without messages."""
 
 LOG_NUMBERS: Final[dict[LogKind, int]] = {"friends": 1, "members": 2, "joined": 3, "conversations": 4}
 
@@ -162,7 +163,7 @@ def migrate(connection: Connection, *, instance: bytes) -> None:
     """Bring the database to SCHEMA_VERSION in one transaction; `instance` is its id if it is new.
 
     Raises StoreTooNew for a later release's file, NotAStore for a file of something else, StoreDamaged if its pages
-    cannot be verified (one that `lacks_checksums` is to be given them before).
+    cannot be verified. A file that `lacks_checksums` needs `add_checksums` first.
     """
     connection.execute("BEGIN IMMEDIATE")
     try:
@@ -188,21 +189,21 @@ def migrate(connection: Connection, *, instance: bytes) -> None:
 
 
 def lacks_checksums(connection: Connection) -> bool:
-    """Whether it is a store of a version before there were any."""
+    """Whether it is a store of a version that had no checksums."""
     (application,) = connection.execute("PRAGMA application_id").fetchone()
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     return bool(application == APPLICATION_ID and version < CHECKSUMS_SINCE)
 
 
 def add_checksums(connection: Connection) -> None:
-    """Write the whole file anew, each page with a checksum; it needs as much room again beside the file, and in the
-    system's folder for temporary files. Other connections must be closed, and this one after it. If it does not come
-    to its end, it is to be done again."""
+    """Rewrite the whole file, each page with a checksum. It needs as much room again beside the file, and in the
+    system's folder for temporary files. Other connections must be closed before, and this one afterwards. If it is
+    interrupted it must be called again."""
     connection.execute("PRAGMA temp_store = FILE")
     reserve_checksums(connection)
     connection.execute("VACUUM")
     if connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]:
-        raise StoreUnavailable("the database cannot be written anew while others read it")
+        raise StoreUnavailable("the database cannot be rewritten while others read it")
 
 
 def raise_epoch(connection: Connection) -> int:
@@ -220,7 +221,7 @@ def stored_epoch(connection: Connection) -> int:
 
 
 def count_commit(connection: Connection) -> int:
-    """To be called once in each transaction; the number of this one."""
+    """The number of this transaction. Call it once in each."""
     ((commits,),) = connection.execute(
         "UPDATE meta SET value = value + 1 WHERE name = 'commits' RETURNING value"
     ).fetchall()
@@ -238,8 +239,8 @@ def instance_of(connection: Connection) -> bytes:
 
 
 def client_key(client_msg_id: str) -> bytes | None:
-    """What stands for a client message id in the index: None for the empty one, 16 bytes for 32 hex digits
-    (lower case), else 17 bytes with a digest; so two ids are never taken for one."""
+    """What stands for a client message id in the index: None for the empty one, 16 bytes for 32 hex digits (lower
+    case), 17 bytes with a digest for any other. So no two ids have the same key."""
     if len(client_msg_id) == 32 and (raw := _from_hex(client_msg_id)) is not None:
         return raw
     if not client_msg_id:
@@ -248,7 +249,7 @@ def client_key(client_msg_id: str) -> bytes | None:
 
 
 def server_id_value(server_msg_id: str) -> bytes | str:
-    """32 hex digits as 16 bytes, any other text as it is; `server_id_text` gives it back."""
+    """32 hex digits become 16 bytes; any other text stays as it is. `server_id_text` reverses it."""
     if len(server_msg_id) == 32 and (raw := _from_hex(server_msg_id)) is not None:
         return raw
     return server_msg_id
@@ -259,14 +260,11 @@ def server_id_text(value: bytes | str) -> str:
 
 
 def version_id(instance: bytes, log: LogKind, owner_id: str) -> str:
-    """24 hex digits, the same for a log as long as the database lives, and never those of another one."""
+    """24 hex digits: one log's id for as long as the database lives. No other log has them."""
     return _digest(f"{log}/{owner_id}", size=12, key=instance).hex()
 
 
 def _digest(text: str, *, size: int, key: bytes = b"") -> bytes:
-    # Not at the top: it loads OpenSSL, 4 MB that the writer of hexadecimal ids does not need.
-    from hashlib import blake2b
-
     return blake2b(text.encode(), key=key, digest_size=size).digest()
 
 

@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 __all__ = ["MESSAGES", "OWN_LOG", "SeqReads"]
 
 UNREAD_WALKED: Final = 64
-"""To find a user's last message, his unread ones are walked back if there are no more than these; past it
-the index of his own messages is read instead, which grows with all he ever sent there."""
+"""To find a user's last message the unread ones are walked back, if there are no more than these. Otherwise the index
+of the user's own messages is read, which grows with all that they ever sent there."""
 
 MESSAGES: Final = "message_key k CROSS JOIN message m ON m.id = k.message AND k.sender = 0"
-"""Messages m, to be asked for by k.conversation and k.name, their seq."""
+"""Messages m; conditions on k.conversation and k.name (the seq) select them."""
 
 NEWEST: Final = """message n ON n.id = (
     SELECT message FROM message_key WHERE conversation = c.id AND sender = 0 ORDER BY name DESC LIMIT 1)"""
@@ -32,11 +32,12 @@ OWN_LAST_SEQ: Final = f"""CASE
     ELSE (SELECT m.seq FROM message m WHERE m.id = (
         SELECT max(k.message) FROM message_key k WHERE k.conversation = c.id AND k.sender = :user))
     END"""
-"""Seq of the last message of :user in conversation c, whose newest is n, if it may be above his stored read seq d."""
+"""Seq of the last message of :user in conversation c, whose newest message is n, if it may be above their
+stored read seq d."""
 
 OWN_LOG: Final = """(SELECT 'n_' || me || '_' || me FROM (SELECT {0} AS me) WHERE NOT EXISTS (
     SELECT 1 FROM key k WHERE k.name = me || '_' || me AND (k.kind <> 'pair' OR k.first <> k.second)))"""
-"""Id of the notifications that a user has for himself; NULL if another pair or a group has that key."""
+"""Id of the notifications that a user has for themselves; NULL if another pair or a group has that key."""
 
 
 class SeqReads(Reads):
@@ -113,6 +114,6 @@ class SeqReads(Reads):
         return None if row is None else Reading(*row)
 
     def _with_number(self, user_id: str, statement: str, **values: Any) -> list[Any]:
-        """Rows of a statement that names the user's number :user many times."""
-        # A number once given stays, so two queries are as good as one.
+        """Rows of a statement that uses the user's number, :user, many times."""
+        # A number never changes, so two queries answer as one would.
         return self._db.execute(statement, {"user": self._number(user_id), **values}).fetchall()

@@ -1,4 +1,4 @@
-"""The embedded store: one SQLite database, written by one process, thread or hand, read on the loop."""
+"""The embedded store: one SQLite database. One writer writes it; reads run on the loop."""
 
 from __future__ import annotations
 
@@ -20,7 +20,9 @@ from greenroom.persistence.sqlite.schema import add_checksums, instance_of, lack
 from greenroom.persistence.sqlite.seq_reads import SeqReads
 from greenroom.persistence.sqlite.statements import MEMORY, connect
 from greenroom.persistence.sqlite.user_reads import UserReads
+from greenroom.persistence.sqlite.writer import Writer
 from greenroom.persistence.sqlite.writer_client import ProcessWriter
+from greenroom.persistence.sqlite.writer_thread import InlineWriter, ThreadWriter
 from greenroom.persistence.store import Reason, Refusal
 
 if TYPE_CHECKING:
@@ -33,7 +35,7 @@ if TYPE_CHECKING:
 __all__ = ["SqliteStore", "WriterKind"]
 
 WriterKind = Literal["process", "thread", "inline"]
-"""Where commits run. A process is not slowed by a busy loop; a thread needs no child; inline blocks."""
+"""Where commits run. A busy loop does not slow a process; a thread needs no child process; inline blocks the loop."""
 
 
 class _Committer(Protocol):
@@ -50,8 +52,8 @@ class _Committer(Protocol):
 class SqliteStore(UserReads, MessageReads, SeqReads, ListReads, EventReads):
     """`Store` on a SQLite file, or in memory (path ":memory:", which is always written inline).
 
-    Who opens it owns the data directory (`DataDirectory`): the store itself holds no lock, and a later
-    opening ends this one's writing (STALE_EPOCH). Used from one event loop.
+    Its owner holds the data directory (`DataDirectory`): the store itself has no lock, and a later opening ends this
+    one's writing (STALE_EPOCH). It is used from one event loop.
     """
 
     def __init__(
@@ -63,8 +65,7 @@ class SqliteStore(UserReads, MessageReads, SeqReads, ListReads, EventReads):
         entropy: Callable[[int], bytes] = os.urandom,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`entropy` gives a new database its id; by `clock`, in seconds, a writer that is no process of its own pauses
-        after a failure."""
+        """`entropy` gives a new database its id. `clock`, in seconds, times the pauses of a writer in this process."""
         self._path = path if path == MEMORY else Path(path)
         self._kind: WriterKind = "inline" if path == MEMORY else writer
         self._events_limit = events_limit
@@ -85,7 +86,7 @@ class SqliteStore(UserReads, MessageReads, SeqReads, ListReads, EventReads):
 
     @property
     def writer_pid(self) -> int | None:
-        """Of the writer process, if there is one."""
+        """The writer process's id, if there is one."""
         return self._committer.pid if isinstance(self._committer, ProcessWriter) else None
 
     async def lost(self) -> None:
@@ -109,9 +110,6 @@ class SqliteStore(UserReads, MessageReads, SeqReads, ListReads, EventReads):
         if isinstance(self._path, Path) and self._kind == "process":
             self._committer = ProcessWriter(self._path, epoch=self._epoch, events_limit=self._events_limit)
         else:
-            from greenroom.persistence.sqlite.writer import Writer
-            from greenroom.persistence.sqlite.writer_thread import InlineWriter, ThreadWriter
-
             writer = Writer(
                 self._path,
                 epoch=self._epoch,
@@ -129,7 +127,7 @@ class SqliteStore(UserReads, MessageReads, SeqReads, ListReads, EventReads):
             raise
 
     async def close(self) -> None:
-        # The reader first: whoever closes last empties the log into the database, and a reader may not.
+        # The reader first: the last connection to close moves the log into the database, which a reader may not do.
         connection, self._connection = self._connection, None
         if connection is not None and self._path != MEMORY:
             connection.close()
@@ -148,7 +146,7 @@ class SqliteStore(UserReads, MessageReads, SeqReads, ListReads, EventReads):
         return await self._committer.commit(slices)
 
     def _prepare(self) -> tuple[Connection, int, bytes]:
-        """Migrate and raise the epoch; gives the connection to read on."""
+        """Migrate, and raise the epoch. Returns the connection for reads, the epoch and the database's id."""
         if isinstance(self._path, Path):
             examine(self._path)
         connection = connect(self._path)
@@ -166,7 +164,7 @@ class SqliteStore(UserReads, MessageReads, SeqReads, ListReads, EventReads):
         except BaseException:
             connection.close()
             raise
-        # Its first read keeps the log's files in being when the other one closes.
+        # Its first read keeps the log's files when the other connection closes.
         instance_of(reader)
         connection.close()
         return reader, epoch, instance

@@ -21,19 +21,19 @@ __all__ = [
 MEMORY: Final = ":memory:"
 
 ROWS_LIMIT: Final = 128
-"""Rows of the largest statement; a power of two. More gains nothing measurable."""
+"""Rows of the largest statement, a power of two. More rows gain nothing measurable."""
 STATEMENTS_LIMIT: Final = 512
-"""Prepared statements kept: about 25 of `many`, in 8 sizes each, and the single ones."""
+"""Prepared statements kept: about 25 of `many` in 8 sizes each, and the single ones."""
 BUSY_TIMEOUT_S: Final = 2.0
-"""Wait for another connection's write lock; only openings and checks hold it beside the writer."""
+"""How long to wait for another connection's write lock. Beside the writer only openings and checks hold it."""
 CHECKSUM_BYTES: Final = 8
-"""At the end of each page; the VFS takes exactly these for its own."""
+"""Room at the end of each page; the VFS needs exactly so many."""
 CACHE_KIB: Final = 32_768
-"""Pages kept by each connection; the interior of all indexes of some ten million messages."""
+"""Pages that each connection keeps: the inner pages of all indexes of some ten million messages."""
 
 
 class Cursor(Protocol):
-    """What is used of APSW's, whose rows are of any type."""
+    """The part of APSW's cursor that is used. Its rows are of any type."""
 
     def fetchone(self) -> Any: ...
 
@@ -75,7 +75,7 @@ def connect(path: Path | str, *, read_only: bool = False) -> Connection:
     connection = apsw.Connection(str(path), access, vfs=_checksums(), statementcachesize=STATEMENTS_LIMIT)
     try:
         connection.set_busy_timeout(int(1e3 * BUSY_TIMEOUT_S))
-        # Else a statement whose plan might depend on its values is prepared anew whenever they change.
+        # Otherwise SQLite prepares a statement again whenever a value changes that its plan might depend on.
         connection.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1)
         connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
         connection.execute("PRAGMA temp_store = MEMORY")
@@ -100,13 +100,13 @@ def verifies(connection: Connection) -> bool:
 
 
 def is_damage(error: BaseException) -> bool:
-    """Whether something was read that is not what was written, while the disk itself answered."""
+    """Whether the disk answered, but with other bytes than were written."""
     code = getattr(error, "extendedresult", 0)
     return code == apsw.SQLITE_IOERR_DATA or code & 0xFF in {apsw.SQLITE_CORRUPT, apsw.SQLITE_NOTADB}
 
 
 def describe(error: apsw.Error) -> str:
-    """With SQLite's name for it. Holds no content of rows."""
+    """The error with SQLite's name for it. Holds no content of rows."""
     code: int = getattr(error, "extendedresult", apsw.SQLITE_ERROR)
     name = apsw.mapping_extended_result_codes.get(code) or apsw.mapping_result_codes[code & 0xFF]
     return f"a page is damaged ({name})" if is_damage(error) else f"{name}: {error}"
@@ -114,7 +114,7 @@ def describe(error: apsw.Error) -> str:
 
 @cache
 def _checksums() -> str:
-    """The name of the VFS that keeps them, which comes with APSW as an extension."""
+    """The name of the VFS that keeps the checksums; it comes with APSW as an extension."""
     connection = apsw.Connection(MEMORY)
     connection.enable_load_extension(True)
     connection.load_extension(os.path.join(os.path.dirname(apsw.__file__), "sqlite_extra_binaries", "cksumvfs"))
@@ -125,7 +125,7 @@ def _checksums() -> str:
 def many(
     connection: Connection, statement: str, row: str, values: Sequence[Any]
 ) -> list[tuple[Any, ...]]:
-    """As `each`, with all that the statements return as one list."""
+    """As `each`, but gives all rows that the statements return, in one list."""
     found: list[tuple[Any, ...]] = []
     for cursor in each(connection, statement, row, values):
         found += cursor.fetchall()

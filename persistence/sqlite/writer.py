@@ -1,4 +1,4 @@
-"""The one hand that writes: batches of slices, each batch one transaction, each slice all or nothing."""
+"""The one writer: each batch of slices is one transaction, each slice is all or nothing."""
 
 from __future__ import annotations
 
@@ -28,19 +28,19 @@ if TYPE_CHECKING:
 __all__ = ["Writer"]
 
 CHECKPOINT_BYTES: Final = 16 << 20
-"""In the log since the last checkpoint: enough for one when there is nothing else to do."""
+"""When the log has grown by so much since the last checkpoint, an idle writer makes the next one."""
 CHECKPOINT_BYTES_MAX: Final = 256 << 20
-"""Likewise: enough for one at once, though a batch waits for it. A message is three to five pages, and most of them are
-written again by the next ones: the log takes them together."""
+"""When the log has grown by so much, a checkpoint is made at once, though a batch waits for it. A message changes three
+to five pages, and the next messages change most of them again, so a late checkpoint moves fewer pages."""
 PAGE_BYTES: Final = 4096
 
 PAUSE_S: Final = 0.05
 PAUSE_MAX_S: Final = 1.0
-"""After a failure batches are refused unseen for so long, doubled with each failure in a row: a disk that
-stays full is tried once a second, and one that works again is found within a second."""
+"""After a failure batches are refused untried for so long, doubled with each failure in a row. So a full disk is tried
+once a second, and a disk that works again is found within a second."""
 CHECKED_PAGES_MAX: Final = 16_384
-"""A database of so many pages (64 MiB) is checked whole after a failure, in a few tenths of a second; of a
-larger one only what was committed last."""
+"""After a failure a database of up to so many pages (64 MiB) is checked whole, in a few tenths of a second. In a larger
+one only the last commit is checked."""
 
 BROKEN: Final = frozenset(
     {
@@ -52,17 +52,17 @@ BROKEN: Final = frozenset(
         apsw.SQLITE_READONLY,
     }
 )
-"""Errors (by primary code) that say something of the disk, not of a slice. A damaged page is the trouble of the
-slices that meet it."""
+"""Errors (by primary code) of the disk, not of a slice. A damaged page is not among them: it fails the slices that need
+it."""
 
 
 class Writer:
     """Commits batches on one connection, synchronously, for one epoch.
 
     `commit` never raises. It returns after the batch is on disk (WAL, synchronous=FULL), so its outcomes may
-    be answered at once. After a failed commit, batches are refused for a pause; then the database is opened
-    anew, must take a write of the writer's own, and must still hold what was committed last, before the next
-    batch is tried. What was in the failed batch may or may not be stored.
+    be answered at once. After a failed commit, batches are refused for a pause. Then the database is opened again; it
+    must take a test write and must still hold the last commit before the next batch is tried. The failed batch may or
+    may not be stored.
     """
 
     def __init__(
@@ -84,7 +84,7 @@ class Writer:
         self._applier: Applier
         self._numbers: RowNumbers
         self._failed = False
-        """The database or its disk: to be looked at before it is used again."""
+        """The database or its disk must be checked before it is used again."""
         self._trouble = ""
         self._pause_s = 0.0
         self._paused_until = 0.0
@@ -92,15 +92,15 @@ class Writer:
         self._last: tuple[Sequence[Slice], Sequence[Refusal | None]] = ((), ())
         """The last batch committed, and its outcomes."""
         self._log_pages = 0
-        """In the log after the last commit."""
+        """Pages in the log after the last commit."""
         self._moved_pages = 0
-        """Of these, those that the last checkpoint found."""
+        """Pages that the log had at the last checkpoint."""
 
     def open(self) -> None:
         connection = self._shared or connect(self._path)
         try:
             if self._shared is None:
-                # In place of SQLite's own hook, whose checkpoints come in the middle of a commit.
+                # This replaces SQLite's own hook, which makes checkpoints in the middle of a commit.
                 connection.set_wal_hook(self._logged)
                 self._mark = Mark(self._path, instance_of(connection))
             self._numbers = RowNumbers(connection)
@@ -140,8 +140,8 @@ class Writer:
             self.checkpoint()
         return outcomes
 
-    def rest(self) -> None:
-        """To be called when no batch waits: moves what the log has gathered into the database."""
+    def idle(self) -> None:
+        """Call this when no batch waits: it moves a log that has grown into the database."""
         if self._new_bytes > CHECKPOINT_BYTES:
             self.checkpoint()
 
@@ -152,19 +152,19 @@ class Writer:
         try:
             self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
         except apsw.Error:
-            # The log keeps everything; but this disk needs a look before more is acked.
+            # The log keeps everything, but the disk must be checked before more is acked.
             self._failed = True
 
     def _logged(self, connection: Connection, name: str, pages: int) -> int:
-        """SQLite tells after each commit how many pages the log has."""
+        """SQLite calls this after each commit with the number of pages in the log."""
         if pages < self._log_pages:
-            self._moved_pages = 0  # All of it was moved, and it began anew.
+            self._moved_pages = 0  # All of it was moved, and the log begins again.
         self._log_pages = pages
         return apsw.SQLITE_OK
 
     @property
     def _new_bytes(self) -> int:
-        """In the log since the last checkpoint."""
+        """How much the log has grown since the last checkpoint."""
         return (self._log_pages - self._moved_pages) * PAGE_BYTES
 
     def _commit(self, connection: Connection, slices: Sequence[Slice]) -> list[Refusal | None]:
@@ -190,8 +190,8 @@ class Writer:
         return outcomes
 
     def _apply_each(self, connection: Connection, slices: Sequence[Slice]) -> list[Refusal | None]:
-        """Begins a transaction, and is done when one pass over the slices leaves it in being. SQLite rolls all back
-        where it meets a damaged page; the slices that have done so are left out of the next pass."""
+        """Apply each slice by itself, in a new transaction that stays open. A damaged page makes SQLite roll back the
+        whole transaction: then all is applied again without the slice that met it."""
         damaged: dict[int, Refusal | None] = {}
         while True:
             connection.execute("BEGIN IMMEDIATE")
@@ -209,7 +209,7 @@ class Writer:
             self._roll_back(connection)
 
     def _apply_apart(self, connection: Connection, one: Slice, epoch: int) -> Refusal | None:
-        """One slice, write by write, under a savepoint, so that its refusal is its own."""
+        """Apply one slice under a savepoint, so that its refusal undoes nothing else."""
         if one.epoch < epoch:
             return _stale(one.epoch, epoch)
         mark = self._numbers.mark()
@@ -246,15 +246,15 @@ class Writer:
     def _fail(self, error: Exception) -> None:
         if self._connection is not None:
             self._roll_back(self._connection)
-        # Another connection's lock says nothing of the disk.
+        # Another connection's lock says nothing about the disk.
         self._failed = self._failed or _code(error) != apsw.SQLITE_BUSY
         self._trouble = _describe(error)
         self._pause_s = min(2 * self._pause_s or PAUSE_S, PAUSE_MAX_S)
         self._paused_until = self._clock() + self._pause_s
 
     def _reopen(self) -> Connection:
-        """With nothing that the old one remembered, on a database that was looked at: a commit that failed may have
-        landed."""
+        """A new connection to a database that was checked. Nothing is remembered of the old one, because a failed
+        commit may have landed."""
         with contextlib.suppress(apsw.Error):
             self.close()
         self.open()
@@ -267,7 +267,7 @@ class Writer:
         return connection
 
     def _find_last(self, connection: Connection) -> None:
-        """What was committed last is there."""
+        """Raises StoreDamaged if the messages of the last commit are not there."""
         newest = {
             write.conversation_id: (write.seq, write.body)
             for one, outcome in zip(*self._last, strict=True)
@@ -286,9 +286,9 @@ class Writer:
 
 
 def _try_write(connection: Connection) -> None:
-    """Write a page that ends as it was, and sync it: cheap while the disk still fails."""
+    """Change a page, change it back, and sync it. This is cheap while the disk still fails."""
     connection.execute("BEGIN IMMEDIATE")
-    # Back and forth: what does not change its page is not written.
+    # Twice, because SQLite does not write a page that a statement leaves unchanged.
     connection.execute("UPDATE meta SET value = value + 1 WHERE name = 'epoch'")
     connection.execute("UPDATE meta SET value = value - 1 WHERE name = 'epoch'")
     connection.execute("COMMIT")

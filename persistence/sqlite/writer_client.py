@@ -1,4 +1,4 @@
-"""The node's side of the writer process: frames out, outcomes back in order, a new process for a dead one."""
+"""The node's side of the writer process: it sends slices, receives outcomes in order, and replaces a dead process."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ if TYPE_CHECKING:
 __all__ = ["ProcessWriter"]
 
 START_LIMIT_S: Final = 30.0
-"""For a process to say that it is ready; recovering a long log takes seconds."""
+"""How long a process may take to become ready; recovering a long log takes seconds."""
 STOP_LIMIT_S: Final = 6.0
-"""For it to finish and end, with the checkpoint that is its last act; then it is killed. What it has not committed was
-not acked."""
+"""How long a process may take to finish and end; its last act is a checkpoint. Then it is killed. What it has not
+committed was not acked."""
 KILL_LIMIT_S: Final = 1.0
-"""For a killed one to die while the node stops; one that waits for its disk dies when that answers."""
+"""How long a stopping node waits for a killed process; one that waits for its disk dies when the disk answers."""
 BACKOFF_S: Final = 0.05
 BACKOFF_MAX_S: Final = 1.0
-"""Wait before a new process, doubled with each death of the last minute."""
+"""Wait before a new process is started, doubled with each death of the last minute."""
 DEATHS_MAX: Final = 10
 DEATHS_WITHIN_S: Final = 60.0
-"""More of them (a start that fails is one) and the writer is lost: starting once more is no cure."""
+"""After more deaths within this time the writer is lost: another start is no cure. A failed start counts as a death."""
 OUTSTANDING_BYTES_MAX: Final = 64 << 20
-"""Frames not yet answered; past it commits are refused, since the disk does not follow."""
+"""Frames that are not answered yet; past it commits are refused, because the disk is too slow."""
 
 WRITER: Final = "greenroom.persistence.sqlite.writer_process"
 """The child's program."""
@@ -47,9 +47,9 @@ log = logging.getLogger("greenroom.persistence")
 
 
 class ProcessWriter:
-    """Commits through one child process. When it dies, what was not answered is FAILED (it may be stored or
-    not), and so is every commit until the next process is ready. When it dies again and again, `lost` says so,
-    and every commit from then on is FAILED."""
+    """Commits through one child process. When the process dies, commits without an answer are FAILED (they may be
+    stored or not), and so is every commit until the next process is ready. When it dies again and again, `lost` says
+    why, and every later commit is FAILED."""
 
     def __init__(self, path: Path, *, epoch: int, events_limit: int) -> None:
         self._path = path
@@ -59,7 +59,7 @@ class ProcessWriter:
         self._restarting: asyncio.Task[None] | None = None
         self._stopping = asyncio.Event()
         self._deaths: deque[float] = deque()
-        """Moments of the last minute's, on the loop's clock."""
+        """Times of the last minute's deaths, on the loop's clock."""
         self.lost: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         """Why no process can be kept up."""
         self.restarts = 0
@@ -67,7 +67,7 @@ class ProcessWriter:
 
     @property
     def pid(self) -> int | None:
-        """Of the process at work, if one is."""
+        """The running process's id, if there is one."""
         return None if self._link is None else self._link.process.pid
 
     async def start(self) -> None:
@@ -82,7 +82,7 @@ class ProcessWriter:
         return answer
 
     async def stop(self) -> None:
-        """Let the process finish what it has, and wait for its end."""
+        """Let the process commit what it has, and wait for its end."""
         self._stopping.set()
         if self._restarting is not None:
             await self._restarting
@@ -94,7 +94,7 @@ class ProcessWriter:
         ours, theirs = socket.socketpair()
         ours.setblocking(False)
         try:
-            # Starting a process blocks for some milliseconds, so not on the loop.
+            # Starting a process blocks for some milliseconds, so it does not happen on the loop.
             process = await asyncio.to_thread(self._popen, theirs)
         except OSError as error:
             ours.close()
@@ -117,7 +117,7 @@ class ProcessWriter:
         return link
 
     def _popen(self, stream: socket.socket) -> subprocess.Popen[bytes]:
-        # -P and the path: the child finds the same packages as we do, and none in the working directory.
+        # With -P and PYTHONPATH the child finds the same packages as this process, and none in the working directory.
         return subprocess.Popen(
             [sys.executable, "-P", "-m", WRITER, str(self._path), str(self._epoch), str(self._events_limit)],
             stdin=stream.fileno(),
@@ -135,7 +135,7 @@ class ProcessWriter:
         how = f"ended with {dead.process.returncode}"
         while (backoff := self._backoff()) is not None:
             log.error("the writer process %s; another is started in %g s", how, backoff)
-            # Told to stop it ends here, never amid a start: a process half started would be nobody's.
+            # `stop` ends the restart here, never during a start, so no process is left without an owner.
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(backoff):
                     await self._stopping.wait()
@@ -152,7 +152,7 @@ class ProcessWriter:
         self.lost.set_result(reason)
 
     def _backoff(self) -> float | None:
-        """Seconds until the next start, after one more death; None: there is to be none."""
+        """Count one more death. Seconds until the next start; None: no start any more."""
         now = asyncio.get_running_loop().time()
         while self._deaths and self._deaths[0] <= now - DEATHS_WITHIN_S:
             self._deaths.popleft()
@@ -168,17 +168,17 @@ class _Link(asyncio.Protocol):
         loop = asyncio.get_running_loop()
         self.process = process
         self.hello: asyncio.Future[str] = loop.create_future()
-        """Empty when it is ready, else why it is not."""
+        """Empty when the process is ready, else why it is not."""
         self._lost = lost
         self._closed: asyncio.Future[None] = loop.create_future()
         self._frames = FrameReader()
         self._waiting: deque[tuple[asyncio.Future[list[Refusal | None]], int, int]] = deque()
-        """Who waits, for how many slices, of how many bytes. The slices themselves are the other process's."""
+        """Of each commit in flight: its answer, how many slices, how many bytes. The slices are not kept."""
         self._bytes = 0
         self._transport: asyncio.Transport
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        # uvloop's transports are none of asyncio's classes, though they do what these do.
+        # uvloop's transports have the methods of asyncio's, but not their classes.
         self._transport = cast("asyncio.Transport", transport)
 
     def commit(self, slices: Sequence[Slice]) -> asyncio.Future[list[Refusal | None]]:
@@ -228,7 +228,7 @@ class _Link(asyncio.Protocol):
         self._lost(self)
 
     async def end(self) -> None:
-        """Let the process finish, and wait for its end; when that takes too long it is killed."""
+        """Let the process finish, and wait for its end. It is killed when that takes too long."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + STOP_LIMIT_S
         if not self._transport.is_closing():
@@ -236,20 +236,20 @@ class _Link(asyncio.Protocol):
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout_at(deadline):
                 await asyncio.shield(self._closed)
-        # Its last act is a checkpoint, after it has closed our connection.
+        # The process makes a checkpoint after it has closed the connection.
         if not await self._is_gone(deadline - loop.time()):
             log.error("the writer process did not end within %g s and is killed", STOP_LIMIT_S)
             await self.kill(KILL_LIMIT_S)
 
     async def kill(self, limit_s: float | None = None) -> None:
-        """End the process at once, and wait for that."""
+        """Kill the process, and wait for its end."""
         self.process.kill()
         self._transport.abort()
         await self._closed
         await self._is_gone(limit_s)
 
     async def _is_gone(self, limit_s: float | None) -> bool:
-        """Whether the process has ended, after so long at most."""
+        """Whether the process has ended within the limit."""
         with contextlib.suppress(subprocess.TimeoutExpired):
             await asyncio.to_thread(self.process.wait, None if limit_s is None else max(limit_s, 0.0))
         return self.process.poll() is not None

@@ -1,5 +1,5 @@
-"""The frames between a node and its writer process: four bytes of length, then MessagePack. Slices go one way, their
-outcomes the other. Both sides are of one release, and nobody else holds the socket."""
+"""The frames between a node and its writer process: four bytes of length, then MessagePack. Slices go to the writer,
+and their outcomes come back. Both sides are of one release, and nobody else holds the socket."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def encode_slices(slices: Sequence[Slice]) -> bytes:
 
 
 def decode_slices(frame: bytes) -> list[Slice | None]:
-    """None stands for a slice that cannot be decoded. Raises ValueError if nothing can."""
+    """None stands for a slice that cannot be decoded."""
     try:
         return _slices.decode(frame)  # type: ignore[return-value]
     except msgspec.ValidationError:

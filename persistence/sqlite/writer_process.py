@@ -1,7 +1,7 @@
-"""The writer as a process of its own: a busy loop in the node cannot keep it from the disk, nor it the loop.
+"""The writer as a process of its own: a busy loop in the node does not delay commits, nor commits the loop.
 
-`ProcessWriter` runs it as `python -m ... DATABASE EPOCH EVENTS_LIMIT`, with a socket as standard input. It ends when
-that socket does, after the batches at hand.
+`ProcessWriter` runs it as `python -m ... DATABASE EPOCH EVENTS_LIMIT`, with a socket as standard input. It ends
+with that socket, after the batches that it has read.
 """
 
 from __future__ import annotations
@@ -21,42 +21,42 @@ from greenroom.persistence.sqlite.writer_frames import FrameReader, decode_slice
 __all__ = ["main", "serve"]
 
 READ_BYTES: Final = 1 << 18
-"""One read, of a little more than a socket's buffer holds. Batches that came in it together are one transaction."""
-REST_S: Final = 0.05
-"""Silence after which the log may be moved into the database."""
+"""Size of one read, a little more than a socket's buffer holds. Batches that come in one read are one transaction."""
+IDLE_S: Final = 0.05
+"""After so much silence the log may be moved into the database."""
 
 
 _UNREADABLE: Final = Refusal(Reason.FAILED, "a value that cannot be encoded")
 
 
 def serve(stream: int, writer: Writer) -> None:
-    """Commit batches until the stream (a descriptor) ends. The writer is open."""
+    """Commit batches until the stream (a descriptor) ends, with an open writer."""
     frames = FrameReader()
     chunk = bytearray(READ_BYTES)
     view = memoryview(chunk)
-    rested = False
+    is_idle = False
     while True:
-        if not rested and not select.select([stream], [], [], REST_S)[0]:
-            writer.rest()
-            rested = True
+        if not is_idle and not select.select([stream], [], [], IDLE_S)[0]:
+            writer.idle()
+            is_idle = True
             continue
         count = os.readv(stream, [chunk])
         if not count:
             return
-        rested = False
+        is_idle = False
         answers = _commit(writer, list(frames.feed(view[:count])))
         if answers:
             _send(stream, answers)
 
 
 def _send(stream: int, data: bytes) -> None:
-    rest = memoryview(data)
-    while rest:
-        rest = rest[os.write(stream, rest) :]
+    left = memoryview(data)
+    while left:
+        left = left[os.write(stream, left) :]
 
 
 def _commit(writer: Writer, batches: list[bytes]) -> bytes:
-    """Answers to batches that came together."""
+    """The answers to batches that came together."""
     decoded = [decode_slices(batch) for batch in batches]
     outcomes = iter(writer.commit([one for slices in decoded for one in slices if one is not None]))
     return b"".join(
@@ -66,7 +66,7 @@ def _commit(writer: Writer, batches: list[bytes]) -> bytes:
 
 def main(path: str, epoch: int, events_limit: int, stream: int = 0) -> int:
     """The process's exit status."""
-    # A terminal's ^C and a service manager's stop go to the whole group: the node finishes first, then we.
+    # A terminal's ^C and a service manager's stop go to the whole group: the node finishes first, then this process.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     writer = Writer(path, epoch=epoch, events_limit=events_limit)

@@ -1,4 +1,4 @@
-"""The writer in a thread (for hosts that want no child process), or right where it is called."""
+"""The writer in a thread, for hosts that want no child process, or on the loop itself."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ if TYPE_CHECKING:
 
 __all__ = ["InlineWriter", "ThreadWriter"]
 
-REST_S: Final = 0.05
-"""Silence after which the log may be moved into the database."""
+IDLE_S: Final = 0.05
+"""After so much silence the log may be moved into the database."""
 OUTSTANDING_MAX: Final = 10_000
-"""Slices not yet answered; past it commits are refused, since the disk does not follow."""
+"""Slices that are not answered yet; past it commits are refused, because the disk is too slow."""
 
 _Answer = asyncio.Future[list[Refusal | None]]
 _Batch = tuple[_Answer, "Sequence[Slice]"]
 
 
 class ThreadWriter:
-    """Commits in a thread. Batches that wait together are one transaction. Should the thread fail, `lost` says
-    so, and every commit that was not answered, and every later one, is FAILED."""
+    """Commits in a thread. Batches that wait together are one transaction. If the thread fails, `lost` says why, and
+    every commit without an answer, and every later one, is FAILED."""
 
     def __init__(self, writer: Writer) -> None:
         self._writer = writer
@@ -40,7 +40,7 @@ class ThreadWriter:
         self._thread: threading.Thread | None = None
         self._outstanding = 0
         self.lost: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        """Why the thread has ended, if it was not told to."""
+        """Why the thread has ended by itself."""
 
     async def start(self) -> None:
         self._loop = asyncio.get_running_loop()
@@ -62,7 +62,7 @@ class ThreadWriter:
         if thread is not None:
             self._queue.put(None)
             await asyncio.to_thread(thread.join)
-            # The answers that the thread sent last are on the loop by now.
+            # The thread's last answers are scheduled on the loop: let them run.
             await asyncio.sleep(0)
 
     def _run(self) -> None:
@@ -72,20 +72,20 @@ class ThreadWriter:
         except Exception as error:
             with contextlib.suppress(apsw.Error):
                 self._writer.close()
-            self._loop.call_soon_threadsafe(self._fell, batches, type(error).__name__)
+            self._loop.call_soon_threadsafe(self._failed_by, batches, type(error).__name__)
 
     def _work(self, batches: list[_Batch]) -> None:
-        """Commit until told to end. `batches` are those that have not been answered."""
-        rested = False
+        """Commit until told to end. `batches` holds those that are not answered yet."""
+        is_idle = False
         ended = False
         while not ended:
             try:
-                first = self._queue.get(timeout=None if rested else REST_S)
+                first = self._queue.get(timeout=None if is_idle else IDLE_S)
             except queue.Empty:
-                self._writer.rest()
-                rested = True
+                self._writer.idle()
+                is_idle = True
                 continue
-            rested = False
+            is_idle = False
             while first is not None:
                 batches.append(first)
                 try:
@@ -99,14 +99,14 @@ class ThreadWriter:
             batches.clear()
         self._writer.close()
 
-    def _fell(self, batches: list[_Batch], error: str) -> None:
+    def _failed_by(self, batches: list[_Batch], error: str) -> None:
         self._thread = None
         while not self._queue.empty():
             if (batch := self._queue.get()) is not None:
                 batches.append(batch)
-        refusal = Refusal(Reason.FAILED, f"the writer fell: {error}")
+        refusal = Refusal(Reason.FAILED, f"the writer failed: {error}")
         self._answer(batches, [refusal] * sum(len(slices) for _, slices in batches))
-        self.lost.set_result(f"the writer's thread fell: {error}")
+        self.lost.set_result(f"the writer's thread failed: {error}")
 
     def _answer(self, batches: Sequence[_Batch], outcomes: list[Refusal | None]) -> None:
         start = 0
@@ -119,7 +119,7 @@ class ThreadWriter:
 
 
 class InlineWriter:
-    """Commits at once, on the loop: for stores in memory and for tools."""
+    """Commits at once, on the loop. For stores in memory and for tools."""
 
     def __init__(self, writer: Writer) -> None:
         self.writer = writer

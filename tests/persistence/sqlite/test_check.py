@@ -57,7 +57,7 @@ def test_keys_are_looked_up_each_by_all_of_its_columns() -> None:
 def test_store_that_was_not_made_to_its_end(tmp_path: Path) -> None:
     (tmp_path / "greenroom.db").write_bytes(b"x" * 4096)
     (tmp_path / "greenroom.db-journal").write_bytes(b"x")
-    with pytest.raises(StoreUnavailable, match="the next start makes it anew"):
+    with pytest.raises(StoreUnavailable, match="the next start makes it again"):
         check(tmp_path)
 
 

@@ -61,11 +61,11 @@ def test_log_at_rest(writer: Writer, tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(writer_module, "CHECKPOINT_BYTES", LIMIT)
     seq = 0
     while _log_bytes(tmp_path) <= LIMIT:
-        writer.rest()  # Too little to move: the log goes on.
+        writer.idle()  # Too little to move: the log goes on.
         seq += 1
         _commit(writer, seq)
     grown = _log_bytes(tmp_path)
-    writer.rest()
+    writer.idle()
     _commit(writer, seq + 1)
     assert _log_bytes(tmp_path) == grown  # It began anew.
     assert check(tmp_path) == []
