@@ -2,12 +2,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import hypothesis
 import pytest
 
 from greenroom.tests.kit.process_watch import ProcessWatch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+# How long one example takes says nothing on a busy machine.
+hypothesis.settings.register_profile("greenroom", deadline=None)
+hypothesis.settings.load_profile("greenroom")
 
 ENDING_S = 10.0
 """How long the processes of a test may take to end after it, such as the writer of a node that was killed."""

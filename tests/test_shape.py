@@ -144,7 +144,7 @@ def _loaded(code: str, *flags: str) -> set[str]:
     """The top-level modules that a fresh interpreter holds after this code."""
     code += "\nimport sys; print(*{name.partition('.')[0] for name in sys.modules})"
     done = subprocess.run(
-        [sys.executable, *flags, "-c", code], capture_output=True, text=True, check=True, timeout=20,
+        [sys.executable, *flags, "-c", code], capture_output=True, text=True, check=True, timeout=50,
         env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
     )  # fmt: skip
     return set(done.stdout.split())

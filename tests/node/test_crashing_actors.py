@@ -307,7 +307,7 @@ async def _look_at_quarantine(node: NodeProcess) -> None:
     done = await asyncio.to_thread(
         subprocess.run,
         [sys.executable, "-m", "greenroom", "status", "--api-port", str(node.api_port), "--data-dir", "x"],
-        capture_output=True, text=True, timeout=20, env={**os.environ, "GREENROOM_SECRET": SECRET}, cwd=node.folder,
+        capture_output=True, text=True, timeout=50, env={**os.environ, "GREENROOM_SECRET": SECRET}, cwd=node.folder,
     )  # fmt: skip
     assert done.returncode == 1, done.stderr
     assert "1 in quarantine" in done.stdout.splitlines()[0]

@@ -44,7 +44,7 @@ def flip(database: Path, table: str, kind: str) -> None:
 def greenroom(*arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "greenroom", *arguments]
     env = {**os.environ, "GREENROOM_SECRET": SECRET}
-    return subprocess.run(command, env=env, capture_output=True, text=True, timeout=20, check=False)
+    return subprocess.run(command, env=env, capture_output=True, text=True, timeout=50, check=False)
 
 
 async def pull(device: Device, conversation_id: str, begin: int, end: int) -> Response:

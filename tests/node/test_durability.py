@@ -171,7 +171,7 @@ async def test_writer_killed_while_sends_are_under_way(node: NodeProcess) -> Non
 def _run(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "greenroom", *arguments], env={**os.environ, "GREENROOM_SECRET": SECRET},
-        capture_output=True, text=True, timeout=15, check=False,
+        capture_output=True, text=True, timeout=50, check=False,
     )  # fmt: skip
 
 

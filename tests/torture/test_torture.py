@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 KILLS = int(os.environ.get("KILLS", "25" if os.environ.get("CI") else "3"))
 
 
-@pytest.mark.timeout(60 + 10 * KILLS)
+@pytest.mark.timeout(180 + 20 * KILLS)
 async def test_killed_again_and_again(tmp_path: Path) -> None:
     result = await torture(tmp_path, kills=KILLS, seed=random.randrange(10**6))
     print(result)

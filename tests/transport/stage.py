@@ -199,7 +199,7 @@ class Stage:
 
     async def until(self, condition: Callable[[], bool]) -> None:
         """Wait until the condition holds. It is checked again whenever an entity gets a message."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while not condition():
                 self.changed.clear()
                 try:
@@ -277,14 +277,14 @@ class Client:
         return await self.ask(1003, message.SerializeToString())
 
     async def receive(self) -> Response:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             frame = await self.socket.recv()
         assert isinstance(frame, bytes)
         return self.codec.decode_response(frame)
 
     async def closed(self) -> int:
         """Wait until the server closes. Returns the close code that the client saw."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             await self.socket.wait_closed()
         return self.socket.close_code or 0
 

@@ -177,7 +177,7 @@ async def test_text_ping_and_pong(client: Client) -> None:
 
 
 async def test_websocket_ping(client: Client) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         await (await client.socket.ping("operation"))
 
 
@@ -263,7 +263,7 @@ async def test_last_words_with_the_request(stage: Stage, how: str) -> None:
         words += close.serialize(mask=True)
     head = get(stage.url(sdkType="js").partition(f":{stage.gateway.port}")[2]).encode()
     reader, writer = await asyncio.open_connection("127.0.0.1", stage.gateway.port)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         writer.write(head + words if how == "with the upgrade" else head)
         assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 101 ")
         if how != "with the upgrade":

@@ -34,7 +34,7 @@ async def talk(stage: Stage, request: str | bytes) -> bytes:
     """Send raw bytes, and read until the server has closed its side."""
     reader, writer = await asyncio.open_connection("127.0.0.1", stage.gateway.port)
     writer.write(request if isinstance(request, bytes) else request.encode())
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         answer = await reader.read()
     writer.close()
     await writer.wait_closed()
@@ -195,7 +195,7 @@ async def test_request_in_small_pieces_and_frames_right_behind_it(stage: Stage) 
         writer.write(request[at : at + 50])
         await asyncio.sleep(0)
     writer.write(b"\x89\x80\x00\x00\x00\x00")
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 101 ")
         assert await reader.readexactly(2) == b"\x8a\x00"
     writer.close()
