@@ -1,4 +1,4 @@
-"""Rows of the store as the protocol shows them, and a group on its way into the store."""
+"""Turns rows of the store into the protocol's messages, and a group's info into its row."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def group_row(info: sdkws_pb2.GroupInfo) -> GroupRow:
 
 
 def member_info(member: Member) -> sdkws_pb2.GroupMemberFullInfo:
-    """What the member does not say of themselves in this group, their profile says."""
+    """A nickname or picture that the member has not set in this group comes from their profile."""
     row, user = member
     return sdkws_pb2.GroupMemberFullInfo(
         groupID=row.group_id,

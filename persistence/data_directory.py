@@ -1,4 +1,4 @@
-"""The folder that a node owns: its lock, and where its database lies."""
+"""The folder that a node owns: its lock, and the path of its database."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ __all__ = ["DataDirectory"]
 
 
 class DataDirectory:
-    """Held by one process at a time, from `acquire` to `release` (or the end of the process, whatever it is).
+    """One process at a time holds it, from `acquire` to `release` or to the end of the process, even by a crash.
 
-    The lock is the kernel's (flock), so nothing is left to clean up after a crash; the file's text, the
-    owner's process id, is only for the error message.
+    The lock is the kernel's (flock), so a crash leaves nothing to clean up. The file's text, the owner's process id, is
+    only for the error message.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
@@ -31,7 +31,7 @@ class DataDirectory:
         return self.path / "greenroom.db"
 
     def acquire(self) -> None:
-        """Make the folder if it is missing and lock it, or raise DataDirectoryInUse."""
+        """Make the folder if it is missing, and lock it. Raises DataDirectoryInUse."""
         if self._lock_fd is not None:
             return
         _make(self.path)
@@ -65,7 +65,7 @@ class DataDirectory:
 
 
 def _make(path: Path) -> None:
-    """With its parents, as far as they are missing; on disk when it returns."""
+    """Make the folder, with its parents if they are missing. They are on disk when this returns."""
     missing = [one for one in (path, *path.parents) if not one.exists()]
     for one in reversed(missing):
         one.mkdir(mode=0o700, exist_ok=True)

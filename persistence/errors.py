@@ -1,11 +1,11 @@
-"""What can go wrong with a store, as a tree.
+"""The errors of a store.
 
 StoreError
-├── StoreUnavailable      it cannot answer now (disk, lock, closed, a dead writer)
+├── StoreUnavailable      the store cannot answer now (disk, lock, closed, a dead writer)
 ├── DataDirectoryInUse    another process owns the data directory
-├── StoreDamaged          its files do not hold what was committed
-├── StoreTooNew           written by a later release
-└── NotAStore             the file is something else
+├── StoreDamaged          the files do not hold what was committed
+├── StoreTooNew           a later release has written the files
+└── NotAStore             the file is not a store
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class DataDirectoryInUse(StoreError):
 
 
 class StoreDamaged(StoreError):
-    """Says which file, and what was asked of it or what it should hold."""
+    """The text says which file, and what was read from it or what it should hold."""
 
 
 class StoreTooNew(StoreError):

@@ -1,4 +1,4 @@
-"""Why a slice was not stored: what the writer answers."""
+"""Refusals: the store's answers for slices that were not stored."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ class Reason:
     """Why a slice was refused (values of `Refusal.reason`)."""
 
     STALE_EPOCH = "stale-epoch"
-    """The key is owned by a later epoch: the writer must stop."""
+    """A later epoch owns the key: the writer must stop."""
     KEY_TAKEN = "key-taken"
     USER_EXISTS = "user-exists"
     REPEATED = "repeated"
     FAILED = "failed"
-    """The store could not do it (disk, lock, a broken rule); the outcome may be unknown."""
+    """The store could not write it (disk, lock, a broken rule). The outcome may be unknown."""
 
 
 class FirstAnswer(NamedTuple):
-    """What was answered when the message was first stored."""
+    """The answer that was given when the message was first stored."""
 
     seq: int
     server_msg_id: str
@@ -30,11 +30,11 @@ class FirstAnswer(NamedTuple):
 class Refusal(NamedTuple):
     reason: str
     detail: str = ""
-    """For logs; holds no content of messages."""
+    """For logs. Holds no content of messages."""
     write: int = -1
-    """Which write of the slice was refused, -1 if none in particular."""
+    """Index of the write that was refused; -1 if the refusal is about the whole slice."""
     first: FirstAnswer | None = None
-    """With REPEATED: the first answer."""
+    """The first answer, with REPEATED."""
 
 
 class Refused(Exception):
