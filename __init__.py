@@ -1,6 +1,6 @@
 """Greenroom: an actor-model chat engine that speaks OpenIM v3.8's wire protocol.
 
-The public face for embedders. Names are loaded when first asked for: the import itself loads no driver.
+This is the public API for embedders. Names are loaded when they are first used; the import itself loads no driver.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Client", "ClientError", "Engine", "Node", "Received", "Sent"]
 
-_HOMES = {
+_MODULES = {
     "Client": "greenroom.transport.client.client",
     "ClientError": "greenroom.transport.client.errors",
     "Engine": "greenroom.actors.engine",
@@ -28,10 +28,10 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
-    home = _HOMES.get(name)
-    if home is None:
+    module = _MODULES.get(name)
+    if module is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = globals()[name] = getattr(import_module(home), name)
+    value = globals()[name] = getattr(import_module(module), name)
     return value
 
 

@@ -1,4 +1,4 @@
-"""The command `greenroom`. What is set for the whole process is set here and nowhere else."""
+"""The command `greenroom`. Settings of the whole process are made here and nowhere else."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def _start_node(options: NodeOptions) -> int:
 
 async def _serve(settings: Settings, typed: str) -> int:
     """Run a node until SIGTERM or SIGINT, then drain and stop it. Returns the exit code."""
-    # Here, because no other command needs them, and they take 0.3 s.
+    # Imported here, because they take 0.3 s and no other command needs them.
     from greenroom.supervisor import EngineFell, Node
     from greenroom.transport.cli.serve import greeting
 

@@ -1,4 +1,4 @@
-"""The tree of a node: the engine's children, then the transports, in the order in which they start."""
+"""The tree of a node: the engine's children, then the transports, in the order of their start."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ __all__ = ["EngineFell", "Node"]
 
 
 class Node:
-    """One node: an engine, and the sockets that clients reach it by.
+    """One node: an engine, and the sockets through which clients reach it.
 
-    Life: `start`, then `drain` and `stop`; `fallen` is set with a reason when the tree could not be kept up.
-    Nothing is process-wide: two nodes may live in one process.
+    Life: `start`, then `drain` and `stop`. `fallen` is set to the reason when a fixed child cannot be kept running.
+    Nothing is process-wide, so two nodes may live in one process.
     """
 
     gateway: Gateway
     http: HttpServer
 
     def __init__(self, settings: Settings, *, make_store: Callable[[Path], Store] | None = None) -> None:
-        """`make_store` makes another store than the settings ask for, given where the database lies."""
+        """`make_store` makes another store than the settings ask for; it is given the path of the database."""
         self.settings = settings
         self.engine = Engine(settings, make_store=make_store, transports=self._transports)
         self.ws_port = self.api_port = 0
@@ -46,7 +46,7 @@ class Node:
 
     @property
     def fallen(self) -> asyncio.Future[str]:
-        """Why the tree could not be kept up. There from `start` on."""
+        """The reason why a fixed child could not be kept running. Exists from `start` on."""
         return self.engine.fallen
 
     async def __aenter__(self) -> Self:
@@ -59,7 +59,7 @@ class Node:
         await self.stop()
 
     async def start(self) -> None:
-        """Returns when both ports answer. When it raises, or is cancelled, nothing of it is left.
+        """Returns when both ports answer. When it raises or is cancelled, it leaves nothing behind.
 
         Raises what `Engine.start` raises, and OSError when a port is taken.
         """
@@ -71,19 +71,19 @@ class Node:
         self.ws_port, self.api_port = self.gateway.port, self.http.port
 
     async def drain(self) -> None:
-        """No new connections and requests; those in flight are answered, within drain_timeout_s."""
+        """Refuse new connections and requests, and answer those in flight within drain_timeout_s."""
         limit = self.settings.node.drain_timeout_s
         await asyncio.gather(self.gateway.drain(limit), self.http.drain(limit))
 
     async def stop(self) -> None:
-        """Stop the children in reverse order, then everybody else. A node that does not run is left as it is."""
+        """Stop the children in reverse order, then all other actors. Does nothing to a node that is not running."""
         await self.engine.stop()
         await self._stop_transports()
 
     def _transports(self, engine: Engine) -> list[ChildSpec]:
         node, settings = self.settings.node, self.settings
         for port in (node.ws_port, node.api_port):
-            # A taken one is said here, in one line; in the tree it would be restarts, then a fall.
+            # A port that is taken raises here, with a clear error. In the tree it would cause restarts and then a fall.
             listening_socket(node.host, port).close()
         world = engine.world
         self.gateway = Gateway(
@@ -122,12 +122,12 @@ class Node:
         ]
 
     async def _start_gateway(self) -> None:
-        """A restart takes the port of before, where clients look for it."""
+        """A restart takes the same port as before, where clients expect it."""
         node = self.settings.node
         await self.gateway.start(listening_socket(node.host, self.gateway.port or node.ws_port))
 
     async def _stop_transports(self) -> None:
-        """Again: when the tree fell, a child that crashed had no chance to."""
+        """Stop the transports once more: after a fall, a child that crashed has not stopped its own."""
         if self._has_transports:
             self._has_transports = False
             await self.http.stop()

@@ -1,4 +1,4 @@
-"""Audience: the users who hear what a group says."""
+"""Audience: the members of a group who are online, to whom its pushes go."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ __all__ = ["Audience"]
 
 
 class Audience:
-    """Users, in the order in which they came: who hears first is no matter of hashes."""
+    """Users in the order in which they were added, so that pushes do not go out in the order of hashes."""
 
     __slots__ = ("__weakref__", "users", "version")
 
     def __init__(self) -> None:
         self.users: dict[str, None] = {}
         self.version = 0
-        """Another one after each change."""
+        """Grows with each change."""
 
     def add(self, user_id: str) -> None:
         self.users[user_id] = None

@@ -1,4 +1,5 @@
-"""What many connections are told: gathered for a moment, joined once, written to each connection in one piece."""
+"""Broadcasts: pushes to many connections. They are gathered for a moment, joined once, and written to each connection
+in one piece."""
 
 from __future__ import annotations
 
@@ -13,11 +14,11 @@ if TYPE_CHECKING:
 __all__ = ["Broadcasts", "Reach"]
 
 _GATHERED_BYTES: Final = 1 << 16
-"""Bytes gathered before they are written at once: about what a transport takes before it says that it is full."""
+"""With more bytes than this gathered, they are written at once. A transport takes about as much before it is full."""
 
 
 class Reach:
-    """The connections that hear a broadcast, by their encoder."""
+    """The connections that a broadcast goes to, by their encoder."""
 
     __slots__ = ("sessions", "version")
 
@@ -26,24 +27,24 @@ class Reach:
         for each in sessions:
             self.sessions.setdefault(each.codec, []).append(each)
         self.version = version
-        """Version of the audience that these are the connections of."""
+        """The audience's version when its connections were found."""
 
     def __len__(self) -> int:
         return sum(map(len, self.sessions.values()))
 
 
 class Broadcasts:
-    """Gathers what is said to one reach. That leaves when the loop's tick ends, or as long after the broadcast before
-    it as that took to write: a message by itself goes at once, a burst in few writes, and half of the time is left
-    to everything else.
+    """Gathers pushes to one reach. They are written when the loop's tick ends. If the broadcast before took a time t to
+    write, they wait for t after it. So a single message goes at once, a burst goes in few writes, and half of the time
+    is left for other work.
 
-    Order: as added, and before whatever a connection gets after `hand_over`.
+    Order: as added, and before anything that a connection gets after `hand_over`.
     """
 
     __slots__ = ("_clock", "_frames", "_free_at", "_loop", "_reach", "_size", "_timer")
 
     def __init__(self, loop: asyncio.AbstractEventLoop, clock: Callable[[], float]) -> None:
-        """`clock`, in seconds, goes on within a tick."""
+        """`clock` gives seconds. Unlike the loop's own clock, it advances within a tick."""
         self._loop = loop
         self._clock = clock
         self._reach: Reach | None = None
@@ -51,10 +52,10 @@ class Broadcasts:
         self._size = 0
         self._timer: asyncio.Handle
         self._free_at = 0.0
-        """On the loop's clock: when the next one may be written."""
+        """When the next broadcast may be written, on the loop's clock."""
 
     def add(self, reach: Reach, outgoing: Outgoing) -> None:
-        """Say this to all of them; it is encoded once for each encoder."""
+        """Push this to the whole reach. It is encoded once for each encoder."""
         if self._reach is not reach:
             self.hand_over()
             self._reach = reach
@@ -70,7 +71,7 @@ class Broadcasts:
             self.hand_over()
 
     def hand_over(self) -> None:
-        """Put what was gathered into the outboxes: what comes next must not overtake it."""
+        """Put what was gathered into the outboxes, so that later pushes do not overtake it."""
         if self._reach is not None:
             self._timer.cancel()
             for sessions, frames in self._take():
@@ -85,7 +86,7 @@ class Broadcasts:
             for each in sessions:
                 each.push_all(frames, data)
         took = self._clock() - began
-        self._free_at = self._loop.time() + 2 * took  # The loop's time is of the tick's beginning.
+        self._free_at = self._loop.time() + 2 * took  # Twice, because the loop's clock stands at the tick's beginning.
 
     def _take(self) -> list[tuple[list[Session], list[bytes]]]:
         assert self._reach is not None

@@ -1,4 +1,4 @@
-"""The machine's clock, for whoever is given one."""
+"""The machine's clock. It is handed to the engine, so that tests can use another."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What happens that is no message, as subscribers of committed events hear of it (see `feed`).
+"""Domain events: committed changes that are not messages, as subscribers get them (see `feed`).
 
 Each event is written in the slice of its change, so it is committed exactly when the change is.
 """
@@ -16,11 +16,11 @@ __all__ = [
 
 
 class DomainEvent(msgspec.Struct, frozen=True, tag=True):
-    """One event. The name of its class is its kind in the store."""
+    """One event. The store knows its kind by the name of the class."""
 
     @property
     def subject(self) -> str:
-        """Id of the user or group that it is about."""
+        """Id of the user or group that the event is about."""
         raise NotImplementedError
 
 
@@ -68,9 +68,9 @@ class MembersLeft(_OfGroup, frozen=True):
 
 class MuteChanged(_OfGroup, frozen=True):
     user_id: str
-    """The member; empty: the whole group."""
+    """The member. Empty means the whole group."""
     until: int
-    """Milliseconds since the epoch; 0: the mute has ended. A group's mute has no end: -1."""
+    """When the mute ends, in milliseconds since the epoch. 0: it has ended. -1: it has no end, as for a whole group."""
 
 
 _Known = UserRegistered | UserChanged | GroupCreated | GroupDismissed | MembersJoined | MembersLeft | MuteChanged
@@ -83,6 +83,6 @@ def add_event(event: DomainEvent) -> AddEvent:
 
 
 def read_event(noted: NotedEvent) -> DomainEvent:
-    """The event again. Raises ValueError for one that this release does not know."""
+    """Decode an event. Raises ValueError for a kind that this release does not know."""
     event: DomainEvent = _decoder.decode(noted.data)
     return event

@@ -62,13 +62,13 @@ __all__ = ["Engine", "EngineFell"]
 
 _ROOT = Address("fixed", "root")
 ASK_TIMEOUT_S = 8.0
-"""Below the SDK's 10 s, above the 5 s after which a store that hangs is given up."""
+"""Seconds. Below the SDK's 10 s, and above the 5 s after which a write to a store that hangs is refused."""
 
 _Made = TypeVar("_Made", bound="Entity")
 
 
 class EngineFell(Exception):
-    """A fixed child could not be kept up; the text says which and why."""
+    """A fixed child could not be kept running. The text says which one and why."""
 
 
 class Engine:
@@ -79,15 +79,15 @@ class Engine:
         await engine.ask(user_address("alice"), RegisterUsers(caller=caller, users=[row]))
     ```
 
-    Life: `start`, then `stop`, and perhaps again. Everything lives on the loop that `start` ran on. `fallen` is set
-    with a reason when the tree could not be kept up; then only `stop` is left to do.
+    Life: `start`, then `stop`; it may be started again. Everything lives on the loop that `start` ran on. When a fixed
+    child cannot be kept running, the engine falls: `fallen` is set to the reason, and only `stop` is left to do.
     """
 
     quarantine_max_s: ClassVar[float] = 60.0
-    """The longest time for which an entity that crashes again and again is not woken."""
+    """The longest quarantine of an entity that crashes again and again, in seconds."""
 
     base: LoopBase
-    """Where its actors live. This and what follows is there from `start` on."""
+    """The base that its actors live on. This attribute and the next ones exist from `start` on."""
     world: World
     sessions: SessionTable
     store: Store
@@ -106,12 +106,12 @@ class Engine:
         clock: Clock | None = None,
         rng: random.Random | None = None,
     ) -> None:
-        """Without `settings` the packaged ones hold, and the store is written by a thread, not by a process.
+        """Without `settings` the packaged ones hold, and a thread writes the store instead of a process.
 
-        `data_dir` takes the place of the setting `node.data_dir`. With `memory` nothing is kept and no folder is
-        needed. `make_store` makes another store than the settings ask for, given where the database lies.
-        Each of `subscribers` is told of all that is committed, by a feed of its own.
-        `transports` is called within `start`; the children that it gives are started after the engine's own.
+        `data_dir` overrides the setting `node.data_dir`. With `memory` nothing is kept and no folder is needed.
+        `make_store` makes another store than the settings ask for; it is given the path of the database. Each of
+        `subscribers` is told of everything that is committed, by a feed of its own. `transports` is called within
+        `start`; the children that it returns are started after the engine's own.
         """
         self.settings = settings or settings_module.load(environ={})
         self.clock = clock or SystemClock()
@@ -134,14 +134,14 @@ class Engine:
 
     @property
     def is_running(self) -> bool:
-        """Whether it was started and not stopped."""
+        """Whether the engine was started and not stopped."""
         return self._system is not None
 
     async def start(self) -> None:
-        """Returns when every child has loaded. When it raises, or is cancelled, nothing of it is left.
+        """Returns when every child has loaded. When it raises or is cancelled, it leaves nothing behind.
 
-        Raises RuntimeError when the engine runs, DataDirectoryInUse, WeakSecret, EngineFell, and what `transports`
-        raises.
+        Raises RuntimeError when the engine is running already, DataDirectoryInUse, WeakSecret, EngineFell, and what
+        `transports` raises.
         """
         if self._system is not None:
             raise RuntimeError("the engine is started")
@@ -164,28 +164,28 @@ class Engine:
             raise
 
     async def stop(self) -> None:
-        """Stop the children in reverse order, then everybody else; let go of the data directory. An engine that does
-        not run is left as it is."""
+        """Stop the children in reverse order, then all other actors, and release the data directory. Does nothing to an
+        engine that is not running."""
         system, self._system = self._system, None
         if system is not None:
             self.base.stop(_ROOT)
             await self.base.gone(_ROOT)
             await self.base.shutdown()
-            await self.store.close()  # Again: when the tree fell, a child that crashed had no chance to.
+            await self.store.close()  # Again: after a fall, a child that crashed has not closed it.
             system.shutdown()
         if self._directory is not None:
             self._directory.release()
 
     def ask(self, target: Address, command: Command, *, timeout_s: float = ASK_TIMEOUT_S) -> asyncio.Task[Any]:
-        """Send a command now. The task's result is the value of the answer; it raises the error of a refusal, and
+        """Send a command now. The task's result is the answer's value. The task raises the error of a refusal, and
         AskTimeout."""
         return self.base.loop.create_task(_value(self.base.ask(target, command, timeout_s=timeout_s)))
 
     def status(self) -> NodeStatus:
-        """How the engine is, and what it has done since its start."""
-        return self._observer.look(self._root.restarts)
+        """The state of the engine, and its counters since the start."""
+        return self._observer.status(self._root.restarts)
 
-    # The tree. A subclass may make other parts, or make them otherwise.
+    # The tree. Subclasses may replace parts of it.
 
     def children(self) -> list[ChildSpec]:
         """The fixed children, in the order in which they start."""

@@ -1,4 +1,4 @@
-"""Everything that can be refused or go wrong, as data with a stable code.
+"""The errors that clients are told, each with a stable code.
 
 GreenroomError                 500  ServerInternalError
 ├── ArgsError                  1001 ArgsError
@@ -20,16 +20,16 @@ GreenroomError                 500  ServerInternalError
 ├── TokenUnknown               1505 TokenUnknownError
 ├── TokenKicked                1506 TokenKickedError
 ├── TokenNotExist              1507 TokenNotExistError
-├── StoreFailed           90002DatabaseError  retryable
-├── WatchedUsersFull          1001  ArgsError
-├── ConnectionsFull           1601  ConnOverMaxNumLimit  retryable
-├── ArgsMissing               1602  args err, need token, sendID, platformID
-├── ActorCrashed               500  ServerInternalError  retryable
-├── ActorAbsent                500  ServerInternalError  retryable
-├── AskTimeout                 500  ServerInternalError  retryable
-├── MailboxFull                500  ServerInternalError  retryable
-├── NodeBusy                   500  ServerInternalError  retryable
-└── Quarantined                500  ServerInternalError  retryable
+├── StoreFailed               90002 DatabaseError, retryable
+├── WatchedUsersFull           1001 ArgsError
+├── ConnectionsFull            1601 ConnOverMaxNumLimit, retryable
+├── ArgsMissing                1602 args err, need token, sendID, platformID
+├── ActorCrashed                500 ServerInternalError, retryable
+├── ActorAbsent                 500 ServerInternalError, retryable
+├── AskTimeout                  500 ServerInternalError, retryable
+├── MailboxFull                 500 ServerInternalError, retryable
+├── NodeBusy                    500 ServerInternalError, retryable
+└── Quarantined                 500 ServerInternalError, retryable
 """
 
 from __future__ import annotations
@@ -73,19 +73,19 @@ __all__ = [
 
 
 class GreenroomError(Exception):
-    """The root of the tree. Subclasses name a state and set the class attributes; instances add a detail."""
+    """The root of the tree. A subclass names a state and sets the class attributes; an instance adds a detail."""
 
     code: ClassVar[int] = 500
     """OpenIM's numeric error code."""
     name: ClassVar[str] = "ServerInternalError"
     """OpenIM's errMsg."""
     retryable: ClassVar[bool] = False
-    """Whether the same request may succeed when it is sent again, unchanged."""
+    """Whether the same request may succeed when it is sent again unchanged."""
 
     def __init__(self, detail: str = "") -> None:
         super().__init__(detail or self.name)
         self.detail = detail
-        """OpenIM's errDlt: what a developer reads. Never holds message content."""
+        """OpenIM's errDlt, for developers. Never holds message content."""
 
 
 class ActorCrashed(GreenroomError):
@@ -95,37 +95,37 @@ class ActorCrashed(GreenroomError):
 
 
 class ActorAbsent(GreenroomError):
-    """No actor lives at the address that was asked, and none wakes there."""
+    """No actor lives at the address, and none wakes there."""
 
     retryable = True
 
 
 class AskTimeout(GreenroomError):
-    """No answer came within the time of an `ask`. The request may still be carried out."""
+    """No answer to an `ask` came in time. The request may still be carried out."""
 
     retryable = True
 
 
 class MailboxFull(GreenroomError):
-    """The actor sets too many messages aside already; this one was not kept."""
+    """The actor has too many messages stashed or waiting. This one was not kept."""
 
     retryable = True
 
 
 class NodeBusy(GreenroomError):
-    """The node has more to do than it can in time; the request was not begun."""
+    """The node is overloaded. The request was not begun."""
 
     retryable = True
 
 
 class Quarantined(GreenroomError):
-    """The entity crashed repeatedly; it is not woken until its back-off has passed."""
+    """The entity crashed repeatedly. It is not woken until its quarantine is over."""
 
     retryable = True
 
 
 class ArgsError(GreenroomError):
-    """A request is not what it must be."""
+    """The request breaks a rule of its form."""
 
     code = 1001
     name = "ArgsError"
@@ -139,14 +139,14 @@ class NoPermission(GreenroomError):
 
 
 class RecordNotFound(GreenroomError):
-    """Something that the request names does not exist."""
+    """A thing that the request names does not exist."""
 
     code = 1004
     name = "RecordNotFoundError"
 
 
 class UserNotFound(GreenroomError):
-    """A user id that the request names is not registered, or is no member."""
+    """A user id in the request is not registered, or is no member."""
 
     code = 1101
     name = "UserIDNotFoundError"
@@ -181,14 +181,14 @@ class GroupDismissed(GreenroomError):
 
 
 class BlockedByPeer(GreenroomError):
-    """The receiver has put the sender on his black list."""
+    """The receiver has the sender on their blacklist."""
 
     code = 1302
     name = "BlockedByPeer"
 
 
 class NotPeersFriend(GreenroomError):
-    """The receiver does not have the sender as a friend, and the node asks for it."""
+    """The sender is not among the receiver's friends, and the node requires it (`message.friend_verify`)."""
 
     code = 1303
     name = "NotPeersFriend"
@@ -209,56 +209,56 @@ class MutedGroup(GreenroomError):
 
 
 class TokenExpired(GreenroomError):
-    """The token's time has passed."""
+    """The token has expired."""
 
     code = 1501
     name = "TokenExpiredError"
 
 
 class TokenInvalid(GreenroomError):
-    """The token is not of the user and platform that were named with it."""
+    """The token belongs to another user or platform than those named with it."""
 
     code = 1502
     name = "TokenInvalidError"
 
 
 class TokenMalformed(GreenroomError):
-    """The token is no JWT."""
+    """The token is not a JWT."""
 
     code = 1503
     name = "TokenMalformedError"
 
 
 class TokenNotValidYet(GreenroomError):
-    """The token's time has not come."""
+    """The token is not valid yet."""
 
     code = 1504
     name = "TokenNotValidYetError"
 
 
 class TokenUnknown(GreenroomError):
-    """The token is not ours: its signature or its claims are wrong."""
+    """This node did not issue the token: its signature or its claims are wrong."""
 
     code = 1505
     name = "TokenUnknownError"
 
 
 class TokenKicked(GreenroomError):
-    """The token was made void by another login or by an admin."""
+    """Another login or an admin has made the token void."""
 
     code = 1506
     name = "TokenKickedError"
 
 
 class TokenNotExist(GreenroomError):
-    """No such token is held for the user."""
+    """The user has no such token."""
 
     code = 1507
     name = "TokenNotExistError"
 
 
 class StoreFailed(GreenroomError):
-    """The store did not take the write, or not in time; it may have landed all the same."""
+    """The store failed, or did not answer in time. A write may still have been stored."""
 
     code = 90002
     name = "DatabaseError"
@@ -266,7 +266,7 @@ class StoreFailed(GreenroomError):
 
 
 class ArgsMissing(GreenroomError):
-    """The parameters of a connect are missing or make no sense."""
+    """Parameters of a connect are missing or wrong."""
 
     code = 1602
     name = "args err, need token, sendID, platformID"
@@ -288,7 +288,7 @@ class WatchedUsersFull(GreenroomError):
 
 
 def as_refusal(error: BaseException) -> GreenroomError:
-    """What a client is told: the refusal itself, that the store cannot be read, or that the server failed."""
+    """The error that a client is told: the refusal itself, StoreFailed for an error of the store, or GreenroomError."""
     if isinstance(error, GreenroomError):
         return error
     if isinstance(error, StoreDamaged):

@@ -1,4 +1,4 @@
-"""When facts about users were last changed, so that whoever holds a copy can tell that it is old."""
+"""Stamps of facts about users: they tell the holder of a copy whether it is out of date."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ _SLOTS = 65_536
 
 
 class FactStamps:
-    """A counter for each of 65,536 slots of users; two users may share one, which costs a needless reload.
+    """One counter for each of 65,536 slots. Two users may share a slot; then a change of one costs the other a reload.
 
-    Whoever changes a fact of a user calls `changed` after the commit; whoever holds facts of some users keeps
-    the `stamp` of when it asked for them, and asks again when it differs. Bounded, and nobody is sent to.
+    An entity that changes a fact of a user calls `changed` after the commit. An entity that holds facts of users keeps
+    the `stamp` from when it read them, and reads again once the stamp differs. No message is sent, and memory is
+    bounded.
     """
 
     def __init__(self) -> None:
@@ -23,9 +24,9 @@ class FactStamps:
         self._counters[self.slot(user_id)] += 1
 
     def slot(self, name: str) -> int:
-        """Which of the slots: the same one in every process, unlike `hash`."""
+        """The slot of a name. Unlike `hash`, it is the same in every process."""
         return zlib.crc32(name.encode()) % _SLOTS
 
     def stamp(self, first: str, second: str) -> int:
-        """Grows with every change of one of these users, or of one who shares a slot with them."""
+        """A number that grows with every change of these users, or of a user who shares a slot with them."""
         return self._counters[self.slot(first)] + self._counters[self.slot(second)]

@@ -1,5 +1,5 @@
-"""Feed: reads the committed events for one subscriber. Offline push, webhooks, an event log or a search index are such
-subscribers; a message does not wait for any of them."""
+"""Feed: reads the committed events for one subscriber. Offline push, webhooks, an event log and a search index can be
+subscribers. No message waits for any of them."""
 
 from __future__ import annotations
 
@@ -23,43 +23,43 @@ log = logging.getLogger("greenroom.feed")
 
 EVENTS_A_READ: Final = 500
 IDLE_S: Final = 10.0
-"""How long a feed waits for a commit before it reads all the same."""
+"""Seconds that a feed waits for a commit. Then it reads anyway."""
 CURSOR_S: Final = 1.0
-"""At most so often is a cursor stored: what a subscriber was told since may come again after a crash."""
+"""A cursor is stored at most once in so many seconds. After a crash, the events since then come again."""
 BACKOFF_S: Final = 0.1
 BACKOFF_MAX_S: Final = 30.0
-"""Pause after a failure of the subscriber or the store, doubled with each failure in a row."""
+"""Seconds to back off after a failure of the subscriber or the store. They double with each failure in a row."""
 
 
 class Subscriber(Protocol):
-    """Something that follows what is committed."""
+    """Something that follows the committed events."""
 
     @property
     def name(self) -> str:
-        """Under which its cursor is stored. It stays the same for as long as the subscriber is to miss nothing."""
+        """The name that its cursor is stored under. Under another name a subscriber begins as a new one."""
 
     @property
     def from_first_message(self) -> bool:
-        """Where a new subscriber begins: with the first message that is stored, or with what is committed next."""
+        """Whether a new subscriber begins with the first stored message, instead of with the next commit."""
 
     async def take(self, events: Sequence[Event], *, missed: bool) -> None:
-        """Do what is to be done about these events. When it raises, the same events come again after a pause.
+        """Handle these events. When it raises, the same events come again after a back-off.
 
-        Order: that of the commits, within each key. Duplication: after a crash the last ones come again. Loss: none,
-        unless `missed`: some before these are gone, because this subscriber was too far behind.
+        Order: commit order within each key. Duplication: after a crash the last events come again. Loss: none unless
+        `missed` is True. Then earlier events are gone, because this subscriber was too far behind.
         """
 
 
 class CommitSignal:
-    """Lets feeds wait for the next commit. It costs a commit two attribute accesses while nobody waits."""
+    """Lets feeds wait for the next commit. While nobody waits, it costs a commit two attribute accesses."""
 
     def __init__(self) -> None:
         self.count = 0
-        """How many commits there were."""
+        """The number of commits so far."""
         self._waiting: list[asyncio.Future[None]] = []
 
     def tell(self) -> None:
-        """Something was committed."""
+        """Wake those who wait: something was committed."""
         self.count += 1
         if self._waiting:
             waiting, self._waiting = self._waiting, []
@@ -68,7 +68,7 @@ class CommitSignal:
                     one.set_result(None)
 
     async def wait(self, seen: int, *, timeout_s: float) -> None:
-        """Return once there were more commits than `seen`, or when the time is over."""
+        """Return once there were more commits than `seen`, or after `timeout_s`."""
         if self.count != seen:
             return
         told: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -88,7 +88,7 @@ class Feed:
         self._sampler = sampler
         self._cursor: Cursor | None = None
         self._is_stored = True
-        """Whether the cursor is stored as it is here."""
+        """Whether the store has this cursor."""
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -96,7 +96,7 @@ class Feed:
         self._task = asyncio.get_running_loop().create_task(self._run())
 
     async def stop(self) -> None:
-        """End, and store how far the subscriber has come. A feed that does not run is left as it is."""
+        """Stop reading, and store the cursor. Does nothing to a feed that is not running."""
         task, self._task = self._task, None
         if task is not None:
             task.cancel()
@@ -113,7 +113,7 @@ class Feed:
                 await self._follow()
                 backoff = BACKOFF_S
             except Exception as error:
-                # Its text may quote a message.
+                # The text of the error may quote a message, so it is not logged.
                 name, kind = self.subscriber.name, type(error).__name__
                 times = self._sampler.take(("feed", name, kind))
                 if times:
@@ -122,7 +122,7 @@ class Feed:
                 backoff = min(2 * backoff, BACKOFF_MAX_S)
 
     async def _follow(self) -> None:
-        """Tell the subscriber what is there, or wait for more."""
+        """Give the subscriber the next events, or wait for some."""
         if self._cursor is None:
             self._cursor = await self._subscribe()
             self._stored_at = self._now()
@@ -138,7 +138,7 @@ class Feed:
         if not tail.events:
             await self._commits.wait(seen, timeout_s=IDLE_S if self._is_stored else max(due_s, 0.0))
         else:
-            await asyncio.sleep(0)  # The loop's turn: a long history is read in pieces.
+            await asyncio.sleep(0)  # Others get their turn between two pieces of a long history.
 
     async def _subscribe(self) -> Cursor:
         name = self.subscriber.name

@@ -1,7 +1,7 @@
-"""The messages of the road, on one page: commands in the imperative, events in the past tense.
+"""The messages between actors, on one page. Commands are in the imperative, events in the past tense.
 
 A message goes to an address: `Address("user", user_id)`, `Address("conversation", key)` (two users),
-`Address("group", group_id)`, or a connection's. `ref` is the asker's own mark; it comes back in
+`Address("group", group_id)`, or that of a connection. `ref` is chosen by the asker; it comes back in
 `Answer(ref, value)` or `Failed(ref, error)` (greenroom.actors.runtime.replies), once for each command.
 """
 
@@ -25,30 +25,30 @@ __all__ = [
 
 
 class Caller(msgspec.Struct, frozen=True, gc=False):
-    """On whose behalf a command runs."""
+    """The user on whose behalf a command runs."""
 
     user_id: str
     platform_id: int
     operation_id: str
     is_admin: bool = False
-    """A configured admin: passes every owner check."""
+    """Whether this is a configured admin, who passes every owner check."""
 
 
 class Command(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """Asks an entity for something; answered once with Answer or Failed."""
+    """Asks an entity for something. Answered once, with Answer or Failed."""
 
     caller: Caller
     ref: Any = None
 
 
 class SendMessage(Command, frozen=True):
-    """To the Conversation or Group of the message's key. Answer: msg_pb2.SendMsgResp, after the commit."""
+    """To the Pair or Group of the message's key. Answer: msg_pb2.SendMsgResp, after the commit."""
 
     message: sdkws_pb2.MsgData
 
 
 class MarkConversationRead(Command, frozen=True):
-    """PROTOCOL 7.1, mark_conversation_as_read. To the key's entity. Answer: None, after the commit."""
+    """PROTOCOL 7.1, mark_conversation_as_read. To the Pair or Group of the key. Answer: None, after the commit."""
 
     conversation_id: str
     user_id: str
@@ -73,7 +73,7 @@ class SetReadSeq(Command, frozen=True):
 
 
 class CreateGroup(Command, frozen=True):
-    """To the new group's address (the id is chosen by who sends this). Answer: sdkws GroupInfo."""
+    """To the new group's address, whose id the sender of this chooses. Answer: sdkws GroupInfo."""
 
     request: group_pb2.CreateGroupReq
 
@@ -117,7 +117,7 @@ class CancelMuteGroup(Command, frozen=True):
 
 
 class RegisterUsers(Command, frozen=True):
-    """To the User of the first id. All or nothing. Answer: None, after the commit."""
+    """To the User of the first id. All of them are registered, or none. Answer: None, after the commit."""
 
     users: list[UserRow]
 
@@ -137,11 +137,11 @@ class IssueToken(Command, frozen=True):
 class IssuedToken(msgspec.Struct, frozen=True):
     token: str
     expire_time_seconds: int
-    """How long it is good for, in seconds."""
+    """How long the token is valid, in seconds."""
 
 
 class VerifyToken(Command, frozen=True):
-    """Is this parsed token good (PROTOCOL 8.2, step 2)? Answer: None; Failed: TokenKicked, TokenNotExist, ..."""
+    """Check a parsed token's state (PROTOCOL 8.2, step 2). Answer: None. Failed: TokenKicked, TokenNotExist, ..."""
 
     platform_id: int
     digest: bytes
@@ -154,32 +154,32 @@ class ForceLogout(Command, frozen=True):
 
 
 class OpenSession(Command, frozen=True):
-    """From a connection to its User: checks the token's state, applies the login policy (others get
-    KickSession), and puts the connection into `Sessions` and the audiences. Answer: None; from then on pushes
-    come. Failed: the token's error."""
+    """From a connection to its User: check the token's state, apply the login policy (kicked connections get
+    KickSession), and open the connection in the SessionTable and the groups' audiences. Answer: None; from then on
+    pushes come. Failed: the token's error."""
 
     digest: bytes
     connection: Address
 
 
 class CloseSession(msgspec.Struct, frozen=True):
-    """The connection is gone. To its User; no answer."""
+    """To the User of a connection that is gone. No answer."""
 
     connection: Address
 
 
 class KickSession(msgspec.Struct, frozen=True):
-    """To a connection: write 2002, then close."""
+    """To a connection: write a KICK frame (2002), then close."""
 
 
 class MemberOnline(msgspec.Struct, frozen=True):
-    """A User to its awake groups: pushes reach this member from now on."""
+    """From a User to its awake groups: from now on pushes reach this member."""
 
     user_id: str
 
 
 class ProfileChanged(msgspec.Struct, frozen=True):
-    """A User to its groups: nickname or picture of this member is another one. No answer."""
+    """From a User to its groups: this member's nickname or picture has changed. No answer."""
 
     caller: Caller
     user_id: str
@@ -193,4 +193,4 @@ class Push(msgspec.Struct, frozen=True, gc=False):
     message: bytes
     """sdkws.MsgData, serialized with its seq (0: not stored)."""
     operation_id: str
-    """Of the request that caused it."""
+    """Operation id of the request that caused it."""

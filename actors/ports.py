@@ -1,4 +1,4 @@
-"""What the engine needs of the world outside: Protocols that transports, and tests, implement."""
+"""What the engine needs from outside: Protocols that transports and tests implement."""
 
 from __future__ import annotations
 
@@ -18,27 +18,27 @@ class Clock(Protocol):
 
 
 class Outgoing(msgspec.Struct, frozen=True, gc=False):
-    """What the engine tells connections without having been asked."""
+    """A message from the engine that is no answer to a request of the connection."""
 
     request_id: int
     """See `vocabulary.RequestId`: PUSH or PRESENCE."""
     data: bytes
     """The protobuf message of that id, serialized."""
     operation_id: str = ""
-    """Id of the request that caused it."""
+    """Operation id of the request that caused it."""
 
 
 class FrameEncoder(Protocol):
-    """How one kind of connection wants its frames. Connections that share an encoder get the same bytes."""
+    """Encodes frames for one kind of connection. Connections that share an encoder get the same bytes."""
 
     def encode_frame(self, outgoing: Outgoing) -> bytes:
-        """A whole frame, ready to be written. Called once for each encoder that a message goes to."""
+        """Return a whole frame, ready to be written. Called once for each encoder that a message goes to."""
 
 
 class Session(Protocol):
-    """One live connection of one device, whatever carries it: a socket, a link to another node, a host's own code.
+    """One live connection of one device. It may be a socket, a link to another node, or an embedding host's own code.
 
-    It is hashable by identity. Nothing here blocks or raises.
+    It is hashable by identity. No method blocks or raises.
     """
 
     address: Address
@@ -49,16 +49,16 @@ class Session(Protocol):
     digest: bytes
     """Digest of the token."""
     watched: set[str] | None
-    """Users whose presence it watches. Only the session table changes it."""
+    """The users whose presence it watches. Only the session table changes this."""
 
     @property
     def codec(self) -> FrameEncoder: ...
 
     def push(self, frame: bytes) -> None:
-        """Write a frame, in the order of the calls; a connection that does not drain loses it and closes."""
+        """Write a frame, in the order of the calls. A connection that does not drain loses it and closes."""
 
     def push_all(self, frames: list[bytes], data: bytes) -> None:
-        """Write several frames in a row; `data` is all of them, joined."""
+        """Write several frames in a row. `data` is all of them, joined."""
 
     def charge(self) -> None:
-        """A request of this connection crashed an entity."""
+        """Note that a request of this connection crashed an entity."""

@@ -1,4 +1,4 @@
-"""The session table: the live connections by user, and who watches whose presence. All pushes go through it."""
+"""The session table: the live connections of each user, and who watches whose presence. All pushes go through it."""
 
 from __future__ import annotations
 
@@ -27,15 +27,16 @@ if TYPE_CHECKING:
 
 __all__ = ["SessionTable", "SessionView"]
 
-_NEWS_S = 1.0
-"""How long a change of presence waits, so that others are told together with it."""
-_STRAINED_NEWS_S = 10.0
-"""The same while the node has more to do than it can, at most."""
-_NEWS_AT_ONCE = 256
+_PRESENCE_DELAY_S = 1.0
+"""Seconds that a change of presence waits, so that several changes go out together."""
+_PRESENCE_DELAY_MAX_S = 10.0
+"""The longest delay while the node is overloaded."""
+_PRESENCE_CHANGES_AT_ONCE = 256
+"""Changes that are pushed in one turn of the loop. More wait for the next turn."""
 
 
 class SessionView(msgspec.Struct, frozen=True):
-    """One connection as its User and the HTTP side see it. Never logged: it holds a token."""
+    """One connection, as its User and the HTTP API see it. It holds a token, so it is never logged."""
 
     address: Address
     platform_id: int
@@ -52,15 +53,15 @@ class SessionView(msgspec.Struct, frozen=True):
 
 
 class SessionTable:
-    """A connection is added by its transport, opened by its User, and removed by its transport once it is gone,
-    whatever its User does. Synchronous; never blocks.
+    """Its transport adds a connection, its User opens it, and its transport removes it once it is gone, whatever its
+    User does. Synchronous; never blocks.
 
     Order: pushes reach a connection in the order of the calls. Loss: a connection that does not drain is closed, and
-    its client pulls what it missed. An iOS connection in the background gets no pushes: APNs wakes it.
+    its client pulls what it missed. An iOS connection in the background gets no pushes, because APNs wakes it.
 
-    Presence goes to watchers once a second, one push for all of their users whose platforms have changed, as
-    they are then; a change and its undoing in between are not told. While the node is overloaded it waits, for
-    ten seconds at most.
+    Watchers get presence once a second: one push with the current platforms of all watched users whose platforms have
+    changed. A change that is undone within that second is not told. While the node is overloaded, changes wait for ten
+    seconds at most.
     """
 
     def __init__(
@@ -71,36 +72,37 @@ class SessionTable:
         loop: asyncio.AbstractEventLoop,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
-        """By `clock` (seconds) the writing of broadcasts is timed."""
+        """`clock` gives seconds; it measures how long broadcasts take to write."""
         self._watched_users_limit = watched_users_limit
         self.pushes = 0
-        """Frames of messages handed to connections, since the node began."""
+        """Frames of messages that connections were given since the node began."""
         self._health = health
         self._loop = loop
-        # Watched users whose platforms may have changed: what their watchers know, None when they differ in that.
-        self._news: dict[str, list[int] | None] = {}
-        self._news_timer: asyncio.Handle | None = None
-        self._news_due = 0.0
+        # Watched users whose platforms may have changed, with the platforms that their watchers know of (None when the
+        # watchers know different ones).
+        self._presence_changes: dict[str, list[int] | None] = {}
+        self._presence_timer: asyncio.Handle | None = None
+        self._presence_due = 0.0
         self._broadcasts = Broadcasts(loop, clock)
-        # What is known of audiences since a connection last came or went.
+        # The reach of each audience. Emptied whenever a connection comes or goes.
         self._reaches: WeakKeyDictionary[Audience, Reach] = WeakKeyDictionary()
         self._sessions: dict[Address, Session] = {}
-        # Tuples, so that a push may go on over one while a connection comes or goes.
+        # Tuples, so that a push can iterate over one while a connection comes or goes.
         self._open: dict[str, tuple[Session, ...]] = {}
         self._watchers: dict[str, dict[Session, None]] = {}
 
     def __len__(self) -> int:
-        """How many connections there are, opened or not."""
+        """The number of connections, opened or not."""
         return len(self._sessions)
 
     # The transport's side.
 
     def add(self, session: Session) -> None:
-        """Make a connection known, so that it can be opened."""
+        """Add a connection, so that it can be opened."""
         self._sessions[session.address] = session
 
     def remove(self, session: Session) -> None:
-        """The connection is gone. One that is not here is ignored."""
+        """Remove a connection that is gone. One that is not in the table is ignored."""
         if self._sessions.pop(session.address, None) is not None:
             self.close(session.user_id, session.address, _session=session)
             for user_id in session.watched or ():
@@ -108,23 +110,23 @@ class SessionTable:
             session.watched = None
 
     def charge(self, connection: Address) -> None:
-        """A request of this connection crashed an entity; one that has gone is ignored."""
+        """Note that a request of this connection crashed an entity. A connection that has gone is ignored."""
         session = self._sessions.get(connection)
         if session is not None:
             session.charge()
 
-    def reconsider(self) -> None:
-        """A connection came, went, or is to hear more or less than before."""
+    def forget_reaches(self) -> None:
+        """Compute reaches again: a connection came, went, or is to get more or fewer pushes than before."""
         self._reaches.clear()
 
     def hand_over(self) -> None:
-        """Put what was broadcast into the outboxes: a connection is about to close after what waits in its own."""
+        """Put gathered broadcasts into the outboxes. Needed before a connection closes once its outbox is written."""
         self._broadcasts.hand_over()
 
     # The actors' side.
 
     def open(self, user_id: str, connection: Address) -> None:
-        """From now on pushes to the user are written to this connection. One that has gone meanwhile is ignored."""
+        """From now on write pushes to the user to this connection. A connection that has gone meanwhile is ignored."""
         session = self._sessions.get(connection)
         if session is None or session.user_id != user_id:
             return
@@ -133,7 +135,7 @@ class SessionTable:
             self._change(user_id, sessions, (*sessions, session))
 
     def close(self, user_id: str, connection: Address, *, _session: Session | None = None) -> None:
-        """Undo `open`; a connection that is not open is ignored."""
+        """Undo `open`. A connection that is not open is ignored."""
         session = _session or self._sessions.get(connection)
         sessions = self._open.get(user_id, ())
         if session in sessions:
@@ -157,7 +159,7 @@ class SessionTable:
                 absent.append(user_id)
                 continue
             for session in sessions:
-                if _is_deaf(session):
+                if _gets_no_pushes(session):
                     continue
                 frame = frames.get(session.codec)
                 if frame is None:
@@ -177,14 +179,15 @@ class SessionTable:
             opened = self._open
             absent = [user_id for user_id in audience.users if user_id not in opened]
             audience.discard(absent)
-            sessions = (each for user_id in audience.users for each in opened[user_id] if not _is_deaf(each))
+            users = audience.users
+            sessions = (each for user_id in users for each in opened[user_id] if not _gets_no_pushes(each))
             reach = self._reaches[audience] = Reach(sessions, audience.version)
         if reach.sessions:
             self._broadcasts.add(reach, _pushed(push))
             self.pushes += len(reach)
         return absent
 
-    # Who is here.
+    # Presence.
 
     def sessions_of(self, user_id: str) -> list[SessionView]:
         """The user's open connections, oldest first."""
@@ -194,12 +197,12 @@ class SessionTable:
         ]
 
     def online_platforms(self, user_id: str) -> list[int]:
-        """The platforms the user is connected from, each once, ascending."""
+        """The platforms that the user is connected from, each once, ascending."""
         return _platforms(self._open.get(user_id, ()))
 
     def watch(self, session: Session, subscribe: Iterable[str], unsubscribe: Iterable[str]) -> bytes:
-        """Change whom a connection watches; an id in both lists stays watched. Answers the presence of those
-        subscribed as SubUserOnlineStatusTips. Raises WatchedUsersFull, and then nothing has changed."""
+        """Change the users that a connection watches. An id in both lists stays watched. Returns the presence of the
+        subscribed users, as SubUserOnlineStatusTips. Raises WatchedUsersFull; then nothing has changed."""
         wanted = list(dict.fromkeys(subscribe))
         watched = session.watched or set()
         changed = watched.difference(unsubscribe).union(wanted)
@@ -210,8 +213,8 @@ class SessionTable:
         if session.address in self._sessions:
             for user_id in changed - watched:
                 self._watchers.setdefault(user_id, {})[session] = None
-                if user_id in self._news:
-                    self._news[user_id] = None
+                if user_id in self._presence_changes:
+                    self._presence_changes[user_id] = None
             session.watched = changed or None
         return self._presence(wanted)
 
@@ -223,28 +226,28 @@ class SessionTable:
                 del self._watchers[user_id]
 
     def _change(self, user_id: str, before: tuple[Session, ...], after: tuple[Session, ...]) -> None:
-        self.reconsider()
+        self.forget_reaches()
         if after:
             self._open[user_id] = after
         else:
             self._open.pop(user_id, None)
-        if user_id in self._watchers and user_id not in self._news:
+        if user_id in self._watchers and user_id not in self._presence_changes:
             known = _platforms(before)
             if known != _platforms(after):
-                self._news[user_id] = known
-                if self._news_timer is None:
-                    self._news_due = self._loop.time() + _STRAINED_NEWS_S
-                    self._news_timer = self._loop.call_later(_NEWS_S, self._tell_news)
+                self._presence_changes[user_id] = known
+                if self._presence_timer is None:
+                    self._presence_due = self._loop.time() + _PRESENCE_DELAY_MAX_S
+                    self._presence_timer = self._loop.call_later(_PRESENCE_DELAY_S, self._push_presence)
 
-    def _tell_news(self) -> None:
-        """Some of the news; the rest when the loop has seen to others."""
-        if self._health.is_overloaded and self._loop.time() < self._news_due:
-            self._news_timer = self._loop.call_later(_NEWS_S, self._tell_news)
+    def _push_presence(self) -> None:
+        """Push some of the changes. The others follow in the loop's next turn."""
+        if self._health.is_overloaded and self._loop.time() < self._presence_due:
+            self._presence_timer = self._loop.call_later(_PRESENCE_DELAY_S, self._push_presence)
             return
         self._broadcasts.hand_over()
         told: dict[Session, list[str]] = {}
-        for user_id in list(self._news)[:_NEWS_AT_ONCE]:
-            if self._news.pop(user_id) != self.online_platforms(user_id):
+        for user_id in list(self._presence_changes)[:_PRESENCE_CHANGES_AT_ONCE]:
+            if self._presence_changes.pop(user_id) != self.online_platforms(user_id):
                 for watcher in self._watchers.get(user_id, ()):
                     told.setdefault(watcher, []).append(user_id)
         frames: dict[tuple[FrameEncoder, tuple[str, ...]], bytes] = {}
@@ -255,7 +258,8 @@ class SessionTable:
                 outgoing = Outgoing(RequestId.PRESENCE, self._presence(user_ids))
                 frame = frames[key] = watcher.codec.encode_frame(outgoing)
             watcher.push(frame)
-        self._news_timer = self._loop.call_soon(self._tell_news) if self._news else None
+        more = bool(self._presence_changes)
+        self._presence_timer = self._loop.call_soon(self._push_presence) if more else None
 
     def _presence(self, user_ids: Iterable[str]) -> bytes:
         tips = sdkws_pb2.SubUserOnlineStatusTips()
@@ -264,7 +268,7 @@ class SessionTable:
         return tips.SerializeToString()
 
 
-def _is_deaf(session: Session) -> bool:
+def _gets_no_pushes(session: Session) -> bool:
     return session.platform_id == Platform.IOS and session.is_background
 
 

@@ -1,4 +1,4 @@
-"""What a node says of itself: taken from counters that are there anyway, when somebody asks. Changes nothing."""
+"""Status of a node: a snapshot of counters that are kept anyway. Reading it changes nothing."""
 
 from __future__ import annotations
 
@@ -21,49 +21,49 @@ __all__ = ["ActorClass", "InQuarantine", "LaneState", "NodeStatus", "Observer", 
 
 
 class ActorClass(msgspec.Struct, frozen=True, rename="camel"):
-    """One class of actors, since the node began."""
+    """Counters of one class of actors, since the node began."""
 
     name: str
     awake: int
-    """Now."""
+    """Actors that are awake now."""
     messages: int
     crashes: int
     sleeps: int
     unhandled: int
     """Messages that the class has no handler for."""
     mailbox_high_water: int
-    """Most messages that ever waited in one mailbox."""
+    """The longest that one mailbox ever was, in messages."""
     quarantined: int
-    """Now."""
+    """Entities that are in quarantine now."""
 
 
 class LaneState(msgspec.Struct, frozen=True, rename="camel"):
-    """One lane: the queue before the store."""
+    """One lane: the queue in front of the store."""
 
     name: str
     waiting_slices: int
     batch_slices: int
-    """In the batch that is under way."""
+    """Slices of the batch in flight."""
     batches: int
-    """Since the node began."""
+    """Batches begun since the node began."""
 
 
 class StoreState(msgspec.Struct, frozen=True, rename="camel"):
-    """What the store has answered, since the node began."""
+    """Answers of the store since the node began."""
 
     is_failing: bool
-    """Its newest word was that it failed, or it did not answer in time."""
+    """Its last answer was a failure, or did not come in time."""
     slices_stored: int
     slices_refused: int
-    """By its rules: repeats, keys that are taken, an old epoch."""
+    """Slices that its rules refused: repeats, keys that are taken, an old epoch."""
     slices_failed: int
     slices_late: int
     reads_damaged: int
-    """Reads that met a damaged page; `greenroom check` says what is damaged."""
+    """Reads that met a damaged page. `greenroom check` says what is damaged."""
 
 
 class InQuarantine(msgspec.Struct, frozen=True, rename="camel"):
-    """An entity that crashed again and again, and is not woken for now. The address holds an id of a user or group."""
+    """An entity that crashed again and again, and is not woken for now. Its address holds a user's or group's id."""
 
     address: str
     actor: str
@@ -73,28 +73,28 @@ class InQuarantine(msgspec.Struct, frozen=True, rename="camel"):
 
 class NodeStatus(msgspec.Struct, frozen=True, rename="camel"):
     is_healthy: bool
-    """The store does not fail, no damage was met in it, and nobody is in quarantine."""
+    """The store does not fail, no read met damage, and no entity is in quarantine."""
     version: str
     started_at: int
     """Milliseconds since 1970."""
     up_s: float
     connections: int
     sends_answered: int
-    """Messages taken: each counts once."""
+    """Messages that were stored, or pushed if they are not to be stored. Each counts once."""
     pushes: int
-    """Frames of messages handed to connections."""
+    """Frames of messages that connections were given."""
     store: StoreState
     lanes: list[LaneState]
     restarts: dict[str, int]
-    """Of each fixed child, since the node began."""
+    """Restarts of each fixed child, since the node began."""
     actors: list[ActorClass]
-    """By name; the runtime's own cells are left out."""
+    """Sorted by name, without the runtime's own cells."""
     quarantined: list[InQuarantine]
 
 
 class Observer:
-    """Looks at the parts of one node. A look costs some microseconds, and as much again for each entity that has
-    crashed lately; never something for each that is awake."""
+    """Reads the counters of one node. A reading costs some microseconds, and as much again for each entity that has
+    crashed lately. It does not depend on how many entities are awake."""
 
     def __init__(
         self,
@@ -117,12 +117,12 @@ class Observer:
         self._started_at = clock.now_ms()
         self._began = base.loop.time()
 
-    def look(self, restarts: Mapping[str, int]) -> NodeStatus:
+    def status(self, restarts: Mapping[str, int]) -> NodeStatus:
         health = self._health
-        held = self._base.quarantines()
-        held_by_class = Counter(one.actor for one in held)
+        quarantines = self._base.quarantines()
+        quarantined_by_class = Counter(one.actor for one in quarantines)
         return NodeStatus(
-            is_healthy=not (health.store_fails or self._store.damage or held),
+            is_healthy=not (health.store_fails or self._store.damage or quarantines),
             version=self._version,
             started_at=self._started_at,
             up_s=self._base.loop.time() - self._began,
@@ -150,10 +150,10 @@ class Observer:
                     sleeps=one.sleeps,
                     unhandled=one.unhandled,
                     mailbox_high_water=one.mailbox_high_water,
-                    quarantined=held_by_class[name],
+                    quarantined=quarantined_by_class[name],
                 )
                 for name, one in sorted(self._base.stats().items())
                 if one.wakes or one.crashes
             ],
-            quarantined=[InQuarantine(str(one.address), one.actor, one.crashes, one.left_s) for one in held],
+            quarantined=[InQuarantine(str(one.address), one.actor, one.crashes, one.left_s) for one in quarantines],
         )

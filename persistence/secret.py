@@ -1,6 +1,6 @@
-"""The secret that signs tokens: given, or made at the first start and kept in the data directory.
+"""The secret that signs tokens. It is given, or made at the first start and kept in the data directory.
 
-Never logged, never in an error; the texts here name its place only.
+It is never logged and never part of an error. The texts here name only its place.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ _WELL_KNOWN = frozenset({"openim123", "openim", "secret", "changeme", "change_me
 
 
 class WeakSecret(ValueError):
-    """A secret that others know or can guess, on an address that others reach."""
+    """The secret is one that others know or can guess, and the node's address is one that others can reach."""
 
 
 def secret_of(settings: Settings, data_dir: Path) -> str:
-    """The secret in force; made and kept in `<data_dir>/secret` if there is none.
+    """The secret in force. If there is none, it is made and kept in `<data_dir>/secret`.
 
     Raises WeakSecret, OSError.
     """
     secret = settings.auth.secret
     if not secret:
-        return _kept(data_dir / "secret") or _made(data_dir / "secret")
+        return _read_secret(data_dir / "secret") or _make_secret(data_dir / "secret")
     if _is_weak(secret) and not _is_loopback(settings.node.host):
         raise WeakSecret(
             f"auth.secret is well known or shorter than {_SHORTEST} characters, and {settings.node.host} "
@@ -44,19 +44,19 @@ def secret_of(settings: Settings, data_dir: Path) -> str:
 
 
 def find_secret(settings: Settings) -> str:
-    """The secret of a node that has been started before, for tools beside it; empty if there is none yet."""
-    return settings.auth.secret or _kept(Path(settings.node.data_dir) / "secret")
+    """The secret of a node that has been started before, for tools that run beside it. Empty if there is none yet."""
+    return settings.auth.secret or _read_secret(Path(settings.node.data_dir) / "secret")
 
 
-def _kept(path: Path) -> str:
+def _read_secret(path: Path) -> str:
     try:
         return path.read_text(encoding="ascii").strip()
     except FileNotFoundError:
         return ""
 
 
-def _made(path: Path) -> str:
-    """Written whole under another name first: a crash leaves no half of a secret."""
+def _make_secret(path: Path) -> str:
+    """The file is first written under another name, so that a crash leaves no half of a secret."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     secret = secrets.token_urlsafe(32)
     draft = path.with_name(f"secret.{os.getpid()}.new")
@@ -67,9 +67,9 @@ def _made(path: Path) -> str:
     finally:
         os.close(descriptor)
     try:
-        os.link(draft, path)  # Unlike a rename, never over one that another process made just now.
+        os.link(draft, path)  # Unlike a rename, this never replaces one that another process has just made.
     except FileExistsError:
-        return _kept(path)
+        return _read_secret(path)
     finally:
         draft.unlink()
     folder = os.open(path.parent, os.O_RDONLY)

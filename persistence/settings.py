@@ -1,6 +1,6 @@
-"""Settings: a TOML file over the packaged `settings.toml`, then environment variables over both.
+"""Settings: a TOML file overrides the packaged `settings.toml`, and environment variables override both.
 
-Every key, with its unit, default and reason, stands in `settings.toml`; here are its type and its bounds.
+`settings.toml` gives each key with its unit, default and reason. This file gives its type and bounds.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ class HttpSettings(_Section, frozen=True):
     bodies_limit_bytes: int
     requests_in_flight: int
     metrics: bool
-    """Whether GET /metrics answers; it asks for no token."""
+    """Whether GET /metrics answers. It needs no token."""
 
 
 class OverloadSettings(_Section, frozen=True):
@@ -89,7 +89,7 @@ class MessageSettings(_Section, frozen=True):
     friend_verify: bool
     history_for_new_members: bool
     sends_in_flight: int
-    """Unanswered sends a conversation takes."""
+    """Unanswered sends that a conversation takes."""
     mark_seqs_limit: int
     facts_ttl_s: float
     idle_timeout_s: float
@@ -116,21 +116,22 @@ class Settings(_Section, frozen=True):
 
 _PREFIX = "GREENROOM_"
 _SHORT = {"GREENROOM_SECRET": ("auth", "secret")}
-"""Variables that are not named by their section."""
+"""Variables whose names do not tell their section."""
 
 _Tables = dict[str, dict[str, Any]]
 _SECTIONS: dict[str, dict[str, Any]] = {
     name: get_type_hints(section) for name, section in get_type_hints(Settings).items()
 }
-"""Section -> key -> its type."""
+"""The type of each key, by section."""
 
 
 class SettingsError(ValueError):
-    """A setting that cannot be used. One line that says where it stands and what is wrong; never a secret."""
+    """A setting that cannot be used. Its text is one line: where the setting comes from, and what is wrong. It never
+    shows a secret."""
 
 
 def packaged() -> str:
-    """The text of the packaged `settings.toml`: every key, explained."""
+    """The text of the packaged `settings.toml`, which explains every key."""
     return files("greenroom").joinpath("settings.toml").read_text(encoding="utf-8")
 
 
@@ -140,29 +141,29 @@ def load(
     environ: Mapping[str, str] | None = None,
     overrides: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> Settings:
-    """The settings in force. `environ` is the process's own by default; `overrides` ({section: {key: value}})
-    go over everything, None in them means not given. Raises SettingsError."""
+    """The settings in force. `environ` is the process's own by default. `overrides` ({section: {key: value}}) override
+    everything else; a None in them is ignored. Raises SettingsError."""
     tables: _Tables = tomllib.loads(packaged())
-    homes = {(section, key): "settings.toml" for section, keys in tables.items() for key in keys}
+    sources = {(section, key): "settings.toml" for section, keys in tables.items() for key in keys}
 
-    def lay_over(source: str, given: Mapping[str, Mapping[str, Any]]) -> None:
+    def override(source: str, given: Mapping[str, Mapping[str, Any]]) -> None:
         for section, keys in given.items():
             for key, value in keys.items():
                 tables[section][key] = value
-                homes[section, key] = source
+                sources[section, key] = source
 
     if path is not None:
-        lay_over(os.fspath(path), _read(Path(path)))
+        override(os.fspath(path), _read(Path(path)))
     for name, (section, key, value) in _from_environment(os.environ if environ is None else environ).items():
-        lay_over(name, {section: {key: value}})
+        override(name, {section: {key: value}})
     if overrides is not None:
         chosen = {
             section: {key: value for key, value in keys.items() if value is not None}
             for section, keys in overrides.items()
         }
         _check_names("the overrides", chosen)
-        lay_over("the overrides", chosen)
-    return _convert(tables, homes)
+        override("the overrides", chosen)
+    return _convert(tables, sources)
 
 
 def _read(path: Path) -> _Tables:
@@ -198,7 +199,7 @@ def _nearest(name: str, valid: Mapping[str, Any], section: str = "") -> str:
 
 
 def _from_environment(environ: Mapping[str, str]) -> dict[str, tuple[str, str, Any]]:
-    """Variable -> (section, key, value), of the variables that name a section; others are not ours."""
+    """The section, key and value of each variable that names one of our sections. Other variables are ignored."""
     found = {}
     for name in sorted(environ):
         if name in _SHORT:
@@ -223,30 +224,30 @@ def _typed(name: str, text: str, kind: Any) -> Any:
     try:
         return msgspec.convert(text.strip().lower(), kind, strict=False)
     except msgspec.ValidationError:
-        raise SettingsError(f"{name}: not {_A[kind]}") from None
+        raise SettingsError(f"{name}: not {_KINDS[kind]}") from None
 
 
-_A = {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}
+_KINDS = {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}
 
 
-def _convert(tables: _Tables, homes: Mapping[tuple[str, str], str]) -> Settings:
+def _convert(tables: _Tables, sources: Mapping[tuple[str, str], str]) -> Settings:
     for section, keys in tables.items():
         for key, value in keys.items():
-            problem = _wrong(f"{section}.{key}", value, _SECTIONS[section][key])
+            problem = _problem_of(f"{section}.{key}", value, _SECTIONS[section][key])
             if problem:
-                raise SettingsError(f"{homes[section, key]}: [{section}] {key}: {problem}")
+                raise SettingsError(f"{sources[section, key]}: [{section}] {key}: {problem}")
     return msgspec.convert(tables, Settings)
 
 
-def _wrong(name: str, value: Any, kind: Any) -> str:
-    """What is wrong with a value, or nothing. Never shows the value of a text: it may be a secret."""
+def _problem_of(name: str, value: Any, kind: Any) -> str:
+    """What is wrong with a value, or an empty text. Never shows the value of a text, which may be a secret."""
     if kind == tuple[str, ...]:
         good = isinstance(value, list | tuple) and all(isinstance(item, str) and item for item in value)
         return "" if good else "a list of texts is wanted"
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         value = float(value)
     if type(value) is not kind:
-        return f"{_A[kind]} is wanted"
+        return f"{_KINDS[kind]} is wanted"
     if name in _CHOICES:
         return "" if value in _CHOICES[name] else f"one of {', '.join(map(str, _CHOICES[name]))} is wanted"
     if name in _MAY_BE_EMPTY or kind is bool:

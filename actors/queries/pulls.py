@@ -1,4 +1,4 @@
-"""Newest seqs, pulls and read states (PROTOCOL 5.1 to 5.5): answered from what is committed, waking nobody."""
+"""Newest seqs, pulls and read states (PROTOCOL 5.1 to 5.5). They are answered from the store, and wake no entity."""
 
 from __future__ import annotations
 
@@ -19,15 +19,16 @@ if TYPE_CHECKING:
 __all__ = ["Queries"]
 
 _RANGES_LIMIT = 1000
-"""Ranges or conversations in one request; the SDK asks for about 100."""
+"""Ranges or conversations in one request. The SDK asks for about 100."""
 _SEQS_LIMIT = 1000
 _NUM_LIMIT = 1000
 _REPLY_LIMIT_BYTES = 768 * 1024
-"""The SDK takes frames of 1 MiB at most; what does not fit is left out, and `endSeq` says so."""
+"""The SDK takes frames of 1 MiB at most. Messages that do not fit are left out, and `endSeq` says so."""
 
 
 class Queries:
-    """Each answers the serialized response. Raises NoPermission (neither the user nor an admin), ArgsError."""
+    """Each method returns a serialized response. Raises ArgsError, and NoPermission unless the caller is the user or an
+    admin."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -39,8 +40,9 @@ class Queries:
         return sdkws_pb2.GetMaxSeqResp(maxSeqs=seqs).SerializeToString()
 
     async def pull_by_range(self, caller: Caller, request: sdkws_pb2.PullMessageBySeqsReq) -> bytes:
-        """1002: of each range the newest `num`, ascending. A range that gives nothing is left out. One that does not
-        fit gives its newest, with the oldest of them as `endSeq` (its end + 1: none fits); those after it are left out.
+        """1002: the newest `num` messages of each range, in ascending order. A range without messages is left out. A
+        range that does not fit gives its newest messages, with the oldest of these as `endSeq` (the range's end + 1
+        when none fits); the ranges after it are left out.
         """
         _check(caller, request.userID)
         _bound(request.seqRanges, _RANGES_LIMIT)
@@ -65,9 +67,10 @@ class Queries:
         return b"".join(entries)
 
     async def pull_by_seqs(self, caller: Caller, request: msg_pb2.GetSeqMessageReq) -> bytes:
-        """1005: just these seqs, in the order asked for; each conversation has an entry. One that does not fit lacks
-        the first of its seqs (the last of them where the order is ascending: OpenIM's SDK goes on from the other end);
-        it is not `isEnd`, its `endSeq` is the seq next to those that lack, and the conversations after it are left out.
+        """1005: exactly these seqs, in the order asked for. Each conversation has an entry. An entry that does not fit
+        lacks its first seqs (its last ones when the order is ascending, because OpenIM's SDK goes on from the other
+        end). Such an entry is not `isEnd`, its `endSeq` is the seq next to the missing ones, and the conversations
+        after it are left out.
         """
         _check(caller, request.userID)
         _bound(request.conversations, _RANGES_LIMIT)
@@ -105,7 +108,7 @@ class Queries:
         reply = msg_pb2.GetConversationsHasReadAndMaxSeqResp()
         for conversation_id, state in states.items():
             entry = reply.seqs[conversation_id]
-            entry.maxSeq = max(state.max_seq, 0)  # -1 stands for: left before there was a message
+            entry.maxSeq = max(state.max_seq, 0)  # -1: the user left before there was a message.
             entry.hasReadSeq, entry.maxSeqTime = state.read_seq, state.max_seq_time
         if request.returnPinned:
             records = await self._store.records(request.userID)
@@ -113,7 +116,7 @@ class Queries:
         return reply.SerializeToString()
 
     async def last_messages(self, caller: Caller, request: msg_pb2.GetLastMessageReq) -> bytes:
-        """1007: the newest message that the user may see of each conversation."""
+        """1007: the newest message of each conversation that the user may see."""
         _check(caller, request.userID)
         _bound(request.conversationIDs, _RANGES_LIMIT)
         spans = await self._store.spans(request.userID, list(request.conversationIDs))
@@ -136,14 +139,14 @@ def _bound(items: Sized, limit: int) -> None:
 
 
 def _shape(message: StoredMessage) -> bytes:
-    """A message as it is pulled (PROTOCOL 5.2)."""
+    """A message in the form in which it is pulled (PROTOCOL 5.2)."""
     body = with_seq(message.body, message.seq)
     return with_read(body) if message.is_read else body
 
 
 def _fit(messages: list[StoredMessage], room: int) -> tuple[list[bytes], int]:
-    """The last of them that fit into `room` bytes, as they are pulled, and what is left of it: negative if not all
-    do. The first of an answer fits always."""
+    """The last messages that fit into `room` bytes, in the form in which they are pulled, and the room that is left.
+    That is negative when not all fit. The first message of an answer always fits."""
     fitting: list[bytes] = []
     for message in reversed(messages):
         left = room - len(message.body) - 16

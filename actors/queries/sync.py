@@ -1,7 +1,7 @@
 """Incremental sync by version, and full id lists (PROTOCOL 5.9, 5.10): what a client has missed of a list.
 
-Reads only. The version is read before the objects: an answer may hold a newer object than its version says,
-never an older one, so that the client's next question brings what it lacks.
+Nothing is written. The version is read before the objects. So an answer may hold an object that is newer than its
+version, but never an older one, and the client's next request brings what it lacks.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ __all__ = [
 ]  # fmt: skip
 
 SORT_ID = "____S_O_R_T_I_D____"
-"""The entry of a log that says that the order changed."""
+"""The entry of a version log that stands for a change of order."""
 
 GROUP_ID = ""
-"""The entry of a members log that says that the group's own info changed."""
+"""The entry of a members log that stands for a change of the group's own info."""
 
 BATCH_CHANGES = 500
-"""A batch stops at this many changes; the client asks again for the groups it misses in the answer."""
+"""A batch stops at this many changes. The client asks again for the groups that the answer lacks."""
 
 _T = TypeVar("_T")
 _MAX_VERSION = 2**63 - 1
@@ -46,23 +46,23 @@ _GO_ESCAPES = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u
 
 
 class Delta(NamedTuple):
-    """What changed since the client's version: ids only."""
+    """The changes since the client's version, as ids."""
 
     version: int
     version_id: str
     full: bool
-    """The client must throw its table away and read it whole."""
+    """The client must drop its table and read it whole."""
     insert: list[str]
     update: list[str]
     delete: list[str]
     sort_version: int
-    """Version of the last change of order, 0 if it is not among the changes."""
+    """Version of the last change of order; 0 if the order has not changed."""
     group_changed: bool
-    """The group's own info is among the changes (members log only)."""
+    """Whether the group's own info has changed (members log only)."""
 
 
 def delta_of(log: VersionLog, version_id: str, version: int) -> Delta:
-    """The table of PROTOCOL 5.9. `log.changed` are the changes since `version`."""
+    """Apply the table of PROTOCOL 5.9. `log.changed` holds the changes since `version`."""
     known = version > 0 and _is_object_id(version_id) and version_id == log.version_id
     if not known or version > log.version or log.changed is None:
         return Delta(log.version, log.version_id, True, [], [], [], 0, False)
@@ -83,7 +83,7 @@ def delta_of(log: VersionLog, version_id: str, version: int) -> Delta:
 
 
 def id_hash(ids: Sequence[str]) -> int:
-    """0 for no ids; else the first 8 bytes of md5 over their JSON array as Go writes it."""
+    """0 for no ids. Otherwise the first 8 bytes of the MD5 of their JSON array, as Go writes it."""
     if not ids:
         return 0
     text = json.dumps(list(ids), ensure_ascii=False, separators=(",", ":")).translate(_GO_ESCAPES)
@@ -93,7 +93,7 @@ def id_hash(ids: Sequence[str]) -> int:
 async def incremental_friends(
     store: Store, request: relation_pb2.getIncrementalFriendsReq
 ) -> relation_pb2.getIncrementalFriendsResp:
-    """Friend objects are not read yet (the Store lists none): an id is reported, its object is not."""
+    """Friend objects are not reported yet, because the Store does not list them. Only removed ids are."""
     delta = await _delta(store, "friends", request.userID, request.versionID, request.version)
     return relation_pb2.getIncrementalFriendsResp(
         version=delta.version,
@@ -140,7 +140,7 @@ async def incremental_conversations(
 async def incremental_members(
     store: Store, caller: Caller, request: group_pb2.getIncrementalGroupMemberReq
 ) -> group_pb2.getIncrementalGroupMemberResp:
-    """For members and admins. Raises RecordNotFound, GroupDismissed, NoPermission."""
+    """For members of the group and admins. Raises RecordNotFound, GroupDismissed, NoPermission."""
     group = await readable_group(store, caller, request.groupID)
     delta = await _delta(store, "members", request.groupID, request.versionID, request.version)
     wanted = delta.insert + delta.update
@@ -162,7 +162,7 @@ async def incremental_members(
 async def incremental_members_batch(
     store: Store, caller: Caller, request: group_pb2.BatchGetIncrementalGroupMemberReq
 ) -> group_pb2.BatchGetIncrementalGroupMemberResp:
-    """In the order asked for; repeated and dismissed groups are passed over; stops at BATCH_CHANGES changes.
+    """Answers are in the order asked for, up to BATCH_CHANGES changes. Repeated and dismissed groups are ignored.
 
     Any other error of one group fails the batch.
     """
@@ -225,8 +225,8 @@ async def full_conversation_ids(
 async def readable_group(store: Store, caller: Caller, group_id: str) -> GroupRow:
     """The group, if the caller may read its members.
 
-    A dismissed group says so to everyone: its members are gone, and they are who asks.
-    Raises RecordNotFound (admins), GroupDismissed, NoPermission.
+    Everyone is told that a dismissed group is dismissed, because its former members, who are no longer stored, ask.
+    Raises RecordNotFound (to admins), GroupDismissed, NoPermission.
     """
     groups = await store.groups([group_id])
     if groups and groups[0].status == GroupStatus.DISMISSED:
@@ -251,5 +251,5 @@ async def _delta(store: Store, log: LogKind, owner_id: str, version_id: str, ver
 
 
 def _present(objects: Mapping[str, _T], ids: Sequence[str]) -> list[_T]:
-    """Objects of these ids; those that are gone by now are missing."""
+    """The objects of these ids. Objects that are gone by now are left out."""
     return [objects[one] for one in ids if one in objects]

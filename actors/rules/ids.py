@@ -1,4 +1,4 @@
-"""Conversation ids, keys and addresses (PROTOCOL 3.1): computed from a message, as every client does."""
+"""Conversation ids, keys and addresses (PROTOCOL 3.1), computed from a message as every client computes them."""
 
 from __future__ import annotations
 
@@ -16,14 +16,13 @@ __all__ = [
 ]  # fmt: skip
 
 
-
 def pair_key(first: str, second: str) -> str:
-    """The key of two users: both ids, sorted bytewise (as text sorts too), joined by `_`."""
+    """The key of two users: both ids joined by `_`, sorted by their bytes, which is also how Python sorts text."""
     return f"{first}_{second}" if first <= second else f"{second}_{first}"
 
 
 def key_of(message: sdkws_pb2.MsgData) -> str:
-    """What follows the prefix in both conversation ids of a message."""
+    """The key of a message: the part after the prefix in both of its conversation ids."""
     return message.groupID if message.sessionType == SessionType.GROUP else pair_key(message.sendID, message.recvID)
 
 
@@ -36,7 +35,7 @@ def notification_id(key: str) -> str:
 
 
 def own_notification_id(user_id: str) -> str:
-    """Where a user's own notifications go (sender and receiver are he)."""
+    """Id of the conversation of a user's own notifications, whose sender and receiver are that user."""
     return f"{NOTIFICATION_PREFIX}{user_id}_{user_id}"
 
 
@@ -49,14 +48,14 @@ def group_address(group_id: str) -> Address:
 
 
 def address_of(message: sdkws_pb2.MsgData) -> Address:
-    """The entity that owns the message's key."""
+    """The address of the entity that owns the message's key."""
     return Address("group" if message.sessionType == SessionType.GROUP else "conversation", key_of(message))
 
 
 def address_of_chat(conversation_id: str) -> Address:
-    """The entity that owns a chat, by its id.
+    """The address of the entity that owns a chat.
 
-    Raises ValueError for what is no chat's id (an `n_` one does not tell its kind).
+    Raises ValueError for an id that is not a chat's. An `n_` id is none: it does not tell the kind of its key.
     """
     prefix, key = conversation_id[:3], conversation_id[3:]
     if prefix == CHAT_PREFIXES[SessionType.GROUP]:

@@ -1,4 +1,4 @@
-"""What a message must be before an entity takes it, and how it is split and rendered (PROTOCOL 3.4 to 3.6)."""
+"""How a message is checked before an entity takes it, and how it is split and rendered (PROTOCOL 3.4 to 3.6)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["Part", "check", "force_options", "is_notification_type", "render", "split"]
 
 _CONTENT_LIMIT_BYTES = 512 * 1024
-"""Over HTTP more could come than the SDKs take in one frame (1 MiB)."""
+"""Needed for HTTP, where a larger message could come than the SDKs take in one frame (1 MiB)."""
 
 _FORCED_OFF = {
     ContentType.REVOKE: ("unreadCount", "offlinePush"),
@@ -30,7 +30,7 @@ _FORCED_OFF = {
 
 
 def check(message: sdkws_pb2.MsgData, caller: Caller) -> None:
-    """Checks 1, 2 and 4 of the send path. Raises ArgsError, NoPermission."""
+    """Do checks 1, 2 and 4 of the send path. Raises ArgsError, NoPermission."""
     send_id, session_type = message.sendID, message.sessionType
     if not send_id or not message.content:
         raise ArgsError("sendID and content are needed")
@@ -47,7 +47,7 @@ def check(message: sdkws_pb2.MsgData, caller: Caller) -> None:
 
 
 def force_options(message: sdkws_pb2.MsgData) -> None:
-    """Some content types have fixed options, whatever was sent."""
+    """Set the options that a content type fixes, whatever the client sent."""
     for name in _FORCED_OFF.get(message.contentType, ()):
         message.options[name] = False
 
@@ -61,17 +61,18 @@ class Part(msgspec.Struct):
 
     conversation_id: str
     body: bytes
-    """As `render` has it."""
+    """The message, as `render` returns it."""
     stored: bool
-    """Gets a seq; otherwise it is only pushed."""
+    """Whether it is stored with a seq. Otherwise it is only pushed."""
     is_chat: bool
-    """Goes into the visible chat: counts for records and read seqs."""
+    """Whether it goes into the visible chat and so counts for records and read seqs."""
     seq: int = 0
-    """Given when it is sealed into a slice."""
+    """Given when the part is sealed into a slice."""
 
 
 def split(message: sdkws_pb2.MsgData, key: str) -> list[Part]:
-    """A message goes into its chat; a notification into the twin, and a copy of it into the chat if it says so."""
+    """A message goes into its chat. A notification goes into the `n_` conversation, and a copy of it into the chat if
+    its options say so."""
     options = message.options
     if not options:
         return [Part(chat_id(message.sessionType, key), render(message), True, True)]
@@ -92,7 +93,7 @@ def split(message: sdkws_pb2.MsgData, key: str) -> list[Part]:
 
 
 def render(message: sdkws_pb2.MsgData) -> bytes:
-    """The bytes that are stored, pushed and pulled; seq and isRead are spliced in where they are sent."""
+    """The bytes that are stored, pushed and pulled. `seq` and `isRead` are spliced in when they are sent."""
     message.status = MessageStatus.SENT
     message.ClearField("seq")
     message.ClearField("isRead")

@@ -1,4 +1,4 @@
-"""Notifications: messages that the server makes of typed tips (PROTOCOL 4.1, 4.2). Each kind is declared as a row."""
+"""Notifications: messages that the server makes from typed tips (PROTOCOL 4.1, 4.2). Each kind is declared as a row."""
 
 from __future__ import annotations
 
@@ -43,11 +43,11 @@ class Notification(NamedTuple):
 
     content_type: int
     tips: type[Message]
-    """What its content holds, as JSON in the `detail` of a NotificationElem."""
+    """Class of its content, which is JSON in the `detail` of a NotificationElem."""
     in_chat: bool = False
-    """A copy goes into the visible chat, unless the request says otherwise (OpenIM's isSendMsg)."""
+    """Whether a copy goes into the visible chat, unless the request says otherwise (OpenIM's isSendMsg)."""
     stored: bool = False
-    """It is stored in the `n_` conversation and gets a seq (OpenIM's reliability level 2)."""
+    """Whether it is stored in the `n_` conversation with a seq (OpenIM's reliability level 2)."""
 
 
 CONVERSATION_CHANGED: Final = Notification(ContentType.CONVERSATION_CHANGED, sdkws_pb2.ConversationUpdateTips)
@@ -71,9 +71,9 @@ NOTIFICATIONS: Final = {
         GROUP_DISMISSED, MEMBER_MUTED, MEMBER_UNMUTED, GROUP_MUTED, GROUP_UNMUTED, MEMBER_INFO_SET, HAS_READ,
     )
 }  # fmt: skip
-"""Every kind, by its number."""
+"""Every kind, by its content type."""
 
-_OFF = (
+_OFF_OPTIONS = (
     "isNotNotification", "isSendMsg", "history", "persistent", "offlinePush", "unreadCount", "conversationUpdate",
     "notPrivate", "senderConversationUpdate", "reactionFromCache",
 )  # fmt: skip
@@ -89,7 +89,7 @@ def build(
     session_type: int = SessionType.SINGLE,
     send_message: bool | None = None,
 ) -> sdkws_pb2.MsgData:
-    """A notification without serverMsgID and sendTime, which its conversation gives.
+    """Make a notification without serverMsgID and sendTime, which its conversation sets.
 
     `tips` is of the class that the row names. `recv_id` is the group's id in a group session. `send_message`
     overrides whether a copy goes into the visible chat.
@@ -99,7 +99,7 @@ def build(
 
 
 def push_to(user_id: str, world: World, kind: Notification, tips: Message, *, send_id: str, operation_id: str) -> Push:
-    """A notification that is not stored, to a user's own devices."""
+    """Make a notification for a user's own devices. It is not stored."""
     notice = _build(world, kind, tips, send_id, user_id, SessionType.SINGLE, in_chat=kind.in_chat, stored=False)
     notice.serverMsgID = world.new_id()
     notice.sendTime = notice.createTime
@@ -120,14 +120,14 @@ def _build(
         content=tips_content(tips),
         createTime=world.clock.now_ms(),
     )
-    notification.MergeFrom(_shared(in_chat=in_chat, stored=stored))
+    notification.MergeFrom(_common_fields(in_chat=in_chat, stored=stored))
     return notification
 
 
 @cache
-def _shared(*, in_chat: bool, stored: bool) -> sdkws_pb2.MsgData:
-    """What all notifications of a kind have: a map of options takes as long to fill as the rest."""
-    options = dict.fromkeys(_OFF, False)
+def _common_fields(*, in_chat: bool, stored: bool) -> sdkws_pb2.MsgData:
+    """The fields that such notifications share. Cached, because filling the options takes as long as all the rest."""
+    options = dict.fromkeys(_OFF_OPTIONS, False)
     options["senderSync"] = True
     options["isSendMsg"] = options["unreadCount"] = in_chat
     options["history"] = options["persistent"] = stored

@@ -1,4 +1,4 @@
-"""Platforms, their classes, and who is kicked by the login policies (PROTOCOL 1.8, 8.3, 8.5)."""
+"""Platforms, their classes, and what the login policies kick (PROTOCOL 1.8, 8.3, 8.5)."""
 
 from __future__ import annotations
 
@@ -30,9 +30,10 @@ def _class(platform_id: int) -> str:
 
 
 def kicked_by_login(policy: int, platform_id: int, others: Sequence[tuple[int, T]]) -> list[T]:
-    """Which of the user's other connections (platform, connection) a new one on `platform_id` kicks.
+    """The user's other connections that a new one on `platform_id` kicks.
 
-    `others` holds connections of other tokens only: one token never kicks itself.
+    `others` are pairs of platform and connection. They hold only connections of other tokens, because a token never
+    kicks itself.
     """
     if policy == LoginPolicy.ONE_A_PLATFORM:
         return [one for platform, one in others if platform == platform_id]
@@ -44,10 +45,11 @@ def kicked_by_login(policy: int, platform_id: int, others: Sequence[tuple[int, T
 
 
 def kicked_by_token(policy: int, platform_id: int, tokens: Sequence[tuple[int, T]], *, limit: int) -> list[T]:
-    """Which of a user's normal tokens (platform, token; oldest first) a new one on `platform_id` kicks.
+    """The user's normal tokens that a new one on `platform_id` kicks. `tokens` are pairs of platform and token, oldest
+    first.
 
-    `limit` is how many tokens a platform may have under policy 0, the new one counted. Where a policy keeps
-    one of several, the newest is kept. Admin tokens are outside the policies.
+    `limit` is the number of tokens that a platform may have under policy 0, the new one included. Where a policy keeps
+    one of several, it keeps the newest. The policies do not apply to admin tokens.
     """
     ordinary = [(platform, one) for platform, one in tokens if platform != Platform.ADMIN]
     if policy == LoginPolicy.NO_KICK:
@@ -67,7 +69,7 @@ def kicked_by_token(policy: int, platform_id: int, tokens: Sequence[tuple[int, T
 
 
 def _all_but_newest(tokens: Sequence[tuple[int, T]], *, own: Hashable, group: Callable[[int], Hashable]) -> list[T]:
-    """All of the group `own`, and of every other group all but the newest."""
+    """All tokens of the group `own`, and all but the newest of every other group."""
     groups: dict[Hashable, list[T]] = defaultdict(list)
     for platform, one in tokens:
         groups[group(platform)].append(one)

@@ -1,4 +1,4 @@
-"""JWTs: made and parsed here (PROTOCOL 8.1); their state is the User actor's."""
+"""Tokens (JWTs) are made and parsed here (PROTOCOL 8.1). The User actor keeps their state."""
 
 from __future__ import annotations
 
@@ -18,22 +18,23 @@ if TYPE_CHECKING:
 __all__ = ["Authenticator", "Claims", "digest_of"]
 
 _CLAIMS_KEPT = 50_000
-"""Parsed tokens held: about 400 bytes each."""
+"""Parsed tokens that are remembered, at about 400 bytes each."""
 
 
 def digest_of(token: str) -> bytes:
-    """What stands for a token wherever it is kept: 16 bytes of BLAKE2b."""
+    """The digest that is kept in place of a token: 16 bytes of BLAKE2b."""
     return hashlib.blake2b(token.encode(), digest_size=16).digest()
 
 
 class _Hmac(HMACAlgorithm):
-    """HS256 that leaves the judgement of short keys to persistence.secret, which knows where they may be."""
+    """HS256 without a check of the key's length. `persistence.secret` does that check: it knows where short keys may be
+    used."""
 
     def check_key_length(self, key: bytes) -> None:
         return None
 
     def prepare_key(self, key: str | bytes) -> bytes:
-        """As it is: `Authenticator` has it examined once, not with each token."""
+        """Return the key unchanged. `Authenticator` prepares it once, instead of with each token."""
         assert isinstance(key, bytes)
         return key
 
@@ -47,7 +48,7 @@ class Claims(NamedTuple):
 
 
 class Authenticator:
-    """Makes and parses tokens with the shared secret (HS256). Parsed ones are remembered by their digest."""
+    """Makes and parses tokens with the shared secret (HS256). Parsed tokens are remembered by their digest."""
 
     def __init__(self, *, secret: str, expire_days: int, clock: Clock) -> None:
         self._key = HMACAlgorithm(HMACAlgorithm.SHA256).prepare_key(secret)
@@ -58,17 +59,18 @@ class Authenticator:
         self.expire_seconds = expire_days * 86_400
 
     def make(self, user_id: str, platform_id: int) -> tuple[str, Claims]:
-        """A new token and its claims. Two for one user and platform within one second are the same string."""
+        """Make a token, and return it with its claims. Two tokens for one user and platform within one second are
+        equal."""
         now = self._clock.now_ms() // 1000
         expire_at = now + self.expire_seconds
         payload = {"UserID": user_id, "PlatformID": platform_id, "exp": expire_at, "iat": now - 5}
         token = self._jws.encode(json.dumps(payload).encode(), self._key, algorithm="HS256")
         claims = Claims(user_id, platform_id, expire_at, digest_of(token))
-        self._remember(claims)  # It is about to be used, and reading it would only confirm this.
+        self._remember(claims)  # The token is about to be used, and parsing it would give the same claims.
         return token, claims
 
     def parse(self, token: str) -> Claims:
-        """Signature, times and shape; not whether it was kicked.
+        """Check the signature, times and form of a token, and return its claims. Does not check whether it was kicked.
 
         Raises TokenMalformed, TokenExpired, TokenNotValidYet, TokenUnknown.
         """
@@ -87,7 +89,7 @@ class Authenticator:
             self._parsed.popitem(last=False)
 
     def _decode(self, token: str, digest: bytes) -> Claims:
-        # The library would compare times with a clock of its own; ours is given.
+        # Times are checked here, because the library would use the machine's clock instead of ours.
         now = self._clock.now_ms() / 1000
         try:
             payload: Any = json.loads(self._jws.decode(token, self._key, algorithms=["HS256"]))

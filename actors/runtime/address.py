@@ -1,4 +1,4 @@
-"""Addresses: a kind and an id, no live reference. Whoever holds one holds a name, not an actor."""
+"""Addresses: a kind and an id. An address is a name; it holds no reference to the actor."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Address(str, ActorAddress):
     """Where a message goes: `Address("conversation", "a_b")`.
 
     It is a `str` first, so hashing and comparing are C slots (Thespian's own address compares in Python and
-    refuses to be hashed), and it still is an `ActorAddress` to Thespian. Pickles, sorts and prints as
+    refuses to be hashed), and Thespian still accepts it as an `ActorAddress`. It pickles, sorts and prints as
     `kind:id`. A kind holds no colon; an id may.
     """
 
@@ -25,7 +25,7 @@ class Address(str, ActorAddress):
         return new_str(cls, f"{kind}:{id}")
 
     if not TYPE_CHECKING:
-        # ActorAddress.__init__ would run for each address made; C's does nothing.
+        # ActorAddress.__init__ would run for each new address; object's, in C, does nothing.
         __init__ = object.__init__
 
     def __getnewargs__(self) -> tuple[str, str]:  # type: ignore[override]
@@ -38,17 +38,17 @@ class Address(str, ActorAddress):
 
     @property
     def kind(self) -> str:
-        """Which kind of actor lives here."""
+        """The kind of actor that lives here."""
         return self.partition(":")[0]
 
     @property
     def id(self) -> str:
-        """Which one of its kind."""
+        """The actor's id within its kind."""
         return self.partition(":")[2]
 
     @property
     def addressDetails(self) -> str:
-        """Thespian's name for what an address holds."""
+        """Thespian's name for the content of an address."""
         return str(self)
 
     @property

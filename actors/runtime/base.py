@@ -46,7 +46,7 @@ log = logging.getLogger("greenroom.actors.runtime")
 
 
 class ChildCrashed(ChildActorExited):
-    """To a parent: the child's life ended with this exception."""
+    """Tells a parent that the child's life ended with this exception."""
 
     def __init__(self, child: Address, error: BaseException) -> None:
         super().__init__(child)
@@ -54,16 +54,16 @@ class ChildCrashed(ChildActorExited):
 
 
 class LoopBase(ThespianFace):
-    """The engine room. `ActorSystem(LoopBase(loop), transientUnique=True)` gives Thespian's face to it.
+    """Runs actors. `ActorSystem(LoopBase(loop), transientUnique=True)` puts Thespian's API on top of it.
 
-    Everything here is for the loop's own thread, except what Thespian's `ActorSystem` calls (`tell`, a
+    Everything here must be called on the loop's own thread, except what Thespian's `ActorSystem` calls (`tell`, a
     blocking `ask`, `listen`, `createActor`), which may come from any thread.
 
-    Order is kept for each pair of sender and target. Nothing is delivered twice. A message is lost only when
-    nobody lives at its address and nobody wakes there (dead letters), or at shutdown. A mailbox alarms when
-    it grows, and never refuses.
+    Order is kept for each pair of sender and target. Nothing is delivered twice. A message is lost only when no actor
+    lives at its address and none wakes there (dead letters), or at shutdown. A mailbox never refuses a message; it logs
+    an alarm when it grows past `mailbox_alarm`.
 
-    An actor handles at most `turn_limit` messages before the next one gets its turn, and the loop gets its
+    An actor handles at most `turn_limit` messages before the next actor gets its turn, and the loop gets its
     turn after `tick_limit` messages, so neither an actor nor I/O starves.
     """
 
@@ -82,22 +82,22 @@ class LoopBase(ThespianFace):
         self.tick_limit = tick_limit
         self.mailbox_alarm = mailbox_alarm
         self.on_crash = on_crash
-        """Called after an entity crashed, with its address, who sent the message (if one did), the error."""
+        """Called after an entity crashed, with its address, the message's sender (if there was one) and the error."""
         self.cells: dict[Address, Cell] = {}
         self.ready: deque[Cell] = deque()
         self.scheduled = False
         self.closed = False
         self.now = loop.time()
         self.sampler = Sampler(loop.time)
-        """For log lines of what may happen thousands of times."""
+        """Limits log lines about things that may happen thousands of times."""
         self._number = 0
         self._counters: dict[type, Counters] = {}
         self._directories: dict[str, Directory] = {}
         self._tasks: dict[asyncio.Task[None], None] = {}
         self._dead_letters: Address | None = None
         self._closing: asyncio.Future[None] | None = None
-        self._mourners: dict[Address, list[asyncio.Future[None]]] = {}
-        """Futures of those who wait for the end of the life at an address."""
+        self._end_waiters: dict[Address, list[asyncio.Future[None]]] = {}
+        """Futures that are done when the life at an address ends."""
         self.system_address = Address("system", "")
         self.cells[self.system_address] = SinkCell(
             self, self.system_address, self.counters_of(LoopBase), self._receive
@@ -124,19 +124,19 @@ class LoopBase(ThespianFace):
                 self.schedule()
 
     def tell(self, target: Address, message: Any) -> None:
-        """Send in the system's name. From another thread: in the name of whoever listens outside."""
+        """Send in the system's name. From another thread, the sender is the outside listener."""
         if self.outside.on_loop():
             self.send(self.system_address, target, message)
         else:
             self.outside.tell(target, message)
 
     def tell_awake(self, target: Address, message: Any) -> None:
-        """Send in the system's name to one that is awake; otherwise the message is dropped. Never wakes."""
+        """Send in the system's name to an actor that is awake; otherwise the message is dropped. Never wakes."""
         if target in self.cells:
             self.send(self.system_address, target, message)
 
     def pipe(self, address: Address, awaitable: Awaitable[Any], tag: Any = None) -> None:
-        """`Entity.pipe` of the entity that lives at `address`, for code beside it."""
+        """Call `Entity.pipe` of the entity that lives at `address`, from code outside of it."""
         cell = self.cells[address]
         assert isinstance(cell, EntityCell)
         cell.pipe(awaitable, tag, eager=True)
@@ -146,12 +146,12 @@ class LoopBase(ThespianFace):
         return self._directories[kind].awake_count > 0
 
     def tell_all_awake(self, kind: str, message: Any) -> None:
-        """Send to all of a kind that are awake. O(number awake)."""
+        """Send to all entities of a kind that are awake. O(number awake)."""
         for cell in self._directories[kind].awake():
             cell.put(self.system_address, message)
 
     def send_absent(self, sender: Address, target: Address, message: Any) -> None:
-        """The slow road of `send`: nobody lives at the address. Wake it, or make a dead letter of it."""
+        """The slow path of `send`: nobody lives at the address. Wake the entity, or make the message a dead letter."""
         if not isinstance(target, Address):
             plain: Any = target
             details = str(plain.addressDetails) if isinstance(plain, ActorAddress) else str(plain)
@@ -168,7 +168,7 @@ class LoopBase(ThespianFace):
             self.send_dead(target, ((sender, message),))
 
     def send_dead(self, target: Address, mail: Iterable[Mail] | None) -> None:
-        """Messages to a dead address: an asker is told at once, the dead-letter handler gets them."""
+        """Give messages to a dead address to the dead-letter handler. Askers are told at once."""
         for sender, message in mail or ():
             if isinstance(message, Outcome):
                 message.tell(partial(self.send, target), ActorAbsent(str(target)))
@@ -186,9 +186,9 @@ class LoopBase(ThespianFace):
     def ask(self, target: Address, message: Any, *blocking: Any, timeout_s: float | None = None) -> Any:
         """Send from a temporary address; the first message sent back to it is the future's result.
 
-        A `Failed` raises its error, no answer within `timeout_s` raises `AskTimeout`, nobody at the address
-        raises `ActorAbsent`. Late replies are dropped. With a third positional argument it is Thespian's
-        blocking ask, for other threads; on the loop's own thread that raises `RuntimeError` at once.
+        The future raises the error of a `Failed`, `AskTimeout` when no answer comes within `timeout_s`, and
+        `ActorAbsent` when nobody lives at the address. Late replies are dropped. With a third positional argument this
+        is Thespian's blocking ask, for other threads; on the loop's own thread that raises `RuntimeError` at once.
         """
         if blocking:
             return self.outside.ask(target, message, blocking[0])
@@ -223,10 +223,10 @@ class LoopBase(ThespianFace):
         parent: Address | None = None,
         keeper: Keeper | None = None,
     ) -> Address:
-        """A new actor at `address`, made now. Raises what the factory raises, ValueError when it is taken.
+        """Make a new actor at `address` now. Raises what the factory raises, and ValueError when the address is taken.
 
-        An `Entity` starts in its next turn; its crash is its end, its parent gets `ChildCrashed`, and its
-        `keeper`, if it has one, the mail that is left.
+        An `Entity` starts in its next turn. A crash ends it: its parent gets `ChildCrashed`, and its `keeper`, if it
+        has one, gets the mail that is left.
         """
         former = self.cells.get(address)
         if former is not None and not isinstance(former, VacantCell):
@@ -237,21 +237,21 @@ class LoopBase(ThespianFace):
             cell: Cell = EntityCell(self, address, lambda _: actor, counters, keeper, parent)
             self.cells[address] = cell
             cell.mailbox = former.mailbox if former is not None else None
-            cell.rouse()
+            cell.make_ready()
         else:
             cell = actor._myRef = PlainCell(self, address, actor, counters, parent)
             counters.wakes += 1
             self.cells[address] = cell
             for mail in (former.mailbox if former is not None else None) or ():
                 cell.put(*mail)
-        if parent is not None and (elder := self.cells.get(parent)) is not None:
-            if elder.children is None:
-                elder.children = {}
-            elder.children[address] = None
+        if parent is not None and (parent_cell := self.cells.get(parent)) is not None:
+            if parent_cell.children is None:
+                parent_cell.children = {}
+            parent_cell.children[address] = None
         return address
 
     def stop(self, address: Address) -> None:
-        """End the actor at `address` after the mail that is in its mailbox now. Wakes nobody."""
+        """End the actor at `address` once it has handled the mail in its mailbox. Wakes nobody."""
         cell = self.cells.get(address)
         if cell is not None:
             cell.put(self.system_address, ActorExitRequest())
@@ -273,17 +273,17 @@ class LoopBase(ThespianFace):
             self.send_dead(address, mail)
 
     def gone(self, address: Address) -> asyncio.Future[None]:
-        """Done when the life that is at the address now has ended; at once when there is none."""
+        """A future that is done when the life at the address has ended, or at once when there is none."""
         future: asyncio.Future[None] = self.loop.create_future()
         cell = self.cells.get(address)
         if cell is None or isinstance(cell, VacantCell):
             future.set_result(None)
         else:
-            self._mourners.setdefault(address, []).append(future)
+            self._end_waiters.setdefault(address, []).append(future)
         return future
 
     async def stop_all(self, kind: str, *, timeout_s: float | None = None) -> None:
-        """Stop all of a kind that are awake, and wait until they are gone. Messages still wake new ones."""
+        """Stop all entities of a kind that are awake, and wait for their end. Messages still wake new ones."""
         addresses = [cell.address for cell in self._directories[kind].awake()]
         for address in addresses:
             self.stop(address)
@@ -291,14 +291,14 @@ class LoopBase(ThespianFace):
             await asyncio.wait([self.gone(address) for address in addresses], timeout=timeout_s)
 
     def vacate(self, address: Address) -> None:
-        """Give up an address that waits for its next life: its mail becomes dead letters."""
+        """Give up an address that waits for its next life. Its mail becomes dead letters."""
         cell = self.cells.get(address)
         if isinstance(cell, VacantCell):
             del self.cells[address]
             self.send_dead(address, cell.mailbox)
 
     def bury(self, cell: Cell, *, error: BaseException | None = None, recursive: bool = True) -> None:
-        """Take a cell out of the base; its children are asked to exit, its parent is told. O(children)."""
+        """Remove a cell from the base, ask its children to exit, and tell its parent. O(children)."""
         address = cell.address
         self.cells.pop(address, None)
         if cell.actor is not None:
@@ -307,8 +307,8 @@ class LoopBase(ThespianFace):
         cell.queued = True  # A dead cell takes no more turns.
         cell.end_timers()
         self.outside.forget(address)
-        if self._mourners:
-            for future in self._mourners.pop(address, ()):
+        if self._end_waiters:
+            for future in self._end_waiters.pop(address, ()):
                 if not future.done():
                     future.set_result(None)
         if self._dead_letters == address:
@@ -337,9 +337,9 @@ class LoopBase(ThespianFace):
     ) -> None:
         """From now on a message to an `Address(kind, id)` that is not awake wakes `factory(id)`.
 
-        With `idle_timeout_s` an entity without mail, stash or pipe that `may_sleep` is put to sleep. One that
-        crashes `crash_limit` times within `crash_window_s` is in quarantine: its senders get
-        `Failed(Quarantined)`, for `quarantine_s` at first, doubling up to `quarantine_max_s`.
+        With `idle_timeout_s`, an idle entity without mail, stash or pipe is put to sleep if `may_sleep` allows it. An
+        entity that crashes `crash_limit` times within `crash_window_s` is put into quarantine: its senders get
+        `Failed(Quarantined)`. A quarantine takes `quarantine_s` at first, and doubles up to `quarantine_max_s`.
         """
         if ":" in kind or kind in self._directories:
             raise ValueError(f"kind {kind!r} is not valid, or registered already")
@@ -356,11 +356,11 @@ class LoopBase(ThespianFace):
         )
 
     def awake(self, address: Address) -> bool:
-        """Whether somebody lives at the address now."""
+        """Whether an actor lives at the address now."""
         return address in self.cells
 
     def awake_count(self, kind: str) -> int:
-        """How many of a kind are awake now."""
+        """How many entities of a kind are awake now."""
         return self._directories[kind].awake_count
 
     def quarantined(self) -> list[Address]:
@@ -368,13 +368,13 @@ class LoopBase(ThespianFace):
         return [one.address for one in self.quarantines()]
 
     def quarantines(self) -> list[Quarantine]:
-        """The same with what led to it. O(entities that have crashed lately)."""
+        """The quarantines of now, with their causes. O(entities that have crashed lately)."""
         return [one for each in self._directories.values() for one in each.quarantines()]
 
     # Counters and small services of the cells.
 
     def stats(self) -> dict[str, ClassStats]:
-        """The counters of each actor class, by its name."""
+        """A snapshot of the counters of each actor class, by class name."""
         return {counters.name: counters.snapshot() for counters in self._counters.values()}
 
     def counters_of(self, actor_class: type) -> Counters:
@@ -399,7 +399,7 @@ class LoopBase(ThespianFace):
     # Turns.
 
     def schedule(self) -> None:
-        """Have the ready queue served in the loop's next round."""
+        """Serve the ready queue in the loop's next iteration."""
         self.scheduled = True
         self.loop.call_soon(self._run)
 
@@ -413,7 +413,7 @@ class LoopBase(ThespianFace):
                 cell = ready.popleft()
                 left -= cell.turn(limit)
         except BaseException:
-            # Not a crash of an actor (those are caught) but the process being told to end, in a handler.
+            # No crash of an actor: those are caught. The process was told to end while a handler ran.
             cell.end_turn()
             raise
         finally:
@@ -423,15 +423,15 @@ class LoopBase(ThespianFace):
                 self.scheduled = False
 
     def _receive(self, sender: Address, message: Any) -> None:
-        """What actors send to the system's own address."""
+        """Take a message to the system's own address."""
         self.outside.receive(sender, message)
 
     # Shutdown.
 
     def shutdown(self, *, grace_s: float = 5.0) -> asyncio.Future[None]:
-        """Stop every actor, then cancel what they left running. Nothing wakes from now on.
+        """Stop every actor, then cancel the tasks they left running. Nothing wakes from now on.
 
-        On the loop, await the future that it answers. From another thread it blocks until all is done.
+        On the loop, await the future that it returns. From another thread it blocks until all is done.
         Actors that do not end within `grace_s` are killed.
         """
         if not self.outside.on_loop():
@@ -440,7 +440,7 @@ class LoopBase(ThespianFace):
         return self.begin_shutdown(grace_s)
 
     def begin_shutdown(self, grace_s: float) -> asyncio.Future[None]:
-        """The one shutdown of this base, begun now or before."""
+        """Begin the shutdown of this base unless it has begun, and return its task."""
         if self._closing is None:
             self._closing = self.loop.create_task(self._shut_down(grace_s))
         return self._closing
@@ -455,12 +455,12 @@ class LoopBase(ThespianFace):
             await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def close(self) -> None:
-        """The first half of a shutdown: nobody wakes any more, everybody is asked to stop."""
+        """The first half of a shutdown: nothing wakes any more, and every actor is asked to stop."""
         self.closed = True
         for directory in self._directories.values():
             directory.close()
         for address, cell in list(self.cells.items()):
-            # Children are stopped by the death of their parents, in the order that suits these.
+            # Parents stop their own children, in the order that they need.
             if isinstance(cell, (PlainCell, EntityCell)) and cell.parent in (None, self.system_address):
                 self.stop(address)
 
@@ -469,7 +469,7 @@ class LoopBase(ThespianFace):
         return [a for a, cell in self.cells.items() if isinstance(cell, (PlainCell, EntityCell))]
 
     def end(self) -> None:
-        """The second half of a shutdown: whoever is left is killed, whoever asks is told."""
+        """The second half of a shutdown: kill the actors that are left, and fail the asks that wait."""
         for address, cell in list(self.cells.items()):
             if isinstance(cell, ReplyCell):
                 if not cell.future.done():

@@ -1,6 +1,6 @@
-"""The cell: what the base keeps for one actor's life. It is the actor's `_myRef` in Thespian's terms.
+"""The cell: what the base keeps for one actor's life. Thespian calls it the actor's `_myRef`.
 
-One cell is one life. Whatever outlives it (a timer, a piped result) compares cells, so nothing of a former
+One cell is one life. A timer or piped result that outlives its cell compares cells first, so nothing of a former
 life reaches the next one.
 """
 
@@ -28,7 +28,7 @@ Mail = tuple["Address", Any]
 
 
 class Cell:
-    """An address that is alive, with its mailbox. Subclasses say what a turn does.
+    """An address with a life, and its mailbox. Subclasses say what a turn does.
 
     Order: first in, first out for each pair of sender and target. No duplicates. Mail is lost only when the
     address dies for good (dead letters) or the base shuts down.
@@ -45,18 +45,18 @@ class Cell:
         self.counters = counters
         self.parent = parent
         self.mailbox: deque[Mail] | None = None
-        # True while the cell stands in the base's ready queue, runs, or must not run at all.
+        # True while the cell is in the base's ready queue, is running, or must not run at all.
         self.queued = False
         self.children: dict[Address, None] | None = None
         self.timers: dict[int, asyncio.TimerHandle] | None = None
 
     def turn(self, limit: int) -> int:
-        """Handle up to `limit` messages; answers how many. Only the base calls it."""
+        """Handle up to `limit` messages, and return how many were handled. Only the base calls it."""
         raise NotImplementedError
 
-    # The hottest lines of the engine: `Actor.send` lands here.
+    # The hottest lines of the engine: every `Actor.send` runs them.
     def actor_send(self, target: Address, message: Any) -> None:
-        """Put the message into the target's mailbox, in this actor's name."""
+        """Put the message into the target's mailbox, with this actor as the sender."""
         base = self.base
         try:
             cell = base.cells[target]
@@ -74,12 +74,12 @@ class Cell:
                 base.schedule()
 
     def take(self) -> deque[Mail]:
-        """The mailbox, after noting how high it stands."""
+        """The mailbox, after noting its length."""
         mailbox = self.mailbox
         if mailbox is None:
             mailbox = self.mailbox = deque()
         elif len(mailbox) > self.counters.high_water:
-            self.counters.rise(len(mailbox))
+            self.counters.note_high_water(len(mailbox))
         return mailbox
 
     def put(self, sender: Address, message: Any) -> None:
@@ -88,10 +88,10 @@ class Cell:
         if mailbox is None:
             mailbox = self.mailbox = deque()
         mailbox.append((sender, message))
-        self.rouse()
+        self.make_ready()
 
-    def rouse(self) -> None:
-        """Stand in the ready queue, unless standing there already."""
+    def make_ready(self) -> None:
+        """Join the ready queue, unless this cell is in it already."""
         if not self.queued:
             self.queued = True
             self.base.ready.append(self)
@@ -99,18 +99,18 @@ class Cell:
                 self.base.schedule()
 
     def end_turn(self) -> None:
-        """End a turn: back to the end of the ready queue with mail, out of it without."""
+        """End a turn: with mail left, go to the end of the ready queue; without, leave it."""
         if self.mailbox:
             self.base.ready.append(self)
         else:
             self.queued = False
 
     def ask_exit(self, sender: Address, message: Any) -> None:
-        """Deliver an exit request behind the mail that is here already."""
+        """Deliver an exit request after the mail that is here already."""
         self.put(sender, message)
 
     def wakeupAfter(self, timePeriod: Any, payload: Any = None) -> None:
-        """A `WakeupMessage` to this life of the actor, on a loop timer."""
+        """Send a `WakeupMessage` to this life of the actor after `timePeriod`."""
         if self.timers is None:
             self.timers = {}
         number = self.base.next_number()
@@ -125,21 +125,21 @@ class Cell:
             self.put(self.address, WakeupMessage(period, payload))
 
     def end_timers(self) -> None:
-        """Timers die with the life that set them."""
+        """Cancel the timers. They end with the life that set them."""
         if self.timers:
             for handle in self.timers.values():
                 handle.cancel()
         self.timers = None
 
-    # What Thespian's Actor asks of its `_myRef`, none of it hot.
+    # What Thespian's Actor calls on its `_myRef`. None of it is hot.
     @property
     def instance(self) -> Actor | None:
-        """The actor itself; Thespian's tests look for it."""
+        """The actor itself. Thespian's tests read it."""
         return self.actor
 
     @property
     def globalName(self) -> str | None:
-        """The global name this address was registered under."""
+        """The global name that this address was registered under."""
         return self.base.outside.name_of(self.address)
 
     def createActor(
@@ -149,13 +149,13 @@ class Cell:
         globalName: str | None,
         sourceHash: str | None = None,
     ) -> Address:
-        """A child of this actor; when it cannot be made, its `ChildActorExited` follows."""
+        """Make a child of this actor. When it cannot be made, its `ChildActorExited` follows."""
         return self.base.outside.create_child(
             self, actorClass, targetActorRequirements, globalName, sourceHash
         )
 
     def handleDeadLetters(self, address: Address, enable: bool) -> None:
-        """Take, or give back, what is sent to addresses that are dead."""
+        """Start or stop handling dead letters at this address."""
         self.base._handleDeadLetters(address, enable)
 
     def updateCapability(self, capabilityName: str, capabilityValue: Any = None) -> None:
@@ -187,7 +187,7 @@ class Cell:
 
 
 class VacantCell(Cell):
-    """Nobody, for the moment: keeps the mail of a fixed child between its crash and its restart."""
+    """An address without an actor: keeps the mail of a fixed child between its crash and its restart."""
 
     __slots__ = ()
 

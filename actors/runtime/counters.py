@@ -12,7 +12,7 @@ log = logging.getLogger("greenroom.actors.runtime")
 
 
 class ClassStats(msgspec.Struct, frozen=True):
-    """A snapshot of one class's counters, since the base began."""
+    """A snapshot of one class's counters. They count from the start of the base."""
 
     messages: int
     crashes: int
@@ -39,15 +39,15 @@ class Counters:
         self.unhandled = 0
         self.high_water = 0
 
-    def rise(self, waiting: int) -> None:
-        """A mailbox of this class stands higher than any did before."""
+    def note_high_water(self, waiting: int) -> None:
+        """Note that a mailbox of this class is longer than any was before."""
         self.high_water = waiting
         if waiting >= self.alarm:
             log.warning("mailbox alarm: %s has %d messages waiting", self.name, waiting)
             self.alarm = waiting * 2
 
     def snapshot(self) -> ClassStats:
-        """What the counters stand at now."""
+        """The counters as they are now."""
         return ClassStats(
             messages=self.messages,
             crashes=self.crashes,

@@ -1,6 +1,7 @@
-"""Directory: for one kind of entity, from id to the one that is awake. It wakes, puts to sleep, quarantines.
+"""Directory: finds the awake entity of an id, for one kind of entity. It wakes entities, puts them to sleep, and
+quarantines those that crash too often.
 
-Sleep is decided in one turn of the loop, with nothing in flight, so a message either reaches this life or
+An entity is put to sleep within one turn of the loop, with nothing in flight, so a message either reaches this life or
 wakes the next one.
 """
 
@@ -30,46 +31,47 @@ __all__ = ["Directory", "Quarantine"]
 log = logging.getLogger("greenroom.actors.runtime")
 
 AWAKE_LIMIT = 100_000
-"""Awake entities of a kind that get the whole idle timeout; of twice as many each gets half of it, and so on. So
-whoever writes to ever new addresses does not fill the memory: the busy ones stay, waking costs a read."""
+"""Up to so many awake entities of a kind get the whole idle timeout. When twice as many are awake, each gets half of
+it, and so on. So a client that writes to ever new addresses cannot fill the memory: busy entities stay awake, and
+waking one of the others costs a read."""
 
 SWEEP_BATCH = 1000
-"""Cells looked at in one go of the sweep: about 0.2 ms, so that it never holds the loop."""
+"""Cells that one step of the sweep checks. A step takes about 0.2 ms, so it never blocks the loop."""
 
 
 class Quarantine(msgspec.Struct, frozen=True):
-    """An entity that is not woken now."""
+    """An entity that is not woken for now."""
 
     address: Address
     actor: str
-    """Its class."""
+    """The entity's class."""
     crashes: int
-    """Since it was last calm."""
+    """Crashes since it was last calm."""
     strikes: int
-    """Quarantines in a row, this one included."""
+    """Number of quarantines in a row, this one included."""
     left_s: float
 
 
 class CrashRecord:
-    """What is remembered of an entity that crashed, until it has been calm for long enough."""
+    """The crashes of one entity. It is kept until the entity has been calm for long enough."""
 
-    __slots__ = ("actor", "crashes", "in_all", "kept", "strikes", "until", "window_end")
+    __slots__ = ("actor", "crashes", "crashes_in_window", "kept", "strikes", "until", "window_end")
 
     def __init__(self) -> None:
         self.kept: deque[Mail] | None = None
-        """For the life after the quarantine; a timer runs while there is any."""
+        """Mail for the life after the quarantine. While there is any, a timer runs."""
         self.actor = ""
-        self.in_all = 0
         self.crashes = 0
+        self.crashes_in_window = 0
         self.window_end = 0.0
         self.strikes = 0
         self.until = 0.0
 
 
 class Directory:
-    """All entities of one kind. Waking and dying are O(1); idleness is found by one shared sweep that looks
-    at a bounded number of entities at a time. An entity sleeps between one and one and a half idle timeouts
-    after its last message.
+    """All entities of one kind. Waking and dying are O(1). One shared sweep finds idle entities; each step checks a
+    bounded number of them. An entity is put to sleep between one and one and a half idle timeouts after its last
+    message.
     """
 
     def __init__(
@@ -95,14 +97,14 @@ class Directory:
         self.quarantine_s = quarantine_s
         self.quarantine_max_s = quarantine_max_s
         self.awake_count = 0
-        # In the order in which the sweep will look at them. The dead are left in, to be skipped.
-        self._round: deque[EntityCell] = deque()
+        # In the order in which the sweep will check them. Ended lives stay in it until the sweep skips them.
+        self._sweep_queue: deque[EntityCell] = deque()
         self._records: dict[Address, CrashRecord] = {}
         self._releases: dict[Address, asyncio.TimerHandle] = {}
         self._sweep_timer: asyncio.TimerHandle | None = None
 
     def receive(self, sender: Address, address: Address, message: Any) -> None:
-        """A message for one that is not awake: wake it, or refuse when it is in quarantine."""
+        """Take a message for an entity that is not awake: wake it, or refuse the message if it is in quarantine."""
         cell = self._wake(address)
         if self._quarantined(address) is not None:
             cell.refuse((sender, message), Quarantined(), keep=True)
@@ -114,7 +116,7 @@ class Directory:
         self._adopt(cell)
 
     def keep(self, address: Address, mail: Mail) -> None:
-        """Mail for an entity in quarantine: it wakes for it afterwards."""
+        """Keep mail for an entity in quarantine. The entity wakes for it afterwards."""
         record = self._records[address]
         if record.kept is None:
             record.kept = deque()
@@ -138,22 +140,22 @@ class Directory:
             self.resume(address, mail)
 
     def resume(self, address: Address, mail: deque[Mail]) -> None:
-        """Hand the mail that a former life left to the next one; without mail nothing wakes."""
+        """Give the mail that a former life left to the next one. Without mail nothing wakes."""
         if not mail:
             return
         cell = self.base.cells.get(address)
         if cell is None:
             cell = self._wake(address)
             cell.mailbox = mail
-            cell.rouse()
+            cell.make_ready()
             self._adopt(cell)
             return
-        # One of the goodbyes has woken it already; what the former life left is older.
+        # A message sent while the former life ended has woken the next one. What the former life left is older.
         if cell.mailbox is None:
             cell.mailbox = mail
         else:
             cell.mailbox.extendleft(reversed(mail))
-        cell.rouse()
+        cell.make_ready()
 
     def _wake(self, address: Address) -> EntityCell:
         return EntityCell(self.base, address, self.factory, self.counters, self)
@@ -161,50 +163,50 @@ class Directory:
     def _adopt(self, cell: EntityCell) -> None:
         self.base.cells[cell.address] = cell
         self.awake_count += 1
-        self._round.append(cell)
+        self._sweep_queue.append(cell)
         if self._sweep_timer is None:
             self._schedule_sweep()
 
     def forget(self, cell: EntityCell) -> None:
-        """One life has ended. Its place in the round is cleared later, with many others."""
+        """Note the end of a life. Its place in the sweep queue is cleared later, together with many others."""
         self.awake_count -= 1
-        if len(self._round) > 2 * self.awake_count + SWEEP_BATCH:
+        if len(self._sweep_queue) > 2 * self.awake_count + SWEEP_BATCH:
             cells = self.base.cells
-            self._round = deque(c for c in self._round if c is not cell and cells.get(c.address) is c)
+            self._sweep_queue = deque(c for c in self._sweep_queue if c is not cell and cells.get(c.address) is c)
 
     def awake(self) -> list[EntityCell]:
         """The cells that are awake now. O(number awake)."""
         cells = self.base.cells
-        return [cell for cell in self._round if cells.get(cell.address) is cell]
+        return [cell for cell in self._sweep_queue if cells.get(cell.address) is cell]
 
     def note_crash(self, cell: EntityCell) -> Quarantined | None:
-        """Count a crash; answers the refusal to give when it was one too many.
+        """Count a crash. When it was one too many, returns the refusal that senders get.
 
-        After a quarantine has passed one crash is enough for the next one, twice as long, until the entity
-        has been calm for a window and for as long as the quarantine was.
+        After a quarantine, a single crash begins the next one, which takes twice as long. This ends once the entity
+        has been calm for a crash window and for as long as the quarantine was.
         """
         now = self.base.loop.time()
         record = self._records.setdefault(cell.address, CrashRecord())
         record.actor = cell.counters.name
-        record.in_all += 1
+        record.crashes += 1
         if now > record.window_end:
             if record.strikes and now > record.until + max(self.crash_window_s, self._length(record.strikes)):
                 record.strikes = 0
-            record.crashes = 0
+            record.crashes_in_window = 0
             record.window_end = now + self.crash_window_s
-        record.crashes += 1
+        record.crashes_in_window += 1
         if self._sweep_timer is None:
             self._schedule_sweep()
-        if record.crashes < self.crash_limit and not record.strikes:
+        if record.crashes_in_window < self.crash_limit and not record.strikes:
             return None
         record.strikes += 1
         record.until = now + self._length(record.strikes)
         length = record.until - now
         log.error(
             "%s is in quarantine for %.1f s: %s crashed %d times, quarantine %d in a row",
-            cell.address, length, record.actor, record.in_all, record.strikes,
+            cell.address, length, record.actor, record.crashes, record.strikes,
             extra={
-                "actor": record.actor, "address": str(cell.address), "crashes": record.in_all,
+                "actor": record.actor, "address": str(cell.address), "crashes": record.crashes,
                 "strikes": record.strikes, "quarantine_s": length,
             },
         )  # fmt: skip
@@ -222,24 +224,24 @@ class Directory:
         return None
 
     def quarantines(self) -> list[Quarantine]:
-        """Those that are not woken now because they crashed too often."""
+        """The entities that are not woken for now because they crashed too often."""
         now = self.base.loop.time()
         return [
-            Quarantine(address, record.actor, record.in_all, record.strikes, record.until - now)
+            Quarantine(address, record.actor, record.crashes, record.strikes, record.until - now)
             for address, record in self._records.items()
             if record.until > now
         ]
 
     def _idle_s(self) -> float | None:
-        """The idle timeout as it is now."""
+        """The idle timeout that holds now, in seconds."""
         if self.idle_timeout_s is None:
             return None
         return self.idle_timeout_s * min(1.0, AWAKE_LIMIT / max(1, self.awake_count))
 
     def _schedule_sweep(self) -> None:
         idle = self._idle_s() or self.crash_window_s
-        # One round takes half a timeout, however many they are.
-        delay = max(0.01, idle / 2 / (1 + len(self._round) // SWEEP_BATCH))
+        # The sweep checks all entities once in half a timeout, however many they are.
+        delay = max(0.01, idle / 2 / (1 + len(self._sweep_queue) // SWEEP_BATCH))
         self._sweep_timer = self.base.loop.call_later(delay, self._sweep)
 
     def _sweep(self) -> None:
@@ -249,20 +251,20 @@ class Directory:
         idle_s = self._idle_s()
         if idle_s is not None:
             horizon = now - idle_s
-            for _ in range(min(SWEEP_BATCH, len(self._round))):
-                cell = self._round.popleft()
+            for _ in range(min(SWEEP_BATCH, len(self._sweep_queue))):
+                cell = self._sweep_queue.popleft()
                 if base.cells.get(cell.address) is not cell:
                     continue
                 if cell.idle_since(horizon) and self._may_sleep(cell):
                     cell.counters.sleeps += 1
                     cell.stop()
                     continue
-                self._round.append(cell)
+                self._sweep_queue.append(cell)
         for address, record in list(self._records.items())[:SWEEP_BATCH]:
             calm = record.until + self._length(record.strikes) if record.strikes else 0.0
             if address not in self._releases and now > max(record.window_end, calm + self.crash_window_s):
                 del self._records[address]
-        if (self._round and self.idle_timeout_s is not None) or self._records:
+        if (self._sweep_queue and self.idle_timeout_s is not None) or self._records:
             self._schedule_sweep()
 
     def _may_sleep(self, cell: EntityCell) -> bool:
@@ -273,7 +275,7 @@ class Directory:
             return False
 
     def close(self) -> None:
-        """End the sweep."""
+        """Stop the sweep and the timers of the quarantines."""
         if self._sweep_timer is not None:
             self._sweep_timer.cancel()
             self._sweep_timer = None

@@ -1,4 +1,4 @@
-"""The base class of everything that has an id: User, Conversation, Group, Connection, and fixed children."""
+"""The base class of every actor that has an id: User, Pair, Group, Connection, and fixed children."""
 
 from __future__ import annotations
 
@@ -25,7 +25,8 @@ log = logging.getLogger("greenroom.actors.runtime")
 
 
 class HandlerTable(dict[type, "Handler"]):
-    """Message class to handler, for one entity class; each found once, through the message's MRO."""
+    """Maps message classes to handlers, for one entity class. Each handler is looked up once, through the message's
+    MRO."""
 
     def __init__(self, owner: type[Entity]) -> None:
         self.owner = owner
@@ -45,7 +46,7 @@ class HandlerTable(dict[type, "Handler"]):
 
 
 class Entity(Actor):
-    """An actor with a life: `on_start`, messages, `on_stop`; a crash ends it and never escalates.
+    """An actor with a life: `on_start`, messages, `on_stop`. A crash ends the life and never escalates.
 
     ```python
     class Counter(Entity):
@@ -63,21 +64,21 @@ class Entity(Actor):
     ```
 
     A handler is the method `receiveMsg_<ClassName>(self, message, sender)` of the first class in the
-    message's MRO that has one. Messages come in the order each sender sent them, once. A handler runs to its
-    end before the next begins; it must not block.
+    message's MRO that has one. Each message comes once. Messages of one sender come in the order in which they were
+    sent. A handler runs to its end before the next begins; it must not block.
 
     When a handler raises a GreenroomError, that is a refusal: the sender gets `Failed(message.ref, error)`
-    and life goes on. When it raises anything else, the sender gets `Failed(message.ref, ActorCrashed)`, this
-    instance is thrown away, and what waits in the mailbox and in the stash goes to the next life, in order.
+    and the life goes on. When it raises anything else, the sender gets `Failed(message.ref, ActorCrashed)`, this
+    instance is dropped, and the messages in the mailbox and in the stash go to the next life, in order.
     """
 
     __slots__ = ("_myRef",)
 
     stash_limit: ClassVar[int] = 1000
-    """How many messages may be set aside; past it senders get `Failed(MailboxFull)`."""
+    """How many messages may be stashed. Past it senders get `Failed(MailboxFull)`."""
 
     busy: int = 0
-    """While not zero, `may_sleep` says no. For work that no pipe stands for, such as a slice in a lane."""
+    """While not zero, `may_sleep` is False. Counts work that is not a pipe."""
 
     if TYPE_CHECKING:
 
@@ -97,35 +98,36 @@ class Entity(Actor):
         """Called once, before the first message."""
 
     def on_stop(self) -> Awaitable[None] | None:
-        """Called once when life ends in peace: asleep, stopped or shut down; not after a crash.
+        """Called once when the life ends without a crash: it falls asleep, is stopped, or the base shuts down.
 
-        An awaitable is awaited before the address is free again; mail that comes meanwhile waits for the next
-        life, or is a dead letter when there is none.
+        An awaitable is awaited before the address is free again. Mail that comes meanwhile waits for the next
+        life, or becomes a dead letter when there is none.
         """
         return None
 
     def on_crash(self, error: BaseException) -> None:
-        """Last words of a life that crashed: answer those who wait. The instance may be half changed."""
+        """Called when the life ends in a crash: answer those who wait. The instance may be half changed."""
 
     def left_undone(self) -> Outcome | None:
-        """What this life leaves to the next one, which gets it before all other mail. Asked for at the end of every
-        life, after `on_stop` or `on_crash`. An Outcome that the life crashed on is told unless something is left.
+        """A message from this life to the next one, which gets it before all other mail. Called at the end of every
+        life, after `on_stop` or `on_crash`. If this returns None, an Outcome that the life crashed on is told to those
+        who wait for it.
         """
         return None
 
     def may_sleep(self) -> bool:
-        """Whether this entity may be put to sleep now. Asked only when it has no mail, stash or pipe."""
+        """Whether this entity may be put to sleep now. Called only when it has no mail, stash or pipe."""
         return not self.busy
 
     def turn_over(self) -> bool | None:
-        """Called after each turn, which is one message or several that were waiting: what they decided may go
-        out together. True asks for one more turn, after those of everybody who waits for one now. Failing here is a
-        crash, charged to the turn's last message.
+        """Called after each turn. A turn handles one message, or several that were waiting, so what they decided can go
+        out together. True asks for one more turn, after all cells that are ready now. An exception here is a crash,
+        charged to the turn's last message.
         """
         return None
 
     def unhandled(self, message: Any, sender: Address) -> None:
-        """A message for which this class has no handler: counted, and logged by its class name."""
+        """Take a message that this class has no handler for: count it, and log its class name."""
         self._myRef.counters.unhandled += 1
         names = type(self).__name__, type(message).__name__
         times = self.runtime.sampler.take(names)
@@ -134,49 +136,49 @@ class Entity(Actor):
 
     @property
     def runtime(self) -> LoopBase:
-        """The base this entity lives on, with its engine-side API."""
+        """The base that this entity lives on."""
         return self._myRef.base
 
     def send(self, targetAddr: Address, msg: Any) -> None:
-        """Send a message; never fails, never blocks."""
+        """Send a message. Never fails, never blocks."""
         self._myRef.actor_send(targetAddr, msg)
 
     def stash(self) -> None:
-        """Set the message that is being handled aside, until `unstash`."""
+        """Stash the message that is being handled, until `unstash`."""
         self._myRef.stash_current()
 
     def unstash(self) -> None:
-        """All that was set aside comes back, in its order, before newer mail."""
+        """Put the stashed messages back into the mailbox, in their order, before newer mail."""
         self._myRef.unstash()
 
     def hold(self, *also: type) -> None:
-        """From the next message on, set all aside but results (Piped, Answer, Failed) and the classes `also`.
+        """From the next message on, stash everything but results (Piped, Answer, Failed) and the classes `also`.
 
-        Timers wait too; exits do not. A second `hold` replaces the first.
+        Timers are stashed too; exits are not. A second `hold` replaces the first.
         """
         self._myRef.held = RESULTS.union(also)
 
     def release(self) -> None:
-        """End a `hold`: what waited comes back, in its order, before newer mail."""
+        """End a `hold`: the stashed messages come back, in their order, before newer mail."""
         self._myRef.held = None
         self._myRef.unstash()
 
     def refuse_stashed(self, kind: type, error: GreenroomError) -> None:
-        """Answer what was set aside and is of this class with an error; the rest stays set aside."""
+        """Answer the stashed messages of this class with an error. The others stay stashed."""
         self._myRef.refuse_stashed(kind, error)
 
     def end(self) -> NoReturn:
-        """End this life in peace, right here in a handler: the next message wakes a new one. No crash: not
-        counted towards quarantine.
+        """End this life from within a handler. The next message wakes a new one. This is no crash: it does not count
+        towards quarantine.
         """
         raise LifeEnded
 
     def pipe(self, awaitable: Awaitable[Any], tag: Any = None, *, eager: bool = True) -> None:
-        """Await `awaitable` beside this actor; its result comes as one `Piped(tag, value, error)`.
+        """Await `awaitable` while this actor goes on. Its result comes as one `Piped(tag, value, error)`.
 
-        Dropped when this life has ended by then; the awaitable itself runs on. A coroutine runs right here up
-        to its first suspension, with no current task: one that needs a task before it first suspends
-        (`asyncio.timeout`, httpx) must come with `eager=False`.
+        The result is dropped when this life has ended by then; the awaitable itself runs on. A coroutine runs at once,
+        up to its first suspension and with no current task. One that needs a task before it first suspends
+        (`asyncio.timeout`, httpx) must be given with `eager=False`.
         """
         self._myRef.pipe(awaitable, tag, eager=eager)
 
@@ -185,5 +187,5 @@ class Entity(Actor):
         self.send(sender, Answer(message.ref))
 
     def receiveMessage(self, msg: Any, sender: Address) -> None:
-        """Thespian's entry; the cell looks the handler up itself."""
+        """Thespian's entry point. The cell itself does not use it: it looks the handler up."""
         self._handlers[type(msg)](self, msg, sender)

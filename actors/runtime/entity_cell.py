@@ -28,46 +28,46 @@ __all__ = ["RESULTS", "EntityCell", "Handler", "Keeper", "LifeEnded", "end_life"
 log = logging.getLogger("greenroom.actors.runtime")
 
 Handler = Callable[["Entity", Any, "Address"], object]
-"""What an entity does with a message from a sender."""
+"""Handles a message from a sender, for an entity."""
 
 RESULTS: Final[frozenset[type]] = frozenset({Piped, Answer, Failed, ActorExitRequest, ChildActorExited})
-"""What a hold lets through: results are paid for, and exits are never refused."""
+"""What a hold lets through. Results are bounded by what was asked, and exits are never refused."""
 
 OF_ONE_LIFE: Final = (Piped, WakeupMessage, ActorExitRequest, ChildActorExited)
 """Mail that means nothing to the next life."""
 
 NEVER_ANSWERED: Final = (Answer, Failed, Piped, ActorSystemMessage)
-"""A failure on one of these is not answered, or two failing actors would answer each other for ever."""
+"""Failures on these are not answered. Otherwise two failing actors would answer each other without end."""
 
 
 class Keeper(Protocol):
-    """Who looks after an address between two lives: Directory for a kind, Supervisor for fixed children."""
+    """Owns an address between two lives: the Directory for a kind, the Supervisor for fixed children."""
 
     def forget(self, cell: EntityCell) -> None:
-        """One life is about to leave the base."""
+        """Called before a life leaves the base."""
 
     def note_crash(self, cell: EntityCell) -> Quarantined | None:
-        """A life ended in a crash; answers the refusal to give when there is to be no next one for now."""
+        """Called when a life ended in a crash. If no next life may begin for now, returns the refusal for senders."""
 
     def resume(self, address: Address, mail: deque[Mail]) -> None:
-        """A life has left the base, with this mail unread."""
+        """Called when a life has left the base, with its unread mail."""
 
     def keep(self, address: Address, mail: Mail) -> None:
-        """Mail for the next life, whenever that may begin."""
+        """Keep mail until the next life begins."""
 
 
 class LifeEnded(BaseException):
-    """Leaves a turn whose entity ends in peace: it was asked to, or wants to."""
+    """Ends a turn and the entity's life, without a crash: it was asked to exit, or it called `end`."""
 
 
 def end_life(entity: Entity, message: Any, sender: Address) -> None:
-    """The handler of an exit request in every entity class."""
+    """Handle an exit request, in every entity class."""
     raise LifeEnded
 
 
 class EntityCell(Cell):
-    """One life of an entity. The instance is made in its first turn, so that a constructor that fails is a
-    crash of this entity and not of whoever sent to it.
+    """One life of an entity. The instance is made in its first turn, so a constructor that fails is a crash of this
+    entity and not of the sender.
     """
 
     actor: Entity | None
@@ -104,7 +104,7 @@ class EntityCell(Cell):
             mailbox = self.mailbox = deque()
         counters = self.counters
         if len(mailbox) > counters.high_water:
-            counters.rise(len(mailbox))
+            counters.note_high_water(len(mailbox))
         base = self.base
         self.touched = base.now
         handled = 0
@@ -130,7 +130,7 @@ class EntityCell(Cell):
             return handled
         except LifeEnded:
             counters.messages += handled
-            # What was decided before the exit request goes out before the end.
+            # What was decided before the exit request must still leave.
             try:
                 actor.turn_over()
             except Exception as error:
@@ -148,7 +148,7 @@ class EntityCell(Cell):
         return handled
 
     def _start(self) -> bool:
-        if self.factory is None:  # Ended while it stood in the ready queue.
+        if self.factory is None:  # Ended while it was in the ready queue.
             return False
         try:
             actor = self.factory(self.address.id)
@@ -159,7 +159,7 @@ class EntityCell(Cell):
             self.actor = actor
             actor.on_start()
         except Exception as error:
-            # The message that woke it pays, or it would wake and crash for ever.
+            # Take the message that woke it, or the entity would wake and crash without end.
             if self.mailbox:
                 self.current = self.mailbox.popleft()
             self.crash(error)
@@ -167,7 +167,7 @@ class EntityCell(Cell):
         return True
 
     def stash_current(self) -> None:
-        """Set the message that is being handled aside, or refuse it when too many are."""
+        """Stash the message that is being handled, or refuse it when the stash is full."""
         mail = self.current
         if mail is None:
             return
@@ -181,17 +181,17 @@ class EntityCell(Cell):
             self.refuse(mail, MailboxFull())
 
     def unstash(self) -> None:
-        """Put what was set aside back before the newer mail."""
+        """Put the stashed messages back before the newer mail."""
         if self.stashed:
             stashed, self.stashed = self.stashed, None
             if self.mailbox is None:
                 self.mailbox = stashed
             else:
                 self.mailbox.extendleft(reversed(stashed))
-            self.rouse()
+            self.make_ready()
 
     def refuse_stashed(self, kind: type, error: GreenroomError) -> None:
-        """Answer what was set aside and is of this class."""
+        """Answer the stashed messages of this class with an error."""
         stashed = self.stashed or ()
         self.stashed = deque(mail for mail in stashed if not isinstance(mail[1], kind))
         for mail in stashed:
@@ -199,7 +199,7 @@ class EntityCell(Cell):
                 self.refuse(mail, error)
 
     def pipe(self, awaitable: Awaitable[Any], tag: Any, *, eager: bool) -> None:
-        """Await beside the actor; the result is mail for this life only."""
+        """Await while the actor goes on. The result is mail for this life only."""
         self.pipes += 1
 
         def settle(value: Any, error: BaseException | None) -> None:
@@ -210,7 +210,7 @@ class EntityCell(Cell):
         drive(awaitable, settle, eager=eager, start_task=self.base.start_task)
 
     def idle_since(self, horizon: float) -> bool:
-        """Whether nothing has happened here since `horizon` and nothing is in flight."""
+        """Whether this entity handled nothing since `horizon` and has nothing in flight."""
         return (
             self.touched <= horizon
             and not self.queued
@@ -222,7 +222,7 @@ class EntityCell(Cell):
         )
 
     def stop(self) -> None:
-        """End this life in peace."""
+        """End this life without a crash."""
         self.queued = True  # No more turns.
         self.current = None
         closing: Awaitable[None] | None = None
@@ -253,7 +253,7 @@ class EntityCell(Cell):
             self.base.send_dead(self.address, mail)
 
     def crash(self, error: Exception) -> None:
-        """End this life after a failure: answer, count, hand the mail on. Escalates to nobody."""
+        """End this life after a failure: answer the sender, count the crash, pass the mail on. Never escalates."""
         self.queued = True
         base = self.base
         self._note_crash(error)
@@ -284,8 +284,8 @@ class EntityCell(Cell):
             self.refuse(each, refusal, keep=True)
 
     def refuse(self, mail: Mail, error: GreenroomError, *, keep: bool = False) -> None:
-        """Answer one message with an error, unless answering would be an answer to an answer. `keep`: what should
-        be done all the same is kept for the next life."""
+        """Answer one message with an error, unless it is itself an answer. With `keep`, an Outcome that must not be
+        lost is kept for the next life."""
         sender, message = mail
         if isinstance(message, Outcome):
             message.tell(self.actor_send, error)
@@ -295,8 +295,8 @@ class EntityCell(Cell):
             self.base.send(self.address, sender, Failed(getattr(message, "ref", None), error))
 
     def undone(self) -> list[Mail]:
-        """What this life leaves to the next one: one message at most."""
-        if self.actor is None:  # It could not be made. What it was made for is still to be done.
+        """The message that this life leaves to the next one, if there is any."""
+        if self.actor is None:  # It could not be made. The message that it was made for must still be handled.
             _, left = self.current or (None, None)
             return [(self.address, left)] if isinstance(left, Outcome) and left.is_kept else []
         try:
@@ -307,7 +307,7 @@ class EntityCell(Cell):
         return [(self.address, left)] if left is not None else []
 
     def _leave(self, error: Exception | None) -> deque[Mail]:
-        """Take this life out of the base; answers the mail that the next one inherits."""
+        """Remove this life from the base, and return the mail that the next one inherits."""
         mail: deque[Mail] = self.stashed or deque()
         mail.extend(self.mailbox or ())
         self.stashed = self.mailbox = None
@@ -325,12 +325,12 @@ class EntityCell(Cell):
         ]
         name, place = self.counters.name, frames[-1] if frames else "?"
         key = (name, type(error), place)
-        # Neither the exception's text, which may quote the message, nor source lines.
-        way = "".join(f"\n  {frame}" for frame in frames) if self.base.sampler.is_new(key) else ""
+        # No exception text, which may quote the message, and no source lines.
+        stack = "".join(f"\n  {frame}" for frame in frames) if self.base.sampler.is_new(key) else ""
         times = self.base.sampler.take(key)
         if times:
             log.error(
                 "%s crashed: %s at %s (%d such since the last line; %d of %s in all)%s",
-                self.address, type(error).__name__, place, times, self.counters.crashes, name, way,
+                self.address, type(error).__name__, place, times, self.counters.crashes, name, stack,
                 extra={"actor": name, "address": str(self.address), "crashes": self.counters.crashes},
             )  # fmt: skip

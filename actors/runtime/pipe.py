@@ -1,4 +1,4 @@
-"""Run an awaitable beside an actor and hand its result back, without a Task when it does not suspend."""
+"""Await something on an actor's behalf and give its result back. An awaitable that does not suspend needs no Task."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ def drive(
     eager: bool,
     start_task: Callable[[Coroutine[Any, Any, None]], object],
 ) -> None:
-    """Await `awaitable` and call `settle(value, error)` exactly once, at once or later.
+    """Await `awaitable` and call `settle(value, error)` exactly once, now or later.
 
-    With `eager`, a coroutine runs up to its first suspension right here, where no current task is: code that
-    needs one before it first suspends (`asyncio.timeout`, httpx) must come with `eager=False`. A future costs
-    a callback; a coroutine that suspends goes on in a task.
+    With `eager`, a coroutine runs at once up to its first suspension, with no current task. Code that needs a task
+    before it first suspends (`asyncio.timeout`, httpx) must be given with `eager=False`. A future costs a callback; a
+    coroutine that suspends goes on in a task.
     """
     if isinstance(awaitable, asyncio.Future):
         if awaitable.done():
@@ -68,7 +68,7 @@ def _settle_future(future: asyncio.Future[Any], settle: Settle) -> None:
 
 
 class _Suspended:
-    """A coroutine that has run to its first suspension, awaitable from there on."""
+    """A coroutine that has run to its first suspension. Awaiting it goes on from there."""
 
     __slots__ = ("coroutine", "yielded")
 

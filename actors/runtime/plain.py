@@ -1,4 +1,4 @@
-"""The life of a plain Thespian actor, by Thespian's own rule, and the cells that are no actor at all."""
+"""The life of a plain Thespian actor, by Thespian's own rules, and the cells that hold no actor."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ __all__ = ["PlainCell", "ReplyCell", "SinkCell"]
 log = logging.getLogger("greenroom.actors.runtime")
 
 
-class SecondTry(ActorSystemMessage):
-    """A message that has failed once, at the end of the queue for its second and last try."""
+class Retry(ActorSystemMessage):
+    """A message that has failed once. It waits at the end of the queue for its second and last try."""
 
     __slots__ = ("message",)
 
@@ -44,9 +44,9 @@ class SecondTry(ActorSystemMessage):
 
 
 class PlainCell(Cell):
-    """A plain actor: a message whose handling fails is tried once more at the end of the queue, and then its
-    sender gets it back as a `PoisonMessage`. The instance lives on. It ends with an `ActorExitRequest`; what
-    is left in its mailbox then is dead letters.
+    """A plain actor. A message that fails is tried once more, at the end of the queue; if it fails again, the sender
+    gets it back as a `PoisonMessage`. The instance lives on. It ends with an `ActorExitRequest`; the mail that is left
+    then becomes dead letters.
     """
 
     __slots__ = ()
@@ -59,7 +59,7 @@ class PlainCell(Cell):
         if mailbox is None:
             return 0
         if len(mailbox) > self.counters.high_water:
-            self.counters.rise(len(mailbox))
+            self.counters.note_high_water(len(mailbox))
         receive = actor.receiveMessage
         handled = 0
         while mailbox and handled < limit:
@@ -86,21 +86,21 @@ class PlainCell(Cell):
         if isinstance(message, Thespian_StatusReq):
             self._report(sender)
             return
-        second = isinstance(message, SecondTry)
+        second = isinstance(message, Retry)
         if second:
             message = message.message
         try:
             if self.actor is not None:
                 self.actor.receiveMessage(message, sender)
         except Exception as error:
-            # An actor that does not know the exit request exits all the same.
+            # An actor that cannot handle the exit request still exits.
             if not isinstance(message, ActorExitRequest):
                 self._failed(sender, message, error, second=second)
         if isinstance(message, ActorExitRequest):
             self.base.bury(self, recursive=message.isRecursive)
             mail, self.mailbox = self.mailbox or (), None
             self.base.send_dead(
-                self.address, [(s, m.message if isinstance(m, SecondTry) else m) for s, m in mail]
+                self.address, [(s, m.message if isinstance(m, Retry) else m) for s, m in mail]
             )
 
     def _failed(self, sender: Address, message: Any, error: Exception, *, second: bool) -> None:
@@ -114,8 +114,8 @@ class PlainCell(Cell):
             2 if second else 1,
         )
         if not second:
-            self.put(sender, SecondTry(message))
-        # A poison that poisons, or word of a death that cannot be borne, goes no further.
+            self.put(sender, Retry(message))
+        # A failure on a PoisonMessage or a ChildActorExited is not reported, or two actors could fail without end.
         elif not isinstance(message, (PoisonMessage, ChildActorExited)):
             details = "".join(traceback.format_exception(error))
             self.base.send(self.address, sender, PoisonMessage(message, details))
@@ -133,7 +133,7 @@ class PlainCell(Cell):
 
 
 class SinkCell(Cell):
-    """A mailbox that empties into a callable: the system's own address, and threads outside."""
+    """A mailbox whose messages go to a callable. The system's own address and outside threads have one."""
 
     __slots__ = ("accept",)
 
@@ -155,7 +155,7 @@ class SinkCell(Cell):
 
 
 class ReplyCell(Cell):
-    """The temporary address of one `ask`: the first message settles the future, the rest is dropped."""
+    """The temporary address of one `ask`. The first message settles the future; all others are dropped."""
 
     __slots__ = ("future",)
 

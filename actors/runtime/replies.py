@@ -1,4 +1,4 @@
-"""What comes back: the few messages that every actor may receive as a result of its own doing."""
+"""Replies and results: the few messages that every actor may receive because of what it did before."""
 
 from __future__ import annotations
 
@@ -17,33 +17,33 @@ __all__ = ["Answer", "Failed", "Outcome", "Ping", "Piped"]
 
 
 class Answer(msgspec.Struct, frozen=True, gc=False):
-    """A request was carried out. `ref` is the request's own."""
+    """The request was carried out. `ref` is the request's own."""
 
     ref: Any
     value: Any = None
 
 
 class Failed(msgspec.Struct, frozen=True, gc=False):
-    """A request was refused or failed. `ref` is the request's own, None when it had none."""
+    """The request was refused or failed. `ref` is the request's own, None when it had none."""
 
     ref: Any
     error: GreenroomError
 
 
 class Outcome(msgspec.Struct, frozen=True):
-    """Mail that others than its sender wait for. When the entity that it is for cannot take it (in quarantine, or
-    gone), it is told to those instead of refused to its sender."""
+    """Mail that others than its sender wait for. When its entity cannot take it (in quarantine, or gone), those who
+    wait are told, instead of the sender."""
 
     is_kept: ClassVar[bool] = False
-    """The entity should have it all the same, once it can."""
+    """Whether the entity must still get it, once it can take it."""
 
     def tell(self, send: Callable[[Address, Any], None], error: GreenroomError) -> None:
-        """Tell those who wait that it could not be taken, or not yet."""
+        """Tell those who wait that the entity cannot take it, or not yet."""
         raise NotImplementedError
 
 
 class Piped(msgspec.Struct, frozen=True):
-    """The result of an awaitable that this life of the actor has piped to itself. Comes exactly once."""
+    """The result of an awaitable that this life of the actor gave to `pipe`. Comes exactly once."""
 
     tag: Any
     value: Any = None
@@ -51,6 +51,6 @@ class Piped(msgspec.Struct, frozen=True):
 
 
 class Ping(msgspec.Struct, frozen=True):
-    """Every entity answers `Answer(ref)`, once it has loaded: it waits in the stash like any request."""
+    """Every entity answers this with `Answer(ref)` once it has loaded. Until then it is stashed like any request."""
 
     ref: Any = None

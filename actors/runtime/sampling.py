@@ -1,4 +1,4 @@
-"""Log lines that many like events would repeat: which of them are worth one."""
+"""Sampling of log lines: decides which of many similar events are logged."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ __all__ = ["Sampler"]
 
 
 class Sampler:
-    """The first event of a key gets a line, and then at most one every `every_s` seconds.
+    """The first event of a key gets a line; later ones get at most one line every `every_s` seconds.
 
-    Loss: events that get no line are counted in the next one of their key. Keys are kept for ever: name places in
-    the program with them, never users.
+    Loss: events that get no line are counted in the next line of their key. Keys are never forgotten, so a key must
+    name a place in the program, never a user.
     """
 
     def __init__(self, clock: Callable[[], float], *, every_s: float = 10.0) -> None:
@@ -23,7 +23,7 @@ class Sampler:
         self._seen: dict[Hashable, tuple[float, int]] = {}
 
     def take(self, key: Hashable) -> int:
-        """How many events the line stands for, this one included; 0: no line."""
+        """The number of events that the line stands for, this one included. 0 means no line."""
         now = self._clock()
         since, silent = self._seen.get(key, (now - self._every_s, 0))
         if now - since < self._every_s:
@@ -33,5 +33,5 @@ class Sampler:
         return silent + 1
 
     def is_new(self, key: Hashable) -> bool:
-        """Whether there was no event of this key yet."""
+        """Whether this key has had no event yet."""
         return key not in self._seen

@@ -1,4 +1,4 @@
-"""Service: a fixed child that runs something with a start and a stop, such as a store or a listening socket."""
+"""Service: a fixed child that runs something that can be started and stopped, such as a store or a listening socket."""
 
 from __future__ import annotations
 
@@ -17,10 +17,11 @@ __all__ = ["Service"]
 
 
 class Service(Entity):
-    """A fixed child that runs something with a start and a stop. A start that fails is a crash of this child,
-    and so is an error of `watch`, which waits while the thing works; the next life starts it again.
+    """A fixed child that runs something that can be started and stopped. A failing `start` is a crash of this child. So
+    is an error of `watch`, which waits for as long as the service works. The next life starts it again.
 
-    `stop` comes before each `start`, too: after a crash something may still run. So it must do for what is stopped.
+    `stop` is also called before each `start`, because parts may still run after a crash. So it must accept a service
+    that is stopped already.
     """
 
     def __init__(
@@ -51,4 +52,4 @@ class Service(Entity):
             self.pipe(watch(), eager=False)
 
     def on_stop(self) -> Awaitable[None]:
-        return asyncio.ensure_future(self._stop())  # A task of its own, for those that set time-outs.
+        return asyncio.ensure_future(self._stop())  # A task, because some services use time-outs.

@@ -1,4 +1,4 @@
-"""Fixed children: what always runs while the engine runs, in which order, and what happens when one dies."""
+"""Fixed children: the actors that run for as long as the engine runs, their order, and what happens when one dies."""
 
 from __future__ import annotations
 
@@ -29,31 +29,31 @@ log = logging.getLogger("greenroom.actors.runtime")
 
 @dataclass(frozen=True, slots=True)
 class ChildSpec:
-    """One fixed child. It should be an `Entity`: a plain actor never ends by an exception."""
+    """One fixed child. It should be an `Entity`, because an exception never ends a plain actor."""
 
     name: str
     factory: Callable[[], Actor]
     restart: Literal["always", "never"] = field(default="always", kw_only=True)
-    """What to do when it ends, by a crash or in peace."""
+    """What to do when it ends, with or without a crash."""
     intensity: tuple[int, float] = field(default=(3, 60.0), kw_only=True)
-    """At most so many restarts within so many seconds; one more and the supervisor falls."""
+    """At most so many restarts within so many seconds. After one more the supervisor falls."""
     shutdown_s: float = field(default=5.0, kw_only=True)
-    """How long its `on_stop` may take before it is killed."""
+    """Seconds that its `on_stop` may take before it is killed."""
     start_s: float = field(default=30.0, kw_only=True)
-    """How long it may take to load; past it, it is killed, which counts as a crash."""
+    """Seconds that it may take to load. Then it is killed, which counts as a crash."""
 
     @property
     def address(self) -> Address:
-        """Where it lives, in every one of its lives."""
+        """Its address, which is the same in each of its lives."""
         return Address("fixed", self.name)
 
 
 class Supervisor(Entity):
-    """Starts its children in order, each once the one before has loaded (has answered a `Ping`); restarts one
-    that ended, which finds the mail of its former life; stops them in reverse order.
+    """Starts its children in order, each once the one before has loaded (has answered a `Ping`). Restarts a child that
+    ended; the new life gets the mail of the former one. Stops the children in reverse order.
 
-    Past a child's intensity it falls: it stops the others and ends, its parent gets `ChildActorExited`, and
-    `on_fall(reason)` is called. `on_ready()` is called once, when all children have loaded.
+    Past a child's intensity the supervisor falls: it stops the others and ends, its parent gets `ChildActorExited`,
+    and `on_fall(reason)` is called. `on_ready()` is called once, when all children have loaded.
     """
 
     def __init__(
@@ -69,7 +69,7 @@ class Supervisor(Entity):
         self._started: list[ChildSpec] = []
         self._restarts: dict[Address, deque[float]] = {}
         self.restarts = {spec.name: 0 for spec in self._specs.values()}
-        """By child, since this supervisor began."""
+        """Number of restarts by child, since this supervisor began."""
         self._on_ready = on_ready
         self._on_fall = on_fall
         self._fall_reason = ""
@@ -108,7 +108,7 @@ class Supervisor(Entity):
             self._start_next()
 
     def receiveMsg_Piped(self, message: Piped, sender: Address) -> None:
-        """A child has loaded, or has not in time."""
+        """A child has loaded, or did not load in time."""
         spec: ChildSpec = message.tag
         if self._stopping:
             return
@@ -170,25 +170,25 @@ class Supervisor(Entity):
             self._on_fall(self._fall_reason)
 
     def on_crash(self, error: BaseException) -> None:
-        """A bug of the supervisor itself is a fall as well; its children are stopped by its death."""
+        """A bug of the supervisor itself is a fall as well. Its end stops its children."""
         self._stopping = True
         if self._on_fall is not None:
             self._on_fall(f"supervisor crashed with {type(error).__name__}")
 
-    # As the keeper of its children's addresses.
+    # The supervisor is the Keeper of its children's addresses.
 
     def forget(self, cell: EntityCell) -> None:
-        """Nothing to forget: the spec stays."""
+        """Nothing to do: the spec stays."""
 
     def note_crash(self, cell: EntityCell) -> Quarantined | None:
-        """Intensity is counted when word of the death arrives."""
+        """Nothing to do: restarts are counted when `ChildActorExited` arrives."""
         return None
 
     def keep(self, address: Address, mail: Mail) -> None:
-        """The next life begins at once: `resume` has it all."""
+        """Nothing to do: the next life begins at once, and `resume` gets all mail."""
 
     def resume(self, address: Address, mail: deque[Mail]) -> None:
-        """Keep the mail for the next life, unless there is none."""
+        """Keep the mail for the next life, unless there will be none."""
         runtime = self.runtime
         if self._stopping or self._specs[address].restart == "never":
             runtime.send_dead(address, mail)

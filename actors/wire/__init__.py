@@ -1,4 +1,4 @@
 """The vocabulary of the wire: OpenIM's protobuf messages, and pure functions on their bytes.
 
-A leaf: nothing here imports the rest of greenroom, so every room may use it.
+This room is a leaf: it imports nothing else of greenroom, so every room may use it.
 """

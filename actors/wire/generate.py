@@ -1,6 +1,6 @@
 """Makes the `*_pb2.py` and `*_pb2.pyi` files of this room from its .proto files.
 
-Run `python -m greenroom.actors.wire.generate` after a change of a .proto file; it needs grpcio-tools,
+Run `python -m greenroom.actors.wire.generate` after a change of a .proto file. It needs grpcio-tools,
 which only developers have. The server itself never runs it.
 """
 
@@ -13,12 +13,12 @@ from pathlib import Path
 __all__ = ["WireGenerationFailed", "generate"]
 
 _ROOM = Path(__file__).parent
-# The global descriptor pool knows files by this name, and the generated imports are made from it.
+# The global descriptor pool knows files by their path here, and the generated imports follow it.
 _PROTO_FOLDER = "greenroom/actors/wire"
 
 
 class WireGenerationFailed(Exception):
-    """The compiler refused a .proto file; its own words are on stderr."""
+    """The compiler refused a .proto file. Its message is on stderr."""
 
 
 def generate(target: Path) -> list[Path]:

@@ -1,7 +1,7 @@
-"""JSON as Go's encoding/json reads and writes it, where that differs from what Python's readers do.
+"""JSON as Go's encoding/json reads and writes it, where that differs from Python's readers.
 
-Objects stay lists of pairs, because Go takes keys in any case and lets the later of two win; that can only be
-judged by who knows the keys. Text that is not UTF-8, and halves of surrogate pairs, become U+FFFD.
+Objects stay lists of pairs, because Go accepts keys in any case and lets the later of two duplicates win. Only a caller
+who knows the keys can apply that rule. Text that is not UTF-8, and halves of surrogate pairs, become U+FFFD.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ __all__ = ["JsonMalformed", "JsonObject", "escape", "parse"]
 
 
 class JsonMalformed(ValueError):
-    """Bytes that are not JSON, or JSON nested deeper than we follow."""
+    """Bytes that are not JSON, or JSON that is nested too deeply."""
 
 
 class JsonObject(list[tuple[str, Any]]):
-    """The pairs of an object in their order, duplicates included."""
+    """The pairs of an object, in their order and with duplicates."""
 
 
 def _refuse(_: str) -> NoReturn:
@@ -34,7 +34,7 @@ _HALF_PAIR = re.compile(
 
 
 def parse(data: bytes) -> Any:
-    """Read one JSON value; objects come as JsonObject. Raises JsonMalformed."""
+    """Read one JSON value. Objects become JsonObject. Raises JsonMalformed."""
     text = data.decode("utf-8", "replace")
     if "\\ud" in text or "\\uD" in text:
         text = _HALF_PAIR.sub(lambda match: "\ufffd" if match["half"] else match[0], text)
@@ -54,7 +54,7 @@ _ESCAPES = (
 
 
 def escape(data: bytes) -> bytes:
-    """Escape in JSON what Go escapes so that JSON may stand inside HTML. These only occur in strings."""
+    """Escape the characters that Go escapes to make JSON safe inside HTML. In JSON they occur only in strings."""
     for raw, escaped in _ESCAPES:
         if raw in data:
             data = data.replace(raw, escaped)

@@ -1,4 +1,4 @@
-"""The scalars of OpenIM's JSON: which Python values stand for them, and the error when another does."""
+"""The scalars of OpenIM's JSON: the Python values that each accepts, and the error for any other value."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["JsonMismatch", "Scalar", "scalar_of"]
 
 
 class JsonMismatch(ValueError):
-    """JSON that does not fit a message. Says where and what was expected, never what was there."""
+    """JSON that does not fit a message. The text says where, and what was expected; it never shows the value."""
 
     code: ClassVar[int] = 1001
     """OpenIM's ArgsError."""
@@ -24,10 +24,10 @@ class JsonMismatch(ValueError):
         super().__init__(f"{path or 'the whole'}: expected {expected}")
         self.expected = expected
         self.path = path
-        """Such as `members[3].nickname`; empty for the whole, and `[]` for the value of a map's key."""
+        """Such as `members[3].nickname`. Empty for the whole JSON; a map's key is shown as `[]`."""
 
     def under(self, place: str) -> JsonMismatch:
-        """The same, seen from one level up."""
+        """The same mismatch with its path extended by one level."""
         if not self.path:
             return JsonMismatch(self.expected, path=place)
         dot = "" if self.path.startswith("[") else "."
@@ -35,7 +35,7 @@ class JsonMismatch(ValueError):
 
 
 class Scalar(NamedTuple):
-    """How a scalar is read from JSON (raises JsonMismatch), and what null is inside a list or a map."""
+    """Reads a scalar from JSON (`read` raises JsonMismatch). `zero` replaces null inside a list or a map."""
 
     read: Callable[[Any], Any]
     zero: Any
@@ -66,7 +66,7 @@ def _read_bytes(value: Any) -> bytes:
         return value
     if type(value) is str:
         try:
-            # Go's base64 passes over line breaks.
+            # Go's base64 ignores line breaks.
             return binascii.a2b_base64(value.replace("\n", "").replace("\r", ""), strict_mode=True)
         except ValueError:
             pass

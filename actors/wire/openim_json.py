@@ -1,10 +1,10 @@
 """OpenIM's JSON of protobuf messages: plain Go encoding/json over the structs, not protobuf's own JSON.
 
-Written: every scalar even if zero, null for an unset message or wrapper and for an empty list or empty bytes,
-no key for an empty map, a wrapper as its bare value, enums as numbers, integers exact, bytes as base64.
-Read: keys in any case, unknown keys ignored, null as not set, a later duplicate over an earlier one.
+Writing: every scalar is written, even a zero. An unset message or wrapper, an empty list and empty bytes become null.
+An empty map gets no key. A wrapper becomes its bare value, an enum a number, bytes base64; integers are exact.
+Reading: keys match in any case, unknown keys are ignored, null means not set, and the later of two duplicates wins.
 
-The work for a message class is planned once, from its descriptor.
+How a message class is written and read is planned once, from its descriptor.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def to_json(message: Message) -> bytes:
 
 
 def to_dict(message: Message) -> dict[str, Any]:
-    """The same as Python data, keys in declared order; bytes stay bytes, which msgspec writes as base64."""
+    """The message as Python data, with keys in declared order. Bytes stay bytes; msgspec writes them as base64."""
     return _plan_of(message.DESCRIPTOR).write(message)
 
 
@@ -47,7 +47,7 @@ def tips_content(message: Message) -> bytes:
 
 
 def from_json(data: bytes, message_class: type[_M]) -> _M:
-    """Read a message. Raises JsonMismatch if it is no JSON, or a known key has a value of another type."""
+    """Read a message. Raises JsonMismatch if it is not JSON, or if a known key has a value of another type."""
     try:
         value = parse(data)
     except JsonMalformed:
@@ -56,7 +56,8 @@ def from_json(data: bytes, message_class: type[_M]) -> _M:
 
 
 def from_dict(data: Mapping[str, Any] | None, message_class: type[_M]) -> _M:
-    """Read a message from Python data, as json.loads gives it; bytes may be bytes. Raises JsonMismatch."""
+    """Read a message from Python data such as json.loads returns; bytes may also be given as bytes. Raises
+    JsonMismatch."""
     return _build(data, message_class)
 
 
@@ -73,8 +74,8 @@ def _build(value: Any, message_class: type[_M]) -> _M:
 class _Field:
     """How one field is written and read.
 
-    `write` turns what the message gives into what JSON shows, and is None when that is the same. `read` gets
-    the value, never null, and what an earlier duplicate gave, into which Go reads maps and messages.
+    `write` turns the message's value into JSON's value; it is None when both are the same. `read` gets JSON's value,
+    which is never null, and the result of an earlier duplicate key: Go reads maps and messages into that.
     """
 
     __slots__ = ("keeps_on_null", "name", "read", "write")
@@ -133,15 +134,15 @@ class _Plan:
         return out
 
 
-# One plan for each message class in use; the descriptor pool bounds it. The stubs type descriptors as two
-# unrelated classes, so they are Any here.
+# One plan for each message class in use, so the descriptor pool bounds it. The stubs give descriptors two unrelated
+# types, so they are Any here.
 _plans: dict[object, _Plan] = {}
 
 
 def _plan_of(descriptor: Any) -> _Plan:
     plan = _plans.get(descriptor)
     if plan is None:
-        # Stored when complete, so threads never see half a plan. No message of the wire holds its own kind.
+        # Stored once it is complete, so that no thread sees half a plan. No message class contains itself.
         plan = _plans[descriptor] = _Plan([_field_of(field) for field in descriptor.fields])
     return plan
 
@@ -205,7 +206,7 @@ def _scalar_field(field: FieldDescriptor, scalar: Scalar) -> _Field:
         def write(message: Message, value: Any) -> Any:
             return value or None
 
-    # Go empties pointers and bytes on null, and leaves other scalars as they are.
+    # On null, Go clears pointers and bytes, and leaves other scalars unchanged.
     return _Field(name, read=lambda value, _: read(value), write=write, keeps_on_null=write is None)
 
 
@@ -281,7 +282,7 @@ def _message_map_field(field: FieldDescriptor, plan: _Plan) -> _Field:
 
 
 def _at(place: int | str, read: Callable[[Any], Any], value: Any) -> Any:
-    """Read an element, and let a mismatch say where it stood; a map's key is a value and stays untold."""
+    """Read an element. A mismatch gets its place. A map's key is a value, so a mismatch never shows it."""
     try:
         return read(value)
     except JsonMismatch as mismatch:

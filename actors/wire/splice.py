@@ -1,8 +1,8 @@
 """Pure functions that build protobuf messages out of parts that are already serialized.
 
-They rest on two rules of protobuf: fields may be concatenated, and of a scalar field the last one wins.
-So a message is serialized once, and every push and pull reuses those bytes. Nothing here parses: whoever
-hands in bytes that are no valid message gets bytes that are none.
+They use two rules of protobuf: fields may be concatenated, and the last value of a scalar field wins. So a message is
+serialized once, and every push and pull reuses those bytes. Nothing here parses: invalid bytes in give invalid bytes
+out.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ __all__ = ["pull_entry", "push_messages", "varint", "with_read", "with_seq"]
 
 _NOTIFICATION_PREFIX = "n_"
 _ENTRIES_LIMIT = 10_000
-"""Conversations whose pushes begin with ready bytes; the busy ones of a node."""
+"""Conversations whose pushes begin with cached bytes: the busiest ones of a node."""
 _READY_END = 1 << 11
-"""Numbers below it are encoded beforehand (100 KB): sizes of most messages, and most seqs."""
+"""Varints below this are encoded in advance (100 KB). They cover the sizes of most messages, and most seqs."""
 _TWO_BYTES_END = 1 << 14
 _THREE_BYTES_END = 1 << 21
 _WRAP = (1 << 64) - 1
@@ -34,7 +34,7 @@ _END_SEQ = b"\x18"
 
 
 def varint(value: int) -> bytes:
-    """Encode an int64 or uint64; a negative number takes ten bytes, as protobuf has it."""
+    """Encode an int64 or uint64. A negative number takes ten bytes, as protobuf requires."""
     if 0 <= value < _READY_END:
         return _READY[value]
     return _varint(value)
@@ -60,7 +60,7 @@ _READY = tuple(map(_varint, range(_READY_END)))
 
 
 def with_seq(body: bytes, seq: int) -> bytes:
-    """A serialized MsgData with its seq set, whatever seq it had before."""
+    """A serialized MsgData with this seq, which replaces any seq that it had."""
     return body + _SEQ + varint(seq)
 
 
@@ -72,7 +72,7 @@ def with_read(body: bytes) -> bytes:
 def push_messages(conversation_id: str, message: bytes) -> bytes:
     """A serialized PushMessages that holds exactly this one MsgData.
 
-    It stands in `notificationMsgs` when the id starts with `n_`, else in `msgs`.
+    The message is in `notificationMsgs` when the id starts with `n_`, and otherwise in `msgs`.
     """
     tag, key = _pushed_key_of(conversation_id)
     message_size = varint(len(message))
@@ -83,7 +83,7 @@ def push_messages(conversation_id: str, message: bytes) -> bytes:
 
 
 def _key_of(conversation_id: str) -> tuple[bytes, bytes]:
-    """The tag of a map's entry for this conversation, and its key with the tag of the value behind it."""
+    """The tag of the map's entry for this conversation, and its encoded key followed by the tag of the value."""
     key = conversation_id.encode()
     tag = _DELIMITED_2 if conversation_id.startswith(_NOTIFICATION_PREFIX) else _DELIMITED_1
     return tag, b"".join((_DELIMITED_1, varint(len(key)), key, _DELIMITED_2))
@@ -93,9 +93,9 @@ _pushed_key_of = lru_cache(_ENTRIES_LIMIT)(_key_of)
 
 
 def pull_entry(conversation_id: str, messages: Iterable[bytes], is_end: bool, end_seq: int) -> bytes:
-    """What an answer to a pull holds of one conversation: these MsgData, in the order given.
+    """One conversation's entry in the answer to a pull: these MsgData, in the given order.
 
-    Such entries in any order, one after the other, are a serialized PullMessageBySeqsResp or GetSeqMessageResp.
+    Such entries, concatenated in any order, are a serialized PullMessageBySeqsResp or GetSeqMessageResp.
     """
     parts: list[bytes] = []
     for message in messages:

@@ -1,6 +1,6 @@
-"""The protocol's numbers and names, each once (PROTOCOL 1 to 4, 6, 8). A leaf: it imports nothing of ours.
+"""The protocol's numbers and names, each once (PROTOCOL 1 to 4, 6, 8). This file is a leaf: it imports nothing of ours.
 
-Names are OpenIM's own where it has one. Error codes stand in `greenroom.actors.errors`, with the states that they name.
+Names are OpenIM's own where it has one. Error codes are in `greenroom.actors.errors`, with the states that they name.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ __all__ = [
 
 
 class RequestId:
-    """What a frame of the WebSocket asks for, or pushes (PROTOCOL 1.5)."""
+    """What a WebSocket frame asks for or pushes (PROTOCOL 1.5)."""
 
     NEWEST_SEQS: Final = 1001
     PULL_BY_RANGE: Final = 1002
@@ -32,7 +32,7 @@ class RequestId:
 
 
 class SessionType:
-    """Between whom a message goes (PROTOCOL 3.1)."""
+    """The kind of chat that a message belongs to (PROTOCOL 3.1)."""
 
     SINGLE: Final = 1
     GROUP: Final = 3
@@ -40,9 +40,9 @@ class SessionType:
 
 
 CHAT_PREFIXES: Final = {SessionType.SINGLE: "si_", SessionType.GROUP: "sg_", SessionType.NOTIFICATION: "sn_"}
-"""How the id of a visible chat begins, by session type."""
+"""The prefix of a visible chat's id, by session type."""
 NOTIFICATION_PREFIX: Final = "n_"
-"""How the id of a notification conversation begins."""
+"""The prefix of a notification conversation's id."""
 
 
 class ContentType:
@@ -94,7 +94,7 @@ class PullOrder:
 
 
 class Platform:
-    """`platformID` (PROTOCOL 1.8). 1 to 11 may connect; 0 is nobody's."""
+    """`platformID` (PROTOCOL 1.8). 1 to 11 may connect; 0 is not a platform."""
 
     IOS: Final = 1
     ANDROID: Final = 2
@@ -111,7 +111,7 @@ class Platform:
 
 
 class LoginPolicy:
-    """`multi_login_policy`: which connections and tokens a new one ends (PROTOCOL 8.3, 8.5)."""
+    """`multi_login_policy`: which connections and tokens a new login ends (PROTOCOL 8.3, 8.5)."""
 
     NO_KICK: Final = 0
     ONE_A_PLATFORM: Final = 1
@@ -128,9 +128,9 @@ class AppLevel:
     """`appMangerLevel` of a user."""
 
     ADMIN: Final = 2
-    """From here on, black lists and friendship are not asked for."""
+    """From this level on, blacklists and friendship are not checked."""
     NOTIFICATION_ACCOUNT: Final = 3
-    """From here on, the user is an account of the server's: it gets no token."""
+    """From this level on, the account is one of the server's own and gets no token."""
 
 
 class ReceiveOption:
@@ -142,7 +142,7 @@ class ReceiveOption:
 
 
 class Role:
-    """`roleLevel` of a group's member (PROTOCOL 6.1)."""
+    """`roleLevel` of a group member (PROTOCOL 6.1)."""
 
     ORDINARY: Final = 20
     ADMIN: Final = 60

@@ -215,10 +215,10 @@ def test_presence_waits_while_node_is_overloaded(table: SessionTable, loop: Manu
     assert presence(watcher.responses()[1].SerializeToString()) == {"a": [], "b": [2]}
 
 
-def test_more_news_than_one_round_takes(
+def test_more_presence_changes_than_one_turn_takes(
     table: SessionTable, loop: ManualLoop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sessions_module, "_NEWS_AT_ONCE", 2)
+    monkeypatch.setattr(sessions_module, "_PRESENCE_CHANGES_AT_ONCE", 2)
     watcher = StubSession(1, "w")
     add(table, watcher)
     table.watch(watcher, ["a", "b", "c"], [])

@@ -222,7 +222,7 @@ class Connection(RequestStream):
 
     def set_background(self, is_background: bool) -> None:
         self.is_background = is_background
-        self._gateway.sessions.reconsider()
+        self._gateway.sessions.forget_reaches()
 
     def watch(self, subscribe: list[str], unsubscribe: list[str]) -> bytes:
         return self._gateway.sessions.watch(self, subscribe, unsubscribe)

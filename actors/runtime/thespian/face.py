@@ -1,4 +1,4 @@
-"""Thespian's names for what a system base does, on top of what `Outside` does for it."""
+"""The methods that Thespian calls on a system base, by Thespian's names. `Outside` does their work."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ __all__ = ["ThespianFace"]
 
 
 class ThespianFace:
-    """What `ActorSystem` calls on its base beyond `tell`, `ask` and `shutdown`. Safe from any thread, except
-    for dead letters, which actors ask for themselves.
+    """What `ActorSystem` calls on its base, except `tell`, `ask` and `shutdown`. Safe from any thread, except
+    `_handleDeadLetters`, which only actors call.
     """
 
     cells: dict[Address, Cell]
@@ -23,21 +23,21 @@ class ThespianFace:
 
     @property
     def actorRegistry(self) -> dict[Address, Cell]:
-        """Address (or its string) to cell."""
+        """The cell of each address (or of its string)."""
         return self.cells
 
     def newPrimaryActor(
         self, actorClass: Any, targetActorRequirements: Any, globalName: str | None, sourceHash: str | None
     ) -> Address:
-        """A top-level actor."""
+        """Make a top-level actor."""
         return self.outside.create_primary(actorClass, targetActorRequirements, globalName, sourceHash)
 
     def listen(self, timeout: Any = None) -> Any:
-        """Wait, on another thread, for a message that an actor sends to whoever is outside."""
+        """Wait, on another thread, for a message from an actor to the outside."""
         return self.outside.listen(timeout)
 
     def external_clone(self) -> Any:
-        """An outside address of its own, for one thread."""
+        """A new outside address, for one thread."""
         return self.outside.clone()
 
     def _handleDeadLetters(self, address: Address, enable: bool) -> None:

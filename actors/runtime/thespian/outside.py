@@ -1,6 +1,4 @@
-"""Thespian's face: what `ActorSystem` and other threads ask of the base. Nothing here is on the road of a
-message between actors.
-"""
+"""What `ActorSystem` and other threads ask of the base. A message between actors never comes through here."""
 
 from __future__ import annotations
 
@@ -44,7 +42,7 @@ T = TypeVar("T")
 
 
 class Listener:
-    """An address for a thread outside of the loop: what actors send to it waits in a queue."""
+    """An address for a thread other than the loop's. Messages to it wait in a queue."""
 
     def __init__(self, outside: Outside, address: Address) -> None:
         self._outside = outside
@@ -68,7 +66,7 @@ class Listener:
         return self.listen(timeout)
 
     def listen(self, timeout: Any = None) -> Any:
-        """The next message to this address; None when none came in time."""
+        """Wait for the next message to this address; None when none came in time."""
         self._outside.refuse_on_loop()
         try:
             return self._queue.get(timeout=None if timeout is None else max(0.0, timePeriodSeconds(timeout)))
@@ -76,16 +74,16 @@ class Listener:
             return None
 
     def newPrimaryActor(self, *args: Any) -> Address:
-        """A top-level actor."""
+        """Make a top-level actor."""
         return self._outside.create_primary(*args)
 
     def exit_context(self) -> None:
-        """Give the address up."""
+        """Give up the address."""
         self._outside.call(lambda: self._outside.base.cells.pop(self.address, None))
 
 
 class Outside:
-    """Creation by class, global names, capabilities, and the way in from other threads."""
+    """Creates actors by class, keeps global names and capabilities, and passes messages in from other threads."""
 
     def __init__(self, base: LoopBase, logDefs: Any) -> None:
         self.base = base
@@ -103,7 +101,7 @@ class Outside:
             dictConfig(logDefs)
 
     def bind(self, system: Any) -> None:
-        """Know the `ActorSystem` whose base this is: share its capabilities, give it our address."""
+        """Connect to the `ActorSystem` that this base belongs to: share its capabilities, and tell it our address."""
         self.capabilities = system.capabilities
         system.systemAddress = self.base.system_address
         self.capabilities.update(
@@ -118,7 +116,7 @@ class Outside:
             }
         )
 
-    # The way in.
+    # Calls from other threads.
 
     def on_loop(self) -> bool:
         """Whether this is the loop's own thread, with the loop running."""
@@ -128,12 +126,12 @@ class Outside:
             return False
 
     def refuse_on_loop(self) -> None:
-        """A wait on the loop's own thread would wait for itself."""
+        """Raise RuntimeError on the loop's own thread, where a blocking wait would never return."""
         if self.on_loop():
             raise RuntimeError("a blocking ask or listen on the loop's own thread would never return")
 
     def call(self, function: Callable[[], T]) -> T:
-        """Run `function` on the loop and answer its result, from any thread."""
+        """Run `function` on the loop and return its result, from any thread."""
         if self.on_loop() or not self.base.loop.is_running():
             return function()
         result: concurrent.futures.Future[T] = concurrent.futures.Future()
@@ -148,7 +146,7 @@ class Outside:
         return self._wait(result)
 
     def _wait(self, result: concurrent.futures.Future[T]) -> T:
-        """Wait for the loop's answer, unless the loop has ended without giving one."""
+        """Wait for the loop's answer. Raises ActorSystemFailure if the loop ends without giving one."""
         while not result.done():
             concurrent.futures.wait([result], timeout=0.2)
             if self.base.loop.is_closed() and not result.done():
@@ -156,13 +154,13 @@ class Outside:
         return result.result()
 
     def post(self, sender: Address, target: Address, message: Any) -> None:
-        """Send from any thread. After the loop has closed there is nobody to send to."""
+        """Send from any thread. Once the loop has closed, the message is dropped."""
         if self.base.loop.is_closed():
             return
         self.base.loop.call_soon_threadsafe(self.base.send, sender, target, message)
 
     def tell(self, target: Address, message: Any) -> None:
-        """Send in the name of whoever listens outside."""
+        """Send from any thread, with the outside listener as the sender."""
         self._listener.tell(target, message)
 
     def ask(self, target: Address, message: Any, timeout: Any) -> Any:
@@ -174,7 +172,7 @@ class Outside:
         return self._listener.listen(timeout)
 
     def clone(self) -> Listener:
-        """A listener of its own for one thread."""
+        """A new listener, for one thread."""
         return self.call(lambda: Listener(self, Address("system", f"external-{self.base.next_number()}")))
 
     def shutdown(self, grace_s: float) -> Any:
@@ -192,7 +190,7 @@ class Outside:
         await self.base.begin_shutdown(grace_s)
 
     def receive(self, sender: Address, message: Any) -> None:
-        """A message to the system itself."""
+        """Take a message to the system itself."""
         if isinstance(message, ValidatedSource):
             self.sources.validated(message.sourceHash, message.sourceZip)
         elif isinstance(message, Thespian_StatusReq):
@@ -204,7 +202,7 @@ class Outside:
     def create_primary(
         self, actor_class: Any, requirements: Any, global_name: str | None, source_hash: str | None
     ) -> Address:
-        """A top-level actor; the failures of its constructor are the caller's."""
+        """Make a top-level actor. Raises what its constructor raises."""
 
         def create() -> Address:
             if global_name and global_name in self._names:
@@ -224,7 +222,7 @@ class Outside:
         global_name: str | None,
         source_hash: str | None,
     ) -> Address:
-        """A child; when its constructor fails, the parent gets `ChildActorExited`."""
+        """Make a child. When its constructor fails, the parent gets `ChildActorExited`."""
         if global_name and global_name in self._names:
             return self._names[global_name]
         source_hash = source_hash or self.sources.source_of(parent.address)
@@ -273,13 +271,13 @@ class Outside:
         return next((name for name, each in self._names.items() if each == address), None)
 
     def forget(self, address: Address) -> None:
-        """An address has died."""
+        """Forget an address that has died."""
         if self._names and (name := self.name_of(address)) is not None:
             del self._names[name]
         self.sources.forget(address)
 
     def update_capability(self, name: str, value: Any) -> None:
-        """Change a capability; None removes it."""
+        """Change a capability. None removes it."""
         if value is None:
             self.capabilities.pop(name, None)
         else:

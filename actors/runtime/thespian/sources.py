@@ -1,4 +1,4 @@
-"""Thespian's source loading: actor classes out of zip files, by hash. Only who uses it pays for it."""
+"""Thespian's source loading: actor classes out of zip files, by hash. It costs nothing while it is not used."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Sources:
         return source_hash
 
     def validated(self, source_hash: str, source_zip: Any) -> None:
-        """The authority's word. A source that cannot be read is not kept."""
+        """Take a source that the authority has validated. One that cannot be read is not kept."""
         try:
             SourceHashFinder(source_hash, lambda v: v, source_zip).getZipNames()
         except Exception as error:
@@ -70,7 +70,7 @@ class Sources:
         self._outside.call(unload)
 
     def notify(self, address: Address, enable: bool) -> None:
-        """Tell an actor of sources that come and go, or no longer."""
+        """Start or stop telling an actor about sources that come and go."""
         self._notified = [each for each in self._notified if each != address]
         if enable:
             self._notified.append(address)
@@ -79,15 +79,15 @@ class Sources:
                 base.send(base.system_address, address, LoadedSource(source_hash, ""))
 
     def note(self, address: Address, source_hash: str) -> None:
-        """An actor was made from a source; its children come from the same one."""
+        """Note the source that an actor was made from. Its children come from the same one."""
         self._made_from[address] = source_hash
 
     def source_of(self, address: Address) -> str | None:
-        """The source an actor was made from."""
+        """The source that an actor was made from."""
         return self._made_from.get(address)
 
     def forget(self, address: Address) -> None:
-        """An address has died."""
+        """Forget an address that has died."""
         self._made_from.pop(address, None)
         if address in self._notified:
             self._notified.remove(address)

@@ -1,6 +1,6 @@
-"""The system bases by the names Thespian and its users look for.
+"""The system bases, by the names that Thespian and its users import.
 
-`LoopBase` lives on a loop that runs already; `ActorSystemBase` brings a loop of its own, in a thread, so that
+`LoopBase` runs on a loop that is running already. `ActorSystemBase` has a loop of its own in a thread, so that
 Thespian's blocking `ask`, `tell` and `listen` work as on any other base.
 """
 
@@ -17,7 +17,7 @@ __all__ = ["ActorSystemBase", "ChildCrashed", "LoopBase"]
 
 
 class ActorSystemBase(LoopBase):
-    """A `LoopBase` on a loop of its own in a daemon thread, with the signature Thespian constructs.
+    """A `LoopBase` on a loop of its own in a daemon thread, with the constructor that Thespian expects.
 
     Actors run in that thread. `shutdown` ends it.
     """
@@ -46,7 +46,7 @@ class ActorSystemBase(LoopBase):
             return closing
         if self._thread.is_alive():
             super().shutdown(grace_s=grace_s)
-            with contextlib.suppress(RuntimeError):  # The loop may have ended by itself.
+            with contextlib.suppress(RuntimeError):  # The loop may have ended already.
                 self.loop.call_soon_threadsafe(self.loop.stop)
             self._thread.join()
         return None
