@@ -34,7 +34,7 @@ from greenroom.persistence.sqlite.sqlite_store import SqliteStore, WriterKind
 from greenroom.persistence.store import UserRow
 from greenroom.transport.admission import Admission
 from greenroom.transport.gateway.gateway import Gateway
-from greenroom.transport.http.context import Context
+from greenroom.transport.http.call import EngineParts
 from greenroom.transport.http.server import HttpServer
 from greenroom.transport.listening import listening_socket
 from greenroom.transport.sessions import SessionTable
@@ -118,17 +118,17 @@ class Node:
                 admin_user_ids=frozenset(settings.auth.admin_user_ids),
             )
             self.http = HttpServer(
-                Context(
-                    system=self.base,
+                EngineParts(
+                    base=self.base,
                     store=self.store,
                     sessions=self.sessions,
-                    auth=self.world.auth,
                     queries=queries,
+                    world=self.world,
                     settings=settings,
                     clock=clock,
-                    random=self.world.random,
-                    look=lambda: observer.look(root.restarts),
+                    rng=self.world.random,
                     secret=secret,
+                    status=lambda: observer.look(root.restarts),
                 )
             )
             idle_s = settings.message.idle_timeout_s

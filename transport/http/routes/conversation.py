@@ -13,7 +13,7 @@ from greenroom.transport.http.pages import page_of
 from greenroom.transport.http.table import post
 
 if TYPE_CHECKING:
-    from greenroom.transport.http.context import Call
+    from greenroom.transport.http.call import Call
 
 __all__ = ["ROUTES"]
 
@@ -24,43 +24,43 @@ _NO_PUSH = 2
 async def get_all_conversations(
     call: Call, request: wire.GetAllConversationsReq
 ) -> wire.GetAllConversationsResp:
-    return wire.GetAllConversationsResp(conversations=await call.context.store.records(request.ownerUserID))
+    return wire.GetAllConversationsResp(conversations=await call.engine.store.records(request.ownerUserID))
 
 
 async def get_conversation(call: Call, request: wire.GetConversationReq) -> wire.GetConversationResp:
-    records = await call.context.store.records(request.ownerUserID, [request.conversationID])
+    records = await call.engine.store.records(request.ownerUserID, [request.conversationID])
     if not records:
         raise RecordNotFound("conversation not found")
     return wire.GetConversationResp(conversation=records[0])
 
 
 async def get_conversations(call: Call, request: wire.GetConversationsReq) -> wire.GetConversationsResp:
-    records = await call.context.store.records(request.ownerUserID, list(request.conversationIDs))
+    records = await call.engine.store.records(request.ownerUserID, list(request.conversationIDs))
     return wire.GetConversationsResp(conversations=records)
 
 
 async def get_sorted_conversation_list(
     call: Call, request: wire.GetSortedConversationListReq
 ) -> wire.GetSortedConversationListResp:
-    return await sorted_list(call.context.store, request)
+    return await sorted_list(call.engine.store, request)
 
 
 async def get_full_conversation_ids(
     call: Call, request: wire.GetFullOwnerConversationIDsReq
 ) -> wire.GetFullOwnerConversationIDsResp:
-    return await sync.full_conversation_ids(call.context.store, request)
+    return await sync.full_conversation_ids(call.engine.store, request)
 
 
 async def get_incremental_conversations(
     call: Call, request: wire.GetIncrementalConversationReq
 ) -> wire.GetIncrementalConversationResp:
-    return await sync.incremental_conversations(call.context.store, request)
+    return await sync.incremental_conversations(call.engine.store, request)
 
 
 async def get_owner_conversation(
     call: Call, request: wire.GetOwnerConversationReq
 ) -> wire.GetOwnerConversationResp:
-    records = await call.context.store.records(request.userID)
+    records = await call.engine.store.records(request.userID)
     page = page_of(request.pagination, records)
     return wire.GetOwnerConversationResp(total=len(records), conversations=page)
 
@@ -68,7 +68,7 @@ async def get_owner_conversation(
 async def get_not_notify_conversation_ids(
     call: Call, request: wire.GetNotNotifyConversationIDsReq
 ) -> wire.GetNotNotifyConversationIDsResp:
-    records = await call.context.store.records(request.userID)
+    records = await call.engine.store.records(request.userID)
     ids = [record.conversationID for record in records if record.recvMsgOpt == _NO_PUSH]
     return wire.GetNotNotifyConversationIDsResp(conversationIDs=ids)
 
@@ -76,7 +76,7 @@ async def get_not_notify_conversation_ids(
 async def get_pinned_conversation_ids(
     call: Call, request: wire.GetPinnedConversationIDsReq
 ) -> wire.GetPinnedConversationIDsResp:
-    records = await call.context.store.records(request.userID)
+    records = await call.engine.store.records(request.userID)
     ids = [record.conversationID for record in records if record.isPinned]
     return wire.GetPinnedConversationIDsResp(conversationIDs=ids)
 
