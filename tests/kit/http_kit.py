@@ -19,7 +19,7 @@ from greenroom.transport.http.server import HttpServer
 from greenroom.transport.status import ActorClass, InQuarantine, LaneState, NodeStatus, StoreState
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable
+    from collections.abc import AsyncIterator, Callable, Iterable
 
     from greenroom.actors.runtime.address import Address
     from greenroom.actors.runtime.base import LoopBase
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from greenroom.tests.kit.engine_kit import Engine
     from greenroom.transport.http.table import Route
 
-__all__ = ["ADMIN_ID", "SECRET", "STATUS", "Asks", "FakeSession", "HttpStage", "Peer", "http_stage"]
+__all__ = ["ADMIN_ID", "SECRET", "STATUS", "Asks", "FakeSession", "HttpStage", "Peer", "http_stage", "until"]
 
 SECRET = "openIM123-but-longer-for-hs256-keys"
 ADMIN_ID = "imAdmin"
@@ -132,6 +132,12 @@ class Peer:
 
     def abort(self) -> None:
         self.writer.transport.abort()
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    """Wait for what tells nobody of itself; the loop goes on meanwhile."""
+    while not holds():  # noqa: ASYNC110
+        await asyncio.sleep(0)
 
 
 @dataclass

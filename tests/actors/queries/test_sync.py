@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from typing import cast
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, cast
 
 import pytest
 
@@ -9,8 +10,11 @@ from greenroom.actors.messages import Caller
 from greenroom.actors.queries import sync
 from greenroom.actors.wire import group_pb2, relation_pb2, sdkws_pb2
 from greenroom.persistence.store import Store, VersionLog
-from greenroom.tests.kit.http_kit import LOG_ID, FakeStore
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+LOG_ID = "65a1b2c3d4e5f60718293a4b"
 OTHER_ID = "f" * 24
 CHANGED = [("a", 1, 4), ("", 3, 5), ("b", 2, 6), (sync.SORT_ID, 3, 7), ("c", 3, 8)]
 ME = Caller("u1", 1, "op")
@@ -45,6 +49,32 @@ def test_id_hash() -> None:
     assert sync.id_hash([]) == 0
     assert sync.id_hash(["a", "b"]) == 0xE53F04D1BCC1428D
     assert sync.id_hash(["<&>"]) == 0x7F97B69D8A56B960
+
+
+@dataclass
+class FakeStore:
+    """Answers the reads of a sync from what a test puts into its fields."""
+
+    groups_by_id: dict[str, sdkws_pb2.GroupInfo] = field(default_factory=dict)
+    members_by_group: dict[str, list[sdkws_pb2.GroupMemberFullInfo]] = field(default_factory=dict)
+    logs: dict[tuple[str, str], tuple[int, list[tuple[str, int, int]]]] = field(default_factory=dict)
+
+    async def groups(self, group_ids: Sequence[str]) -> list[sdkws_pb2.GroupInfo]:
+        return [self.groups_by_id[one] for one in group_ids if one in self.groups_by_id]
+
+    async def members(
+        self, group_id: str, user_ids: Sequence[str] | None = None
+    ) -> list[sdkws_pb2.GroupMemberFullInfo]:
+        members = self.members_by_group.get(group_id, [])
+        if user_ids is None:
+            return members
+        by_id = {member.userID: member for member in members}
+        return [by_id[one] for one in user_ids if one in by_id]
+
+    async def changes(self, log: str, owner_id: str, since: int, *, limit: int = 200) -> VersionLog:
+        version, entries = self.logs.get((log, owner_id), (1, []))
+        changed = [entry for entry in entries if entry[2] > since]
+        return VersionLog(version, LOG_ID, changed if len(changed) <= limit else None)
 
 
 def _store(groups: dict[str, int]) -> FakeStore:

@@ -232,7 +232,7 @@ async def test_seqs_and_pulls(http: HttpStage) -> None:
     asked = {"userID": "u1", "seqRanges": [{"conversationID": "si_u1_u2", "begin": 1, "end": 3, "num": 5}]}
     data = await http.data("/msg/pull_msg_by_seq", asked)
     pulled = data["msgs"]["si_u1_u2"]["Msgs"]
-    assert [(one["seq"], one["content"]) for one in pulled][0] == (1, "eyJjb250ZW50IjoiMCJ9")
+    assert (pulled[0]["seq"], pulled[0]["content"]) == (1, "eyJjb250ZW50IjoiMCJ9")
     data = await http.data("/msg/get_conversations_has_read_and_max_seq", {"userID": "u1"})
     state = data["seqs"]["si_u1_u2"]
     assert (state["maxSeq"], state["hasReadSeq"]) == (3, 1)
@@ -341,8 +341,7 @@ async def test_group_reads(http: HttpStage) -> None:
     assert (data["full"], data["group"]["groupID"]) == (True, "g")
     same = body | {"versionID": data["versionID"], "version": data["version"]}
     assert (await http.data("/group/get_incremental_group_members", same))["full"] is False
-    asked = {"userID": "u1", "reqList": [same]}
-    batch = await http.data("/group/get_incremental_group_members_batch", asked)
+    batch = await http.data("/group/get_incremental_group_members_batch", {"userID": "u1", "reqList": [same]})
     assert batch["respList"]["g"]["full"] is False
     assert (await http.data("/group/get_full_group_member_user_ids", body))["userIDs"] == ids
     assert (await http.data("/group/get_full_join_group_ids", body))["groupIDs"] == ["g"]
@@ -353,8 +352,7 @@ async def test_group_reads(http: HttpStage) -> None:
         "get_incremental_group_members", "get_full_group_member_user_ids",
     ):  # fmt: skip
         assert (await http.error(f"/group/{path}", body, user="u2"))[0] == 1002
-    asked = body | {"groupIDs": ["unknown"]}
-    assert (await http.error("/group/get_group_abstract_info", asked))[0] == 1201
+    assert (await http.error("/group/get_group_abstract_info", body | {"groupIDs": ["unknown"]}))[0] == 1201
     assert await http.data("/group/get_group_users_req_application_list", body) == {
         "total": 0,
         "groupRequests": None,
