@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from greenroom.transport.http.call import Sessions
     from greenroom.transport.http.table import Route
 
-__all__ = ["ADMIN_ID", "SECRET", "STATUS", "Asks", "FakeSession", "HttpStage", "Peer", "http_stage"]
+__all__ = ["ADMIN_ID", "SECRET", "STATUS", "Asks", "FakeSession", "HttpStage", "Peer", "http_stage", "until"]
 
 SECRET = "openIM123-but-longer-for-hs256-keys"
 ADMIN_ID = "imAdmin"
@@ -111,6 +111,12 @@ class Asks:
     @property
     def last(self) -> Any:
         return self.asked[-1][1]
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    """Wait for what tells nobody of itself; the loop goes on meanwhile."""
+    while not holds():  # noqa: ASYNC110
+        await asyncio.sleep(0)
 
 
 class Peer:

@@ -13,8 +13,13 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
 _ON_BOTH_LOOPS = (
-    "test_gateway.py", "test_bounded_protocol.py", "test_attacks.py", "test_plain_rows.py", "test_server.py",
-)  # fmt: skip
+    "test_gateway.py",
+    "test_answers_on_the_wire.py",
+    "test_attacks.py",
+    "test_bounded_protocol.py",
+    "test_plain_rows.py",
+    "test_server.py",
+)
 
 
 @pytest.fixture

@@ -161,9 +161,11 @@ class BoundedProtocol(HttpToolsProtocol):
                 self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
 
     def eof_received(self) -> bool:  # type: ignore[override]
-        """The client sends no more. What it has asked for is answered."""
+        """The client sends no more. What it has asked for is answered; amid a stream, whose end may never come, it is
+        taken to have gone."""
         last = self._forget_unfinished()
-        if last is None or last.response_complete or last.more_body or self.scheme == "https":
+        is_done = last is None or last.response_started or last.response_complete or last.more_body
+        if last is None or is_done or self.scheme == "https":
             self.transport.close()
             return False
         self._is_deaf, self._due = True, _NEVER

@@ -92,7 +92,7 @@ def post(
     request: type[_Request],
     response: type[_Response],
     who: Who,
-    handler: Callable[[Call, _Request], Awaitable[_Response | list[_Response] | None]],
+    handler: Callable[[Call, _Request], Awaitable[_Response | list[_Response] | Response | None]],
     *,
     required: Sequence[str] = (),
     capped: Sequence[str] = (),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from greenroom.tests.kit.http_kit import http_stage
+from greenroom.tests.kit.http_kit import http_stage, until
 from greenroom.transport.http import server
 from greenroom.transport.http.access import ANYONE
 from greenroom.transport.http.response import TEXT, Response
@@ -93,8 +93,7 @@ async def test_large_bodies_that_stall() -> None:
         for peer in peers:
             await peer.say(promise(http, MIB), b" " * (MIB - 1))
         bodies = http.server._api._bodies
-        while bodies.held_bytes < 8 * MIB - 8:
-            await asyncio.sleep(0)  # Reading goes on.
+        await until(lambda: bodies.held_bytes >= 8 * MIB - 8)
         for size in (0, MIB // 2, MIB - 100):
             body = b'{"userIDs":["u1"]}' + b" " * size
             assert (await http.post("/user/get_users_info", body)).json()["errCode"] == 0

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from greenroom.tests.kit.http_kit import http_stage
+from greenroom.tests.kit.http_kit import http_stage, until
 from greenroom.transport.http import bounded_protocol, server
 from greenroom.transport.http.access import ANYONE
 from greenroom.transport.http.request_body import chunks
@@ -15,7 +15,7 @@ from greenroom.transport.http.response import Response
 from greenroom.transport.http.table import plain
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator
 
     from greenroom.tests.kit.http_kit import HttpStage, Peer
     from greenroom.transport.http.bounded_protocol import Connections
@@ -37,11 +37,6 @@ async def peer(http: HttpStage) -> AsyncIterator[Peer]:
 def shared(http: HttpStage) -> Connections:
     assert http.server._connections is not None
     return http.server._connections
-
-
-async def until(holds: Callable[[], bool]) -> None:
-    while not holds():  # noqa: ASYNC110 (what it looks at tells nobody)
-        await asyncio.sleep(0)
 
 
 def post(http: HttpStage, body: bytes = b"{}", *headers: str, path: str = TIME) -> bytes:

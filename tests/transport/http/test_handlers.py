@@ -12,7 +12,7 @@ from greenroom.actors.errors import GroupExists
 from greenroom.actors.wire import sdkws_pb2
 from greenroom.persistence.store import PutRows, Slice
 from greenroom.persistence.tables import FriendRow
-from greenroom.tests.kit.http_kit import ADMIN_ID, SECRET, FakeSession, http_stage
+from greenroom.tests.kit.http_kit import ADMIN_ID, SECRET, FakeSession
 from greenroom.tests.kit.stored import messages_of
 
 if TYPE_CHECKING:
@@ -336,8 +336,7 @@ async def test_group_reads(http: HttpStage) -> None:
     assert (data["full"], data["group"]["groupID"]) == (True, "g")
     same = body | {"versionID": data["versionID"], "version": data["version"]}
     assert (await http.data("/group/get_incremental_group_members", same))["full"] is False
-    asked = {"userID": "u1", "reqList": [same]}
-    batch = await http.data("/group/get_incremental_group_members_batch", asked)
+    batch = await http.data("/group/get_incremental_group_members_batch", {"userID": "u1", "reqList": [same]})
     assert batch["respList"]["g"]["full"] is False
     assert (await http.data("/group/get_full_group_member_user_ids", body))["userIDs"] == ids
     assert (await http.data("/group/get_full_join_group_ids", body))["groupIDs"] == ["g"]
@@ -348,8 +347,7 @@ async def test_group_reads(http: HttpStage) -> None:
         "get_incremental_group_members", "get_full_group_member_user_ids",
     ):  # fmt: skip
         assert (await http.error(f"/group/{path}", body, user="u2"))[0] == 1002
-    asked = body | {"groupIDs": ["unknown"]}
-    assert (await http.error("/group/get_group_abstract_info", asked))[0] == 1201
+    assert (await http.error("/group/get_group_abstract_info", body | {"groupIDs": ["unknown"]}))[0] == 1201
     assert await http.data("/group/get_group_users_req_application_list", body) == {
         "total": 0,
         "groupRequests": None,

@@ -101,7 +101,7 @@ async def test_each_path_answers(caplog: pytest.LogCaptureFixture) -> None:
 async def test_absent_route_is_no_success(http: HttpStage) -> None:
     for route in ABSENT:
         path = f"{route.path}x" if route.path.endswith("/") else route.path
-        answer = await (http.post(path, {}) if route.method == "POST" else http.client.get(path))
+        answer = await (http.post(path) if route.method == "POST" else http.client.get(path))
         envelope = answer.json()
         assert envelope["errCode"] == 500
         assert route.path in envelope["errDlt"]

@@ -20,7 +20,7 @@ async def healthz(call: Call, request: HttpRequest) -> Response:
 
 
 async def metrics(call: Call, request: HttpRequest) -> Response:
-    """No token is asked for, as scrapers expect it; the setting `http.metrics` takes the page away."""
+    """Asks nobody for a token, as is the convention for scrapers. The setting `http.metrics` takes the page away."""
     if not call.engine.settings.http.metrics:
         return not_found()
     # Most nodes are never asked, and Prometheus' library is half a megabyte.
