@@ -128,7 +128,8 @@ class Client:
             notifications=on_notification is not None,
             request_timeout_s=request_timeout_s,
             requests_in_flight=requests_in_flight,
-            pull_backoff=Backoff(backoff_base_s, rng),
+            backoff_base_s=backoff_base_s,
+            rng=rng,
             ticker=ticker,
         )
         self._queues = receive and on_message is None

@@ -1,4 +1,4 @@
-"""The second look at a history: names for what was found, and the few events that show it."""
+"""The second reading of a history: it finds the names for each breach, and the few events that show it."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ if TYPE_CHECKING:
 __all__ = ["AROUND_LIMIT", "explain"]
 
 AROUND_LIMIT: Final = 12
-"""Events around one violation: as many as a person reads."""
+"""Events for one violation: as many as a person will read."""
 _RECEIPTS_ELSEWHERE: Final = 2
-"""Receipts of the message by other devices, to show that it did exist."""
+"""Receipts of the message by other devices. They show that it existed."""
 _NEARBY_SEQS: Final = 1
 
 
 class _Case:
-    """One finding, and what the second look has brought for it."""
+    """One finding, and what the second reading has found for it."""
 
     __slots__ = ("answers", "around", "elsewhere", "finding", "message", "user")
 
@@ -43,7 +43,7 @@ class _Case:
         self.around: list[tuple[int, Event]] = []
         self.elsewhere = 0
         self.answers: list[tuple[int, Event]] = []
-        """The latest answers and marks of the user before the finding."""
+        """The last answers and marks of the user before the finding."""
         self.message = ""
         self.user = ""
 
@@ -109,7 +109,7 @@ class _Case:
 
 
 def explain(findings: list[Finding], events: Iterable[Event]) -> list[Violation]:
-    """Go through the history once more and make violations of the findings, in their order."""
+    """Read the history once more, and make a violation of each finding, in the same order."""
     cases = [_Case(finding) for finding in findings]
     by_conversation: dict[int, list[_Case]] = {}
     for case in cases:

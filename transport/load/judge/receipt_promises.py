@@ -1,5 +1,5 @@
-"""What must hold of each device in each conversation: it got all that it is held to, once, in order, and nothing
-of a conversation that is not its user's. One pass over the receipts, sorted by conversation, device and seq.
+"""The promises to each device in each conversation: it got all that it had to get, once and in order, and nothing from
+a conversation that is not its user's. One pass over the receipts, sorted by conversation, device and seq.
 """
 
 from __future__ import annotations
@@ -7,13 +7,13 @@ from __future__ import annotations
 from array import array
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from greenroom.transport.load.judge.tables import FOREVER
+from greenroom.transport.load.judge.history_tables import FOREVER
 from greenroom.transport.load.judge.verdict import Finding
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from greenroom.transport.load.judge.tables import Tables
+    from greenroom.transport.load.judge.history_tables import HistoryTables
     from greenroom.transport.load.judge.verdict import Counts, Findings
 
 __all__ = ["check_receipts"]
@@ -29,7 +29,7 @@ _SLOTS = """SELECT seq, msg, n, acked, sent_dev, sent_at FROM slot
 
 
 class _Held(NamedTuple):
-    """A device in one membership of its user."""
+    """A device during one membership of its user."""
 
     conv: int
     dev: int
@@ -45,7 +45,7 @@ class _Held(NamedTuple):
 
 
 class _Receipts:
-    """What one device received of one conversation: seqs ascending, each once, with the place of its receipt."""
+    """What one device received of one conversation: each seq once, ascending, and where in the history that was."""
 
     __slots__ = ("conv", "dev", "ns", "seqs", "unstored")
 
@@ -55,11 +55,11 @@ class _Receipts:
         self.seqs = array("q")
         self.ns = array("q")
         self.unstored: list[tuple[int, int]] = []
-        """Message and place."""
+        """For messages without a seq: the message, and where in the history it was received."""
 
 
 class _Ahead:
-    """Sorted rows, taken by ascending keys of their first columns."""
+    """Sorted rows, read in step with ascending keys. A key is the first columns of a row."""
 
     def __init__(self, rows: Iterator[Any], columns: int) -> None:
         self._rows = rows
@@ -67,7 +67,7 @@ class _Ahead:
         self.row: Any = next(rows, None)
 
     def take(self, key: tuple[int, ...]) -> list[Any]:
-        """The rows of this key; those before it are passed over."""
+        """The rows with this key. Rows with smaller keys are skipped."""
         columns, found = self._columns, []
         while self.row is not None and self.row[:columns] < key:
             self.row = next(self._rows, None)
@@ -77,7 +77,7 @@ class _Ahead:
         return found
 
 
-def check_receipts(tables: Tables, findings: Findings, counts: Counts) -> None:
+def check_receipts(tables: HistoryTables, findings: Findings, counts: Counts) -> None:
     judge = _Judge(tables, findings, counts)
     held = _Ahead(tables.rows(_HELD), 2)
     for receipts in _grouped(tables, findings):
@@ -91,8 +91,8 @@ def check_receipts(tables: Tables, findings: Findings, counts: Counts) -> None:
         judge.device(_Receipts(*silent), held.take(silent))
 
 
-def _grouped(tables: Tables, findings: Findings) -> Iterator[_Receipts]:
-    """The receipts of each device in each conversation; finds what came twice or in the wrong order."""
+def _grouped(tables: HistoryTables, findings: Findings) -> Iterator[_Receipts]:
+    """The receipts of each device in each conversation. It reports those that came twice or in the wrong order."""
     group: _Receipts | None = None
     last_conv = last_dev = last_seq = last_n = 0
     same: set[int] = set()
@@ -127,7 +127,7 @@ def _grouped(tables: Tables, findings: Findings) -> Iterator[_Receipts]:
 
 
 class _Judge:
-    def __init__(self, tables: Tables, findings: Findings, counts: Counts) -> None:
+    def __init__(self, tables: HistoryTables, findings: Findings, counts: Counts) -> None:
         self._tables = tables
         self._findings = findings
         self._counts = counts
@@ -140,7 +140,7 @@ class _Judge:
         self._has_members = False
 
     def device(self, receipts: _Receipts, memberships: list[Any]) -> None:
-        """One device in one conversation, in ascending order of conversations."""
+        """Judge one device in one conversation. Conversations must come in ascending order."""
         if receipts.conv != self._conv:
             self._conv = receipts.conv
             rows = self._slots.take((receipts.conv,))
