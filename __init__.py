@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from greenroom.transport.client.client import Client
+    from greenroom.transport.client.client_message import Received, Sent
     from greenroom.transport.client.errors import ClientError
-    from greenroom.transport.client.message import Received, Sent
 
 __all__ = ["Client", "ClientError", "Received", "Sent"]
 
 _HOMES = {
     "Client": "greenroom.transport.client.client",
     "ClientError": "greenroom.transport.client.errors",
-    "Received": "greenroom.transport.client.message",
-    "Sent": "greenroom.transport.client.message",
+    "Received": "greenroom.transport.client.client_message",
+    "Sent": "greenroom.transport.client.client_message",
 }
 
 

@@ -17,7 +17,7 @@ from greenroom.actors.wire import msg_pb2, sdkws_pb2
 from greenroom.transport.client.backoff import Backoff
 from greenroom.transport.client.errors import ClientError, ConnectionLost, Garbled, KickedOffline, Refused
 from greenroom.transport.client.link import Link, parse_answer
-from greenroom.transport.client.pull import NOTIFICATION_PREFIX, Span, pull_all, pull_request
+from greenroom.transport.client.pull import NOTIFICATION_PREFIX, SeqSpan, pull_all, pull_request
 from greenroom.transport.client.ticker import Ticker
 from greenroom.transport.client.timeline import Timelines
 
@@ -239,7 +239,7 @@ class Device:
 
     async def pull(self, conversation_id: str, *, begin: int, end: int, limit: int) -> list[sdkws_pb2.MsgData]:
         """The newest `limit` messages of the seqs begin..end, ascending; deleted ones come with status 4."""
-        span = Span(conversation_id, begin, end)
+        span = SeqSpan(conversation_id, begin, end)
         try:
             return await pull_all(partial(self.ask, PULL_BY_RANGE), self.user_id, span, limit)
         except DecodeError as problem:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from greenroom.transport.client.message import direct_conversation_id, group_conversation_id
+from greenroom.transport.client.client_message import direct_conversation_id, group_conversation_id
 from greenroom.transport.load.scenario import DirectTalk, GroupTalk
 
 if TYPE_CHECKING:

@@ -16,6 +16,7 @@ from greenroom.actors.runtime.address import Address
 from greenroom.actors.runtime.entity import Entity
 from greenroom.actors.wire import msg_pb2
 from greenroom.transport.client.backoff import Backoff
+from greenroom.transport.client.client_message import new_message
 from greenroom.transport.client.device import SEND_MESSAGE, Arrival, Device
 from greenroom.transport.client.errors import (
     ClientClosed,
@@ -25,7 +26,6 @@ from greenroom.transport.client.errors import (
     Refused,
     TokenRejected,
 )
-from greenroom.transport.client.message import new_message
 from greenroom.transport.load.judge import events
 from greenroom.transport.load.plan import Connect, Speak
 
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from greenroom.actors.runtime.replies import Piped
     from greenroom.transport.client.link import Link
     from greenroom.transport.load.plan import Drop, End, PauseReading, Talk
-    from greenroom.transport.load.share import Share
+    from greenroom.transport.load.share import LoadShare
 
 __all__ = ["KIND", "VirtualUser", "address_of"]
 
@@ -102,7 +102,7 @@ class VirtualUser(Entity):
     Every message that was sent gets one Acked or one Failed in the history, unless the run ends before.
     """
 
-    def __init__(self, share: Share, place: int) -> None:
+    def __init__(self, share: LoadShare, place: int) -> None:
         super().__init__()
         self._share = share
         self._place = place

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from greenroom.transport.load.judge.verdict import Finding
+from greenroom.transport.load.judge.verdict import Breach
 
 if TYPE_CHECKING:
     from greenroom.transport.load.judge.history_tables import HistoryTables
-    from greenroom.transport.load.judge.verdict import Findings
+    from greenroom.transport.load.judge.verdict import Breaches
 
 __all__ = ["check_messages"]
 
@@ -115,7 +115,7 @@ _CHECKS: Final[tuple[tuple[str, str], ...]] = (
 )
 
 
-def check_messages(tables: HistoryTables, findings: Findings) -> None:
+def check_messages(tables: HistoryTables, breaches: Breaches) -> None:
     for kind, query in _CHECKS:
         for n, conversation, seq, message, detail in tables.rows(query):
-            findings.add(Finding(kind, n, conversation, seq=seq, message=message, detail=detail))
+            breaches.add(Breach(kind, n, conversation, seq=seq, message=message, detail=detail))

@@ -11,14 +11,14 @@ from itertools import groupby
 from operator import itemgetter
 from typing import TYPE_CHECKING
 
-from greenroom.transport.load.judge.verdict import Finding
+from greenroom.transport.load.judge.verdict import Breach
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any
 
     from greenroom.transport.load.judge.history_tables import HistoryTables
-    from greenroom.transport.load.judge.verdict import Findings
+    from greenroom.transport.load.judge.verdict import Breaches
 
 __all__ = ["check_seqs"]
 
@@ -36,13 +36,13 @@ _READS = """SELECT conv, user, at, 0 AS is_mark, n, answered_at, max_seq, read_s
 """A mark counts from the time of its answer. At the same time as a question, it does not count yet."""
 
 
-def check_seqs(tables: HistoryTables, findings: Findings) -> None:
-    _check_newest(tables, findings)
+def check_seqs(tables: HistoryTables, breaches: Breaches) -> None:
+    _check_newest(tables, breaches)
     for (conv, user), rows in groupby(tables.rows(_READS), key=itemgetter(0, 1)):
-        _check_reader(tables, findings, conv, user, rows)
+        _check_reader(tables, breaches, conv, user, rows)
 
 
-def _check_newest(tables: HistoryTables, findings: Findings) -> None:
+def _check_newest(tables: HistoryTables, breaches: Breaches) -> None:
     """Compare newest seqs with what was acked before, with all that was seen, and with what is stored at the end."""
     for conv, rows in groupby(tables.rows(_TIMELINE), key=itemgetter(0)):
         newest = tables.one("SELECT max(seq) FROM slot WHERE conv = ?", conv)[0] or 0
@@ -61,10 +61,10 @@ def _check_newest(tables: HistoryTables, findings: Findings) -> None:
                 known = _within_membership(tables, conv, user, known)
             if seq < known:
                 detail = f"answered {seq}, the newest is {known}"
-                findings.add(Finding("max_seq_low", n, conv, user=user, seq=seq, detail=detail))
+                breaches.add(Breach("max_seq_low", n, conv, user=user, seq=seq, detail=detail))
             elif seq > newest and is_pulled:
                 detail = f"answered {seq}, the newest is {newest}"
-                findings.add(Finding("max_seq_high", n, conv, user=user, seq=seq, detail=detail))
+                breaches.add(Breach("max_seq_high", n, conv, user=user, seq=seq, detail=detail))
 
 
 def _within_membership(tables: HistoryTables, conv: int, user: int, seq: int) -> int:
@@ -76,7 +76,7 @@ def _within_membership(tables: HistoryTables, conv: int, user: int, seq: int) ->
     return int(found[0] or 0)
 
 
-def _check_reader(tables: HistoryTables, findings: Findings, conv: int, user: int, rows: Iterator[Any]) -> None:
+def _check_reader(tables: HistoryTables, breaches: Breaches, conv: int, user: int, rows: Iterator[Any]) -> None:
     """Judge the answers to one user about one conversation, in the order of the questions."""
     open_answers: list[tuple[int, int, int]] = []
     """Answers that had not come when the latest question was asked: when they came, newest seq, read seq."""
@@ -91,7 +91,7 @@ def _check_reader(tables: HistoryTables, findings: Findings, conv: int, user: in
         heappush(open_answers, (answered_at, max_seq, read_seq))
 
         def add(kind: str, seq: int, detail: str, n: int = n) -> None:
-            findings.add(Finding(kind, n, conv, user=user, seq=seq, detail=detail))
+            breaches.add(Breach(kind, n, conv, user=user, seq=seq, detail=detail))
 
         if max_seq < newest:
             add("max_seq_back", max_seq, f"answered {max_seq}, before it {newest}")

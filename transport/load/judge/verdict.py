@@ -12,7 +12,7 @@ from greenroom.transport.load.judge.events import Event
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-__all__ = ["KINDS", "Counts", "Finding", "Findings", "Verdict", "Violation"]
+__all__ = ["KINDS", "Breach", "Breaches", "Counts", "Verdict", "Violation"]
 
 KINDS: Final[dict[str, str]] = {
     "acked_not_stored": "acked, and not in the store",
@@ -104,7 +104,7 @@ class Verdict(msgspec.Struct):
         return msgspec.json.encode(plain)
 
 
-class Finding(NamedTuple):
+class Breach(NamedTuple):
     """A violation in numbers: ids are hashes, until the second reading of the history finds their names."""
 
     kind: str
@@ -118,27 +118,27 @@ class Finding(NamedTuple):
     detail: str = ""
 
 
-class Findings:
-    """Counts all findings and keeps the first few of each kind. It ignores the kinds that are not `judged`."""
+class Breaches:
+    """Counts all breaches and keeps the first few of each kind. It ignores the kinds that are not `judged`."""
 
     def __init__(self, *, keep_per_kind: int, judged: Collection[str] = KINDS) -> None:
         self._judged = judged
         self.totals: dict[str, int] = {}
         self._keep = keep_per_kind
-        self._kept: dict[str, list[tuple[int, int, Finding]]] = {}
+        self._kept: dict[str, list[tuple[int, int, Breach]]] = {}
 
-    def add(self, finding: Finding) -> None:
-        if finding.kind not in self._judged:
+    def add(self, breach: Breach) -> None:
+        if breach.kind not in self._judged:
             return
-        total = self.totals[finding.kind] = self.totals.get(finding.kind, 0) + 1
-        kept = self._kept.setdefault(finding.kind, [])
-        entry = (-finding.n, -total, finding)
+        total = self.totals[breach.kind] = self.totals.get(breach.kind, 0) + 1
+        kept = self._kept.setdefault(breach.kind, [])
+        entry = (-breach.n, -total, breach)
         if len(kept) < self._keep:
             heappush(kept, entry)
         else:
             heappushpop(kept, entry)
 
-    def kept(self) -> list[Finding]:
+    def kept(self) -> list[Breach]:
         order = {kind: number for number, kind in enumerate(KINDS)}
         found = [entry[2] for kept in self._kept.values() for entry in kept]
-        return sorted(found, key=lambda finding: (finding.n, order[finding.kind]))
+        return sorted(found, key=lambda breach: (breach.n, order[breach.kind]))

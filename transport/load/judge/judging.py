@@ -17,7 +17,7 @@ from greenroom.transport.load.judge.message_promises import check_messages
 from greenroom.transport.load.judge.receipt_promises import check_receipts
 from greenroom.transport.load.judge.recorder import History, Recorder, read
 from greenroom.transport.load.judge.seq_promises import check_seqs
-from greenroom.transport.load.judge.verdict import KINDS, Counts, Findings, Verdict
+from greenroom.transport.load.judge.verdict import KINDS, Breaches, Counts, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -61,22 +61,22 @@ def judge(
             torn = events.torn if isinstance(events, History) else []
             tables.derive(is_whole=not torn)
             judged = [kind for kind in KINDS if not (torn and kind in NEED_THE_WHOLE)]
-            findings = Findings(keep_per_kind=keep_per_kind, judged=judged)
+            breaches = Breaches(keep_per_kind=keep_per_kind, judged=judged)
             counts = Counts()
-            check_messages(tables, findings)
-            check_receipts(tables, findings, counts)
-            check_seqs(tables, findings)
+            check_messages(tables, breaches)
+            check_receipts(tables, breaches, counts)
+            check_seqs(tables, breaches)
             _count(tables, counts)
             notes = [*torn, *_notes(tables, counts)]
             if torn:
                 notes.append(f"a part of the history is lost, so these were not judged: {', '.join(NEED_THE_WHOLE)}")
         finally:
             tables.close()
-        kept = findings.kept()
+        kept = breaches.kept()
         return Verdict(
-            ok=not findings.totals,
+            ok=not breaches.totals,
             counts=counts,
-            totals={kind: findings.totals[kind] for kind in KINDS if kind in findings.totals},
+            totals={kind: breaches.totals[kind] for kind in KINDS if kind in breaches.totals},
             violations=explain(kept, again) if kept else [],
             notes=notes,
         )
