@@ -75,7 +75,7 @@ class Conversation:
         self.log: dict[int, Message] = {}
         self.top = 0
         self.members: dict[str, int | None] = {}
-        """User -> the last seq that he may see; None: he is a member."""
+        """User -> the last seq that they may see; None: they are a member."""
         self.read: dict[str, int] = {}
         self.marked: dict[str, set[int]] = {}
         self.answered_read: dict[str, int] = {}
@@ -182,7 +182,7 @@ class FakeServer:
             self.catch_up(device, pulled=True)
 
     def flush(self) -> None:
-        """What is under way to a device arrives."""
+        """What is in flight to a device arrives."""
         device = self.random.choice(self.devices)
         if device.online:
             self.catch_up(device, pulled=False)
@@ -238,7 +238,7 @@ class FakeServer:
                 group.members[user] = group.top
                 self.events.append(Left(group.name, user, group.top))
             return
-        # A closed history takes away what his devices have not yet had of an earlier membership, too.
+        # A closed history also hides what their devices have not yet had of an earlier membership.
         last = group.members.get(user) or 0
         is_behind = any(one.synced.get(group.name, 0) < last for one in self.devices if one.user == user)
         open_history = is_behind or self.random.random() < 0.5

@@ -1,4 +1,4 @@
-"""The judge on the command line: the verdict on recorded histories, for a person or as JSON."""
+"""`greenroom judge`: it prints the verdict on a recorded history, for a person or as JSON."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def judge_files(files: list[Path], *, as_json: bool, workdir: Path | None) -> in
 
 
 def verdict_lines(verdict: Verdict) -> Iterator[str]:
-    """The verdict for a person: what was counted, what is broken, and the events that show it."""
+    """The verdict for a person: what was counted, which promises were broken, and the events that show it."""
     yield from _count_lines(verdict.counts)
     for note in verdict.notes:
         yield f"note: {note}"

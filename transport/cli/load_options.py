@@ -19,9 +19,9 @@ class LoadOptions:
     users: Annotated[int | None, Parameter(help="Virtual users.")] = None
     rate: Annotated[float | None, Parameter(help="Messages a second of all together (open loop).")] = None
     for_: Annotated[str | None, Parameter(name="--for", help="How long at the full rate, such as 30s or 5m.")] = None
-    closed: Annotated[bool, Parameter(negative="", help="Closed loop: who has his answer thinks, then sends.")] = False
+    closed: Annotated[bool, Parameter(negative="", help="Closed loop: users think between answer and send.")] = False
     find_capacity: Annotated[
-        bool, Parameter(negative="", help="Search the highest rate at which the thresholds hold; --for is for each.")
+        bool, Parameter(negative="", help="Search the highest rate at which the thresholds hold; --for is a trial's.")
     ] = False
     processes: Annotated[int, Parameter(help="Processes that share the users.")] = 1
     seed: Annotated[int | None, Parameter(help="The same seed repeats the plan.")] = None

@@ -90,7 +90,7 @@ class Client:
         receive: False takes in no messages at all, for a client that only sends.
         own_messages: hand out the messages of this user, too, from this device and from others.
         on_message: called for each message, which is then not queued for `messages()`; must not block.
-        on_notification: called for each message of the `n_` conversations, which are ignored without it.
+        on_notification: called for each message of the `n_` conversations. Without it they are ignored.
         on_state: called with "online", "offline" or "closed" at each change.
         api: shared by several clients; else the client makes its own from `api_url` when it first needs it.
         """

@@ -1,7 +1,7 @@
 """One device of one user at the server: it logs in, asks, takes what is pushed, and pulls what it has missed.
 
-The gap rules are in `timeline`, the socket is in `link`. What its owner wants of it (reconnecting, a queue, sending
-again) is the owner's: `Client` is one owner, a virtual user of the load harness another.
+The gap rules are in `timeline`, the socket is in `link`. Reconnecting, queueing and sending again are left to the owner
+of the device: a `Client`, or a virtual user of the load harness.
 """
 
 from __future__ import annotations
@@ -55,10 +55,10 @@ def _always() -> bool:
 
 
 class Device:
-    """It has one connection at a time, made by `connect`; it never connects or sends again by itself.
+    """It has one connection at a time, which `connect` makes. It never reconnects and never sends again by itself.
 
     Order: the messages of a conversation are handed over in seq order. Duplication: each stored message is handed
-    over once. Loss: no stored message is lost, over reconnects too: what was missed is pulled after the next
+    over once. Loss: no stored message is lost, over reconnects too, because what was missed is pulled after the next
     `connect`. Messages that are not stored (typing) come at most once. All methods belong to one event loop.
     """
 
@@ -101,7 +101,7 @@ class Device:
         self._link: Link | None = None
         self._online = False
         self._stopped_reading = False
-        """For want of room; not because of `pause`."""
+        """Because there was no room; not because of `pause`."""
         self._pulling: asyncio.Task[None] | None = None
         self._ended: ClientError | None = None
 
@@ -171,7 +171,7 @@ class Device:
         self._pull_soon()
 
     def detach(self) -> Link | None:
-        """Give the connection away as it is: it is the caller's from now on, and this device is offline."""
+        """Give the connection away as it is. From now on it is the caller's, and this device is offline."""
         link, self._link, self._online = self._link, None, False
         return link
 
@@ -207,8 +207,8 @@ class Device:
     # Requests
 
     async def ask(self, identifier: int, data: bytes) -> bytes:
-        """Send a request and return the answer's data. Raises Refused, ConnectionLost, TimeoutError, or what it was
-        ended with."""
+        """Send a request and return the answer's data. Raises Refused, ConnectionLost, TimeoutError, or the error of
+        `end`."""
         async with self._in_flight:
             link = self._link_now()
             if self._stopped_reading:
@@ -220,8 +220,8 @@ class Device:
                 raise
 
     def post(self, identifier: int, data: bytes) -> asyncio.Future[bytes]:
-        """As `ask`, without a coroutine and without a bound: for those who send on a schedule. Raises at once what
-        keeps it from sending."""
+        """As `ask`, without a coroutine and without a bound on requests in flight, for those who send on a schedule.
+        Raises ConnectionLost or the error of `end` at once."""
         return self._link_now().post(identifier, data)
 
     async def newest_seqs(self) -> dict[str, int]:
@@ -281,7 +281,7 @@ class Device:
             raw = arrival[1]
             if raw.status < STATUS_DELETED:
                 kept.append(arrival)
-            elif not raw.clientMsgID:  # A deleted message has its ids; this one stands for a message that never was.
+            elif not raw.clientMsgID:  # A deleted message has its ids; this stands for one that never was.
                 self.timelines.holes += 1
         if kept and self._on_messages is not None:
             self._on_messages(kept, pulled)

@@ -97,7 +97,7 @@ class Link(asyncio.Protocol):
         self._sans = ClientProtocol(self._uri, max_size=max_frame_bytes, logger=_MUTED)
         self._transport: asyncio.Transport | None = None
         self._opened: asyncio.Future[None] = self._loop.create_future()
-        self._ended: asyncio.Future[None] = self._loop.create_future()
+        self._ended: asyncio.Future[None] | None = None
         self._drained: asyncio.Future[None] | None = None
         self._pending: dict[str, tuple[asyncio.Future[bytes], float]] = {}
         self._parts: list[bytes] = []
@@ -197,10 +197,11 @@ class Link(asyncio.Protocol):
     async def wait_closed(self, *, timeout_s: float) -> None:
         """Wait until the socket is closed, after `close`. Past the time limit the connection is aborted."""
         if self._transport is not None:
-            await asyncio.wait((self._ended,), timeout=timeout_s)
-            if not self._ended.done():
+            ended = self._ended = self._ended or self._loop.create_future()
+            await asyncio.wait((ended,), timeout=timeout_s)
+            if not ended.done():
                 self.abort()
-                await asyncio.wait((self._ended,))
+                await asyncio.wait((ended,))
 
     def tick(self, now: float) -> None:
         """Called by the ticker: send a heartbeat, notice silence, fail requests that are past their time."""
@@ -241,7 +242,8 @@ class Link(asyncio.Protocol):
         self._ticker.discard(self)
         self._transport = None
         self._closing = True
-        self._ended.set_result(None)
+        if self._ended is not None:
+            self._ended.set_result(None)
         self.resume_writing()
         self.fail_requests(ConnectionLost("the connection ended before the answer"))
         if not self._opened.done():

@@ -24,9 +24,9 @@ _BITS = 11
 class Latencies(msgspec.Struct):
     """Counts values between 1 us and an hour to three significant digits; a longer one counts as an hour.
 
-    Recording is one step in a dictionary, and adding is one for each of its keys. The counts are those of an
-    HdrHistogram with the same precision, which is made only when it is asked for: its own methods walk all of its
-    slots, tens of thousands, each time.
+    Recording is one step in a dictionary, and adding takes a step for each of its keys. The counts are those of an
+    HdrHistogram with the same precision. That one is made only for `encoded`, because its methods walk all of its
+    slots, which are tens of thousands, each time.
     """
 
     counts: dict[int, int] = {}

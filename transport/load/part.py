@@ -54,7 +54,7 @@ class LoadPart(Protocol):
         """Conversation -> its newest seq by the server, for the conversations that this part asks about."""
 
     async def behind(self, newest: dict[str, int]) -> int:
-        """How many devices do not have everything up to these seqs. Those that are offline do not."""
+        """How many devices are offline, or do not have everything up to these seqs."""
 
     async def audit(self, exempt_behind: bool) -> None:
         """Record what the server has stored, and which devices stayed to the end of the drain. With `exempt_behind`
@@ -207,7 +207,7 @@ class LocalPart:
 
 
 async def _tried(ask: Callable[[], Awaitable[Any]]) -> Any:
-    """The answer, after a few tries. Raises what the last try raised."""
+    """The answer, after a few tries at most. Raises what the last try raised."""
     for left in reversed(range(AUDIT_TRIES)):
         try:
             return await ask()

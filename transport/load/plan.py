@@ -37,7 +37,7 @@ class Drop(msgspec.Struct, frozen=True):
     planned_ns: int
     back_after_s: float
     half_open: bool = False
-    """The old connection stays, but nobody reads from it or writes to it."""
+    """The old connection stays open, without reading or writing."""
     resend: bool = False
     """Send again, on the next connection, what was not answered on this one."""
 
@@ -66,7 +66,7 @@ class End(msgspec.Struct, frozen=True):
 
 
 class Cue(NamedTuple):
-    """What is due, when by the monotonic clock, and for the device at which place."""
+    """What the device at a place is told to do, and when by the monotonic clock."""
 
     at_ns: int
     step: int

@@ -1,4 +1,4 @@
-"""PlotLine plots as SVG text: no script, no font and no picture from elsewhere. Data in, markup out."""
+"""Line plots as SVG text: it loads no script, no font and no picture."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ class PlotLine(NamedTuple):
 def plot(
     title: str, lines: Sequence[PlotLine], *, x_label: str, y_label: str, name_y: Callable[[float], str] | None = None
 ) -> str:
-    """Lines over a common, linear x; y from 0 up."""
+    """Lines over a common linear x axis; the y axis begins at 0."""
     xs = [x for line in lines for x, _ in line.points] or [0.0]
     ticks = [(x, f"{x:g}") for x in _round_steps(min(0.0, min(xs)), max(xs))]
     return _draw(title, lines, ticks, (min(0.0, min(xs)), max(xs)), x_label, y_label, name_y or _short)
 
 
 def ladder_plot(title: str, ladders: Sequence[tuple[str, dict[str, float]]], *, y_label: str) -> str:
-    """Latency over percentile, with as much room for 99 to 99.9 as for 90 to 99."""
+    """Latency over percentile, on an axis where 90 to 99 is as wide as 99 to 99.9."""
     lines = [
         PlotLine(
             name,

@@ -15,13 +15,13 @@ _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 class ServerUse(msgspec.Struct, frozen=True):
     cpu_s: float
-    """Used since the watch began, by all processes."""
+    """Used by all processes since the watch began."""
     rss_bytes: int
     alive: bool
 
 
 class ServerWatch:
-    """Without process ids it sees nothing, and says so by being false."""
+    """Watches the processes and their children. Without process ids it is false."""
 
     def __init__(self, pids: tuple[int, ...]) -> None:
         self._pids = pids
@@ -77,10 +77,10 @@ def _text(path: str) -> str:
 
 
 def process_cpu_s(pid: int) -> float:
-    """What all threads of a process have used, those that have ended too; 0 if there is no such process.
+    """The CPU time of all threads of a process, including those that have ended; 0 if there is no such process.
 
-    By its clock (the number is the kernel's, as clock_getcpuclockid makes it): /proc counts in hundredths of a second,
-    rounded down.
+    It is read from the CPU clock of the process, whose number is made here as clock_getcpuclockid makes it. /proc has
+    only hundredths of a second, rounded down.
     """
     try:
         return time.clock_gettime(~pid << 3 | 2)

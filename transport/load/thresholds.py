@@ -1,4 +1,4 @@
-"""Whether the thresholds of a load hold, whether the harness was to blame, and at which rate they hold at most."""
+"""Whether the thresholds of a load hold, whether the harness was to blame, and the highest rate at which they hold."""
 
 from __future__ import annotations
 

@@ -82,16 +82,6 @@ class SendDone(msgspec.Struct, frozen=True):
     problem: BaseException | None
 
 
-class Waiting:
-    """A message without an answer yet."""
-
-    __slots__ = ("data", "speak")
-
-    def __init__(self, speak: Speak, data: bytes) -> None:
-        self.speak = speak
-        self.data = data
-
-
 def address_of(place: int) -> Address:
     return Address(KIND, str(place))
 
@@ -113,7 +103,8 @@ class VirtualUser(Entity):
         self._platform_id = name.platform_id
         self._in_history = name.in_history
         self._count = 0
-        self._waiting: dict[str, Waiting] = {}
+        self._waiting: dict[str, tuple[Speak, bytes]] = {}
+        """Messages without an answer yet: client_msg_id -> what was told, and the request."""
         self._to_resend: list[str] = []
         self._backoff = Backoff(share.scenario.client.reconnect_base_s, share.rng)
         self._began = False
@@ -279,30 +270,29 @@ class VirtualUser(Entity):
             client_msg_id=client_msg_id,
             options=None if message.stored else UNSTORED,
         )
-        self._waiting[client_msg_id] = Waiting(message, raw.SerializeToString())
+        self._waiting[client_msg_id] = message, raw.SerializeToString()
         self._put(client_msg_id)
 
     def _put(self, client_msg_id: str) -> None:
         """Hand a message to the server, for the first time or again."""
-        waiting = self._waiting[client_msg_id]
+        speak, request = self._waiting[client_msg_id]
 
         def done(answer: asyncio.Future[bytes]) -> None:
             problem = answer.exception()
             data = b"" if problem is not None else answer.result()
             self._tell_self(SendDone(time.monotonic_ns(), client_msg_id, data, problem))
 
-        conversation_id, stored = waiting.speak.destination.conversation_id, waiting.speak.stored
-        now = time.monotonic_ns()
-        self._share.recorder.record(events.Sent(now, self._in_history, conversation_id, client_msg_id, stored))
+        now, conversation_id = time.monotonic_ns(), speak.destination.conversation_id
+        self._share.recorder.record(events.Sent(now, self._in_history, conversation_id, client_msg_id, speak.stored))
         try:
-            self._device.post(SEND_MESSAGE, waiting.data).add_done_callback(done)
+            self._device.post(SEND_MESSAGE, request).add_done_callback(done)
         except ClientError as problem:
             self._tell_self(SendDone(now, client_msg_id, b"", problem))
 
     def receiveMsg_SendDone(self, message: SendDone, sender: Address) -> None:
-        waiting = self._waiting.get(message.client_msg_id)
-        if waiting is None:
+        if message.client_msg_id not in self._waiting:
             return
+        speak, _ = self._waiting[message.client_msg_id]
         problem = message.problem
         if problem is None:
             try:
@@ -310,22 +300,22 @@ class VirtualUser(Entity):
             except DecodeError as unreadable:
                 problem = unreadable
             else:
-                self._acked(message, waiting, answer)
+                self._acked(message, speak, answer)
         if problem is not None:
             lost = isinstance(problem, ConnectionLost | KickedOffline)
-            if lost and self._resend and waiting.speak.stored:
+            if lost and self._resend and speak.stored:
                 if self._up:  # The new connection was there before this message.
                     self._put(message.client_msg_id)
                 else:
                     self._to_resend.append(message.client_msg_id)
                 return
-            self._failed(message, waiting, problem, lost=lost)
+            self._failed(message, speak, problem, lost=lost)
         del self._waiting[message.client_msg_id]
         self._share.sample.in_flight -= 1
         self._think()
 
-    def _acked(self, message: SendDone, waiting: Waiting, answer: msg_pb2.SendMsgResp) -> None:
-        share, speak = self._share, waiting.speak
+    def _acked(self, message: SendDone, speak: Speak, answer: msg_pb2.SendMsgResp) -> None:
+        share = self._share
         share.sample.acked += 1
         if speak.planned_ns >= share.measured_from_ns and not self._slow:
             share.sample.ack.record_ns(message.at - speak.planned_ns)
@@ -340,7 +330,7 @@ class VirtualUser(Entity):
             )
         )
 
-    def _failed(self, message: SendDone, waiting: Waiting, problem: BaseException, *, lost: bool) -> None:
+    def _failed(self, message: SendDone, speak: Speak, problem: BaseException, *, lost: bool) -> None:
         sample = self._share.sample
         if lost and self._away:
             sample.sent -= 1
@@ -349,7 +339,7 @@ class VirtualUser(Entity):
             sample.failed += 1
             sample.count_error(f"send: {_reason(problem)}")
         code = problem.code if isinstance(problem, Refused) else 0
-        conversation_id = waiting.speak.destination.conversation_id
+        conversation_id = speak.destination.conversation_id
         self._share.recorder.record(
             events.Failed(message.at, self._in_history, conversation_id, message.client_msg_id, code)
         )

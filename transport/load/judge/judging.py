@@ -31,7 +31,8 @@ VIOLATIONS_KEPT_PER_KIND: Final = 10
 """A person will read the first few; the totals count all."""
 
 NEED_THE_WHOLE: Final = ("phantom", "received_by_stranger", "received_outside_membership", "read_wrong")
-"""These are breaches only if something was not recorded. So they are not judged if a recorder was killed."""
+"""Each of these means that the history lacks an event. They are not judged if a recorder was killed: its last events
+are lost."""
 
 
 def judge(
