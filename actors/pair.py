@@ -47,7 +47,7 @@ class Pair(Conversation):
     def __init__(self, world: World, key: str) -> None:
         super().__init__(world, key)
         self._members: tuple[str, ...] = ()
-        """As stored, or about to be by the first message taken; empty: the key is nobody's yet."""
+        """As stored, or about to be by the first message taken; empty: no pair has claimed the key yet."""
         self._facts: _Facts | None = None
 
     def loaded(self, state: KeyState | None) -> None:

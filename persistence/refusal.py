@@ -16,7 +16,7 @@ class Reason:
     USER_EXISTS = "user-exists"
     REPEATED = "repeated"
     FAILED = "failed"
-    """The store could not do it (disk, lock, a broken rule). The slice may be stored all the same."""
+    """The store could not do it (disk, lock, a broken rule). The slice may be stored nevertheless."""
 
 
 class FirstAnswer(NamedTuple):

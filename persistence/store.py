@@ -369,7 +369,7 @@ class Store(Protocol):
         """Finish the commits in flight, then let go of files and processes."""
 
     async def lost(self) -> None:
-        """Wait for ever; raises StoreUnavailable when nothing can be written any more. Open the store again then."""
+        """Never returns; raises StoreUnavailable when nothing can be written any more. Open the store again then."""
 
     async def take(self, key: str) -> None:
         """From now on only this opening may write slices of this key, until another opening takes the key. Each life of

@@ -134,7 +134,6 @@ def _prose(path: Path) -> Iterator[tuple[int, str]]:
                 yield token.start[0], token.string
 
 
-@pytest.mark.xfail(strict=False, reason="the rooms are rewritten one by one")
 def test_plain_words() -> None:
     unwanted = re.compile(rf"\b(?:{'|'.join(UNWANTED)})\b", re.IGNORECASE)
     found = [
@@ -147,11 +146,11 @@ def test_plain_words() -> None:
     assert not found, "\n".join(found)
 
 
-@pytest.mark.xfail(strict=False, reason="the rooms are rewritten one by one")
 def test_no_file_name_twice() -> None:
-    times = Counter(path.name for path in _sources() if not path.name.endswith(GENERATED))
-    del times["__init__.py"]
-    assert not [name for name, count in times.items() if count > 1]
+    """But for the errors of each room, and the routes, which are named after OpenIM's services."""
+    own = [path for path in _sources() if path.parent.name != "routes" and not path.name.endswith(GENERATED)]
+    times = Counter(path.name for path in own)
+    assert not [name for name, count in times.items() if count > 1 and name not in ("__init__.py", "errors.py")]
 
 
 def _loaded(code: str, *flags: str) -> set[str]:

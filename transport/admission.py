@@ -72,7 +72,7 @@ class Admission:
         self.in_flight = 0
         self.limit = settings.requests_floor
         self.rate = 0.0
-        """Answers a second, of late."""
+        """Answers a second, measured over the last ticks."""
         self.refused = 0
         """How many sends were refused since the node began."""
         self._answered = 0

@@ -45,7 +45,7 @@ class Reads:
         return self._connection
 
     def _number(self, user_id: str) -> int:
-        """The user's number in the store; -1, which is nobody's, for a user that is not named there."""
+        """The user's number in the store; -1, which no user has, for one that is not named there."""
         found = self._db.execute("SELECT id FROM user WHERE user_id = ?", (user_id,)).fetchone()
         return found[0] if found else -1
 

@@ -107,7 +107,7 @@ MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
     # Each page has a checksum instead: see `add_checksums`, which goes before.
     ("ALTER TABLE message DROP COLUMN sum",),
     (
-        # Two keys for each message: (conversation, 0, seq), where 0 is nobody's number, and (conversation, sender,
+        # Two keys for each message: (conversation, 0, seq), where 0 is no user's number, and (conversation, sender,
         # client id), with the seq in place of an empty client id. Both are in one tree and so mostly on one page: a
         # message to any of 100,000 conversations changes one and a half pages, not three and a half as with two
         # indexes and a newest seq in `conversation`.

@@ -244,7 +244,7 @@ class Client:
         return Sent(answer.serverMsgID, answer.clientMsgID, answer.sendTime)
 
     async def messages(self) -> AsyncIterator[Received]:
-        """The messages that come in, for ever. It ends with `close()`, or raises KickedOffline or TokenRejected.
+        """The messages that come in. The iterator ends with `close()`, or raises KickedOffline or TokenRejected.
 
         Several iterators share the queue: each message goes to one of them.
         """

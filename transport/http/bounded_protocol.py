@@ -1,6 +1,6 @@
 """One HTTP/1.1 connection: uvicorn's protocol on httptools, with the bounds and the manners that uvicorn lacks.
 
-uvicorn reads a head of any size for any time, takes pipelined requests without end, waits for ever for a client that
+uvicorn reads a head of any size for any time, takes pipelined requests without end, waits without end for a client that
 reads nothing, answers HTTP/1.0 without keep-alive, loses the body behind an upgrade offer, and drops the answer to a
 client that has ended its side.
 """
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["BoundedProtocol", "BoundedReads", "Connections"]
 
 _HEAD_READ_BYTES: Final = 2048
-"""What one read brings, except amid a body of known length. So this is what a connection may have parsed behind a
+"""What one read brings, except within a body of known length. So this is what a connection may have parsed behind a
 request that is being answered, and what a chunked body can cost at a time: 340 chunks of one byte."""
 _BODY_READ_BYTES: Final = 65536
 """What one read brings of a body of known length; it ends with the body at the latest."""
@@ -161,8 +161,8 @@ class BoundedProtocol(HttpToolsProtocol):
                 self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
 
     def eof_received(self) -> bool:  # type: ignore[override]
-        """The client sends no more. What it has asked for is answered; amid a stream, whose end may never come, it is
-        taken to have gone."""
+        """The client sends no more. What it has asked for is answered. During a stream, whose end may never come,
+        the client is taken to have gone."""
         last = self._forget_unfinished()
         is_done = last is None or last.response_started or last.response_complete or last.more_body
         if last is None or is_done or self.scheme == "https":

@@ -34,7 +34,7 @@ class Response:
 
     body: bytes | AsyncIterator[bytes] = b""
     """An iterator is asked for the next piece when the client has taken the one before, so what it holds is bounded.
-    When the client goes, it is closed amid a piece."""
+    When the client goes, it is closed within a piece."""
     status: int = 200
     content_type: bytes = JSON
     headers: Sequence[tuple[bytes, bytes]] = field(default=(), kw_only=True)
@@ -61,7 +61,7 @@ async def send_response(response: Response, request: HttpRequest, send: ASGISend
             body = igzip.compress(body, _GZIP_LEVEL)
             headers += ((b"content-encoding", b"gzip"), (b"vary", b"accept-encoding"))
         headers.append((b"content-length", b"%d" % len(body)))
-    # A client that waits for a go-ahead may send its body all the same, or not: nobody knows what comes next.
+    # A client that waits for a go-ahead may send its body nevertheless, or not: what comes next cannot be known.
     if response.closes or request.awaits_go_ahead:
         headers.append((b"connection", b"close"))
     await send({"type": "http.response.start", "status": response.status, "headers": headers})

@@ -1,5 +1,5 @@
 """The promises to each device in each conversation: it got all that it had to get, once and in order, and nothing from
-a conversation that is not its user's. One pass over the receipts, sorted by conversation, device and seq.
+a conversation that is not its user's. One run through the receipts, sorted by conversation, device and seq.
 """
 
 from __future__ import annotations
