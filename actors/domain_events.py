@@ -10,7 +10,7 @@ import msgspec
 from greenroom.persistence.store import AddEvent, NotedEvent
 
 __all__ = [
-    "DomainEvent", "GroupCreated", "GroupDismissed", "MembersJoined", "MembersLeft", "MuteChanged", "UserChanged",
+    "DomainEvent", "GroupCreated", "GroupEnded", "MembersJoined", "MembersLeft", "MuteChanged", "UserChanged",
     "UserRegistered", "add_event", "read_event",
 ]  # fmt: skip
 
@@ -53,7 +53,7 @@ class GroupCreated(_OfGroup, frozen=True):
     owner_id: str
 
 
-class GroupDismissed(_OfGroup, frozen=True):
+class GroupEnded(_OfGroup, frozen=True):
     pass
 
 
@@ -73,7 +73,7 @@ class MuteChanged(_OfGroup, frozen=True):
     """When the mute ends, in milliseconds since the epoch. 0: it has ended. -1: it has no end, as for a whole group."""
 
 
-_Known = UserRegistered | UserChanged | GroupCreated | GroupDismissed | MembersJoined | MembersLeft | MuteChanged
+_Known = UserRegistered | UserChanged | GroupCreated | GroupEnded | MembersJoined | MembersLeft | MuteChanged
 _decoder = msgspec.json.Decoder(_Known)
 
 

@@ -94,7 +94,7 @@ class Receipts:
         given = self._within(command.conversation_id, command.seqs)
         limit = self._limit
         seqs = sorted({*range(max(read_seq, target - limit) + 1, target + 1), *given})[-limit:]
-        marked = store.MarkMessagesRead(command.conversation_id, command.user_id, read_seq + 1, target, given)
+        marked = store.SetReadFlags(command.conversation_id, command.user_id, read_seq + 1, target, given)
         return self._mark(command, max(read_seq, target), seqs, record, marked, asker)
 
     def _mark_messages(self, command: MarkMessagesRead, record: store.Reading, asker: Asker) -> Iterable[Item]:
@@ -104,7 +104,7 @@ class Receipts:
         if last > self._log.newest(command.conversation_id):
             raise ArgsError("seqs above the conversation's newest")
         seqs = self._within(command.conversation_id, command.seqs)
-        marked = store.MarkMessagesRead(command.conversation_id, command.user_id, 1, 0, seqs)
+        marked = store.SetReadFlags(command.conversation_id, command.user_id, 1, 0, seqs)
         return self._mark(command, max(read_seq, last), seqs, record, marked, asker)
 
     def _mark(
@@ -113,7 +113,7 @@ class Receipts:
         read_seq: int,
         seqs: Sequence[int],
         record: store.Reading,
-        marked: store.MarkMessagesRead,
+        marked: store.SetReadFlags,
         asker: Asker,
     ) -> Iterator[Item]:
         """The flags, the read seq, and stored 2200s to the peer or the group. In a single chat clients go by the seqs

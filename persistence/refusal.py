@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-__all__ = ["FirstAnswer", "Reason", "Refusal", "Refused"]
+__all__ = ["FirstAnswer", "Reason", "Refusal", "WriteRefused"]
 
 
 class Reason:
@@ -37,7 +37,7 @@ class Refusal(NamedTuple):
     """With REPEATED: the first answer."""
 
 
-class Refused(Exception):
+class WriteRefused(Exception):
     """A write breaks a rule of the store."""
 
     def __init__(self, refusal: Refusal) -> None:

@@ -29,12 +29,57 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 __all__ = [
-    "BEGINNING", "AddEvent", "AddMessage", "AddRecords", "AddSubscriber", "AddUsers", "BlackRow", "Block",
-    "BumpVersion", "ChangeRecord", "ChangeRow", "ClaimKey", "ConversationState", "Cursor", "DropRows",
-    "DropSubscriber", "Event", "FirstAnswer", "FriendRow", "GroupRow", "Key", "KeyKind", "KeyState", "LogKind",
-    "MarkMessagesRead", "Member", "MemberRow", "MessageEvent", "MoveCursor", "NotedEvent", "PairFact", "Pulled",
-    "PutRow", "PutRows", "RaiseReadSeq", "Range", "Reading", "Reason", "RecordOwner", "RecordRow", "Refusal",
-    "SeqState", "Slice", "Span", "Store", "StoredMessage", "Tail", "TokenRow", "UserRow", "Value", "VersionLog",
+    "BEGINNING",
+    "AddEvent",
+    "AddMessage",
+    "AddRecords",
+    "AddSubscriber",
+    "AddUsers",
+    "BlackRow",
+    "Block",
+    "BumpVersion",
+    "ChangeRecord",
+    "ChangeRow",
+    "ClaimKey",
+    "ConversationState",
+    "Cursor",
+    "DropRows",
+    "DropSubscriber",
+    "Event",
+    "FirstAnswer",
+    "FriendRow",
+    "GroupRow",
+    "Key",
+    "KeyKind",
+    "KeyState",
+    "LogKind",
+    "Member",
+    "MemberRow",
+    "MessageEvent",
+    "MoveCursor",
+    "NotedEvent",
+    "PairFact",
+    "Pulled",
+    "PutRow",
+    "PutRows",
+    "RaiseReadSeq",
+    "Range",
+    "Reading",
+    "Reason",
+    "RecordOwner",
+    "RecordRow",
+    "Refusal",
+    "SeqState",
+    "SetReadFlags",
+    "Slice",
+    "Span",
+    "Store",
+    "StoredMessage",
+    "Tail",
+    "TokenRow",
+    "UserRow",
+    "Value",
+    "VersionLog",
     "Write",
 ]  # fmt: skip
 
@@ -149,7 +194,7 @@ class RaiseReadSeq(Write, frozen=True):
     seq: int
 
 
-class MarkMessagesRead(Write, frozen=True):
+class SetReadFlags(Write, frozen=True):
     """Set isRead on messages not sent by `reader_id`: those in begin..end (both inclusive) and in `seqs`."""
 
     conversation_id: str
@@ -208,7 +253,7 @@ PutRow = TokenRow | GroupRow | MemberRow | FriendRow | BlackRow
 
 Block = (
     PutRows | ChangeRow | DropRows | ClaimKey | AddUsers | AddMessage | AddRecords | ChangeRecord | RaiseReadSeq
-    | MarkMessagesRead | BumpVersion | AddEvent | AddSubscriber | MoveCursor | DropSubscriber
+    | SetReadFlags | BumpVersion | AddEvent | AddSubscriber | MoveCursor | DropSubscriber
 )  # fmt: skip
 """Every kind of write."""
 

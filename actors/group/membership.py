@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from greenroom.actors import render
-from greenroom.actors.domain_events import GroupCreated, GroupDismissed, MembersJoined, MembersLeft, add_event
+from greenroom.actors.domain_events import GroupCreated, GroupEnded, MembersJoined, MembersLeft, add_event
 from greenroom.actors.effects import Join, Leave
 from greenroom.actors.errors import ArgsError, GreenroomError, NoPermission, RecordNotFound, UserNotFound
 from greenroom.actors.group.operation import Bounds
@@ -194,7 +194,7 @@ def dismiss(operation: Operation, command: DismissGroup) -> Iterator[Item]:
     info.status = GroupStatus.DISMISSED
     tips.group.CopyFrom(info)
     dismissed = store.ChangeRow("group", (group.id,), {"status": GroupStatus.DISMISSED})
-    yield Change(dismissed, add_event(GroupDismissed(group.id)), askers=operation.askers)
+    yield Change(dismissed, add_event(GroupEnded(group.id)), askers=operation.askers)
     if not command.delete_member:
         yield operation.tell(notices.GROUP_DISMISSED, tips, send_message=command.send_message)
     group.members.clear()

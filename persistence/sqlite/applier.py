@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from greenroom.persistence.refusal import FirstAnswer, Reason, Refusal, Refused
+from greenroom.persistence.refusal import FirstAnswer, Reason, Refusal, WriteRefused
 from greenroom.persistence.sqlite.event_writes import EVENTS_LIMIT, EventWriter
 from greenroom.persistence.sqlite.layout import (
     change_statement,
@@ -36,10 +36,10 @@ from greenroom.persistence.store import (
     ClaimKey,
     DropRows,
     DropSubscriber,
-    MarkMessagesRead,
     MoveCursor,
     PutRows,
     RaiseReadSeq,
+    SetReadFlags,
 )
 from greenroom.persistence.tables import TABLES, RecordRow, misfit, misfit_of_key, table_of
 
@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from greenroom.persistence.sqlite.row_numbers import RowNumbers
-    from greenroom.persistence.sqlite.statements import Connection
+    from greenroom.persistence.sqlite.statements import SqliteConnection
     from greenroom.persistence.store import Slice, Write
     from greenroom.persistence.tables import Key, Row, Value
 
@@ -62,7 +62,7 @@ class Applier:
     A refusal or an error leaves rows half written: the caller then rolls back and calls `forget`.
     """
 
-    def __init__(self, connection: Connection, numbers: RowNumbers, *, events_limit: int = EVENTS_LIMIT) -> None:
+    def __init__(self, connection: SqliteConnection, numbers: RowNumbers, *, events_limit: int = EVENTS_LIMIT) -> None:
         self.careful = False
         """Search for a repeat before each message, so that the refusal can hold the first answer. Otherwise the unique
         index only says that there is a repeat."""
@@ -91,7 +91,7 @@ class Applier:
             ClaimKey: self._claim_key,
             DropRows: self._drop_rows,
             DropSubscriber: events.drop_subscriber,
-            MarkMessagesRead: self._mark_messages_read,
+            SetReadFlags: self._mark_messages_read,
             MoveCursor: events.move_cursor,
             PutRows: self._put_rows,
             RaiseReadSeq: self._raise_read_seq,
@@ -197,7 +197,7 @@ class Applier:
             "SELECT kind, first, second FROM key WHERE name = ?", (name,)
         ).fetchone()
         if stored != claim:
-            raise Refused(Refusal(Reason.KEY_TAKEN, f"the key is stored as that of a {stored[0]}"))
+            raise WriteRefused(Refusal(Reason.KEY_TAKEN, f"the key is stored as that of a {stored[0]}"))
 
     def _add_users(self, write: AddUsers) -> None:
         last = self._connection.execute(LAST_REGISTERED).fetchone()[0] or 0
@@ -206,7 +206,7 @@ class Applier:
             values += (registered, *_values(row))
         done = many(self._connection, *register_statement(), values)
         if len(done) < len(write.users):
-            raise Refused(Refusal(Reason.USER_EXISTS, "a user id is registered"))
+            raise WriteRefused(Refusal(Reason.USER_EXISTS, "a user id is registered"))
 
     def _add_message(self, write: AddMessage) -> None:
         numbers, seq = self._numbers, write.seq
@@ -244,7 +244,7 @@ class Applier:
         ).fetchone()
         if row is not None:
             first = FirstAnswer(row[0], server_id_text(row[1]), row[2])
-            raise Refused(Refusal(Reason.REPEATED, f"stored as seq {first.seq}", first=first))
+            raise WriteRefused(Refusal(Reason.REPEATED, f"stored as seq {first.seq}", first=first))
 
     def _add_records(self, write: AddRecords) -> None:
         numbers = self._numbers
@@ -270,7 +270,7 @@ class Applier:
         if write.seq > self._reads.get(key, 0):
             self._reads[key] = write.seq
 
-    def _mark_messages_read(self, write: MarkMessagesRead) -> None:
+    def _mark_messages_read(self, write: SetReadFlags) -> None:
         conversation, newest = self._numbers.conversation(write.conversation_id)
         reader = self._numbers.user(write.reader_id)
         spans = ((write.begin, min(write.end, newest)), *((seq, seq) for seq in write.seqs))
@@ -335,5 +335,5 @@ def _check(trouble: str) -> None:
         raise _failed(trouble)
 
 
-def _failed(detail: str) -> Refused:
-    return Refused(Refusal(Reason.FAILED, detail))
+def _failed(detail: str) -> WriteRefused:
+    return WriteRefused(Refusal(Reason.FAILED, detail))

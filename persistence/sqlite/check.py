@@ -17,7 +17,7 @@ from greenroom.persistence.sqlite.statements import connect, describe, verifies
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from greenroom.persistence.sqlite.statements import Connection
+    from greenroom.persistence.sqlite.statements import SqliteConnection
 
 __all__ = ["FINDINGS_LIMIT", "Finding", "check", "check_connection"]
 
@@ -161,7 +161,7 @@ def check(path: Path | str) -> list[Finding]:
         connection.close()
 
 
-def check_connection(connection: Connection) -> list[Finding]:
+def check_connection(connection: SqliteConnection) -> list[Finding]:
     """As `check`, for an open database, which may be in memory."""
     findings: list[Finding] = []
     try:
@@ -174,7 +174,7 @@ def check_connection(connection: Connection) -> list[Finding]:
     return findings
 
 
-def _findings(connection: Connection) -> Iterator[Finding]:
+def _findings(connection: SqliteConnection) -> Iterator[Finding]:
     (application,) = connection.execute("PRAGMA application_id").fetchone()
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     if (application, version) != (APPLICATION_ID, SCHEMA_VERSION):
@@ -202,7 +202,7 @@ def _unreadable(subject: str, error: apsw.Error) -> Finding:
     return Finding(subject, f"cannot be read: {describe(error)}")
 
 
-def _pages(connection: Connection) -> Iterator[Finding]:
+def _pages(connection: SqliteConnection) -> Iterator[Finding]:
     """SQLite's own check of every page: its checksum, and whether it fits the others."""
     tables = dict(connection.execute("SELECT rootpage, tbl_name FROM sqlite_schema WHERE rootpage"))
     for (verdict,) in connection.execute("PRAGMA integrity_check"):
@@ -213,7 +213,7 @@ def _pages(connection: Connection) -> Iterator[Finding]:
                 yield Finding(f"table {table}" if table else "database", line)
 
 
-def _lost_messages(connection: Connection) -> Iterator[Finding]:
+def _lost_messages(connection: SqliteConnection) -> Iterator[Finding]:
     """The conversations that have messages on damaged pages."""
     for number, name in connection.execute("SELECT id, conversation_id FROM conversation").fetchall():
         if _can_read(connection, number, "1"):
@@ -230,7 +230,7 @@ def _lost_messages(connection: Connection) -> Iterator[Finding]:
             yield Finding(f"conversation {name}", f"{len(lost)} messages cannot be read, the first is {lost[0]}")
 
 
-def _can_read(connection: Connection, conversation: int, which: str) -> bool:
+def _can_read(connection: SqliteConnection, conversation: int, which: str) -> bool:
     asked = (
         "SELECT m.* FROM message_key k CROSS JOIN message m ON m.id = k.message"
         f" WHERE k.conversation = ? AND k.sender = 0 AND {which}"
@@ -243,7 +243,7 @@ def _can_read(connection: Connection, conversation: int, which: str) -> bool:
     return True
 
 
-def _seqs(connection: Connection) -> Iterator[Finding]:
+def _seqs(connection: SqliteConnection) -> Iterator[Finding]:
     """In each conversation seqs have no gap, and times never go back."""
     rows = connection.execute(
         "SELECT c.conversation_id, max(c.min_seq, 1), k.name, m.seq, m.send_time FROM conversation c"

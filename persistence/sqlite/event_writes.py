@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from greenroom.persistence.refusal import Reason, Refusal, Refused
+from greenroom.persistence.refusal import Reason, Refusal, WriteRefused
 from greenroom.persistence.sqlite.place import FIRST_EVENT, LAST_EVENT, place_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from greenroom.persistence.sqlite.statements import Connection
+    from greenroom.persistence.sqlite.statements import SqliteConnection
     from greenroom.persistence.store import AddEvent, AddSubscriber, DropSubscriber, MoveCursor
 
 __all__ = ["EVENTS_LIMIT", "EventWriter"]
@@ -22,7 +22,7 @@ EVENTS_LIMIT: Final = 100_000
 class EventWriter:
     """Works inside the applier's transaction. A message is an event by itself, so nothing is written for it here."""
 
-    def __init__(self, connection: Connection, last_message: Callable[[], int], *, limit: int) -> None:
+    def __init__(self, connection: SqliteConnection, last_message: Callable[[], int], *, limit: int) -> None:
         """`last_message` gives the number of the newest message; a message that waits to be written counts."""
         self._connection = connection
         self._last_message = last_message
@@ -70,5 +70,5 @@ class EventWriter:
         )
 
 
-def _refused(detail: str) -> Refused:
-    return Refused(Refusal(Reason.FAILED, detail))
+def _refused(detail: str) -> WriteRefused:
+    return WriteRefused(Refusal(Reason.FAILED, detail))

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Sequence
 
     from greenroom.persistence.errors import StoreError
-    from greenroom.persistence.sqlite.statements import Connection
+    from greenroom.persistence.sqlite.statements import SqliteConnection
 
 __all__ = ["Reads", "json_list", "read"]
 
@@ -30,7 +30,7 @@ _Answer = TypeVar("_Answer")
 class Reads:
     """Base of the classes that hold the reads: each read is a method under `@read`. An answer shows one moment."""
 
-    _connection: Connection | None
+    _connection: SqliteConnection | None
     """None: the store is closed."""
     _instance: bytes
     """The database's id."""
@@ -40,7 +40,7 @@ class Reads:
         raise NotImplementedError
 
     @property
-    def _db(self) -> Connection:
+    def _db(self) -> SqliteConnection:
         assert self._connection is not None
         return self._connection
 

@@ -10,7 +10,7 @@ from greenroom.persistence.sqlite.statements import many
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from greenroom.persistence.sqlite.statements import Connection
+    from greenroom.persistence.sqlite.statements import SqliteConnection
 
 __all__ = ["RowNumbers"]
 
@@ -22,7 +22,7 @@ class RowNumbers:
     """Looks numbers up, and gives a new one where there is none. Nobody else writes while the writer's epoch holds, so
     a number that is remembered stays right. `mark` and `undo` follow the transaction's savepoints."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: SqliteConnection) -> None:
         self._connection = connection
         self.users: dict[str, int] = {}
         self.conversations: dict[str, tuple[int, int]] = {}

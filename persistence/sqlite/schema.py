@@ -12,7 +12,7 @@ from greenroom.persistence.errors import NotAStore, StoreDamaged, StoreTooNew, S
 from greenroom.persistence.sqlite.statements import reserve_checksums, verifies
 
 if TYPE_CHECKING:
-    from greenroom.persistence.sqlite.statements import Connection
+    from greenroom.persistence.sqlite.statements import SqliteConnection
     from greenroom.persistence.store import LogKind
 
 __all__ = [
@@ -159,7 +159,7 @@ NEWEST_SEQ: Final = """ifnull((
 LOG_NUMBERS: Final[dict[LogKind, int]] = {"friends": 1, "members": 2, "joined": 3, "conversations": 4}
 
 
-def migrate(connection: Connection, *, instance: bytes) -> None:
+def migrate(connection: SqliteConnection, *, instance: bytes) -> None:
     """Bring the database to SCHEMA_VERSION in one transaction; `instance` is its id if it is new.
 
     Raises StoreTooNew for a later release's file, NotAStore for a file of something else, StoreDamaged if its pages
@@ -188,14 +188,14 @@ def migrate(connection: Connection, *, instance: bytes) -> None:
     connection.execute("COMMIT")
 
 
-def lacks_checksums(connection: Connection) -> bool:
+def lacks_checksums(connection: SqliteConnection) -> bool:
     """Whether it is a store of a version that had no checksums."""
     (application,) = connection.execute("PRAGMA application_id").fetchone()
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     return bool(application == APPLICATION_ID and version < CHECKSUMS_SINCE)
 
 
-def add_checksums(connection: Connection) -> None:
+def add_checksums(connection: SqliteConnection) -> None:
     """Rewrite the whole file, each page with a checksum. It needs as much room again beside the file, and in the
     system's folder for temporary files. Other connections must be closed before, and this one afterwards. If it is
     interrupted it must be called again."""
@@ -206,7 +206,7 @@ def add_checksums(connection: Connection) -> None:
         raise StoreUnavailable("the database cannot be rewritten while others read it")
 
 
-def raise_epoch(connection: Connection) -> int:
+def raise_epoch(connection: SqliteConnection) -> int:
     """The epoch of a new opening: one above every earlier one."""
     connection.execute("BEGIN IMMEDIATE")
     connection.execute("UPDATE meta SET value = value + 1 WHERE name = 'epoch'")
@@ -215,12 +215,12 @@ def raise_epoch(connection: Connection) -> int:
     return epoch
 
 
-def stored_epoch(connection: Connection) -> int:
+def stored_epoch(connection: SqliteConnection) -> int:
     (epoch,) = connection.execute("SELECT value FROM meta WHERE name = 'epoch'").fetchone()
     return int(epoch)
 
 
-def count_commit(connection: Connection) -> int:
+def count_commit(connection: SqliteConnection) -> int:
     """The number of this transaction. Call it once in each."""
     ((commits,),) = connection.execute(
         "UPDATE meta SET value = value + 1 WHERE name = 'commits' RETURNING value"
@@ -228,12 +228,12 @@ def count_commit(connection: Connection) -> int:
     return int(commits)
 
 
-def stored_commits(connection: Connection) -> int:
+def stored_commits(connection: SqliteConnection) -> int:
     (commits,) = connection.execute("SELECT value FROM meta WHERE name = 'commits'").fetchone()
     return int(commits)
 
 
-def instance_of(connection: Connection) -> bytes:
+def instance_of(connection: SqliteConnection) -> bytes:
     (instance,) = connection.execute("SELECT value FROM meta WHERE name = 'instance'").fetchone()
     return bytes(instance)
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from greenroom.persistence.errors import StoreError
-    from greenroom.persistence.sqlite.statements import Connection
+    from greenroom.persistence.sqlite.statements import SqliteConnection
     from greenroom.persistence.store import Slice
 
 __all__ = ["SqliteStore", "WriterKind"]
@@ -145,7 +145,7 @@ class SqliteStore(UserReads, MessageReads, SeqReads, ListReads, EventReads):
             return [Refusal(Reason.FAILED, "the store is closed")] * len(slices)
         return await self._committer.commit(slices)
 
-    def _prepare(self) -> tuple[Connection, int, bytes]:
+    def _prepare(self) -> tuple[SqliteConnection, int, bytes]:
         """Migrate, and raise the epoch. Returns the connection for reads, the epoch and the database's id."""
         if isinstance(self._path, Path):
             examine(self._path)

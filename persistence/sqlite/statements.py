@@ -14,7 +14,15 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 __all__ = [
-    "MEMORY", "Connection", "Cursor", "connect", "describe", "each", "is_damage", "many", "reserve_checksums",
+    "MEMORY",
+    "Cursor",
+    "SqliteConnection",
+    "connect",
+    "describe",
+    "each",
+    "is_damage",
+    "many",
+    "reserve_checksums",
     "verifies",
 ]  # fmt: skip
 
@@ -44,7 +52,7 @@ class Cursor(Protocol):
     def __iter__(self) -> Iterator[Any]: ...
 
 
-class Connection(Protocol):
+class SqliteConnection(Protocol):
     @property
     def filename(self) -> str: ...
 
@@ -64,7 +72,7 @@ class Connection(Protocol):
     def close(self) -> None: ...
 
 
-def connect(path: Path | str, *, read_only: bool = False) -> Connection:
+def connect(path: Path | str, *, read_only: bool = False) -> SqliteConnection:
     """A connection in autocommit mode; transactions are written out. It may move between threads.
 
     Each page of a file ends in a checksum, made when the page is written to it and verified whenever it is read
@@ -89,12 +97,12 @@ def connect(path: Path | str, *, read_only: bool = False) -> Connection:
     return connection
 
 
-def reserve_checksums(connection: Connection) -> None:
+def reserve_checksums(connection: SqliteConnection) -> None:
     """Make room for checksums in the pages of a new file, or of an old one at the next VACUUM."""
     connection.reserve_bytes(reserve=CHECKSUM_BYTES)
 
 
-def verifies(connection: Connection) -> bool:
+def verifies(connection: SqliteConnection) -> bool:
     """Whether pages that are read from the file are compared with their checksums."""
     return bool(connection.execute("PRAGMA checksum_verification").fetchone() == ("1",))
 
@@ -123,7 +131,7 @@ def _checksums() -> str:
 
 
 def many(
-    connection: Connection, statement: str, row: str, values: Sequence[Any]
+    connection: SqliteConnection, statement: str, row: str, values: Sequence[Any]
 ) -> list[tuple[Any, ...]]:
     """As `each`, but gives all rows that the statements return, in one list."""
     found: list[tuple[Any, ...]] = []
@@ -133,7 +141,7 @@ def many(
 
 
 def each(
-    connection: Connection, statement: str, row: str, values: Sequence[Any]
+    connection: SqliteConnection, statement: str, row: str, values: Sequence[Any]
 ) -> Iterator[Cursor]:
     """Run `statement`, in which `{}` stands for rows of the shape `row`, over all values (rows laid flat).
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 import apsw
 
 from greenroom.persistence.errors import StoreDamaged, StoreError
-from greenroom.persistence.refusal import Reason, Refusal, Refused
+from greenroom.persistence.refusal import Reason, Refusal, WriteRefused
 from greenroom.persistence.sqlite.applier import Applier
 from greenroom.persistence.sqlite.event_writes import EVENTS_LIMIT
 from greenroom.persistence.sqlite.mark import Mark
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from greenroom.persistence.sqlite.statements import Connection
+    from greenroom.persistence.sqlite.statements import SqliteConnection
     from greenroom.persistence.store import Slice
 
 __all__ = ["Writer"]
@@ -71,7 +71,7 @@ class Writer:
         *,
         epoch: int,
         events_limit: int = EVENTS_LIMIT,
-        connection: Connection | None = None,
+        connection: SqliteConnection | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """With `connection` the writer shares it (a store in memory) and never closes it."""
@@ -79,7 +79,7 @@ class Writer:
         self._epoch = epoch
         self._events_limit = events_limit
         self._shared = connection
-        self._connection: Connection | None = None
+        self._connection: SqliteConnection | None = None
         self._mark: Mark | None = None
         self._applier: Applier
         self._numbers: RowNumbers
@@ -155,7 +155,7 @@ class Writer:
             # The log keeps everything, but the disk must be checked before more is acked.
             self._failed = True
 
-    def _logged(self, connection: Connection, name: str, pages: int) -> int:
+    def _logged(self, connection: SqliteConnection, name: str, pages: int) -> int:
         """SQLite calls this after each commit with the number of pages in the log."""
         if pages < self._log_pages:
             self._moved_pages = 0  # All of it was moved, and the log begins again.
@@ -167,7 +167,7 @@ class Writer:
         """How much the log has grown since the last checkpoint."""
         return (self._log_pages - self._moved_pages) * PAGE_BYTES
 
-    def _commit(self, connection: Connection, slices: Sequence[Slice]) -> list[Refusal | None]:
+    def _commit(self, connection: SqliteConnection, slices: Sequence[Slice]) -> list[Refusal | None]:
         connection.execute("BEGIN IMMEDIATE")
         epoch = stored_epoch(connection)
         if self._epoch < epoch:
@@ -176,7 +176,7 @@ class Writer:
         outcomes: list[Refusal | None] = [None] * len(slices)
         try:
             if any(one.epoch < epoch for one in slices):
-                raise Refused(Refusal(Reason.STALE_EPOCH))
+                raise WriteRefused(Refusal(Reason.STALE_EPOCH))
             self._applier.apply_all(slices)
         except Exception as error:
             if _is_broken(error):
@@ -189,7 +189,7 @@ class Writer:
             self._mark.set(commits)
         return outcomes
 
-    def _apply_each(self, connection: Connection, slices: Sequence[Slice]) -> list[Refusal | None]:
+    def _apply_each(self, connection: SqliteConnection, slices: Sequence[Slice]) -> list[Refusal | None]:
         """Apply each slice by itself, in a new transaction that stays open. A damaged page makes SQLite roll back the
         whole transaction: then all is applied again without the slice that met it."""
         damaged: dict[int, Refusal | None] = {}
@@ -208,7 +208,7 @@ class Writer:
                 return outcomes
             self._roll_back(connection)
 
-    def _apply_apart(self, connection: Connection, one: Slice, epoch: int) -> Refusal | None:
+    def _apply_apart(self, connection: SqliteConnection, one: Slice, epoch: int) -> Refusal | None:
         """Apply one slice under a savepoint, so that its refusal undoes nothing else."""
         if one.epoch < epoch:
             return _stale(one.epoch, epoch)
@@ -228,7 +228,7 @@ class Writer:
             if connection.in_transaction:
                 connection.execute("ROLLBACK TO slice")
                 connection.execute("RELEASE slice")
-            if isinstance(error, Refused):
+            if isinstance(error, WriteRefused):
                 return error.refusal._replace(write=index)
             return Refusal(Reason.FAILED, _describe(error), index)
         finally:
@@ -236,7 +236,7 @@ class Writer:
         connection.execute("RELEASE slice")
         return None
 
-    def _roll_back(self, connection: Connection) -> None:
+    def _roll_back(self, connection: SqliteConnection) -> None:
         self._applier.forget()
         self._numbers.undo(0)
         with contextlib.suppress(apsw.Error):
@@ -252,7 +252,7 @@ class Writer:
         self._pause_s = min(2 * self._pause_s or PAUSE_S, PAUSE_MAX_S)
         self._paused_until = self._clock() + self._pause_s
 
-    def _reopen(self) -> Connection:
+    def _reopen(self) -> SqliteConnection:
         """A new connection to a database that was checked. Nothing is remembered of the old one, because a failed
         commit may have landed."""
         with contextlib.suppress(apsw.Error):
@@ -266,7 +266,7 @@ class Writer:
         self._failed = False
         return connection
 
-    def _find_last(self, connection: Connection) -> None:
+    def _find_last(self, connection: SqliteConnection) -> None:
         """Raises StoreDamaged if the messages of the last commit are not there."""
         newest = {
             write.conversation_id: (write.seq, write.body)
@@ -285,7 +285,7 @@ class Writer:
                 raise StoreDamaged("a message that was committed is gone")
 
 
-def _try_write(connection: Connection) -> None:
+def _try_write(connection: SqliteConnection) -> None:
     """Change a page, change it back, and sync it. This is cheap while the disk still fails."""
     connection.execute("BEGIN IMMEDIATE")
     # Twice, because SQLite does not write a page that a statement leaves unchanged.
@@ -294,7 +294,7 @@ def _try_write(connection: Connection) -> None:
     connection.execute("COMMIT")
 
 
-def _quick_check(connection: Connection) -> None:
+def _quick_check(connection: SqliteConnection) -> None:
     if connection.execute("PRAGMA page_count").fetchone()[0] <= CHECKED_PAGES_MAX:
         verdict = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
         if verdict != "ok":

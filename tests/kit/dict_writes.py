@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
-from greenroom.persistence.refusal import FirstAnswer, Reason, Refusal, Refused
+from greenroom.persistence.refusal import FirstAnswer, Reason, Refusal, WriteRefused
 from greenroom.persistence.store import (
     BEGINNING,
     AddEvent,
@@ -26,12 +26,12 @@ from greenroom.persistence.store import (
     DropSubscriber,
     Event,
     LogKind,
-    MarkMessagesRead,
     MessageEvent,
     MoveCursor,
     NotedEvent,
     PutRows,
     RaiseReadSeq,
+    SetReadFlags,
 )
 from greenroom.persistence.tables import TABLES, MemberRow, RecordRow, misfit, misfit_of_key, table_of
 
@@ -91,7 +91,7 @@ class DictData:
             ClaimKey: self._claim_key,
             DropRows: self._drop_rows,
             DropSubscriber: self._drop_subscriber,
-            MarkMessagesRead: self._mark_messages_read,
+            SetReadFlags: self._mark_messages_read,
             MoveCursor: self._move_cursor,
             PutRows: self._put_rows,
             RaiseReadSeq: self._raise_read_seq,
@@ -104,7 +104,7 @@ class DictData:
         for index, write in enumerate(one.writes):
             try:
                 self._apply(one.key, write)
-            except Refused as refused:
+            except WriteRefused as refused:
                 for undo in reversed(self._undo):
                     undo()
                 return refused.refusal._replace(write=index)
@@ -173,13 +173,13 @@ class DictData:
     def _claim_key(self, key: str, write: ClaimKey) -> None:
         name, claim = key.partition("/")[2], (write.kind, write.members)
         if self.keys.get(name, claim) != claim:
-            raise Refused(Refusal(Reason.KEY_TAKEN))
+            raise WriteRefused(Refusal(Reason.KEY_TAKEN))
         self._set(self.keys, name, claim)
 
     def _add_users(self, key: str, write: AddUsers) -> None:
         for row in write.users:
             if (row.user_id,) in self.rows["user"]:
-                raise Refused(Refusal(Reason.USER_EXISTS))
+                raise WriteRefused(Refusal(Reason.USER_EXISTS))
             self._put(row)
 
     def _add_message(self, key: str, write: AddMessage) -> None:
@@ -187,7 +187,7 @@ class DictData:
         for one in stored:
             if write.client_msg_id and (one.send_id, one.client_msg_id) == (write.send_id, write.client_msg_id):
                 first = FirstAnswer(one.seq, one.server_msg_id, one.send_time)
-                raise Refused(Refusal(Reason.REPEATED, first=first))
+                raise WriteRefused(Refusal(Reason.REPEATED, first=first))
         if write.seq != len(stored) + 1:
             raise _failed("a seq that does not follow")
         self._set(self.conversations, write.conversation_id, None)
@@ -210,7 +210,7 @@ class DictData:
         where = write.conversation_id, write.user_id
         self._set(self.reads, where, max(self.reads.get(where, 0), write.seq))
 
-    def _mark_messages_read(self, key: str, write: MarkMessagesRead) -> None:
+    def _mark_messages_read(self, key: str, write: SetReadFlags) -> None:
         self._set(self.conversations, write.conversation_id, None)
         for one in self.messages[write.conversation_id]:
             named = write.begin <= one.seq <= write.end or one.seq in write.seqs
@@ -285,5 +285,5 @@ def _check(trouble: str) -> None:
         raise _failed(trouble)
 
 
-def _failed(detail: str) -> Refused:
-    return Refused(Refusal(Reason.FAILED, detail))
+def _failed(detail: str) -> WriteRefused:
+    return WriteRefused(Refusal(Reason.FAILED, detail))

@@ -26,11 +26,11 @@ from greenroom.persistence.store import (
     Cursor,
     DropRows,
     DropSubscriber,
-    MarkMessagesRead,
     MoveCursor,
     PutRows,
     RaiseReadSeq,
     RecordOwner,
+    SetReadFlags,
     Slice,
 )
 from greenroom.persistence.tables import BlackRow, FriendRow, GroupRow, MemberRow, TokenRow, UserRow
@@ -112,7 +112,7 @@ _rules = st.one_of(
     st.builds(AddUsers, st.lists(st.builds(UserRow, USERS, TEXTS), max_size=2)),
     st.builds(AddRecords, CHATS, SMALL, TEXTS, st.lists(st.builds(RecordOwner, USERS, USERS), max_size=3)),
     st.builds(RaiseReadSeq, CHATS, USERS, SEQS),
-    st.builds(MarkMessagesRead, CHATS, USERS, SEQS, SEQS, st.lists(SEQS, max_size=2)),
+    st.builds(SetReadFlags, CHATS, USERS, SEQS, SEQS, st.lists(SEQS, max_size=2)),
     st.builds(
         BumpVersion, st.sampled_from(["friends", "joined", "conversations"]), USERS,
         st.lists(st.tuples(TEXTS, SMALL), max_size=2),

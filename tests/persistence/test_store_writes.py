@@ -14,11 +14,11 @@ from greenroom.persistence.store import (
     ChangeRow,
     ClaimKey,
     FirstAnswer,
-    MarkMessagesRead,
     RaiseReadSeq,
     Reading,
     Reason,
     RecordOwner,
+    SetReadFlags,
     Slice,
     StoredMessage,
 )
@@ -270,13 +270,13 @@ async def test_pull_of_many_ranges(store: Store) -> None:
 async def test_mark_messages_read(store: Store) -> None:
     sent = [message(A_B, seq, "a" if seq % 2 else "b") for seq in range(1, 11)]
     # In one slice with the messages: writes are applied in order.
-    mark = MarkMessagesRead(A_B, "b", 1, 4, [9, 10, 99])
+    mark = SetReadFlags(A_B, "b", 1, 4, [9, 10, 99])
     assert await commit(store, "conversation/a_b", *sent, mark, message(A_B, 11)) is None
     assert [m.seq for m in await messages_of(store, A_B) if m.is_read] == [1, 3, 9]
-    assert await commit(store, "conversation/a_b", MarkMessagesRead(A_B, "a", 1, 0, [2])) is None
+    assert await commit(store, "conversation/a_b", SetReadFlags(A_B, "a", 1, 0, [2])) is None
     assert [m.seq for m in await messages_of(store, A_B) if m.is_read] == [1, 2, 3, 9]
     # What comes after a mark is not marked by it, however far it says, and even in the same batch.
-    wide = MarkMessagesRead(A_B, "b", 10, 99, [12, 13])
+    wide = SetReadFlags(A_B, "b", 10, 99, [12, 13])
     assert await commit(store, "conversation/a_b", message(A_B, 12), wide, message(A_B, 13)) is None
     assert [m.seq for m in await messages_of(store, A_B) if m.is_read] == [1, 2, 3, 9, 11, 12]
 

@@ -11,7 +11,7 @@ import apsw
 from greenroom.persistence.errors import StoreUnavailable
 from greenroom.persistence.sqlite.schema import client_key, instance_of, migrate, raise_epoch
 from greenroom.persistence.sqlite.sqlite_store import SqliteStore
-from greenroom.persistence.sqlite.statements import MEMORY, STATEMENTS_LIMIT, Connection
+from greenroom.persistence.sqlite.statements import MEMORY, STATEMENTS_LIMIT, SqliteConnection
 from greenroom.persistence.sqlite.writer_thread import InlineWriter
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ class Disk:
         """The disk's own process: what is under way there goes on when the node dies."""
         self.faults = Faults()
         self._faulty = FaultyConnection(MEMORY, statementcachesize=STATEMENTS_LIMIT)
-        self.connection: Connection = self._faulty
+        self.connection: SqliteConnection = self._faulty
         migrate(self.connection, instance=self.kernel.random.randbytes(16))
 
     def close(self) -> None:
@@ -149,7 +149,7 @@ class SimulatedStore(SqliteStore):
         super().__init__(MEMORY, clock=lambda: disk.kernel.now)
         self._disk = disk
 
-    def _prepare(self) -> tuple[Connection, int, bytes]:
+    def _prepare(self) -> tuple[SqliteConnection, int, bytes]:
         connection = self._disk.connection
         epoch = raise_epoch(connection)
         self._disk.kernel.note("opened", epoch)

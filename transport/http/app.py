@@ -21,7 +21,7 @@ from greenroom.transport.http.free_json import BodyMismatch, bind
 from greenroom.transport.http.http_request import ClientGone, HttpRequest
 from greenroom.transport.http.reply_json import failure, success
 from greenroom.transport.http.request_body import Bodies, BodiesFull, read_whole
-from greenroom.transport.http.response import Response, not_found, send_response
+from greenroom.transport.http.response import HttpResponse, not_found, send_response
 from greenroom.transport.http.table import Table, is_wire
 
 if TYPE_CHECKING:
@@ -78,11 +78,11 @@ class HttpApi:
             self._log_unforeseen(request, error)
             raise  # The answer has begun: all that can be done is to close the connection.
 
-    async def _answer(self, request: HttpRequest) -> Response:
+    async def _answer(self, request: HttpRequest) -> HttpResponse:
         """Raises ClientGone."""
         try:
             if request.method == "OPTIONS":
-                return Response(b'"Options Request!"')
+                return HttpResponse(b'"Options Request!"')
             route = self._table.find(request.method, request.path)
             if route is None and request.method != "POST":
                 return not_found()
@@ -144,7 +144,7 @@ class HttpApi:
 
     # What is answered.
 
-    async def _call(self, route: Route, request: HttpRequest, claims: Claims | None) -> Response:
+    async def _call(self, route: Route, request: HttpRequest, claims: Claims | None) -> HttpResponse:
         body, room = await read_whole(request, self._bodies, self._settings.max_body_bytes)
         try:
             await self._take_place()
@@ -156,7 +156,7 @@ class HttpApi:
         finally:
             room.leave()
 
-    async def _handle(self, route: Route, caller: Caller, body: bytes, *, as_protobuf: bool) -> Response:
+    async def _handle(self, route: Route, caller: Caller, body: bytes, *, as_protobuf: bool) -> HttpResponse:
         assert route.handler is not None
         try:
             message = _bind(route, body, as_protobuf)
@@ -166,16 +166,16 @@ class HttpApi:
         except (JsonMismatch, BodyMismatch, DecodeError) as error:
             detail = "body does not parse" if isinstance(error, DecodeError) else str(error)
             return _refusal(ArgsError(detail), status=400 if route.strict else 200)
-        if isinstance(answer, Response):
+        if isinstance(answer, HttpResponse):
             return answer
-        return Response(success(route, answer, as_protobuf=as_protobuf))
+        return HttpResponse(success(route, answer, as_protobuf=as_protobuf))
 
-    async def _plain(self, route: Route, request: HttpRequest, caller: Caller) -> Response:
+    async def _plain(self, route: Route, request: HttpRequest, caller: Caller) -> HttpResponse:
         if route.handler is None:
             raise NotImplementedYet(f"not implemented yet: {route.path}")
         route.who.check(caller, None)
         answer = await route.handler(Call(self._engine, caller), request)
-        return answer if isinstance(answer, Response) else Response(success(route, answer))
+        return answer if isinstance(answer, HttpResponse) else HttpResponse(success(route, answer))
 
     async def _take_place(self) -> None:
         """Raises NoPlace."""
@@ -204,5 +204,5 @@ def _bind(route: Route, body: bytes, as_protobuf: bool) -> Any:
     return kind.FromString(body) if as_protobuf else from_json(body, kind)
 
 
-def _refusal(error: GreenroomError, *, status: int = 200, closes: bool = False) -> Response:
-    return Response(failure(error.code, error.name, error.detail), status, closes=closes)
+def _refusal(error: GreenroomError, *, status: int = 200, closes: bool = False) -> HttpResponse:
+    return HttpResponse(failure(error.code, error.name, error.detail), status, closes=closes)

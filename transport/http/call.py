@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from greenroom.persistence.settings import Settings
     from greenroom.persistence.store import Store
 
-__all__ = ["Call", "EngineParts", "SessionView", "Sessions"]
+__all__ = ["Call", "EngineParts", "LiveSession", "Sessions"]
 
 ASK_TIMEOUT_S = 8.0
 """Below the SDK's 10 s, above the 5 s after which a store that hangs is given up."""
@@ -32,7 +32,7 @@ class Base(Protocol):
         """The answer; raises the error of a `Failed`, and AskTimeout."""
 
 
-class SessionView(Protocol):
+class LiveSession(Protocol):
     """One live connection, as admins see it."""
 
     @property
@@ -48,7 +48,7 @@ class SessionView(Protocol):
 class Sessions(Protocol):
     """The live connections by user; synchronous, never blocks."""
 
-    def sessions_of(self, user_id: str) -> Sequence[SessionView]: ...
+    def sessions_of(self, user_id: str) -> Sequence[LiveSession]: ...
 
     def online_platforms(self, user_id: str) -> Sequence[int]:
         """Each platform once; empty: offline."""

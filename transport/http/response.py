@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from greenroom.transport.http.http_request import HttpRequest
 
-__all__ = ["JSON", "TEXT", "Response", "not_found", "redirect", "send_response"]
+__all__ = ["JSON", "TEXT", "HttpResponse", "not_found", "redirect", "send_response"]
 
 JSON: Final = b"application/json"
 TEXT: Final = b"text/plain"
@@ -29,7 +29,7 @@ _GZIP_LEVEL: Final = 1
 
 
 @dataclass(slots=True)
-class Response:
+class HttpResponse:
     """What a handler answers that is not the protocol's envelope."""
 
     body: bytes | AsyncIterator[bytes] = b""
@@ -43,16 +43,18 @@ class Response:
     """The connection is of no more use."""
 
 
-def not_found() -> Response:
-    return Response(b"404 page not found", 404, TEXT)
+def not_found() -> HttpResponse:
+    return HttpResponse(b"404 page not found", 404, TEXT)
 
 
-def redirect(location: str, *, status: int = 302) -> Response:
+def redirect(location: str, *, status: int = 302) -> HttpResponse:
     """To an address that is escaped already."""
-    return Response(b"", status, TEXT, headers=((b"location", location.encode("ascii")),))
+    return HttpResponse(b"", status, TEXT, headers=((b"location", location.encode("ascii")),))
 
 
-async def send_response(response: Response, request: HttpRequest, send: ASGISendCallable, *, http_id: bytes) -> None:
+async def send_response(
+    response: HttpResponse, request: HttpRequest, send: ASGISendCallable, *, http_id: bytes
+) -> None:
     """Returns when it is out, and the request's body has come or was waited for long enough."""
     body = response.body
     headers = [(b"content-type", response.content_type), (b"x-http-id", http_id), *response.headers]

@@ -18,7 +18,7 @@ from greenroom.transport.http.call import Call
 
 if TYPE_CHECKING:
     from greenroom.transport.http.http_request import HttpRequest
-    from greenroom.transport.http.response import Response
+    from greenroom.transport.http.response import HttpResponse
 
 __all__ = ["MAX_IDS", "Handler", "Route", "Table", "absent", "is_wire", "plain", "post", "post_free"]
 
@@ -27,7 +27,7 @@ MAX_IDS = 1000
 
 Handler = Callable[[Call, Any], Awaitable[Any]]
 """Takes the request message; on a plain row the HttpRequest. Answers the data of the protocol's reply (None where it
-has no fields, a list where the row says `many`), or a Response of its own."""
+has no fields, a list where the row says `many`), or a HttpResponse of its own."""
 
 _Request = TypeVar("_Request", bound=Message)
 _Response = TypeVar("_Response", bound=Message)
@@ -92,7 +92,7 @@ def post(
     request: type[_Request],
     response: type[_Response],
     who: Who,
-    handler: Callable[[Call, _Request], Awaitable[_Response | list[_Response] | Response | None]],
+    handler: Callable[[Call, _Request], Awaitable[_Response | list[_Response] | HttpResponse | None]],
     *,
     required: Sequence[str] = (),
     capped: Sequence[str] = (),
@@ -134,7 +134,7 @@ def post_free(
 
 
 def plain(
-    method: str, path: str, who: Who, handler: Callable[[Call, HttpRequest], Awaitable[Response]] | None
+    method: str, path: str, who: Who, handler: Callable[[Call, HttpRequest], Awaitable[HttpResponse]] | None
 ) -> Route:
     """A row that is no call of the protocol's: a page, a form, a file, a stream. It takes none of the places of
     requests in flight while its handler runs. `who` needs the token only, no field of a message."""

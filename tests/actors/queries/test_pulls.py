@@ -11,7 +11,7 @@ from greenroom.actors.messages import Caller
 from greenroom.actors.queries.pulls import Queries
 from greenroom.actors.wire import msg_pb2, sdkws_pb2
 from greenroom.persistence.sqlite.sqlite_store import SqliteStore
-from greenroom.persistence.store import AddMessage, ChangeRecord, MarkMessagesRead
+from greenroom.persistence.store import AddMessage, ChangeRecord, SetReadFlags
 from greenroom.tests.persistence.store_writes import commit, group, message, pair, record, users
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ async def store() -> AsyncIterator[SqliteStore]:
     await commit(
         opened, "conversation/a_b", pair(), record("si_a_b", ("a", "b"), ("b", "a")),
         *(_text("si_a_b", seq) for seq in range(1, 11)), *(_text("n_a_b", seq) for seq in range(1, 4)),
-        MarkMessagesRead("si_a_b", "b", 1, 4, [9]),
+        SetReadFlags("si_a_b", "b", 1, 4, [9]),
     )  # fmt: skip
     await commit(
         opened, "conversation/a_c", pair("a", "c"), record("si_a_c", ("a", "c"), ("c", "a")),

@@ -28,16 +28,16 @@ from greenroom.persistence.store import (
     BumpVersion,
     ChangeRecord,
     ChangeRow,
-    MarkMessagesRead,
     PutRows,
     RaiseReadSeq,
+    SetReadFlags,
     Slice,
 )
 from greenroom.persistence.tables import BlackRow, FriendRow, TokenRow
 from greenroom.tests.persistence.store_writes import group, member, members, message, record, users
 
 if TYPE_CHECKING:
-    from greenroom.persistence.sqlite.statements import Connection
+    from greenroom.persistence.sqlite.statements import SqliteConnection
 
 CHATS = [f"si_a_u{number}" for number in range(6)]
 CHECKPOINT_BYTES = 200_000
@@ -88,7 +88,7 @@ async def _talk(store: SqliteStore, chats: list[str], rounds: int) -> None:
             writes.append(record(chat, ("a", chat[5:]), (chat[5:], "a")))
             seqs[chat] += count
             if dice.random() < 0.2:
-                writes.append(MarkMessagesRead(chat, chat[5:], 1, seqs[chat], []))
+                writes.append(SetReadFlags(chat, chat[5:], 1, seqs[chat], []))
             slices.append(Slice(f"conversation/{chat[3:]}", store.epoch, writes))
         assert await store.commit(slices) == [None] * len(slices)
         for chat in own:
@@ -121,7 +121,7 @@ def _other_writes(value: int) -> list[Block]:
     ]
 
 
-def connect_writer(path: Path | str, *, read_only: bool = False) -> Connection:
+def connect_writer(path: Path | str, *, read_only: bool = False) -> SqliteConnection:
     connection = connect(path, read_only=read_only)
     connection.execute(f"PRAGMA synchronous = {sys.argv[4]}")
     return connection

@@ -27,10 +27,10 @@ from greenroom.persistence.store import (
     AddEvent,
     AddSubscriber,
     BumpVersion,
-    MarkMessagesRead,
     PutRows,
     RaiseReadSeq,
     Reason,
+    SetReadFlags,
     Slice,
 )
 from greenroom.persistence.tables import BlackRow, FriendRow, TokenRow
@@ -40,16 +40,16 @@ from greenroom.tests.persistence.store_writes import group, member, members, mes
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from greenroom.persistence.sqlite.statements import Connection
+    from greenroom.persistence.sqlite.statements import SqliteConnection
     from greenroom.persistence.store import Block
 
 
 @pytest.fixture
-def database(tmp_path: Path) -> Connection:
+def database(tmp_path: Path) -> SqliteConnection:
     return connect(tmp_path / "greenroom.db")
 
 
-def test_migrate_twice(database: Connection) -> None:
+def test_migrate_twice(database: SqliteConnection) -> None:
     migrate(database, instance=b"i" * 16)
     migrate(database, instance=b"j" * 16)
     assert instance_of(database) == b"i" * 16
@@ -58,7 +58,7 @@ def test_migrate_twice(database: Connection) -> None:
     database.close()
 
 
-async def test_later_release(database: Connection, tmp_path: Path) -> None:
+async def test_later_release(database: SqliteConnection, tmp_path: Path) -> None:
     migrate(database, instance=bytes(16))
     database.execute("PRAGMA user_version = 99")
     with pytest.raises(StoreTooNew):
@@ -69,7 +69,7 @@ async def test_later_release(database: Connection, tmp_path: Path) -> None:
         await store.open()
 
 
-def test_file_of_another_program(database: Connection) -> None:
+def test_file_of_another_program(database: SqliteConnection) -> None:
     database.execute("CREATE TABLE song (title)")
     with pytest.raises(NotAStore):
         migrate(database, instance=bytes(16))
@@ -83,7 +83,7 @@ async def _filled(folder: Path) -> None:
     await store.open()
     long = msgspec.structs.replace(message("si_a_b", 3), body=random.Random(3).randbytes(9_000))
     chat: list[Block] = [message("si_a_b", 1), message("si_a_b", 2, send_id="b", client=""), long]
-    read: list[Block] = [MarkMessagesRead("si_a_b", "b", 1, 1, []), RaiseReadSeq("si_a_b", "b", 1)]
+    read: list[Block] = [SetReadFlags("si_a_b", "b", 1, 1, []), RaiseReadSeq("si_a_b", "b", 1)]
     friends: list[Block] = [
         PutRows([FriendRow("a", "b")]), PutRows([BlackRow("b", "c")]), BumpVersion("friends", "a", [("b", 1)]),
     ]  # fmt: skip

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from greenroom.persistence.sqlite.statements import Connection, Cursor
+    from greenroom.persistence.sqlite.statements import Cursor, SqliteConnection
 
 
 class Disk:
@@ -40,7 +40,7 @@ class Disk:
 
 
 class _Connection:
-    def __init__(self, disk: Disk, real: Connection) -> None:
+    def __init__(self, disk: Disk, real: SqliteConnection) -> None:
         self._disk = disk
         self._real = real
 

@@ -12,7 +12,7 @@ import pytest
 from greenroom.tests.kit.http_kit import http_stage, until
 from greenroom.transport.http import server
 from greenroom.transport.http.access import ANYONE
-from greenroom.transport.http.response import TEXT, Response
+from greenroom.transport.http.response import TEXT, HttpResponse
 from greenroom.transport.http.routes import ROUTES
 from greenroom.transport.http.table import plain
 
@@ -113,8 +113,8 @@ async def all_closed_but_client(http: HttpStage) -> None:
     await all_closed(http)
 
 
-async def large(call: Call, request: HttpRequest) -> Response:
-    return Response(b"x" * 20 * MIB, content_type=TEXT)
+async def large(call: Call, request: HttpRequest) -> HttpResponse:
+    return HttpResponse(b"x" * 20 * MIB, content_type=TEXT)
 
 
 @pytest.mark.parametrize("request_line", [b"GET /large HTTP/1.1", b"GET /large HTTP/1.0"])

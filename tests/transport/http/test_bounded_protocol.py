@@ -11,7 +11,7 @@ from greenroom.tests.kit.http_kit import http_stage, until
 from greenroom.transport.http import bounded_protocol, server
 from greenroom.transport.http.access import ANYONE
 from greenroom.transport.http.request_body import chunks
-from greenroom.transport.http.response import Response
+from greenroom.transport.http.response import HttpResponse
 from greenroom.transport.http.table import plain
 
 if TYPE_CHECKING:
@@ -152,7 +152,7 @@ async def test_no_request_behind_a_request(http: HttpStage, peer: Peer, rest: by
 async def test_malformed_body_that_nobody_receives() -> None:
     """Reading had stopped; it goes on, or what is left unread would lose the client the answer."""
 
-    async def hold(call: Call, request: HttpRequest) -> Response:
+    async def hold(call: Call, request: HttpRequest) -> HttpResponse:
         await asyncio.Event().wait()
         raise AssertionError
 
@@ -200,9 +200,9 @@ async def test_body_that_nobody_takes_is_not_late(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(server, "_REVIEW_S", 0.01)
     go = asyncio.Event()
 
-    async def later(call: Call, request: HttpRequest) -> Response:
+    async def later(call: Call, request: HttpRequest) -> HttpResponse:
         await go.wait()
-        return Response(b"%d" % sum([len(piece) async for piece in chunks(request)]))
+        return HttpResponse(b"%d" % sum([len(piece) async for piece in chunks(request)]))
 
     async with http_stage(routes=[plain("PUT", "/later", ANYONE, later)], HTTP_BODY_TIMEOUT_S="0.05") as http:
         peer = await http.connect()
@@ -304,10 +304,10 @@ async def test_request_that_does_not_come(monkeypatch: pytest.MonkeyPatch, begun
 async def test_large_body_that_nobody_receives_is_not_read() -> None:
     begun, go = asyncio.Event(), asyncio.Event()
 
-    async def later(call: Call, request: HttpRequest) -> Response:
+    async def later(call: Call, request: HttpRequest) -> HttpResponse:
         begun.set()
         await go.wait()
-        return Response(b"%d" % sum([len(piece) async for piece in chunks(request)]))
+        return HttpResponse(b"%d" % sum([len(piece) async for piece in chunks(request)]))
 
     async with http_stage(routes=[plain("PUT", "/later", ANYONE, later)]) as http:
         peer = await http.connect()

@@ -14,7 +14,7 @@ from greenroom.actors.wire import user_pb2
 from greenroom.tests.kit.http_kit import ADMIN_ID, HttpStage, http_stage
 from greenroom.transport.http.access import ADMIN, ANYONE, TOKEN, owner
 from greenroom.transport.http.request_body import chunks
-from greenroom.transport.http.response import TEXT, Response, redirect
+from greenroom.transport.http.response import TEXT, HttpResponse, redirect
 from greenroom.transport.http.table import Table, plain, post
 
 if TYPE_CHECKING:
@@ -27,27 +27,27 @@ PIECE = b"x" * 65536
 SECRET_NAME = "a secret name"
 
 
-async def hello(call: Call, request: HttpRequest) -> Response:
+async def hello(call: Call, request: HttpRequest) -> HttpResponse:
     name = request.query().get("name", "nobody")
-    return Response(f"{call.caller.user_id or '-'}: {name} from {request.path}".encode(), content_type=TEXT)
+    return HttpResponse(f"{call.caller.user_id or '-'}: {name} from {request.path}".encode(), content_type=TEXT)
 
 
-async def moved(call: Call, request: HttpRequest) -> Response:
+async def moved(call: Call, request: HttpRequest) -> HttpResponse:
     return redirect("https://elsewhere.example/a%20b?c=d")
 
 
-async def form(call: Call, request: HttpRequest) -> Response:
+async def form(call: Call, request: HttpRequest) -> HttpResponse:
     size = sum([len(piece) async for piece in chunks(request)])
     kind = request.header(b"content-type").encode()
-    return Response(b"%d of %b" % (size, kind), 201, TEXT, headers=((b"x-of-its-own", b"1"),))
+    return HttpResponse(b"%d of %b" % (size, kind), 201, TEXT, headers=((b"x-of-its-own", b"1"),))
 
 
-async def refused(call: Call, request: HttpRequest) -> Response:
+async def refused(call: Call, request: HttpRequest) -> HttpResponse:
     raise ArgsError("no")
 
 
-async def anything(call: Call, request: user_pb2.getDesignateUsersReq) -> Response:
-    return Response(b"\x89PNG", content_type=b"image/png")
+async def anything(call: Call, request: user_pb2.getDesignateUsersReq) -> HttpResponse:
+    return HttpResponse(b"\x89PNG", content_type=b"image/png")
 
 
 class Source:
@@ -69,8 +69,8 @@ class Source:
         finally:
             self.closed.set()
 
-    async def respond(self, call: Call, request: HttpRequest) -> Response:
-        return Response(self.body(), content_type=b"application/octet-stream")
+    async def respond(self, call: Call, request: HttpRequest) -> HttpResponse:
+        return HttpResponse(self.body(), content_type=b"application/octet-stream")
 
 
 class Events:
@@ -87,8 +87,8 @@ class Events:
         finally:
             self.closed.set()
 
-    async def respond(self, call: Call, request: HttpRequest) -> Response:
-        return Response(self.body(), content_type=b"text/event-stream", headers=((b"cache-control", b"no-store"),))
+    async def respond(self, call: Call, request: HttpRequest) -> HttpResponse:
+        return HttpResponse(self.body(), content_type=b"text/event-stream", headers=((b"cache-control", b"no-store"),))
 
 
 @asynccontextmanager

@@ -9,7 +9,7 @@ import msgspec
 
 from greenroom.transport.http.access import ANYONE
 from greenroom.transport.http.openapi import describe
-from greenroom.transport.http.response import Response
+from greenroom.transport.http.response import HttpResponse
 from greenroom.transport.http.routes import (
     absent,
     auth,
@@ -46,8 +46,8 @@ def _description() -> bytes:
     return msgspec.json.encode(describe(ROUTES))
 
 
-async def openapi(call: Call, request: HttpRequest) -> Response:
-    return Response(_description())
+async def openapi(call: Call, request: HttpRequest) -> HttpResponse:
+    return HttpResponse(_description())
 
 
 ROUTES = (
