@@ -169,6 +169,7 @@ async def test_damaged_files(tmp_path: Path, killed: Killed, sound: dict[str, ob
     assert named
 
 
+@pytest.mark.timeout(90)
 @pytest.mark.parametrize("logged", [True, False])
 async def test_damaged_header(tmp_path: Path, killed: Killed, sound: dict[str, object], logged: bool) -> None:
     """Each bit of the byte that says that there are checksums, and some of each other one."""
@@ -186,6 +187,7 @@ async def test_damaged_header(tmp_path: Path, killed: Killed, sound: dict[str, o
         assert logged or verdict != "whole"
 
 
+@pytest.mark.timeout(90)
 async def test_flips_without_checksums(
     tmp_path: Path, killed: Killed, sound: dict[str, object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
