@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from greenroom.actors.engine import Engine
     from greenroom.supervisor import Node
     from greenroom.transport.client.client import Client
+    from greenroom.transport.client.client_message import Received, Sent
     from greenroom.transport.client.errors import ClientError
-    from greenroom.transport.client.message import Received, Sent
 
 __all__ = ["Client", "ClientError", "Engine", "Node", "Received", "Sent"]
 
@@ -22,8 +22,8 @@ _MODULES = {
     "ClientError": "greenroom.transport.client.errors",
     "Engine": "greenroom.actors.engine",
     "Node": "greenroom.supervisor",
-    "Received": "greenroom.transport.client.message",
-    "Sent": "greenroom.transport.client.message",
+    "Received": "greenroom.transport.client.client_message",
+    "Sent": "greenroom.transport.client.client_message",
 }
 
 

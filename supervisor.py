@@ -11,7 +11,6 @@ from greenroom.actors.runtime.service import Service
 from greenroom.actors.runtime.supervision import ChildSpec
 from greenroom.transport.admission import Admission
 from greenroom.transport.gateway.gateway import Gateway
-from greenroom.transport.http.context import Context
 from greenroom.transport.http.server import HttpServer
 from greenroom.transport.listening import listening_socket
 
@@ -101,20 +100,7 @@ class Node:
             sessions=engine.sessions,
             admin_user_ids=frozenset(settings.auth.admin_user_ids),
         )
-        self.http = HttpServer(
-            Context(
-                system=engine.base,
-                store=engine.store,
-                sessions=engine.sessions,
-                auth=world.auth,
-                queries=engine.queries,
-                settings=settings,
-                clock=engine.clock,
-                random=engine.rng,
-                look=engine.status,
-                secret=engine.secret,
-            )
-        )
+        self.http = HttpServer(engine)
         self._has_transports = True
         return [
             ChildSpec("gateway", lambda: Service(self._start_gateway, self.gateway.stop)),

@@ -72,9 +72,14 @@ class WebSocketSettings(_Section, frozen=True):
 
 class HttpSettings(_Section, frozen=True):
     max_connections: int
+    max_head_bytes: int
     max_body_bytes: int
     bodies_limit_bytes: int
     requests_in_flight: int
+    keep_alive_s: float
+    head_timeout_s: float
+    body_timeout_s: float
+    write_timeout_s: float
     metrics: bool
     """Whether GET /metrics answers. It needs no token."""
 
@@ -274,6 +279,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "auth.token_expire_days": (1, 36500),
     "websocket.max_frame_bytes": (1024, 2**31),
     "websocket.max_unfolded_bytes": (1024, 2**31),
+    "http.max_head_bytes": (1024, 2**20),
     "http.max_body_bytes": (1024, 2**31),
     "store.lanes": (1, 64),
     "store.batch_interval_ms": (0, 10_000),

@@ -37,8 +37,15 @@ DRIVERS = (
     "rich",
 )
 
-UNWANTED = ("anew", "passed over", "hear out", "forsake", "under way", "whoever", "he", "his", "him", "whereof")
-"""Words that a reader of plain English stumbles over. They stay out of docstrings and comments."""
+UNWANTED = (
+    "he", "him", "himself", "his", "she", "her", "hers", "herself",
+    "anew", "under way", "for ever", "all the same", "of late", "no matter",
+    "whoever", "nobody's", "whence", "whereof", "wherein", "thereof", "lest", "amid",
+    "pass over", "passed over", "passes over", "passing over", "hear out", "heard out", "hears out",
+    "forsake", "forsaken", "forsakes", "forsook", "unfold", "unfolded", "unfolding", "unfolds",
+    "goodbye", "goodbyes", "mourner", "mourners", "news", "strain", "strained", "word of",
+)  # fmt: skip
+"""Words that a reader of plain English stumbles over. They stay out of docstrings, comments and pages."""
 GENERATED = "_pb2.py"
 
 
@@ -110,7 +117,14 @@ def test_public_names(path: Path) -> None:
 
 
 def _prose(path: Path) -> Iterator[tuple[int, str]]:
-    """Docstrings, those of attributes included, and comments, each with its line."""
+    """The text of a page; the comments of settings; the docstrings (also of attributes) and comments of Python code.
+    Each with its line."""
+    if path.suffix == ".md":
+        yield 1, path.read_text()
+        return
+    if path.suffix == ".toml":
+        yield 1, " ".join(line.lstrip("# ") for line in path.read_text().splitlines() if line.startswith("#"))
+        return
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
             yield node.lineno, node.value.value
@@ -125,7 +139,7 @@ def test_plain_words() -> None:
     unwanted = re.compile(rf"\b(?:{'|'.join(UNWANTED)})\b", re.IGNORECASE)
     found = [
         f"{path.relative_to(ROOT)}:{line}: {word}"
-        for path in _sources()
+        for path in (*_sources(), ROOT / "__main__.py", ROOT / "settings.toml", *sorted((ROOT / "docs").glob("*.md")))
         if not path.name.endswith(GENERATED)
         for line, text in _prose(path)
         for word in unwanted.findall(" ".join(text.split()))

@@ -7,7 +7,6 @@ import pytest
 from greenroom.actors import messages as m
 from greenroom.actors.errors import RecordNotFound, TokenKicked, TokenNotExist, UserExists
 from greenroom.actors.rules.ids import user_address
-from greenroom.actors.rules.platforms import kicked_by_login, kicked_by_token
 from greenroom.actors.rules.tokens import digest_of
 from greenroom.actors.runtime.address import Address
 from greenroom.actors.runtime.entity import Entity
@@ -113,23 +112,3 @@ async def test_profile_change_is_told_to_ones_own_devices(engine: KitEngine) -> 
     assert len(notice.message.serverMsgID) == 32
     assert notice.message.sendTime == notice.message.createTime > 0
     assert (await engine.world.store.users(["a"]))[0].nickname == "Ann"
-
-
-@pytest.mark.parametrize(
-    ("policy", "platform", "kicked"),
-    [(0, 5, []), (1, 5, ["web"]), (4, 1, ["ios", "android"]), (4, 3, ["pc"]), (5, 3, []),
-     (5, 1, ["ios", "android", "web"]), (9, 5, [])],
-)  # fmt: skip
-def test_login_policies(policy: int, platform: int, kicked: list[str]) -> None:
-    others = [(1, "ios"), (2, "android"), (3, "pc"), (5, "web")]
-    assert kicked_by_login(policy, platform, others) == kicked
-
-
-@pytest.mark.parametrize(
-    ("policy", "platform", "kicked"),
-    [(0, 5, ["w1"]), (1, 5, ["i1", "w1", "w2"]), (1, 2, ["i1", "w1", "an"]), (4, 2, ["w1", "i1", "i2", "an"]),
-     (5, 1, ["w1", "i1", "an", "i2", "w2"]), (5, 3, ["w1", "i1", "i2", "w2"])],
-)  # fmt: skip
-def test_token_policies(policy: int, platform: int, kicked: list[str]) -> None:
-    tokens = [(10, "admin"), (5, "w1"), (1, "i1"), (2, "an"), (3, "pc"), (1, "i2"), (5, "w2")]
-    assert sorted(kicked_by_token(policy, platform, tokens, limit=2)) == sorted(kicked)

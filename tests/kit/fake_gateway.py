@@ -14,7 +14,7 @@ from websockets.http11 import Request as HttpRequest
 from websockets.http11 import Response as HttpResponse
 
 from greenroom.actors.wire import msg_pb2, sdkws_pb2
-from greenroom.transport.client.message import direct_conversation_id, group_conversation_id
+from greenroom.transport.client.client_message import direct_conversation_id, group_conversation_id
 from greenroom.transport.envelope.codec import Codec, Request, Response, codec
 
 if TYPE_CHECKING:
@@ -36,6 +36,10 @@ class FakeGateway:
         """Refuse every dial with this."""
         self.refuse_sends: list[tuple[int, str]] = []
         """Refuse the next sends with these, one each."""
+        self.refuse_pulls: list[tuple[int, str]] = []
+        """The same for pulls."""
+        self.mute = False
+        """Answer nothing."""
         self.lose_acks = 0
         """So many sends are stored and cut the connection instead of being acked."""
         self.lose_push: Callable[[sdkws_pb2.MsgData], bool] = lambda message: False
@@ -107,6 +111,10 @@ class FakeGateway:
         push = sdkws_pb2.PushMessages()
         shelf = push.notificationMsgs if conversation_id.startswith("n_") else push.msgs
         shelf[conversation_id].Msgs.append(message)
+        await self.push_all(push)
+
+    async def push_all(self, push: sdkws_pb2.PushMessages) -> None:
+        """Push several messages at once to everybody connected."""
         data = push.SerializeToString()
         for connection, (_, kind) in tuple(self.sessions.items()):
             try:
@@ -147,6 +155,8 @@ class FakeGateway:
 
     async def _answer(self, connection: ServerConnection, kind: Codec, request: Request) -> None:
         self.requests.append((request.send_id, request.req_identifier))
+        if self.mute:
+            return
         refusal: tuple[int, str] = (0, "")
         data = b""
         pushed: sdkws_pb2.MsgData | None = None
@@ -154,6 +164,8 @@ class FakeGateway:
             case 1001:
                 newest = {name: len(shelf) for name, shelf in self.conversations.items() if shelf}
                 data = sdkws_pb2.GetMaxSeqResp(maxSeqs=newest).SerializeToString()
+            case 1002 if self.refuse_pulls:
+                refusal = self.refuse_pulls.pop(0)
             case 1002:
                 data = self._pull(sdkws_pb2.PullMessageBySeqsReq.FromString(request.data))
             case 1003 if self.refuse_sends:
@@ -169,6 +181,12 @@ class FakeGateway:
                     clientMsgID=message.clientMsgID,
                     sendTime=message.sendTime,
                 ).SerializeToString()
+            case 1006:
+                asked = msg_pb2.GetConversationsHasReadAndMaxSeqReq.FromString(request.data).conversationIDs
+                states = msg_pb2.GetConversationsHasReadAndMaxSeqResp()
+                for name in asked:
+                    states.seqs[name].maxSeq = len(self.conversations.get(name, ()))
+                data = states.SerializeToString()
         answer = Response(
             req_identifier=request.req_identifier,
             msg_incr=request.msg_incr,

@@ -26,11 +26,11 @@ from greenroom.transport.load.judge.events import (
     StoredSeen,
     StorePulled,
 )
-from greenroom.transport.load.judge.judge import judge
+from greenroom.transport.load.judge.judging import judge
 
 if TYPE_CHECKING:
     from greenroom.tests.kit.node_kit import NodeProcess
-    from greenroom.transport.client.message import Received as Message
+    from greenroom.transport.client.client_message import Received as Message
     from greenroom.transport.load.judge.verdict import Verdict
 
 __all__ = ["FaultLoad"]

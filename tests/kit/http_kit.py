@@ -1,47 +1,42 @@
-"""The HTTP side over a real socket, with a store and entities that are only what a test puts in them."""
+"""The HTTP side over a real socket, with a real engine in memory behind it."""
 
 from __future__ import annotations
 
-import random
+import asyncio
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import httpx
 
-from greenroom.actors.messages import CreateGroup, IssuedToken, IssueToken, SendMessage, VerifyToken
-from greenroom.actors.queries.pulls import Queries
-from greenroom.actors.rules.tokens import Authenticator
-from greenroom.actors.runtime.replies import Answer
+from greenroom.actors.messages import Caller, IssueToken, VerifyToken
+from greenroom.actors.rules.ids import user_address
 from greenroom.actors.status import ActorClass, InQuarantine, LaneState, NodeStatus, StoreState
-from greenroom.actors.wire import msg_pb2
-from greenroom.persistence.settings import AuthSettings, HttpSettings, NodeSettings, OverloadSettings, Settings
-from greenroom.persistence.store import (
-    Member,
-    PairFact,
-    Pulled,
-    Range,
-    SeqState,
-    Span,
-    Store,
-    StoredMessage,
-    VersionLog,
-)
-from greenroom.persistence.tables import GroupRow, MemberRow, RecordRow, UserRow
-from greenroom.transport.http.context import Context
+from greenroom.tests.kit.engine_kit import running_engine
+from greenroom.transport.http.routes import ROUTES
 from greenroom.transport.http.server import HttpServer
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping, Sequence
+    import random
+    from collections.abc import AsyncIterator, Callable, Iterable
 
-    from greenroom.actors.errors import GreenroomError
+    from greenroom.actors.ports import Clock
+    from greenroom.actors.queries.pulls import Queries
     from greenroom.actors.runtime.address import Address
+    from greenroom.actors.runtime.base import LoopBase
+    from greenroom.actors.world import World
+    from greenroom.persistence.settings import Settings
+    from greenroom.persistence.store import Store
+    from greenroom.tests.kit.engine_kit import KitEngine
+    from greenroom.transport.http.call import Sessions
+    from greenroom.transport.http.table import Route
 
-__all__ = ["ADMIN_ID", "LOG_ID", "SECRET", "STATUS", "FakeSession", "FakeStore", "HttpStage", "http_stage"]
+__all__ = ["ADMIN_ID", "SECRET", "STATUS", "Asks", "FakeSession", "HttpStage", "Peer", "http_stage", "until"]
 
 SECRET = "openIM123-but-longer-for-hs256-keys"
 ADMIN_ID = "imAdmin"
-LOG_ID = "65a1b2c3d4e5f60718293a4b"
+USERS = {"u1": 0, "u2": 0, ADMIN_ID: 2, "bot": 4}
+"""Registered, with their appMangerLevel."""
 STATUS = NodeStatus(
     is_healthy=False,
     version="1.2.3",
@@ -63,13 +58,6 @@ STATUS = NodeStatus(
 )
 
 
-class FixedClock:
-    now = 1_700_000_000_000
-
-    def now_ms(self) -> int:
-        return self.now
-
-
 class FakeSession(NamedTuple):
     connection_id: str
     platform_id: int
@@ -79,6 +67,8 @@ class FakeSession(NamedTuple):
 
 @dataclass
 class FakeSessions:
+    """Connections, of which a test without a gateway has none."""
+
     table: dict[str, list[FakeSession]] = field(default_factory=dict)
 
     def sessions_of(self, user_id: str) -> list[FakeSession]:
@@ -88,144 +78,127 @@ class FakeSessions:
         return sorted({session.platform_id for session in self.sessions_of(user_id)})
 
 
-def _plain(ids: Sequence[str] | None) -> Sequence[str]:
-    """A store may hand ids to whatever takes lists only, so a protobuf container is a caller's fault."""
-    assert ids is None or isinstance(ids, list), type(ids)
-    return ids or []
+class Asks:
+    """What handlers ask of entities: a test can see it, hold it, and have it fail."""
 
-
-@dataclass
-class FakeStore:
-    """Answers the Store's reads from what a test puts into its fields."""
-
-    known: dict[str, UserRow] = field(default_factory=dict)
-    groups_by_id: dict[str, GroupRow] = field(default_factory=dict)
-    members_by_group: dict[str, list[MemberRow]] = field(default_factory=dict)
-    records_by_owner: dict[str, list[RecordRow]] = field(default_factory=dict)
-    states: dict[str, SeqState] = field(default_factory=dict)
-    spans_by_id: dict[str, Span] = field(default_factory=dict)
-    last: dict[str, StoredMessage] = field(default_factory=dict)
-    logs: dict[tuple[str, str], tuple[int, list[tuple[str, int, int]]]] = field(default_factory=dict)
-    friends: set[tuple[str, str]] = field(default_factory=set)
-
-    async def users(self, user_ids: Sequence[str]) -> list[UserRow]:
-        return [self.known[one] for one in _plain(user_ids) if one in self.known]
-
-    async def users_page(self, offset: int, limit: int) -> tuple[int, list[UserRow]]:
-        users = list(self.known.values())
-        return len(users), users[offset : offset + limit]
-
-    async def groups(self, group_ids: Sequence[str]) -> list[GroupRow]:
-        return [self.groups_by_id[one] for one in _plain(group_ids) if one in self.groups_by_id]
-
-    async def members(self, group_id: str, user_ids: Sequence[str] | None = None) -> list[Member]:
-        rows = {row.user_id: row for row in self.members_by_group.get(group_id, [])}
-        asked = rows if user_ids is None else _plain(user_ids)
-        return [Member(rows[one], self.known.get(one, UserRow(one))) for one in asked if one in rows]
-
-    async def joined_groups(self, user_id: str) -> list[str]:
-        return [
-            group_id
-            for group_id, members in self.members_by_group.items()
-            if any(member.user_id == user_id for member in members)
-        ]
-
-    async def records(self, owner_id: str, conversation_ids: Sequence[str] | None = None) -> list[RecordRow]:
-        records = self.records_by_owner.get(owner_id, [])
-        if conversation_ids is None:
-            return records
-        by_id = {record.conversation_id: record for record in records}
-        return [by_id[one] for one in _plain(conversation_ids) if one in by_id]
-
-    async def seq_states(self, user_id: str, conversation_ids: Sequence[str] | None) -> dict[str, SeqState]:
-        wanted = self.states if conversation_ids is None else _plain(conversation_ids)
-        return {one: self.states[one] for one in wanted if one in self.states}
-
-    async def spans(self, user_id: str, conversation_ids: Sequence[str]) -> dict[str, Span]:
-        return {one: self.spans_by_id[one] for one in _plain(conversation_ids) if one in self.spans_by_id}
-
-    async def last_messages(self, spans: Mapping[str, int]) -> dict[str, StoredMessage]:
-        return {one: self.last[one] for one in spans if one in self.last}
-
-    async def pull(self, user_id: str, ranges: Sequence[Range], *, limit_bytes: int) -> list[Pulled]:
-        spans = await self.spans(user_id, [one[0] for one in ranges])
-        pulled: list[Pulled] = []
-        for place, (conversation_id, begin, end, _) in enumerate(ranges):
-            span, last = spans.get(conversation_id), self.last.get(conversation_id)
-            if span and last and begin <= last.seq <= end:
-                pulled.append(Pulled(place, span.begin, span.end, [last]))
-        return pulled
-
-    async def newest_seqs(self, user_id: str) -> dict[str, int]:
-        return {one: state.max_seq for one, state in self.states.items()}
-
-    async def pair_facts(self, first: str, second: str) -> dict[str, PairFact]:
-        return {
-            one: PairFact(one in self.known, 0, 0, 0, False, (one, peer) in self.friends)
-            for one, peer in ((first, second), (second, first))
-        }
-
-    async def changes(self, log: str, owner_id: str, since: int, *, limit: int = 200) -> VersionLog:
-        version, entries = self.logs.get((log, owner_id), (1, []))
-        changed = [entry for entry in entries if entry[2] > since]
-        return VersionLog(version, LOG_ID, changed if len(changed) <= limit else None)
-
-
-@dataclass
-class FakeSystem:
-    """Answers every command; `errors` holds what is to be refused, by class or by address."""
-
-    asked: list[tuple[Address, Any]] = field(default_factory=list)
-    errors: dict[Any, list[BaseException]] = field(default_factory=dict)
+    def __init__(self, base: LoopBase) -> None:
+        self._ask = base.ask
+        base.ask = self.ask  # type: ignore[assignment, method-assign]
+        self.asked: list[tuple[Address, Any]] = []
+        """All but the checks of tokens."""
+        self.errors: dict[type, list[Exception]] = {}
+        """What the next commands of a class are answered with."""
+        self.go = asyncio.Event()
+        """Cleared: asks wait until it is set."""
+        self.go.set()
+        self.begun = asyncio.Event()
+        """Set by each ask."""
+        self.count = self.waiting = self.most = 0
 
     async def ask(self, target: Address, message: Any, *, timeout_s: float | None = None) -> Any:
+        self.count += 1
+        self.waiting += 1
+        self.most = max(self.most, self.waiting)
+        self.begun.set()
+        await self.go.wait()
+        self.waiting -= 1
         if not isinstance(message, VerifyToken):
             self.asked.append((target, message))
-        for key in (type(message), target):
-            if self.errors.get(key):
-                raise self.errors[key].pop(0)
-        value: Any = None
-        if isinstance(message, IssueToken):
-            value = IssuedToken("a-token", 7_776_000)
-        elif isinstance(message, CreateGroup):
-            value = message.request.groupInfo
-        elif isinstance(message, SendMessage):
-            value = msg_pb2.SendMsgResp(
-                serverMsgID="s", clientMsgID=message.message.clientMsgID, sendTime=FixedClock.now
-            )
-        return Answer(None, value)
+        if self.errors.get(type(message)):
+            raise self.errors[type(message)].pop(0)
+        return await self._ask(target, message, timeout_s=timeout_s)
 
     @property
     def last(self) -> Any:
         return self.asked[-1][1]
 
 
+async def until(holds: Callable[[], bool]) -> None:
+    """Wait for what tells nobody of itself; the loop goes on meanwhile."""
+    while not holds():  # noqa: ASYNC110
+        await asyncio.sleep(0)
+
+
+class Peer:
+    """A client that writes bytes as it likes."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader, self.writer = reader, writer
+
+    async def say(self, *parts: bytes) -> None:
+        for part in parts:
+            self.writer.write(part)
+            await self.writer.drain()
+            await asyncio.sleep(0)
+
+    async def answer(self) -> tuple[bytes, bytes]:
+        """The head and the body of the next answer."""
+        head = await self.reader.readuntil(b"\r\n\r\n")
+        length = head.lower().partition(b"content-length: ")[2].partition(b"\r")[0]
+        return head, await self.reader.readexactly(int(length))
+
+    def stop_reading(self) -> None:
+        self.writer.transport.pause_reading()  # type: ignore[attr-defined]
+
+    def abort(self) -> None:
+        self.writer.transport.abort()
+
+
+@dataclass(repr=False)
+class Parts:
+    """The engine as handlers see it, with sessions and a status that a test sets."""
+
+    base: LoopBase
+    store: Store
+    sessions: Sessions
+    queries: Queries
+    world: World
+    settings: Settings
+    clock: Clock
+    rng: random.Random
+    secret: str
+    status: Callable[[], NodeStatus]
+
+
 @dataclass
 class HttpStage:
-    context: Context
+    engine: KitEngine
+    parts: Parts
     server: HttpServer
     client: httpx.AsyncClient
-    store: FakeStore
-    system: FakeSystem
     sessions: FakeSessions
+    asks: Asks
+    tokens: dict[str, str]
+    """Of each registered user, for platform 1."""
 
-    def token(self, user_id: str, platform_id: int = 1) -> str:
-        return self.context.auth.make(user_id, platform_id)[0]
+    @property
+    def store(self) -> Store:
+        return self.engine.world.store
+
+    async def connect(self, *, limit: int = 2**16) -> Peer:
+        return Peer(*await asyncio.open_connection("127.0.0.1", self.server.port, limit=limit))
+
+    async def issue(self, user_id: str, platform_id: int = 1) -> str:
+        """A new token."""
+        caller = Caller(user_id, platform_id, "op")
+        issued = await self.engine.ask(user_address(user_id), IssueToken(caller=caller, platform_id=platform_id))
+        token: str = issued.token
+        return token
 
     async def post(
         self, path: str, body: Any = None, *, user: str | None = "u1", **headers: str
     ) -> httpx.Response:
-        sent = {"operationID": "op-1"} | ({"token": self.token(user)} if user else {}) | headers
+        sent = {"operationID": "op-1"} | ({"token": self.tokens[user]} if user else {}) | headers
         if isinstance(body, bytes):
             return await self.client.post(path, content=body, headers=sent)
         return await self.client.post(path, json={} if body is None else body, headers=sent)
 
     async def data(self, path: str, body: Any = None, *, user: str | None = "u1") -> Any:
-        """The data of a success, KeyError where it has none."""
+        """The data of a success, None where it has none."""
         envelope = (await self.post(path, body, user=user)).json()
         assert envelope["errCode"] == 0, envelope
         assert (envelope["errMsg"], envelope["errDlt"]) == ("", "")
-        return envelope["data"]
+        return envelope.get("data")
 
     async def error(self, path: str, body: Any = None, *, user: str | None = "u1") -> tuple[int, str]:
         """(code, name) of a refusal, which has no data."""
@@ -233,52 +206,43 @@ class HttpStage:
         assert "data" not in envelope
         return envelope["errCode"], envelope["errMsg"]
 
-    def refuse(self, kind: Any, *errors: GreenroomError) -> None:
-        self.system.errors[kind] = list(errors)
-
-
-def _settings(requests_in_flight: int, metrics: bool, patience_s: float) -> Settings:
-    node = NodeSettings(
-        host="127.0.0.1", ws_port=0, api_port=0, data_dir="", drain_timeout_s=1, log_level="", log_format=""
-    )
-    auth = AuthSettings(
-        secret=SECRET, admin_user_ids=(ADMIN_ID,), token_expire_days=90, multi_login_policy=1,
-        max_tokens_per_platform=30,
-    )  # fmt: skip
-    http = HttpSettings(
-        max_connections=100, max_body_bytes=16 * 2**20, bodies_limit_bytes=64 * 2**20,
-        requests_in_flight=requests_in_flight, metrics=metrics,
-    )  # fmt: skip
-    overload = OverloadSettings(answer_within_s=0.2, requests_floor=256, patience_s=patience_s)
-    nothing = cast("Any", None)
-    return Settings(
-        node=node, auth=auth, http=http, overload=overload, websocket=nothing, message=nothing, store=nothing
-    )
+    def refuse(self, kind: type, *errors: Exception) -> None:
+        """Have the next commands of that class fail."""
+        self.asks.errors[kind] = list(errors)
 
 
 @asynccontextmanager
-async def http_stage(
-    *, requests_in_flight: int = 100, metrics: bool = True, patience_s: float = 5.0
-) -> AsyncIterator[HttpStage]:
-    store, system, sessions, clock = FakeStore(), FakeSystem(), FakeSessions(), FixedClock()
-    for user_id, level in (("u1", 0), ("u2", 0), (ADMIN_ID, 2), ("bot", 4)):
-        store.known[user_id] = UserRow(user_id, f"n-{user_id}", app_manger_level=level)
-    context = Context(
-        system=system,
-        store=cast("Store", store),
-        sessions=sessions,
-        auth=Authenticator(secret=SECRET, expire_days=90, clock=clock),
-        queries=Queries(cast("Store", store)),
-        settings=_settings(requests_in_flight, metrics, patience_s),
-        look=lambda: STATUS,
-        clock=clock,
-        random=random.Random(7),
-        secret=SECRET,
-    )
-    server = HttpServer(context)
-    await server.start()
-    try:
-        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{server.port}", trust_env=False) as client:
-            yield HttpStage(context, server, client, store, system, sessions)
-    finally:
-        await server.stop()
+async def http_stage(*, routes: Iterable[Route] = ROUTES, **environ: str) -> AsyncIterator[HttpStage]:
+    """`environ`: settings, named as the environment names them, without `GREENROOM_`."""
+    settings = {"SECRET": SECRET, "NODE_API_PORT": "0", "OVERLOAD_PATIENCE_S": "5"} | environ
+    async with running_engine(**{f"GREENROOM_{name}": value for name, value in settings.items()}) as engine:
+        sessions, world = FakeSessions(), engine.world
+        parts = Parts(
+            base=engine.base,
+            store=world.store,
+            sessions=sessions,
+            queries=engine.queries,
+            world=world,
+            settings=world.settings,
+            clock=engine.clock,
+            rng=engine.rng,
+            secret=SECRET,
+            status=lambda: STATUS,
+        )
+        known = {user.user_id for user in await world.store.users(list(USERS))}
+        for user_id, level in USERS.items():
+            if user_id not in known:
+                await engine.register(user_id, nickname=f"n-{user_id}", app_manger_level=level)
+        server = HttpServer(parts, routes)
+        await server.start()
+        try:
+            async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{server.port}", trust_env=False) as client:
+                stage = HttpStage(engine, parts, server, client, sessions, Asks(engine.base), {})
+                for user_id in USERS:
+                    stage.tokens[user_id] = await stage.issue(user_id)
+                stage.asks.asked.clear()
+                stage.asks.count = 0
+                stage.asks.begun.clear()
+                yield stage
+        finally:
+            await server.stop()

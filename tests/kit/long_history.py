@@ -24,7 +24,7 @@ from greenroom.transport.load.judge.events import (
     StoredSeen,
     StorePulled,
 )
-from greenroom.transport.load.judge.judge import judge
+from greenroom.transport.load.judge.judging import judge
 from greenroom.transport.load.judge.recorder import Recorder, read
 
 if TYPE_CHECKING:

@@ -28,7 +28,7 @@ from greenroom.transport.client.ticker import Ticker
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from greenroom.transport.client.message import Received
+    from greenroom.transport.client.client_message import Received
 
 pytestmark = pytest.mark.ci
 

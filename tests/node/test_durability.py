@@ -23,7 +23,7 @@ from greenroom.tests.kit.wire_kit import Device, text_message, until
 from greenroom.transport.client.errors import Refused
 
 if TYPE_CHECKING:
-    from greenroom.transport.client.message import Received
+    from greenroom.transport.client.client_message import Received
 
 MESSAGES = 40
 SYNCS = ("fdatasync", "fsync")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from greenroom.tests.kit.sdk_page import SdkPage
-from greenroom.transport.client.message import direct_conversation_id, group_conversation_id
+from greenroom.transport.client.client_message import direct_conversation_id, group_conversation_id
 
 if TYPE_CHECKING:
     from greenroom.tests.kit.node_kit import NodeProcess

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from greenroom.actors.wire import sdkws_pb2
 from greenroom.persistence.sqlite.check import check_connection
 from greenroom.transport.load.judge import events
-from greenroom.transport.load.judge.judge import judge
+from greenroom.transport.load.judge.judging import judge
 
 if TYPE_CHECKING:
     from greenroom.tests.simulation.world import World

@@ -12,6 +12,15 @@ from greenroom.tests.transport.stage import Stage
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
+_ON_BOTH_LOOPS = (
+    "test_gateway.py",
+    "test_answers_on_the_wire.py",
+    "test_attacks.py",
+    "test_bounded_protocol.py",
+    "test_plain_rows.py",
+    "test_server.py",
+)
+
 
 @pytest.fixture
 def settings() -> WebSocketSettings:
@@ -39,7 +48,7 @@ async def stage(settings: WebSocketSettings) -> AsyncIterator[Stage]:
 def pytest_asyncio_loop_factories(
     config: pytest.Config, item: pytest.Item
 ) -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
-    """The gateway runs on both loops: they differ in when they write, pause and close."""
-    if item.path.name == "test_gateway.py":
+    """Sockets are served on both loops: they differ in when they write, pause and close."""
+    if item.path.name in _ON_BOTH_LOOPS:
         return {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
     return {"asyncio": asyncio.new_event_loop}

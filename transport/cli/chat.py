@@ -13,8 +13,8 @@ from greenroom.transport.cli.token import admin_token
 from greenroom.transport.cli.urls import api_url, ws_url
 from greenroom.transport.client.api import Api
 from greenroom.transport.client.client import Client
+from greenroom.transport.client.client_message import Received, direct_conversation_id, group_conversation_id
 from greenroom.transport.client.errors import ClientError
-from greenroom.transport.client.message import Received, direct_conversation_id, group_conversation_id
 
 __all__ = ["Chat"]
 

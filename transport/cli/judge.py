@@ -11,7 +11,7 @@ from time import perf_counter
 import msgspec
 
 from greenroom.transport.cli.options import CommandFailed
-from greenroom.transport.load.judge.judge import judge
+from greenroom.transport.load.judge.judging import judge
 from greenroom.transport.load.judge.recorder import HistoryUnreadable, read
 from greenroom.transport.load.judge.verdict import KINDS, Counts, Verdict, Violation
 

@@ -14,6 +14,7 @@ import msgspec
 
 from greenroom.actors.wire import msg_pb2
 from greenroom.transport.client.backoff import Backoff
+from greenroom.transport.client.client_message import TEXT, Received, Sent, new_message
 from greenroom.transport.client.device import SEND_MESSAGE, Arrival, Device
 from greenroom.transport.client.errors import (
     ClientClosed,
@@ -26,7 +27,6 @@ from greenroom.transport.client.errors import (
 )
 from greenroom.transport.client.inbox import Inbox
 from greenroom.transport.client.link import Login, parse_answer
-from greenroom.transport.client.message import TEXT, Received, Sent, new_message
 from greenroom.transport.client.pull import NOTIFICATION_PREFIX
 
 if TYPE_CHECKING:
@@ -128,7 +128,8 @@ class Client:
             notifications=on_notification is not None,
             request_timeout_s=request_timeout_s,
             requests_in_flight=requests_in_flight,
-            pull_backoff=Backoff(backoff_base_s, rng),
+            backoff_base_s=backoff_base_s,
+            rng=rng,
             ticker=ticker,
         )
         self._queues = receive and on_message is None

@@ -14,16 +14,17 @@ from typing import TYPE_CHECKING
 from google.protobuf.message import DecodeError
 
 from greenroom.actors.wire import msg_pb2, sdkws_pb2
+from greenroom.transport.client.backoff import Backoff
 from greenroom.transport.client.errors import ClientError, ConnectionLost, Garbled, KickedOffline, Refused
 from greenroom.transport.client.link import Link, parse_answer
-from greenroom.transport.client.pull import NOTIFICATION_PREFIX, Span, pull_all, pull_request
+from greenroom.transport.client.pull import NOTIFICATION_PREFIX, SeqSpan, pull_all, pull_request
 from greenroom.transport.client.ticker import Ticker
 from greenroom.transport.client.timeline import Timelines
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    import random
+    from collections.abc import Callable, Iterable, Iterator
 
-    from greenroom.transport.client.backoff import Backoff
     from greenroom.transport.client.link import Login
     from greenroom.transport.envelope.codec import Response
 
@@ -72,7 +73,8 @@ class Device:
         notifications: bool = False,
         request_timeout_s: float = 10.0,
         requests_in_flight: int = 16,
-        pull_backoff: Backoff,
+        backoff_base_s: float,
+        rng: random.Random,
         ticker: Ticker | None = None,
     ) -> None:
         """
@@ -82,6 +84,7 @@ class Device:
         has_room: while it says no, stored messages are not handed over, and reading stops. `room_again` ends that.
         from_beginning: take in the past of the conversations that exist at the first `connect`.
         notifications: take in the `n_` conversations, too.
+        backoff_base_s, rng: for pulls that fail.
         """
         self.user_id = login.user_id
         self.timelines = Timelines(from_beginning=from_beginning)
@@ -92,7 +95,8 @@ class Device:
         self._notifications = notifications
         self._request_timeout_s = request_timeout_s
         self._in_flight = asyncio.Semaphore(requests_in_flight)
-        self._pull_backoff = pull_backoff
+        self._backoff_base_s = backoff_base_s
+        self._rng = rng
         self._ticker = ticker
         self._link: Link | None = None
         self._online = False
@@ -235,7 +239,7 @@ class Device:
 
     async def pull(self, conversation_id: str, *, begin: int, end: int, limit: int) -> list[sdkws_pb2.MsgData]:
         """The newest `limit` messages of the seqs begin..end, ascending; deleted ones come with status 4."""
-        span = Span(conversation_id, begin, end)
+        span = SeqSpan(conversation_id, begin, end)
         try:
             return await pull_all(partial(self.ask, PULL_BY_RANGE), self.user_id, span, limit)
         except DecodeError as problem:
@@ -256,28 +260,29 @@ class Device:
         if envelope.req_identifier == KICK_ONLINE:
             self._lose(self._link, KickedOffline("another login took this device's place"))
         elif envelope.req_identifier == PUSH_MESSAGE and self._on_messages is not None:
-            push = sdkws_pb2.PushMessages.FromString(envelope.data or b"")
-            wanted = self.timelines.offer if self._has_room() else self.timelines.postpone
-            arrivals = [
-                (conversation_id, raw)
-                for shelf in ((push.msgs, push.notificationMsgs) if self._notifications else (push.msgs,))
-                for conversation_id, part in shelf.items()
-                for raw in part.Msgs
-                if wanted(conversation_id, raw.seq)
-            ]
-            self._hand_over(arrivals, pulled=False)
+            self._hand_over(self._accepted(sdkws_pb2.PushMessages.FromString(envelope.data or b"")), pulled=False)
             if self._has_room():
                 self._pull_soon()
             elif not self._link.waiting:
                 self._stopped_reading = True
                 self._link.pause()
 
-    def _hand_over(self, arrivals: list[Arrival], *, pulled: bool) -> None:
-        kept = [arrival for arrival in arrivals if arrival[1].status < STATUS_DELETED]
-        if len(kept) < len(arrivals):
-            # A deleted message has its ids; what has none stands for a message that is not there.
-            gone = (raw for _, raw in arrivals if raw.status >= STATUS_DELETED)
-            self.timelines.holes += sum(not raw.clientMsgID for raw in gone)
+    def _accepted(self, push: sdkws_pb2.PushMessages) -> Iterator[Arrival]:
+        accept = self.timelines.offer if self._has_room() else self.timelines.postpone
+        for shelf in (push.msgs, push.notificationMsgs) if self._notifications else (push.msgs,):
+            for conversation_id, part in shelf.items():
+                for raw in part.Msgs:
+                    if accept(conversation_id, raw.seq):
+                        yield conversation_id, raw
+
+    def _hand_over(self, arrivals: Iterable[Arrival], *, pulled: bool) -> None:
+        kept: list[Arrival] = []
+        for arrival in arrivals:
+            raw = arrival[1]
+            if raw.status < STATUS_DELETED:
+                kept.append(arrival)
+            elif not raw.clientMsgID:  # A deleted message has its ids; this one stands for a message that never was.
+                self.timelines.holes += 1
         if kept and self._on_messages is not None:
             self._on_messages(kept, pulled)
 
@@ -286,6 +291,7 @@ class Device:
             self._pulling = asyncio.create_task(self._pull())
 
     async def _pull(self) -> None:
+        backoff = Backoff(self._backoff_base_s, self._rng)
         while self.timelines.behind and self._has_room():
             spans = list(self.timelines.missing(page=PULL_PAGE, conversations=PULL_CONVERSATIONS))
             try:
@@ -293,9 +299,9 @@ class Device:
                 answer = parse_answer(sdkws_pb2.PullMessageBySeqsResp, data)
             except (Refused, Garbled, TimeoutError) as problem:
                 log.warning("a pull failed: %s", problem)
-                await asyncio.sleep(self._pull_backoff.next_s())
+                await asyncio.sleep(backoff.next_s())
                 continue
             except ClientError:  # The connection has ended: the next one pulls.
                 return
-            self._pull_backoff.reset()
-            self._hand_over(list(self.timelines.accept_pulled(spans, answer)), pulled=True)
+            backoff.reset()
+            self._hand_over(self.timelines.accept_pulled(spans, answer), pulled=True)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from greenroom.transport.client.message import Received
+    from greenroom.transport.client.client_message import Received
 
 __all__ = ["Inbox"]
 

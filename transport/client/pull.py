@@ -15,12 +15,12 @@ from greenroom.actors.wire import sdkws_pb2
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
 
-__all__ = ["NOTIFICATION_PREFIX", "Span", "ascending", "is_cut", "part_of", "pull_all", "pull_request"]
+__all__ = ["NOTIFICATION_PREFIX", "SeqSpan", "ascending", "is_cut", "part_of", "pull_all", "pull_request"]
 
 NOTIFICATION_PREFIX = "n_"
 
 
-class Span(msgspec.Struct, frozen=True, gc=False):
+class SeqSpan(msgspec.Struct, frozen=True, gc=False):
     """Seqs begin..end, both included."""
 
     conversation_id: str
@@ -28,7 +28,7 @@ class Span(msgspec.Struct, frozen=True, gc=False):
     end: int
 
 
-def pull_request(user_id: str, spans: Iterable[Span], limit: int) -> bytes:
+def pull_request(user_id: str, spans: Iterable[SeqSpan], limit: int) -> bytes:
     """The request for the newest `limit` messages of each span."""
     ranges = [
         sdkws_pb2.SeqRange(conversationID=span.conversation_id, begin=span.begin, end=span.end, num=limit)
@@ -53,7 +53,7 @@ def ascending(part: sdkws_pb2.PullMsgs | None) -> list[sdkws_pb2.MsgData]:
 
 
 async def pull_all(
-    ask: Callable[[bytes], Awaitable[bytes]], user_id: str, span: Span, limit: int
+    ask: Callable[[bytes], Awaitable[bytes]], user_id: str, span: SeqSpan, limit: int
 ) -> list[sdkws_pb2.MsgData]:
     """The newest `limit` messages of the span, ascending, with as many requests as it takes. `ask` sends one request.
 
@@ -62,7 +62,7 @@ async def pull_all(
     found: list[sdkws_pb2.MsgData] = []
     end = span.end
     while span.begin <= end and len(found) < limit:
-        request = pull_request(user_id, [Span(span.conversation_id, span.begin, end)], limit - len(found))
+        request = pull_request(user_id, [SeqSpan(span.conversation_id, span.begin, end)], limit - len(found))
         part = part_of(sdkws_pb2.PullMessageBySeqsResp.FromString(await ask(request)), span.conversation_id)
         found = ascending(part) + found
         if part is None or not 0 < part.endSeq <= end:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from greenroom.transport.client.pull import Span, ascending, is_cut, part_of
+from greenroom.transport.client.pull import SeqSpan, ascending, is_cut, part_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -75,15 +75,15 @@ class Timelines:
             self.note(conversation_id, seq)
         self._learned = True
 
-    def missing(self, *, page: int, conversations: int) -> Iterator[Span]:
+    def missing(self, *, page: int, conversations: int) -> Iterator[SeqSpan]:
         """What to pull next: the oldest missing page of each of up to so many conversations."""
         page = min(page, self._page or page)
         for _, conversation_id in zip(range(conversations), self._target, strict=False):
             begin = self.synced[conversation_id] + 1
-            yield Span(conversation_id, begin, min(self._target[conversation_id], begin + page - 1))
+            yield SeqSpan(conversation_id, begin, min(self._target[conversation_id], begin + page - 1))
 
     def accept_pulled(
-        self, spans: Iterable[Span], answer: sdkws_pb2.PullMessageBySeqsResp
+        self, spans: Iterable[SeqSpan], answer: sdkws_pb2.PullMessageBySeqsResp
     ) -> Iterator[tuple[str, sdkws_pb2.MsgData]]:
         """The messages to accept from the answer to these spans, each with its conversation.
 
@@ -112,7 +112,7 @@ class Timelines:
         self._advance(conversation_id, seq)
         return True
 
-    def _pass(self, span: Span) -> None:
+    def _pass(self, span: SeqSpan) -> None:
         synced = self.synced[span.conversation_id]
         if synced < span.end:
             self.holes += span.end - synced

@@ -1,7 +1,4 @@
-"""GET /metrics: a node's counters in Prometheus' text format. Counts only: no secret, no id of a user or group.
-
-Nobody is asked for a token, as is the convention for scrapers; the setting `http.metrics` takes the page away.
-"""
+"""A node's counters in Prometheus' text format. Counts only: no secret, no id of a user or group."""
 
 from __future__ import annotations
 

@@ -30,12 +30,15 @@ _ERROR = {
     "errMsg": {"type": "string"},
     "errDlt": {"type": "string"},
 }
+_OPERATION_ID = [{"name": "operationID", "in": "header", "required": True, "schema": {"type": "string"}}]
 
 
 def describe(routes: Iterable[Route]) -> dict[str, Any]:
     """Every row; those that are not there yet say `x-implemented: false`."""
     schemas: dict[str, Any] = {}
-    paths = {route.path: {"post": _operation(route, schemas)} for route in routes}
+    paths: dict[str, dict[str, Any]] = {}
+    for route in routes:
+        paths.setdefault(route.path, {})[route.method.lower()] = _operation(route, schemas)
     return {
         "openapi": "3.1.0",
         "info": {"title": "Greenroom, an OpenIM v3.8 compatible API", "version": "3.8"},
@@ -48,17 +51,12 @@ def describe(routes: Iterable[Route]) -> dict[str, Any]:
 
 
 def _operation(route: Route, schemas: dict[str, Any]) -> dict[str, Any]:
-    data = _data(route, schemas)
-    envelope = {"type": "object", "properties": _ERROR | ({"data": data} if data else {})}
+    is_post = route.method == "POST"
     operation: dict[str, Any] = {
-        "operationId": route.path.strip("/").replace("/", "."),
+        "operationId": route.path.strip("/").replace("/", ".") + ("" if is_post else f".{route.method.lower()}"),
         "tags": [route.path.split("/")[1]],
-        "parameters": [
-            {"name": "operationID", "in": "header", "required": True, "schema": {"type": "string"}}
-        ],
-        "responses": {
-            "200": {"description": "the envelope", "content": {"application/json": {"schema": envelope}}}
-        },
+        "parameters": _OPERATION_ID if is_post else [],
+        "responses": {"200": _reply(route, schemas) if is_post else {"description": "a body of its own"}},
         "security": [] if route.who.kind == "anyone" else [{"token": []}],
         "x-who": route.who.describe(),
         "x-implemented": route.handler is not None,
@@ -69,6 +67,12 @@ def _operation(route: Route, schemas: dict[str, Any]) -> dict[str, Any]:
             body = {"allOf": [body], "required": [name for name in route.required if "." not in name]}
         operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": body}}}
     return operation
+
+
+def _reply(route: Route, schemas: dict[str, Any]) -> dict[str, Any]:
+    data = _data(route, schemas)
+    envelope = {"type": "object", "properties": _ERROR | ({"data": data} if data else {})}
+    return {"description": "the envelope", "content": {"application/json": {"schema": envelope}}}
 
 
 def _data(route: Route, schemas: dict[str, Any]) -> dict[str, Any] | None:

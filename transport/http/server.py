@@ -1,31 +1,40 @@
-"""The HTTP server: connections are taken until it drains or stops."""
+"""The HTTP server: uvicorn's protocol on a socket of ours, within the loop that runs. Connections are taken until it
+drains or stops."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+from functools import partial
 from typing import TYPE_CHECKING
 
 from greenroom.transport.http.app import HttpApi
-from greenroom.transport.http.connection import HttpConnection, Shared
+from greenroom.transport.http.routes import ROUTES
 from greenroom.transport.listening import BACKLOG, listening_socket
 
 if TYPE_CHECKING:
-    from greenroom.transport.http.context import Context
+    from collections.abc import Iterable
+
+    from greenroom.transport.http.bounded_protocol import Connections
+    from greenroom.transport.http.call import EngineParts
+    from greenroom.transport.http.table import Route
 
 __all__ = ["HttpServer"]
+
+_REVIEW_S = 1.0
+"""Between two looks at what is late. Each takes half a millisecond for a thousand connections."""
 
 
 class HttpServer:
     """`start`, then `drain` (no new connections, answers go out) or `stop` (at once); then perhaps again."""
 
-    def __init__(self, context: Context) -> None:
-        self._node = context.settings.node
-        self._max_connections = context.settings.http.max_connections
-        self._api = HttpApi(context)
-        self._port = self._node.api_port
+    def __init__(self, engine: EngineParts, routes: Iterable[Route] = ROUTES) -> None:
+        self._settings = engine.settings
+        self._api = HttpApi(engine, routes)
+        self._port = self._settings.node.api_port
         self._server: asyncio.Server | None = None
-        self._shared: Shared | None = None
+        self._connections: Connections | None = None
+        self._reviews: asyncio.Task[None] | None = None
 
     @property
     def port(self) -> int:
@@ -34,38 +43,58 @@ class HttpServer:
 
     async def start(self) -> None:
         """Listens when this returns. Raises OSError when the address is taken."""
-        listening = listening_socket(self._node.host, self._port)
+        from uvicorn.config import Config  # Here: an engine without sockets needs no server.
+
+        from greenroom.transport.http.bounded_protocol import BoundedReads, Connections
+
+        listening = listening_socket(self._settings.node.host, self._port)
         self._port = listening.getsockname()[1]
-        shared = self._shared = Shared(self._api, self._max_connections)
-        self._server = await asyncio.get_running_loop().create_server(
-            lambda: HttpConnection(shared), sock=listening, backlog=BACKLOG
+        config = Config(
+            self._api,
+            interface="asgi3", ws="none", lifespan="off", log_config=None, proxy_headers=False, server_header=False,
+        )  # fmt: skip
+        config.load()
+        loop = asyncio.get_running_loop()
+        connections = self._connections = Connections(config, self._settings.http)
+        self._server = await loop.create_server(
+            partial(BoundedReads, connections), sock=listening, backlog=BACKLOG
         )
+        self._reviews = loop.create_task(_review(connections))
 
     async def drain(self, timeout_s: float) -> None:
-        """Takes no more connections, answers what is under way for at most `timeout_s`, then ends."""
-        shared = self._shared
-        if self._server is None or shared is None:
+        """Takes no more connections, answers what is in flight for at most `timeout_s`, then ends."""
+        connections = self._connections
+        if self._server is None or connections is None:
             return
         self._server.close()
-        for connection in list(shared.connections):
-            connection.leave()
+        for connection in list(connections.connections):
+            connection.shutdown()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(timeout_s):
-                while shared.connections:
-                    shared.none_left.clear()
-                    await shared.none_left.wait()
+                while connections.connections:
+                    connections.none_left.clear()
+                    await connections.none_left.wait()
         await self.stop()
 
     async def stop(self) -> None:
-        """Ends now; requests under way are cut off."""
+        """Ends now; requests in flight are cut off."""
         server, self._server = self._server, None
-        if server is None or self._shared is None:
+        if server is None or self._connections is None or self._reviews is None:
             return
         server.close()
-        for connection in list(self._shared.connections):
-            connection.abort()
-        answering = self._shared.answering
-        for task in answering:
+        for connection in list(self._connections.connections):
+            connection.transport.abort()
+        tasks = {self._reviews, *self._connections.tasks}
+        for task in tasks:
             task.cancel()
-        if answering:
-            await asyncio.wait(answering)
+        await asyncio.wait(tasks)
+
+
+async def _review(connections: Connections) -> None:
+    """Close what is late, and tell the time of the `date` header."""
+    while True:
+        connections.headers.tell_time()
+        now = connections.loop.time()
+        for connection in list(connections.connections):
+            connection.review(now)
+        await asyncio.sleep(_REVIEW_S)

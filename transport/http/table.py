@@ -1,28 +1,33 @@
-"""The shape of a row: what is read, who may call, what must be there, who answers.
+"""The shape of a row: method and path, what is read, who may call, what must be there, who answers.
 
 The rows stand in `routes/`, one file a service; `routes/__init__.py` puts them together.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeGuard, TypeVar
+from typing import TYPE_CHECKING, Any, TypeGuard, TypeVar
 
 import msgspec
 from google.protobuf.message import Message
 
 from greenroom.actors.errors import ArgsError
-from greenroom.transport.http.access import Who, read
-from greenroom.transport.http.context import Call
+from greenroom.transport.http.access import TOKEN, Who, read
+from greenroom.transport.http.call import Call
 
-__all__ = ["MAX_IDS", "Handler", "Route", "absent", "is_wire", "post", "post_free"]
+if TYPE_CHECKING:
+    from greenroom.transport.http.http_request import HttpRequest
+    from greenroom.transport.http.response import Response
+
+__all__ = ["MAX_IDS", "Handler", "Route", "Table", "absent", "is_wire", "plain", "post", "post_free"]
 
 MAX_IDS = 1000
 """Most ids in the lists of rows with `capped`."""
 
 Handler = Callable[[Call, Any], Awaitable[Any]]
-"""Takes the request. Answers the response, None where it has no fields, a list where the row says `many`."""
+"""Takes the request message; on a plain row the HttpRequest. Answers the data of the protocol's reply (None where it
+has no fields, a list where the row says `many`), or a Response of its own."""
 
 _Request = TypeVar("_Request", bound=Message)
 _Response = TypeVar("_Response", bound=Message)
@@ -32,8 +37,11 @@ _Body = TypeVar("_Body", bound=msgspec.Struct)
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
     path: str
+    """One that ends in a slash stands for all paths below it, too."""
+    method: str = "POST"
+    """GET answers HEAD as well."""
     request: type[Message] | type[msgspec.Struct] | None
-    """A struct: a JSON object that is no message of the wire. None: no body is read."""
+    """A struct: a JSON object that is no message of the wire. None: the body is the handler's to receive."""
     response: type[Message] | type[msgspec.Struct] | None
     who: Who
     handler: Handler | None
@@ -84,7 +92,7 @@ def post(
     request: type[_Request],
     response: type[_Response],
     who: Who,
-    handler: Callable[[Call, _Request], Awaitable[_Response | list[_Response] | None]],
+    handler: Callable[[Call, _Request], Awaitable[_Response | list[_Response] | Response | None]],
     *,
     required: Sequence[str] = (),
     capped: Sequence[str] = (),
@@ -125,9 +133,43 @@ def post_free(
     return Route(path=path, request=request, response=response, who=who, handler=handler, strict=strict)
 
 
-def absent(path: str) -> Route:
+def plain(
+    method: str, path: str, who: Who, handler: Callable[[Call, HttpRequest], Awaitable[Response]] | None
+) -> Route:
+    """A row that is no call of the protocol's: a page, a form, a file, a stream. It takes none of the places of
+    requests in flight while its handler runs. `who` needs the token only, no field of a message."""
+    if who.kind == "owner":
+        raise ValueError(f"{path}: a plain row has no message that names an owner")
+    return Route(path=path, method=method, request=None, response=None, who=who, handler=handler)
+
+
+def absent(path: str, *, method: str = "POST", who: Who = TOKEN) -> Route:
     """A row of the protocol that this server does not answer yet."""
-    return Route(path=path, request=None, response=None, who=Who("token"), handler=None)
+    return Route(path=path, method=method, request=None, response=None, who=who, handler=None)
+
+
+class Table:
+    """Rows by method and path. Raises ValueError for two rows of the same."""
+
+    def __init__(self, routes: Iterable[Route]) -> None:
+        self._rows: dict[tuple[str, str], Route] = {}
+        for route in routes:
+            if self._rows.setdefault((route.method, route.path), route) is not route:
+                raise ValueError(f"two rows for {route.method} {route.path}")
+        above = [route for route in self._rows.values() if route.path.endswith("/")]
+        self._above = sorted(above, key=lambda route: len(route.path), reverse=True)
+
+    def find(self, method: str, path: str) -> Route | None:
+        """The row of that path, or the nearest one above it."""
+        if method == "HEAD":
+            method = "GET"
+        row = self._rows.get((method, path))
+        if row is not None:
+            return row
+        return next((row for row in self._above if row.method == method and path.startswith(row.path)), None)
+
+    def __iter__(self) -> Iterator[Route]:
+        return iter(self._rows.values())
 
 
 def is_wire(kind: type[Message] | type[msgspec.Struct]) -> TypeGuard[type[Message]]:

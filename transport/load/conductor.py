@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from greenroom.actors.runtime.address import Address
     from greenroom.transport.load.plan import Cue, End
-    from greenroom.transport.load.share import Share
+    from greenroom.transport.load.share import LoadShare
 
 __all__ = ["Begin", "Conductor"]
 
@@ -43,7 +43,7 @@ class Begin(msgspec.Struct, frozen=True):
 class Conductor(Entity):
     """`Begin` starts a load; `End` ends it early, for the virtual users, too."""
 
-    def __init__(self, share: Share) -> None:
+    def __init__(self, share: LoadShare) -> None:
         super().__init__()
         self._share = share
         self._cues: Iterator[Cue] = iter(())

@@ -15,7 +15,7 @@ from greenroom.transport.load.conductor import Begin, Conductor
 from greenroom.transport.load.judge import events
 from greenroom.transport.load.meters import LagMeter
 from greenroom.transport.load.plan import Connect, End
-from greenroom.transport.load.share import Share
+from greenroom.transport.load.share import LoadShare
 from greenroom.transport.load.virtual_user import KIND, VirtualUser, address_of
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from greenroom.transport.load.samples import Sample
     from greenroom.transport.load.share import Order
 
-__all__ = ["LocalPart", "Part"]
+__all__ = ["LoadPart", "LocalPart"]
 
 CONDUCTOR = Address("fixed", "conductor")
 CONNECT_LIMIT_S = 15.0
@@ -37,7 +37,7 @@ PAGE = 100
 """Messages in one pull of the audit."""
 
 
-class Part(Protocol):
+class LoadPart(Protocol):
     """What the runner asks of a part, in this process or in another. Times are of the machine's monotonic clock."""
 
     async def connect(self) -> None:
@@ -68,7 +68,7 @@ class LocalPart:
     """A part in this process."""
 
     def __init__(self, order: Order) -> None:
-        share = self._share = Share(order)
+        share = self._share = LoadShare(order)
         self._base = LoopBase(asyncio.get_running_loop(), mailbox_alarm=1_000_000)
         self._base.register_kind(KIND, lambda place: VirtualUser(share, int(place)), idle_timeout_s=None)
         self._base.spawn(CONDUCTOR, lambda: Conductor(share))
@@ -109,7 +109,7 @@ class LocalPart:
         await self._base.shutdown(grace_s=10.0)
         self._share.recorder.close()
 
-    # The audit
+    # The drain and the audit
 
     async def newest(self) -> dict[str, int]:
         found: dict[str, int] = {}
@@ -127,14 +127,14 @@ class LocalPart:
         return found
 
     async def behind(self, newest: dict[str, int]) -> int:
-        return sum(not self._has_all(place, newest) for place in self._share.places)
+        return sum(not self.has_all(place, newest) for place in self._share.places)
 
     async def audit(self, exempt_behind: bool) -> None:
         share, newest = self._share, await self.newest()
         now = time.monotonic_ns()
         for place in share.places:
             device = share.devices.get(place)
-            if device is not None and device.online and not (exempt_behind and not self._has_all(place, newest)):
+            if device is not None and device.online and not (exempt_behind and not self.has_all(place, newest)):
                 share.recorder.record(events.Drained(now, share.population.devices[place].in_history))
         await _each([partial(self._pull_all, name, newest.get(name, 0)) for name in self._own_conversations()])
         users = range(len(share.population.user_ids))
@@ -194,7 +194,8 @@ class LocalPart:
         members = self._share.population.members[conversation_id]
         return next((device for user in members if (device := self._device_online(user)) is not None), None)
 
-    def _has_all(self, place: int, newest: dict[str, int]) -> bool:
+    def has_all(self, place: int, newest: dict[str, int]) -> bool:
+        """Whether a device is online and has everything up to these seqs."""
         device, population = self._share.devices.get(place), self._share.population
         if device is None or not device.online or device.timelines.behind:
             return False

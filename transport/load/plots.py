@@ -1,4 +1,4 @@
-"""Line plots as SVG text: no script, no font and no picture from elsewhere. Data in, markup out."""
+"""PlotLine plots as SVG text: no script, no font and no picture from elsewhere. Data in, markup out."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-__all__ = ["Line", "ladder_plot", "plot"]
+__all__ = ["PlotLine", "ladder_plot", "plot"]
 
 WIDTH, HEIGHT = 720, 260
 LEFT, RIGHT, TOP, BOTTOM = 64, 16, 14, 40
@@ -17,13 +17,13 @@ TICKS = 5
 COLOURS = ("c0", "c1", "c2", "c3")
 
 
-class Line(NamedTuple):
+class PlotLine(NamedTuple):
     name: str
     points: Sequence[tuple[float, float]]
 
 
 def plot(
-    title: str, lines: Sequence[Line], *, x_label: str, y_label: str, name_y: Callable[[float], str] | None = None
+    title: str, lines: Sequence[PlotLine], *, x_label: str, y_label: str, name_y: Callable[[float], str] | None = None
 ) -> str:
     """Lines over a common, linear x; y from 0 up."""
     xs = [x for line in lines for x, _ in line.points] or [0.0]
@@ -34,7 +34,7 @@ def plot(
 def ladder_plot(title: str, ladders: Sequence[tuple[str, dict[str, float]]], *, y_label: str) -> str:
     """Latency over percentile, with as much room for 99 to 99.9 as for 90 to 99."""
     lines = [
-        Line(
+        PlotLine(
             name,
             [(_nines(float(at)), ms) for at, ms in ladder.items() if float(at) <= 99.99],
         )
@@ -62,7 +62,7 @@ def _round_steps(low: float, high: float) -> list[float]:
 
 def _draw(
     title: str,
-    lines: Sequence[Line],
+    lines: Sequence[PlotLine],
     x_ticks: Sequence[tuple[float, str]],
     x_range: tuple[float, float],
     x_label: str,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from greenroom.transport.client.message import direct_conversation_id, group_conversation_id
+from greenroom.transport.client.client_message import direct_conversation_id, group_conversation_id
 from greenroom.transport.load.scenario import DirectTalk, GroupTalk
 
 if TYPE_CHECKING:
@@ -58,7 +58,8 @@ class Population:
 
     def __init__(self, scenario: Scenario, *, tag: str) -> None:
         self.scenario = scenario
-        self.tag = tag
+        self._tag = tag
+        self._id_prefix = f"{tag}-"
         self.user_ids = [f"load{tag}u{number}" for number in range(scenario.users)]
         self.devices = [
             DeviceName(number, user_id, platform)
@@ -109,12 +110,11 @@ class Population:
 
     def client_msg_id(self, place: int, number: int, planned_ns: int) -> str:
         """The id of a device's message with this number. It tells when the message was planned."""
-        return f"{self.tag}-{place:x}-{number:x}-{planned_ns:x}"
+        return f"{self._id_prefix}{place:x}-{number:x}-{planned_ns:x}"
 
     def planned_ns_of(self, client_msg_id: str) -> int:
         """When a message of this run was planned; -1 if it is none of this run's."""
-        tag, _, rest = client_msg_id.partition("-")
-        return int(rest.rpartition("-")[2], 16) if tag == self.tag else -1
+        return int(client_msg_id.rpartition("-")[2], 16) if client_msg_id.startswith(self._id_prefix) else -1
 
     def _add_groups(self, talk: int, step: GroupTalk) -> None:
         users = len(self.user_ids)
@@ -122,7 +122,7 @@ class Population:
         for number in range(step.groups):
             first = number * size
             members = tuple(sorted({(first + offset) % users for offset in range(size)}))
-            group = LoadGroup(f"load{self.tag}g{talk}x{number}", members)
+            group = LoadGroup(f"load{self._tag}g{talk}x{number}", members)
             self.groups.append(group)
             for user in members:
                 self._groups_of_user.setdefault((talk, user), []).append(group)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from greenroom.transport.load.plots import Line, ladder_plot, plot
+from greenroom.transport.load.plots import PlotLine, ladder_plot, plot
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -91,8 +91,8 @@ def _plots(figures: Figures) -> Iterable[str]:
         return
     over = "seconds since the start"
 
-    def line(name: str, pick: Any) -> Line:
-        return Line(name, [(moment.at_s, float(pick(moment))) for moment in moments])
+    def line(name: str, pick: Any) -> PlotLine:
+        return PlotLine(name, [(moment.at_s, float(pick(moment))) for moment in moments])
 
     yield plot(
         "Latency of acks and deliveries",

@@ -12,10 +12,10 @@ import msgspec
 
 from greenroom.transport.load.exit_codes import BadInput, Exit
 from greenroom.transport.load.figures import Figures, Harness, Moment, Trial
-from greenroom.transport.load.judge.judge import judge
+from greenroom.transport.load.judge.judging import judge
 from greenroom.transport.load.judge.recorder import read
 from greenroom.transport.load.meters import CpuMeter
-from greenroom.transport.load.part import LocalPart, Part
+from greenroom.transport.load.part import LoadPart, LocalPart
 from greenroom.transport.load.population import Population
 from greenroom.transport.load.samples import ERRORS_KEPT, Totals
 from greenroom.transport.load.share import Order
@@ -65,7 +65,7 @@ class Runner:
         self._processes = processes
         self._find_capacity = find_capacity
         self._stop = asyncio.Event()
-        self._parts: list[Part] = []
+        self._parts: list[LoadPart] = []
         self._run_totals = Totals()
         """From the first login to the audit."""
         self._load_totals = Totals()

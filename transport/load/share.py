@@ -19,7 +19,7 @@ from greenroom.transport.load.scenario import Scenario
 if TYPE_CHECKING:
     from greenroom.transport.client.device import Device
 
-__all__ = ["Order", "Share"]
+__all__ = ["LoadShare", "Order"]
 
 
 class Order(msgspec.Struct, kw_only=True):
@@ -35,7 +35,7 @@ class Order(msgspec.Struct, kw_only=True):
     history: str
 
 
-class Share:
+class LoadShare:
     """The devices of one process, what they record, and what they count."""
 
     def __init__(self, order: Order) -> None:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from greenroom.transport.client.api import Api
-from greenroom.transport.client.backoff import Backoff
 from greenroom.transport.client.device import Device
 from greenroom.transport.client.errors import ClientClosed, ClientError, ConnectionLost, Refused
 from greenroom.transport.client.link import Login
@@ -94,8 +93,7 @@ class Target:
             encoding="go",
             compression=True,
         )
-        backoff = Backoff(1.0, random.Random())
-        device = Device(login, on_messages=None, on_lost=lambda _: None, pull_backoff=backoff)
+        device = Device(login, on_messages=None, on_lost=lambda _: None, backoff_base_s=1.0, rng=random.Random())
         try:
             await device.connect()
         except ClientError as problem:

@@ -5,7 +5,6 @@ What it does and sees goes to the history in the order in which it happens; what
 
 from __future__ import annotations
 
-import json
 import time
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -17,6 +16,7 @@ from greenroom.actors.runtime.address import Address
 from greenroom.actors.runtime.entity import Entity
 from greenroom.actors.wire import msg_pb2
 from greenroom.transport.client.backoff import Backoff
+from greenroom.transport.client.client_message import new_message
 from greenroom.transport.client.device import SEND_MESSAGE, Arrival, Device
 from greenroom.transport.client.errors import (
     ClientClosed,
@@ -26,7 +26,6 @@ from greenroom.transport.client.errors import (
     Refused,
     TokenRejected,
 )
-from greenroom.transport.client.message import new_message
 from greenroom.transport.load.judge import events
 from greenroom.transport.load.plan import Connect, Speak
 
@@ -39,7 +38,7 @@ if TYPE_CHECKING:
     from greenroom.actors.runtime.replies import Piped
     from greenroom.transport.client.link import Link
     from greenroom.transport.load.plan import Drop, End, PauseReading, Talk
-    from greenroom.transport.load.share import Share
+    from greenroom.transport.load.share import LoadShare
 
 __all__ = ["KIND", "VirtualUser", "address_of"]
 
@@ -103,10 +102,11 @@ class VirtualUser(Entity):
     Every message that was sent gets one Acked or one Failed in the history, unless the run ends before.
     """
 
-    def __init__(self, share: Share, place: int) -> None:
+    def __init__(self, share: LoadShare, place: int) -> None:
         super().__init__()
         self._share = share
         self._place = place
+        self._address = address_of(place)
         name = share.population.devices[place]
         self._user = name.user
         self._user_id = name.user_id
@@ -131,17 +131,14 @@ class VirtualUser(Entity):
         """A connection that was left open; one at a time is kept."""
 
     def on_start(self) -> None:
-        client, tell, address = self._share.scenario.client, self.runtime.tell, self.myAddress
-
-        def arrived(arrivals: list[Arrival], pulled: bool) -> None:
-            tell(address, Arrived(time.monotonic_ns(), arrivals, pulled))
-
+        client = self._share.scenario.client
         self._device = self._share.devices[self._place] = Device(
             self._share.login(self._place),
-            on_messages=arrived,
-            on_lost=lambda problem: tell(address, Lost(problem)),
+            on_messages=lambda arrivals, pulled: self._tell_self(Arrived(time.monotonic_ns(), arrivals, pulled)),
+            on_lost=lambda problem: self._tell_self(Lost(problem)),
             request_timeout_s=client.request_timeout_s,
-            pull_backoff=Backoff(client.reconnect_base_s, self._share.rng),
+            backoff_base_s=client.reconnect_base_s,
+            rng=self._share.rng,
             ticker=self._share.ticker,
         )
 
@@ -159,7 +156,11 @@ class VirtualUser(Entity):
             self._half_open.abort()
 
     def receiveMsg_WakeupMessage(self, message: WakeupMessage, sender: Address) -> None:
-        self.send(self.myAddress, message.payload)
+        self._tell_self(message.payload)
+
+    def _tell_self(self, message: object) -> None:
+        """What happens outside of a turn becomes a message: state changes in turns only."""
+        self.send(self._address, message)
 
     # The connection
 
@@ -284,12 +285,11 @@ class VirtualUser(Entity):
     def _put(self, client_msg_id: str) -> None:
         """Hand a message to the server, for the first time or again."""
         waiting = self._waiting[client_msg_id]
-        tell, address = self.runtime.tell, self.myAddress
 
         def done(answer: asyncio.Future[bytes]) -> None:
             problem = answer.exception()
             data = b"" if problem is not None else answer.result()
-            tell(address, SendDone(time.monotonic_ns(), client_msg_id, data, problem))
+            self._tell_self(SendDone(time.monotonic_ns(), client_msg_id, data, problem))
 
         conversation_id, stored = waiting.speak.destination.conversation_id, waiting.speak.stored
         now = time.monotonic_ns()
@@ -297,7 +297,7 @@ class VirtualUser(Entity):
         try:
             self._device.post(SEND_MESSAGE, waiting.data).add_done_callback(done)
         except ClientError as problem:
-            tell(address, SendDone(now, client_msg_id, b"", problem))
+            self._tell_self(SendDone(now, client_msg_id, b"", problem))
 
     def receiveMsg_SendDone(self, message: SendDone, sender: Address) -> None:
         waiting = self._waiting.get(message.client_msg_id)
@@ -417,7 +417,7 @@ class VirtualUser(Entity):
 def _text(client_msg_id: str, payload_bytes: int) -> bytes:
     """The content of a text message of about so many bytes, different for each message."""
     filler = f"{client_msg_id} " * (payload_bytes // (len(client_msg_id) + 1) + 1)
-    return json.dumps({"content": filler[:payload_bytes]}).encode()
+    return msgspec.json.encode({"content": filler[:payload_bytes]})
 
 
 def _reason(problem: BaseException) -> str:

@@ -26,7 +26,7 @@ _Answer = TypeVar("_Answer")
 
 
 class Asked(msgspec.Struct):
-    """One call: a method of Part and its arguments."""
+    """One call: a method of LoadPart and its arguments."""
 
     number: int
     method: str
@@ -46,7 +46,7 @@ class PartDied(RuntimeError):
 
 
 class RemotePart:
-    """See Part. The process ends with its standard input, so it never outlives this one."""
+    """See LoadPart. The process ends with its standard input, so it never outlives this one."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process

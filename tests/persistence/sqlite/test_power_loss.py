@@ -108,7 +108,7 @@ def memory(tmp_path: Path) -> Iterator[Path]:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("points", [50, pytest.param(1_000, marks=pytest.mark.ci)])
 async def test_acked_survives_loss_of_power(tmp_path: Path, memory: Path, points: int) -> None:
     print(f"GREENROOM_POWER_SEED={SEED}")

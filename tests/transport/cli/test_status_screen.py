@@ -64,7 +64,7 @@ def test_screen_with_hundreds_in_quarantine() -> None:
 async def test_exit_code_and_json(capsys: pytest.CaptureFixture[str], well: bool) -> None:
     async with http_stage() as http:
         now = msgspec.structs.replace(STATUS, is_healthy=well)
-        http.context.look = lambda: now
+        http.parts.status = lambda: now
         code = await show_status(settings_for(http.server.port, SECRET), as_json=True)
     assert code == (WELL if well else ILL)
     assert msgspec.convert(json.loads(capsys.readouterr().out), type(now)) == now

@@ -23,7 +23,7 @@ from greenroom.transport.client.errors import (
 )
 
 if TYPE_CHECKING:
-    from greenroom.transport.client.message import Received
+    from greenroom.transport.client.client_message import Received
 
 CHAT = "si_alice_bob"
 MakeClient = Callable[..., Awaitable[Client]]
@@ -108,7 +108,7 @@ async def test_long_gap_is_fetched_in_pages(gateway: FakeGateway, client: MakeCl
     assert gateway.pulled_ranges == [(CHAT, 1, 100), (CHAT, 101, 200), (CHAT, 201, 250)]
 
 
-async def test_since_now_passes_over_the_past(gateway: FakeGateway, client: MakeClient) -> None:
+async def test_since_now_ignores_the_past(gateway: FakeGateway, client: MakeClient) -> None:
     gateway.store(CHAT, "alice", "old")
     bob = await client("bob")
     await gateway.push(CHAT, gateway.store(CHAT, "alice", "new"))

@@ -6,14 +6,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from greenroom.actors.wire import sdkws_pb2
-from greenroom.transport.client.pull import NOTIFICATION_PREFIX, Span
+from greenroom.transport.client.pull import NOTIFICATION_PREFIX, SeqSpan
 from greenroom.transport.client.timeline import Timelines
 
 Shelves = dict[str, dict[int, int]]
 """Conversation -> seq -> size of the message."""
 
 
-def _answer(shelves: Shelves, spans: list[Span], room: int) -> sdkws_pb2.PullMessageBySeqsResp:
+def _answer(shelves: Shelves, spans: list[SeqSpan], room: int) -> sdkws_pb2.PullMessageBySeqsResp:
     """As the server does: the newest that fit, `endSeq` where it was cut, nothing after; one message at least."""
     answer = sdkws_pb2.PullMessageBySeqsResp()
     first = True

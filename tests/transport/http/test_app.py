@@ -3,23 +3,23 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
-from greenroom.actors.errors import TokenKicked
-from greenroom.actors.messages import Caller, SetUserInfo, VerifyToken
+from greenroom.actors.messages import Caller, SetUserInfo
 from greenroom.tests.kit.http_kit import ADMIN_ID, SECRET, http_stage
-from greenroom.transport.http.body import Bodies, BodiesFull, read_body
 
 if TYPE_CHECKING:
+    import httpx
+
     from greenroom.tests.kit.http_kit import HttpStage
 
 TIME = "/msg/get_server_time"
 
 
 async def test_missing_operation_id(http: HttpStage) -> None:
-    answer = (await http.client.post(TIME, json={}, headers={"token": http.token("u1")})).json()
+    answer = (await http.client.post(TIME, json={}, headers={"token": http.tokens["u1"]})).json()
     assert answer == {"errCode": 1001, "errMsg": "ArgsError", "errDlt": "header must have operationID"}
 
 
@@ -34,7 +34,7 @@ async def test_token_that_is_none(http: HttpStage) -> None:
 
 
 async def test_token_kicked(http: HttpStage) -> None:
-    http.refuse(VerifyToken, TokenKicked())
+    await http.post("/auth/force_logout", {"userID": "u1", "platformID": 1}, user=ADMIN_ID)
     assert (await http.error(TIME))[0] == 1506
 
 
@@ -46,7 +46,7 @@ async def test_token_before_routing(http: HttpStage) -> None:
 
 
 async def test_open_paths_need_no_token(http: HttpStage) -> None:
-    token = http.token("u1", 5)
+    token = await http.issue("u1", 5)
     data = await http.data("/auth/parse_token", {"token": token}, user=None)
     assert data["userID"] == "u1"
     assert data["platformID"] == 5
@@ -78,16 +78,14 @@ async def test_health_and_openapi(http: HttpStage) -> None:
 
 
 async def test_data_left_out_of_empty_responses(http: HttpStage) -> None:
-    answer = await http.post("/group/mute_group", {"groupID": "g"})
+    answer = await http.post("/user/set_global_msg_recv_opt", {"userID": "u1", "globalRecvMsgOpt": 1})
     assert answer.content == b'{"errCode":0,"errMsg":"","errDlt":""}'
 
 
 async def test_keys_in_any_case_and_unknown_ones(http: HttpStage) -> None:
     body = b'{"USERIDS":["u1"],"userids":["u2"],"more":{"a":[1]}}'
-    data = await http.data("/user/get_users_info", body)
-    assert [user["userID"] for user in data["usersInfo"]] == ["u2"]
-    assert data["usersInfo"][0]["ex"] == ""
-    assert data["usersInfo"][0]["createTime"] == 0
+    (user,) = (await http.data("/user/get_users_info", body))["usersInfo"]
+    assert (user["userID"], user["ex"], user["appMangerLevel"]) == ("u2", "", 0)
 
 
 @pytest.mark.parametrize(
@@ -126,7 +124,7 @@ async def test_pagination(http: HttpStage) -> None:
     data = await http.data(path, {"pagination": {"pageNumber": 1, "showNumber": 0}})
     assert data == {"total": 4, "userIDs": None}
     data = await http.data(path, {"pagination": {"pageNumber": 2, "showNumber": 3}})
-    assert data == {"total": 4, "userIDs": ["bot"]}
+    assert (data["total"], len(data["userIDs"])) == (4, 1)
 
 
 async def test_large_body_is_refused_by_content(http: HttpStage) -> None:
@@ -151,7 +149,7 @@ async def test_gzip_where_it_pays(http: HttpStage) -> None:
 
 
 async def test_unforeseen_error(http: HttpStage, caplog: pytest.LogCaptureFixture) -> None:
-    http.system.errors[SetUserInfo] = [ValueError("a secret nickname")]
+    http.refuse(SetUserInfo, ValueError("a secret nickname"))
     with caplog.at_level(logging.DEBUG):
         answer = await http.post("/user/update_user_info", {"userInfo": {"userID": "u1", "nickname": "N"}})
     assert answer.json() == {"errCode": 500, "errMsg": "ServerInternalError", "errDlt": ""}
@@ -160,7 +158,7 @@ async def test_unforeseen_error(http: HttpStage, caplog: pytest.LogCaptureFixtur
 
 
 async def test_logs_hold_no_token_and_no_body(http: HttpStage, caplog: pytest.LogCaptureFixture) -> None:
-    token = http.token("u1")
+    token = http.tokens["u1"]
     with caplog.at_level(logging.DEBUG):
         await http.post("/user/update_user_info", {"userInfo": {"userID": "u1", "nickname": "Nightingale"}})
         await http.post("/user/update_user_info", b'{"userInfo":{"userID":"u1","nickname":"Nightingale",}}')
@@ -172,38 +170,25 @@ async def test_logs_hold_no_token_and_no_body(http: HttpStage, caplog: pytest.Lo
     assert token not in text
     assert "Nightingale" not in text
     assert SECRET not in text
-    assert SECRET not in repr(http.context)
+    assert SECRET not in repr(http.parts)
 
 
 async def test_requests_past_the_bound_wait() -> None:
-    async with http_stage(requests_in_flight=2) as http:
-        under_way, most = 0, 0
-        full, go = asyncio.Event(), asyncio.Event()
-        plain = http.system.ask
-
-        async def slow(target: Any, message: Any, *, timeout_s: float | None = None) -> Any:
-            nonlocal under_way, most
-            under_way += 1
-            most = max(most, under_way)
-            if under_way == 2:
-                full.set()
-            await go.wait()
-            under_way -= 1
-            return await plain(target, message, timeout_s=timeout_s)
-
-        http.system.ask = slow  # type: ignore[method-assign]
+    async with http_stage(HTTP_REQUESTS_IN_FLIGHT="2") as http:
+        http.asks.go.clear()
         calls = [asyncio.create_task(http.post(TIME)) for _ in range(6)]
-        await full.wait()
-        go.set()
+        while http.asks.waiting < 2:
+            http.asks.begun.clear()
+            await http.asks.begun.wait()
+        http.asks.go.set()
         answers = await asyncio.gather(*calls)
         assert all(answer.json()["errCode"] == 0 for answer in answers)
-        assert most == 2
+        assert http.asks.most == 2
 
 
 async def test_operation_id_goes_with_the_command(http: HttpStage) -> None:
     await http.post("/group/mute_group", {"groupID": "g"})
-    caller = http.system.last.caller
-    assert caller == Caller("u1", 1, "op-1", is_admin=False)
+    assert http.asks.last.caller == Caller("u1", 1, "op-1", is_admin=False)
 
 
 async def test_not_there_yet(http: HttpStage) -> None:
@@ -217,56 +202,15 @@ async def test_not_there_yet(http: HttpStage) -> None:
 
 
 async def test_requests_that_wait_too_long_are_told() -> None:
-    async with http_stage(requests_in_flight=1, patience_s=0.05) as http:
-        go = asyncio.Event()
-        plain = http.system.ask
-
-        async def slow(target: Any, message: Any, *, timeout_s: float | None = None) -> Any:
-            await go.wait()
-            return await plain(target, message, timeout_s=timeout_s)
-
-        http.system.ask = slow  # type: ignore[method-assign]
+    async with http_stage(HTTP_REQUESTS_IN_FLIGHT="1", OVERLOAD_PATIENCE_S="0.05") as http:
+        http.asks.go.clear()
         calls = {asyncio.create_task(http.post(TIME)) for _ in range(4)}
-        refused: set[asyncio.Task[Any]] = set()
+        refused: set[asyncio.Task[httpx.Response]] = set()
         while len(refused) < 3:
             done, calls = await asyncio.wait(calls, return_when=asyncio.FIRST_COMPLETED)
             refused |= done
         assert [(each.result().status_code, each.result().json()["errCode"]) for each in refused] == [(503, 500)] * 3
-        go.set()
+        assert (await http.client.get("/healthz")).status_code == 200
+        http.asks.go.set()
         assert (await calls.pop()).json()["errCode"] == 0
-        assert (await http.post(TIME)).status_code == 200
-
-
-async def test_bodies_that_are_too_large_together() -> None:
-    async with http_stage() as http:
-        bodies = Bodies(100)
-
-        class Slow:
-            """A body that comes in parts."""
-
-            def __init__(self, *chunks: bytes) -> None:
-                self.body = bytearray()
-                self.more_body = True
-                self._chunks = list(chunks)
-
-            async def receive(self) -> bytes:
-                chunk = self._chunks.pop(0)
-                self.more_body = bool(self._chunks)
-                return chunk
-
-        class Whole(Slow):
-            """One that came with its head."""
-
-            def __init__(self, *chunks: bytes) -> None:
-                self.body = bytearray().join(chunks)
-                self.more_body = False
-
-        for body in (Slow, Whole):
-            with bodies.share() as share:
-                assert await read_body(body(b"x" * 30, b"y" * 30), 50, share) == (b"x" * 30 + b"y" * 20, True)
-                assert bodies.held_bytes == 50
-                with bodies.share() as other, pytest.raises(BodiesFull):
-                    await read_body(body(b"x" * 30, b"y" * 30), 60, other)
-                assert bodies.held_bytes == 50
-        assert bodies.held_bytes == 0
         assert (await http.post(TIME)).status_code == 200

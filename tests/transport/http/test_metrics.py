@@ -47,7 +47,7 @@ async def test_metrics_without_a_token(http: HttpStage) -> None:
 
 
 async def test_metrics_that_are_switched_off() -> None:
-    async with http_stage(metrics=False) as http:
+    async with http_stage(HTTP_METRICS="false") as http:
         assert (await http.client.get("/metrics")).status_code == 404
 
 
@@ -55,7 +55,7 @@ async def test_status_for_the_secret(http: HttpStage) -> None:
     """It asks neither the store nor a User: the node may be ill."""
     data = await http.data("/greenroom/status", {"secret": SECRET}, user=None)
     assert msgspec.convert(data, NodeStatus) == STATUS
-    assert http.system.asked == []
+    assert http.asks.count == 0
 
 
 async def test_status_refuses_others(http: HttpStage) -> None:

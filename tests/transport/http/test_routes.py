@@ -8,7 +8,7 @@ import pytest
 
 from greenroom.tests.kit.http_kit import ADMIN_ID, http_stage
 from greenroom.transport.http.openapi import describe
-from greenroom.transport.http.routes import TABLE
+from greenroom.transport.http.routes import ROUTES
 from greenroom.transport.http.routes.absent import ROUTES as ABSENT
 
 if TYPE_CHECKING:
@@ -77,37 +77,43 @@ PROTOCOL = {
 
 
 OWN = {"/greenroom/status"}
+GETS = {"/healthz", "/metrics", "/openapi.json", "/third/prometheus", "/object/", "/prometheus_discovery/"}
+POSTS = [route for route in ROUTES if route.method == "POST"]
 
 
 def test_every_route_of_the_protocol() -> None:
-    assert set(TABLE) == PROTOCOL | OWN
+    assert {route.path for route in POSTS} == PROTOCOL | OWN
+    assert {route.path for route in ROUTES if route.method == "GET"} == GETS
+    assert len(POSTS) + len(GETS) == len(ROUTES)
 
 
 async def test_each_path_answers(caplog: pytest.LogCaptureFixture) -> None:
     """Whatever an empty body is answered with, it is an envelope, and nothing has crashed."""
     async with http_stage() as http:
         with caplog.at_level(logging.ERROR):
-            for path in TABLE:
-                answer = await http.post(path, {}, user=ADMIN_ID)
+            for route in POSTS:
+                answer = await http.post(route.path, {}, user=ADMIN_ID)
                 envelope = answer.json()
-                assert {"errCode", "errMsg", "errDlt"} <= set(envelope), path
+                assert {"errCode", "errMsg", "errDlt"} <= set(envelope), route.path
         assert not [record for record in caplog.records if record.name == "greenroom.http"]
 
 
 async def test_absent_route_is_no_success(http: HttpStage) -> None:
     for route in ABSENT:
-        envelope = (await http.post(route.path, {}, user=ADMIN_ID)).json()
+        path = f"{route.path}x" if route.path.endswith("/") else route.path
+        answer = await (http.post(path) if route.method == "POST" else http.client.get(path))
+        envelope = answer.json()
         assert envelope["errCode"] == 500
         assert route.path in envelope["errDlt"]
 
 
 def test_openapi_of_every_path() -> None:
-    document = json.loads(json.dumps(describe(TABLE.values())))
-    assert set(document["paths"]) == PROTOCOL | OWN
+    document = json.loads(json.dumps(describe(ROUTES)))
+    assert set(document["paths"]) == PROTOCOL | OWN | GETS
     schemas = document["components"]["schemas"]
     for reference in _references(document):
         assert reference.removeprefix("#/components/schemas/") in schemas
-    operations = [path["post"] for path in document["paths"].values()]
+    operations = [operation for path in document["paths"].values() for operation in path.values()]
     assert len({operation["operationId"] for operation in operations}) == len(operations)
     ex = schemas["openim.sdkws.UserInfoWithEx"]["properties"]["ex"]
     assert ex == {"type": ["string", "null"]}
@@ -134,18 +140,18 @@ _ADMIN_BODIES = {
 
 
 def test_admin_routes_are_these() -> None:
-    assert {route.path for route in TABLE.values() if route.who.kind == "admin"} == set(_ADMIN_BODIES)
+    assert {route.path for route in ROUTES if route.who.kind == "admin"} == set(_ADMIN_BODIES)
 
 
 @pytest.mark.parametrize(("path", "body"), _ADMIN_BODIES.items())
 async def test_admin_route_refuses_others(http: HttpStage, path: str, body: dict[str, object]) -> None:
     assert await http.error(path, body) == (1002, "NoPermissionError")
-    assert http.system.asked == []
+    assert http.asks.asked == []
 
 
 @pytest.mark.parametrize(
     "route",
-    [route for route in TABLE.values() if route.who.kind == "owner"],
+    [route for route in ROUTES if route.who.kind == "owner"],
     ids=lambda route: route.path,
 )
 async def test_owner_route_refuses_others(http: HttpStage, route: Route) -> None:
@@ -166,4 +172,4 @@ async def test_owner_route_refuses_others(http: HttpStage, route: Route) -> None
     if route.paged:
         body["pagination"] = {"pageNumber": 1, "showNumber": 10}
     assert (await http.error(route.path, body))[0] == 1002
-    assert http.system.asked == []
+    assert http.asks.asked == []

@@ -1,9 +1,15 @@
-"""Every route of the protocol, by path."""
+"""Every route: the protocol's, ours, and the page that describes them."""
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING
 
+import msgspec
+
+from greenroom.transport.http.access import ANYONE
+from greenroom.transport.http.openapi import describe
+from greenroom.transport.http.response import Response
 from greenroom.transport.http.routes import (
     absent,
     auth,
@@ -15,20 +21,36 @@ from greenroom.transport.http.routes import (
     jssdk,
     msg,
     object,
+    operations,
     own,
     presence,
     send_msg,
     user,
 )
+from greenroom.transport.http.table import plain
 
 if TYPE_CHECKING:
-    from greenroom.transport.http.table import Route
+    from greenroom.transport.http.call import Call
+    from greenroom.transport.http.http_request import HttpRequest
 
-__all__ = ["TABLE"]
+__all__ = ["ROUTES"]
 
 _SERVICES = (
     auth, user, presence, msg, send_msg, conversation, group, group_read, group_application, friend, object,
-    jssdk, own, absent,
+    jssdk, own, operations, absent,
 )  # fmt: skip
 
-TABLE: dict[str, Route] = {route.path: route for service in _SERVICES for route in service.ROUTES}
+
+@cache
+def _description() -> bytes:
+    return msgspec.json.encode(describe(ROUTES))
+
+
+async def openapi(call: Call, request: HttpRequest) -> Response:
+    return Response(_description())
+
+
+ROUTES = (
+    *(route for service in _SERVICES for route in service.ROUTES),
+    plain("GET", "/openapi.json", ANYONE, openapi),
+)

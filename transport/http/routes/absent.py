@@ -5,9 +5,10 @@ A row leaves this table when its handler comes.
 
 from __future__ import annotations
 
+from greenroom.transport.http.access import ANYONE
 from greenroom.transport.http.table import absent
 
-__all__ = ["ABSENT_GETS", "ROUTES"]
+__all__ = ["ROUTES"]
 
 _POSTS = (
     "/user/process_user_command_add",
@@ -76,7 +77,9 @@ _POSTS = (
     "/restart",
 )
 
-ABSENT_GETS = ("/third/prometheus", "/object/", "/prometheus_discovery/")
-"""GET paths (those that end in a slash: all below them)."""
+_GETS = ("/third/prometheus", "/object/", "/prometheus_discovery/")
 
-ROUTES = tuple(absent(path) for path in _POSTS)
+ROUTES = (
+    *(absent(path) for path in _POSTS),
+    *(absent(path, method="GET", who=ANYONE) for path in _GETS),
+)

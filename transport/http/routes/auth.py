@@ -13,16 +13,16 @@ from greenroom.transport.http.access import ADMIN, ANYONE
 from greenroom.transport.http.table import post
 
 if TYPE_CHECKING:
-    from greenroom.transport.http.context import Call
+    from greenroom.transport.http.call import Call
 
 __all__ = ["ROUTES"]
 
 
 
 async def get_admin_token(call: Call, request: auth_pb2.getAdminTokenReq) -> auth_pb2.getAdminTokenResp:
-    if not call.context.is_secret(request.secret):
+    if not call.is_secret(request.secret):
         raise NoPermission("secret invalid")
-    if not call.context.is_admin(request.userID):
+    if not call.is_admin(request.userID):
         raise ArgsError("userID is not an admin's")
     caller = Caller(request.userID, Platform.ADMIN, call.caller.operation_id, is_admin=True)
     issued: IssuedToken = await call.ask(
@@ -36,9 +36,9 @@ async def get_user_token(call: Call, request: auth_pb2.getUserTokenReq) -> auth_
         raise NoPermission("platformID is the admins'")
     if request.platformID and request.platformID not in Platform.ALL:
         raise ArgsError("platformID is invalid")
-    if call.context.is_admin(request.userID):
+    if call.is_admin(request.userID):
         raise NoPermission("userID is an admin's")
-    users = await call.context.store.users([request.userID])
+    users = await call.engine.store.users([request.userID])
     if not users:
         raise RecordNotFound("user not found")
     if users[0].app_manger_level >= AppLevel.NOTIFICATION_ACCOUNT:
@@ -50,7 +50,7 @@ async def get_user_token(call: Call, request: auth_pb2.getUserTokenReq) -> auth_
 
 
 async def parse_token(call: Call, request: auth_pb2.parseTokenReq) -> auth_pb2.parseTokenResp:
-    claims = call.context.auth.parse(request.token)
+    claims = call.engine.world.auth.parse(request.token)
     caller = Caller(claims.user_id, claims.platform_id, call.caller.operation_id)
     await call.ask(
         Address("user", claims.user_id),

@@ -15,7 +15,7 @@ from greenroom.transport.http.pages import page_of
 from greenroom.transport.http.table import post
 
 if TYPE_CHECKING:
-    from greenroom.transport.http.context import Call
+    from greenroom.transport.http.call import Call
 
 __all__ = ["ROUTES"]
 
@@ -24,44 +24,44 @@ __all__ = ["ROUTES"]
 async def get_all_conversations(
     call: Call, request: wire.GetAllConversationsReq
 ) -> wire.GetAllConversationsResp:
-    records = await call.context.store.records(request.ownerUserID)
+    records = await call.engine.store.records(request.ownerUserID)
     return wire.GetAllConversationsResp(conversations=map(render.conversation, records))
 
 
 async def get_conversation(call: Call, request: wire.GetConversationReq) -> wire.GetConversationResp:
-    records = await call.context.store.records(request.ownerUserID, [request.conversationID])
+    records = await call.engine.store.records(request.ownerUserID, [request.conversationID])
     if not records:
         raise RecordNotFound("conversation not found")
     return wire.GetConversationResp(conversation=render.conversation(records[0]))
 
 
 async def get_conversations(call: Call, request: wire.GetConversationsReq) -> wire.GetConversationsResp:
-    records = await call.context.store.records(request.ownerUserID, list(request.conversationIDs))
+    records = await call.engine.store.records(request.ownerUserID, list(request.conversationIDs))
     return wire.GetConversationsResp(conversations=map(render.conversation, records))
 
 
 async def get_sorted_conversation_list(
     call: Call, request: wire.GetSortedConversationListReq
 ) -> wire.GetSortedConversationListResp:
-    return await sorted_list(call.context.store, request)
+    return await sorted_list(call.engine.store, request)
 
 
 async def get_full_conversation_ids(
     call: Call, request: wire.GetFullOwnerConversationIDsReq
 ) -> wire.GetFullOwnerConversationIDsResp:
-    return await sync.full_conversation_ids(call.context.store, request)
+    return await sync.full_conversation_ids(call.engine.store, request)
 
 
 async def get_incremental_conversations(
     call: Call, request: wire.GetIncrementalConversationReq
 ) -> wire.GetIncrementalConversationResp:
-    return await sync.incremental_conversations(call.context.store, request)
+    return await sync.incremental_conversations(call.engine.store, request)
 
 
 async def get_owner_conversation(
     call: Call, request: wire.GetOwnerConversationReq
 ) -> wire.GetOwnerConversationResp:
-    records = await call.context.store.records(request.userID)
+    records = await call.engine.store.records(request.userID)
     page = page_of(request.pagination, records)
     return wire.GetOwnerConversationResp(total=len(records), conversations=map(render.conversation, page))
 
@@ -69,7 +69,7 @@ async def get_owner_conversation(
 async def get_not_notify_conversation_ids(
     call: Call, request: wire.GetNotNotifyConversationIDsReq
 ) -> wire.GetNotNotifyConversationIDsResp:
-    records = await call.context.store.records(request.userID)
+    records = await call.engine.store.records(request.userID)
     ids = [record.conversation_id for record in records if record.recv_msg_opt == ReceiveOption.NO_OFFLINE_PUSH]
     return wire.GetNotNotifyConversationIDsResp(conversationIDs=ids)
 
@@ -77,7 +77,7 @@ async def get_not_notify_conversation_ids(
 async def get_pinned_conversation_ids(
     call: Call, request: wire.GetPinnedConversationIDsReq
 ) -> wire.GetPinnedConversationIDsResp:
-    records = await call.context.store.records(request.userID)
+    records = await call.engine.store.records(request.userID)
     ids = [record.conversation_id for record in records if record.is_pinned]
     return wire.GetPinnedConversationIDsResp(conversationIDs=ids)
 

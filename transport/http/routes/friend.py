@@ -14,7 +14,7 @@ from greenroom.transport.http.access import owner
 from greenroom.transport.http.table import post
 
 if TYPE_CHECKING:
-    from greenroom.transport.http.context import Call
+    from greenroom.transport.http.call import Call
 
 __all__ = ["ROUTES"]
 
@@ -38,13 +38,13 @@ async def get_friend_id(call: Call, request: wire.getFriendIDsReq) -> wire.getFr
 async def get_specified_friends_info(
     call: Call, request: wire.getSpecifiedFriendsInfoReq
 ) -> wire.getSpecifiedFriendsInfoResp:
-    users = await call.context.store.users(list(request.userIDList))
+    users = await call.engine.store.users(list(request.userIDList))
     infos = [wire.getSpecifiedFriendsInfoInfo(userInfo=render.user_info(user)) for user in users]
     return wire.getSpecifiedFriendsInfoResp(infos=infos)
 
 
 async def is_friend(call: Call, request: wire.isFriendReq) -> wire.isFriendResp:
-    facts = await call.context.store.pair_facts(request.userID1, request.userID2)
+    facts = await call.engine.store.pair_facts(request.userID1, request.userID2)
     return wire.isFriendResp(
         inUser1Friends=facts[request.userID1].has_peer_as_friend,
         inUser2Friends=facts[request.userID2].has_peer_as_friend,
@@ -54,13 +54,13 @@ async def is_friend(call: Call, request: wire.isFriendReq) -> wire.isFriendResp:
 async def get_incremental_friends(
     call: Call, request: wire.getIncrementalFriendsReq
 ) -> wire.getIncrementalFriendsResp:
-    return await sync.incremental_friends(call.context.store, request)
+    return await sync.incremental_friends(call.engine.store, request)
 
 
 async def get_full_friend_user_ids(
     call: Call, request: wire.getFullFriendUserIDsReq
 ) -> wire.getFullFriendUserIDsResp:
-    return await sync.full_friend_ids(call.context.store, request)
+    return await sync.full_friend_ids(call.engine.store, request)
 
 
 async def get_black_list(call: Call, request: wire.getPaginationBlacksReq) -> wire.getPaginationBlacksResp:

@@ -25,7 +25,7 @@ from greenroom.transport.http.table import post
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from greenroom.transport.http.context import Call
+    from greenroom.transport.http.call import Call
 
 __all__ = ["ROUTES"]
 
@@ -56,7 +56,7 @@ def _group_ids(call: Call, given: str) -> Iterator[str]:
         yield given
         return
     for _ in range(_ID_TRIES):
-        yield str(call.context.random.getrandbits(32))
+        yield str(call.engine.rng.getrandbits(32))
 
 
 async def invite_user_to_group(call: Call, request: wire.InviteUserToGroupReq) -> None:

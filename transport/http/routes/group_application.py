@@ -11,7 +11,7 @@ from greenroom.transport.http.access import TOKEN, owner
 from greenroom.transport.http.table import post
 
 if TYPE_CHECKING:
-    from greenroom.transport.http.context import Call
+    from greenroom.transport.http.call import Call
 
 __all__ = ["ROUTES"]
 
@@ -55,7 +55,7 @@ async def get_group_application_unhandled_count(
 async def _must_manage(call: Call, group_id: str) -> None:
     if call.caller.is_admin:
         return
-    members = await call.context.store.members(group_id, [call.caller.user_id])
+    members = await call.engine.store.members(group_id, [call.caller.user_id])
     if not members or members[0].row.role_level < Role.ADMIN:
         raise NoPermission("neither owner nor admin of the group")
 

@@ -13,13 +13,13 @@ from greenroom.transport.http.pages import page_of
 from greenroom.transport.http.table import post
 
 if TYPE_CHECKING:
-    from greenroom.transport.http.context import Call
+    from greenroom.transport.http.call import Call
 
 __all__ = ["ROUTES"]
 
 
 async def get_groups_info(call: Call, request: wire.GetGroupsInfoReq) -> wire.GetGroupsInfoResp:
-    groups = await call.context.store.groups(list(request.groupIDs))
+    groups = await call.engine.store.groups(list(request.groupIDs))
     return wire.GetGroupsInfoResp(groupInfos=map(render.group_info, groups))
 
 
@@ -27,7 +27,7 @@ async def get_group_members_info(
     call: Call, request: wire.GetGroupMembersInfoReq
 ) -> wire.GetGroupMembersInfoResp:
     await _must_be_member(call, request.groupID)
-    members = await call.context.store.members(request.groupID, list(request.userIDs))
+    members = await call.engine.store.members(request.groupID, list(request.userIDs))
     return wire.GetGroupMembersInfoResp(members=map(render.member_info, members))
 
 
@@ -35,7 +35,7 @@ async def get_group_member_list(
     call: Call, request: wire.GetGroupMemberListReq
 ) -> wire.GetGroupMemberListResp:
     await _must_be_member(call, request.groupID)
-    members = [render.member_info(one) for one in await call.context.store.members(request.groupID)]
+    members = [render.member_info(one) for one in await call.engine.store.members(request.groupID)]
     if request.keyword:
         members = [one for one in members if request.keyword in (one.userID, one.nickname)]
     return wire.GetGroupMemberListResp(total=len(members), members=page_of(request.pagination, members))
@@ -44,9 +44,9 @@ async def get_group_member_list(
 async def get_joined_group_list(
     call: Call, request: wire.GetJoinedGroupListReq
 ) -> wire.GetJoinedGroupListResp:
-    ids = await call.context.store.joined_groups(request.fromUserID)
+    ids = await call.engine.store.joined_groups(request.fromUserID)
     page = page_of(request.pagination, ids)
-    groups = await call.context.store.groups(page) if page else []
+    groups = await call.engine.store.groups(page) if page else []
     return wire.GetJoinedGroupListResp(total=len(ids), groups=map(render.group_info, groups))
 
 
@@ -54,20 +54,20 @@ async def get_group_member_user_id(
     call: Call, request: wire.GetGroupMemberUserIDsReq
 ) -> wire.GetGroupMemberUserIDsResp:
     await _must_be_member(call, request.groupID)
-    members = await call.context.store.members(request.groupID)
+    members = await call.engine.store.members(request.groupID)
     return wire.GetGroupMemberUserIDsResp(userIDs=[one.row.user_id for one in members])
 
 
 async def get_group_abstract_info(
     call: Call, request: wire.GetGroupAbstractInfoReq
 ) -> wire.GetGroupAbstractInfoResp:
-    known = {group.group_id for group in await call.context.store.groups(list(request.groupIDs))}
+    known = {group.group_id for group in await call.engine.store.groups(list(request.groupIDs))}
     response = wire.GetGroupAbstractInfoResp()
     for group_id in request.groupIDs:
         if group_id not in known:
             raise GroupNotFound(group_id)
         await _must_be_member(call, group_id)
-        ids = [member.row.user_id for member in await call.context.store.members(group_id)]
+        ids = [member.row.user_id for member in await call.engine.store.members(group_id)]
         response.groupAbstractInfos.add(
             groupID=group_id, groupMemberNumber=len(ids), groupMemberListHash=sync.id_hash(ids)
         )
@@ -77,36 +77,36 @@ async def get_group_abstract_info(
 async def get_incremental_join_groups(
     call: Call, request: wire.getIncrementalJoinGroupReq
 ) -> wire.getIncrementalJoinGroupResp:
-    return await sync.incremental_joined(call.context.store, request)
+    return await sync.incremental_joined(call.engine.store, request)
 
 
 async def get_incremental_group_members(
     call: Call, request: wire.getIncrementalGroupMemberReq
 ) -> wire.getIncrementalGroupMemberResp:
-    return await sync.incremental_members(call.context.store, call.caller, request)
+    return await sync.incremental_members(call.engine.store, call.caller, request)
 
 
 async def get_incremental_group_members_batch(
     call: Call, request: wire.BatchGetIncrementalGroupMemberReq
 ) -> wire.BatchGetIncrementalGroupMemberResp:
-    return await sync.incremental_members_batch(call.context.store, call.caller, request)
+    return await sync.incremental_members_batch(call.engine.store, call.caller, request)
 
 
 async def get_full_group_member_user_ids(
     call: Call, request: wire.GetFullGroupMemberUserIDsReq
 ) -> wire.GetFullGroupMemberUserIDsResp:
     await _must_be_member(call, request.groupID)
-    return await sync.full_member_ids(call.context.store, request)
+    return await sync.full_member_ids(call.engine.store, request)
 
 
 async def get_full_join_group_ids(
     call: Call, request: wire.GetFullJoinGroupIDsReq
 ) -> wire.GetFullJoinGroupIDsResp:
-    return await sync.full_joined_ids(call.context.store, request)
+    return await sync.full_joined_ids(call.engine.store, request)
 
 
 async def _must_be_member(call: Call, group_id: str) -> None:
-    if not call.caller.is_admin and not await call.context.store.members(group_id, [call.caller.user_id]):
+    if not call.caller.is_admin and not await call.engine.store.members(group_id, [call.caller.user_id]):
         raise NoPermission("not a member of the group")
 
 

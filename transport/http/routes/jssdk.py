@@ -14,7 +14,7 @@ from greenroom.transport.http.table import post
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from greenroom.transport.http.context import Call
+    from greenroom.transport.http.call import Call
 
 __all__ = ["ROUTES"]
 
@@ -22,7 +22,7 @@ _DEFAULT_COUNT, _MAX_COUNT = 100, 500
 
 
 async def get_conversations(call: Call, request: wire.GetConversationsReq) -> wire.GetConversationsResp:
-    listed = await entries(call.context.store, call.caller.user_id, list(request.conversationIDs))
+    listed = await entries(call.engine.store, call.caller.user_id, list(request.conversationIDs))
     response = wire.GetConversationsResp(unreadCount=sum(entry.unread for entry in listed))
     response.conversations.extend(await _messages(call, listed))
     return response
@@ -32,7 +32,7 @@ async def get_active_conversations(
     call: Call, request: wire.GetActiveConversationsReq
 ) -> wire.GetActiveConversationsResp:
     count = request.count if 0 < request.count <= _MAX_COUNT else _DEFAULT_COUNT
-    listed = await entries(call.context.store, call.caller.user_id, None)
+    listed = await entries(call.engine.store, call.caller.user_id, None)
     active = [entry for entry in listed if entry.state.max_seq > 0]
     response = wire.GetActiveConversationsResp(unreadCount=sum(entry.unread for entry in active))
     response.conversations.extend(await _messages(call, active[:count]))
@@ -41,7 +41,7 @@ async def get_active_conversations(
 
 async def _messages(call: Call, listed: Sequence[Entry]) -> list[wire.ConversationMsg]:
     """Conversations without a message that can be pulled are left out."""
-    store = call.context.store
+    store = call.engine.store
     shown = [entry for entry in listed if entry.last is not None]
     group_ids = [entry.record.group_id for entry in shown if entry.record.conversation_type == SessionType.GROUP]
     user_ids = [entry.record.peer_id for entry in shown if entry.record.conversation_type != SessionType.GROUP]

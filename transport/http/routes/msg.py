@@ -16,27 +16,27 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from greenroom.actors.runtime.address import Address
-    from greenroom.transport.http.context import Call
+    from greenroom.transport.http.call import Call
 
 __all__ = ["ROUTES"]
 
 
 async def newest_seq(call: Call, request: sdkws_pb2.GetMaxSeqReq) -> sdkws_pb2.GetMaxSeqResp:
-    answer = await call.context.queries.newest_seqs(call.caller, request)
+    answer = await call.engine.queries.newest_seqs(call.caller, request)
     return sdkws_pb2.GetMaxSeqResp.FromString(answer)
 
 
 async def pull_msg_by_seq(
     call: Call, request: sdkws_pb2.PullMessageBySeqsReq
 ) -> sdkws_pb2.PullMessageBySeqsResp:
-    answer = await call.context.queries.pull_by_range(call.caller, request)
+    answer = await call.engine.queries.pull_by_range(call.caller, request)
     return sdkws_pb2.PullMessageBySeqsResp.FromString(answer)
 
 
 async def get_conversations_has_read_and_max_seq(
     call: Call, request: wire.GetConversationsHasReadAndMaxSeqReq
 ) -> wire.GetConversationsHasReadAndMaxSeqResp:
-    answer = await call.context.queries.seq_states(call.caller, request)
+    answer = await call.engine.queries.seq_states(call.caller, request)
     return wire.GetConversationsHasReadAndMaxSeqResp.FromString(answer)
 
 
@@ -79,7 +79,7 @@ async def set_conversation_has_read_seq(call: Call, request: wire.SetConversatio
 
 
 async def get_server_time(call: Call, request: wire.GetServerTimeReq) -> wire.GetServerTimeResp:
-    return wire.GetServerTimeResp(serverTime=call.context.clock.now_ms())
+    return wire.GetServerTimeResp(serverTime=call.engine.clock.now_ms())
 
 
 def _address(conversation_id: str) -> Address:

@@ -9,7 +9,7 @@ from greenroom.transport.http.access import TOKEN
 from greenroom.transport.http.table import post
 
 if TYPE_CHECKING:
-    from greenroom.transport.http.context import Call
+    from greenroom.transport.http.call import Call
 
 __all__ = ["ROUTES"]
 

@@ -12,7 +12,7 @@ from greenroom.transport.http.access import ANYONE
 from greenroom.transport.http.table import post_free
 
 if TYPE_CHECKING:
-    from greenroom.transport.http.context import Call
+    from greenroom.transport.http.call import Call
 
 __all__ = ["ROUTES"]
 
@@ -25,9 +25,9 @@ class StatusRequest(msgspec.Struct):
 
 
 async def status(call: Call, request: StatusRequest) -> NodeStatus:
-    if not call.context.is_secret(request.secret):
+    if not call.is_secret(request.secret):
         raise NoPermission("secret invalid")
-    return call.context.look()
+    return call.engine.status()
 
 
 ROUTES = (post_free("/greenroom/status", StatusRequest, NodeStatus, ANYONE, status),)

@@ -10,7 +10,7 @@ from greenroom.transport.http.access import ADMIN, TOKEN
 from greenroom.transport.http.table import post
 
 if TYPE_CHECKING:
-    from greenroom.transport.http.context import Call
+    from greenroom.transport.http.call import Call
 
 __all__ = ["ROUTES"]
 
@@ -24,7 +24,7 @@ async def get_users_online_status(
     results = []
     for user_id in request.userIDs:
         result = msggateway_pb2.GetUsersOnlineStatusResp.SuccessResult(userID=user_id)
-        for session in call.context.sessions.sessions_of(user_id):
+        for session in call.engine.sessions.sessions_of(user_id):
             result.status = _ONLINE
             result.detailPlatformStatus.add(
                 platformID=session.platform_id,
@@ -42,7 +42,7 @@ async def get_users_online_token_detail(
     details = []
     for user_id in request.userIDs:
         by_platform: dict[int, list[str]] = {}
-        for session in call.context.sessions.sessions_of(user_id):
+        for session in call.engine.sessions.sessions_of(user_id):
             by_platform.setdefault(session.platform_id, []).append(session.token)
         if not by_platform:
             continue
@@ -56,7 +56,7 @@ async def get_users_online_token_detail(
 async def get_users_status(call: Call, request: user_pb2.getUserStatusReq) -> user_pb2.getUserStatusResp:
     response = user_pb2.getUserStatusResp()
     for user_id in request.userIDs:
-        platforms = call.context.sessions.online_platforms(user_id)
+        platforms = call.engine.sessions.online_platforms(user_id)
         status = _ONLINE if platforms else _OFFLINE
         response.statusList.add(userID=user_id, status=status, platformIDs=platforms)
     return response

@@ -17,7 +17,7 @@ from greenroom.transport.http.rest_content import check_content
 from greenroom.transport.http.table import post_free
 
 if TYPE_CHECKING:
-    from greenroom.transport.http.context import Call
+    from greenroom.transport.http.call import Call
 
 __all__ = ["ROUTES"]
 
@@ -72,7 +72,7 @@ async def send_msg(call: Call, body: SendBody) -> Sent:
 
 
 async def _must_be_trusted(call: Call, user_id: str) -> None:
-    users = await call.context.store.users([user_id])
+    users = await call.engine.store.users([user_id])
     if not users:
         raise UserNotFound(user_id)
     if users[0].app_manger_level < AppLevel.ADMIN:
@@ -89,7 +89,7 @@ def _message(call: Call, body: SendBody) -> sdkws_pb2.MsgData:
         sendID=body.sendID,
         recvID=body.recvID,
         groupID=body.groupID if session_type == SessionType.GROUP else "",
-        clientMsgID=f"{call.context.random.getrandbits(128):032x}",
+        clientMsgID=f"{call.engine.rng.getrandbits(128):032x}",
         senderPlatformID=body.senderPlatformID,
         senderNickname=body.senderNickname,
         senderFaceURL=body.senderFaceURL,
@@ -98,7 +98,7 @@ def _message(call: Call, body: SendBody) -> sdkws_pb2.MsgData:
         contentType=body.contentType,
         content=content,
         sendTime=body.sendTime,
-        createTime=call.context.clock.now_ms(),
+        createTime=call.engine.clock.now_ms(),
         status=MessageStatus.SENDING,
         ex=body.ex,
     )

@@ -16,7 +16,7 @@ from greenroom.transport.http.pages import offset_of
 from greenroom.transport.http.table import post
 
 if TYPE_CHECKING:
-    from greenroom.transport.http.context import Call
+    from greenroom.transport.http.call import Call
 
 __all__ = ["ROUTES"]
 
@@ -34,7 +34,7 @@ async def user_register(call: Call, request: user_pb2.userRegisterReq) -> None:
         raise ArgsError("userID repeated")
     if not all(user.nickname for user in request.users):
         raise ArgsError("nickname is empty")
-    now = call.context.clock.now_ms()
+    now = call.engine.clock.now_ms()
     rows = [
         UserRow(
             user.userID, user.nickname, user.faceURL, user.ex, now, user.appMangerLevel, user.globalRecvMsgOpt
@@ -79,17 +79,17 @@ async def set_global_msg_recv_opt(call: Call, request: user_pb2.setGlobalRecvMes
 async def get_users_info(
     call: Call, request: user_pb2.getDesignateUsersReq
 ) -> user_pb2.getDesignateUsersResp:
-    users = await call.context.store.users(list(request.userIDs))
+    users = await call.engine.store.users(list(request.userIDs))
     return user_pb2.getDesignateUsersResp(usersInfo=map(render.user_info, users))
 
 
 async def get_all_users_uid(call: Call, request: user_pb2.getAllUserIDReq) -> user_pb2.getAllUserIDResp:
-    total, users = await call.context.store.users_page(*offset_of(request.pagination))
+    total, users = await call.engine.store.users_page(*offset_of(request.pagination))
     return user_pb2.getAllUserIDResp(total=total, userIDs=[user.user_id for user in users])
 
 
 async def account_check(call: Call, request: user_pb2.accountCheckReq) -> user_pb2.accountCheckResp:
-    registered = {user.user_id for user in await call.context.store.users(list(request.checkUserIDs))}
+    registered = {user.user_id for user in await call.engine.store.users(list(request.checkUserIDs))}
     response = user_pb2.accountCheckResp()
     for user_id in request.checkUserIDs:
         response.results.add(userID=user_id, accountStatus=int(user_id in registered))
@@ -108,7 +108,7 @@ async def get_users(call: Call, request: user_pb2.getPaginationUsersReq) -> user
     count = row = 0
     total = 1
     while row < total:
-        total, users = await call.context.store.users_page(row, _SCAN_ROWS)
+        total, users = await call.engine.store.users_page(row, _SCAN_ROWS)
         await asyncio.sleep(0)  # Others get their turn: a read of the embedded store does not suspend.
         row += _SCAN_ROWS
         for user in users:
@@ -124,7 +124,7 @@ async def get_user_client_config(
     call: Call, request: user_pb2.getUserClientConfigReq
 ) -> user_pb2.getUserClientConfigResp:
     """Nothing sets a client config yet, so every user's is empty."""
-    if request.userID and not await call.context.store.users([request.userID]):
+    if request.userID and not await call.engine.store.users([request.userID]):
         raise RecordNotFound("user not found")
     return user_pb2.getUserClientConfigResp()
 

@@ -1,1 +1,1 @@
-"""What a run did and saw, and whether it kept the promises: events, recorder, judge."""
+"""The history of a run, and the judge of whether the promises of a chat server were kept in it."""

@@ -1,8 +1,8 @@
-"""What devices of a run did and saw, as events: what a recorder writes and the judge reads.
+"""The events of a run: what its devices did and saw. A recorder writes them, and the judge reads them.
 
-A history is a stream of these in any order between devices, and in the order of their happening within one
-device. Times are nanoseconds of the recording processes' monotonic clock, which all processes of one machine
-share (a history is of one machine), except where they are the server's, in milliseconds.
+A history is a stream of events. Those of one device are in the order in which they happened; between devices any order
+will do. Times are in nanoseconds of the monotonic clock, which all processes of a machine share (so a history is
+always of one machine). Only where it says so, they are the server's, in milliseconds.
 """
 
 from __future__ import annotations
@@ -20,49 +20,49 @@ class _Event(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class Begun(_Event, frozen=True, gc=False, tag=1):
-    """A device exists from now on; what its user is entitled to must reach it before the end of the drain."""
+    """A device exists from now on. What its user is entitled to must reach it before the end of the drain."""
 
     at: int
     device: str
-    """Unique in the history, such as `u17/5#0`: user, platform, number."""
+    """A name that is unique in the history, such as `u17/5#0`: user, platform, number."""
     user_id: str
     from_start: bool = True
-    """False: its client begins at the newest seqs, so it is held only to what is first sent after `at` (record
-    it when the client's first sync is done)."""
+    """False: its client begins at the newest seqs, so it must receive only messages that are first sent after `at`.
+    Then record this event when the client's first sync is done."""
     hears_itself: bool = True
-    """False: its client does not hand out what this device sent, so it is not held to that."""
+    """False: its client does not hand out what this device sent, so it need not receive that."""
 
 
 class Joined(_Event, frozen=True, gc=False, tag=2):
-    """A user is a member of a conversation from this seq on (0: from its first message)."""
+    """A user is a member of a conversation from this seq on; 0: from its first message."""
 
     conversation_id: str
     user_id: str
     from_seq: int
     maybe_from_seq: int = -1
-    """Earlier ones may reach him from this seq on: history that is open to him, sends that raced with his
+    """Earlier messages may reach them from this seq on: history that is open to them, or sends that raced with their
     joining. -1: none."""
 
 
 class Left(_Event, frozen=True, gc=False, tag=3):
-    """A user is no member any more: the last message that he is entitled to has this seq."""
+    """A user is no longer a member. The last message that they are entitled to has this seq."""
 
     conversation_id: str
     user_id: str
     last_seq: int
     maybe_last_seq: int = -1
-    """Later ones may reach him up to this seq: sends that raced with his leaving. -1: none."""
+    """Later messages may reach them up to this seq: sends that raced with their leaving. -1: none."""
 
 
 class Sent(_Event, frozen=True, gc=False, tag=4):
-    """A device hands a message to the server, for the first time or again (same client_msg_id)."""
+    """A device sends a message to the server, for the first time or again with the same client_msg_id."""
 
     at: int
     device: str
     conversation_id: str
     client_msg_id: str
     stored: bool
-    """False: by its options it is only pushed, and judged apart."""
+    """False: by its options it is only pushed, not stored. It is judged by other rules."""
 
 
 class Acked(_Event, frozen=True, gc=False, tag=5):
@@ -76,7 +76,7 @@ class Acked(_Event, frozen=True, gc=False, tag=5):
 
 
 class Failed(_Event, frozen=True, gc=False, tag=6):
-    """The server refused, or no answer came in time (code 0): it may be stored or not."""
+    """The server refused the message, or no answer came in time (code 0). It may be stored or not."""
 
     at: int
     device: str
@@ -86,7 +86,7 @@ class Failed(_Event, frozen=True, gc=False, tag=6):
 
 
 class Received(_Event, frozen=True, gc=False, tag=7):
-    """A device was given a message by its client, that is after the client's own dedupe and gap pulls."""
+    """The client of a device handed out a message, after its own dedupe and gap pulls."""
 
     at: int
     device: str
@@ -100,12 +100,12 @@ class Received(_Event, frozen=True, gc=False, tag=7):
     pulled: bool
     """False: it came as a push."""
     foreign: bool = False
-    """True: not of this history's senders (a notification, another program's): no Sent is asked for, and no
-    device is held to it. Its place in seqs and order is judged like any other's."""
+    """True: it is not from a sender of this history, but a notification or another program's message. So it needs no
+    Sent, and no device must receive it. Its seq and its order are judged as those of any other message."""
 
 
 class SeqsAnswered(_Event, frozen=True, gc=False, tag=8):
-    """What 1006 answered to a user about one conversation."""
+    """The answer to a user's 1006 about one conversation."""
 
     at: int
     """When it was asked."""
@@ -118,8 +118,8 @@ class SeqsAnswered(_Event, frozen=True, gc=False, tag=8):
 
 
 class StoredSeen(_Event, frozen=True, gc=False, tag=9):
-    """What the server says is stored, pulled after the drain: of a conversation all of it or nothing. The
-    placeholder of a message that is not there is not recorded."""
+    """A message that the server has stored, pulled after the drain. Of a conversation, all stored messages are recorded
+    or none. The placeholder of a message that does not exist is not recorded."""
 
     conversation_id: str
     seq: int
@@ -132,27 +132,28 @@ class StoredSeen(_Event, frozen=True, gc=False, tag=9):
 
 
 class Drained(_Event, frozen=True, gc=False, tag=10):
-    """The device waited to the end of the drain; one that did not (it died, it was slow by design) is not held
-    to have received everything."""
+    """The device stayed to the end of the drain. One that did not (it died, or was slow on purpose) need not have
+    received everything."""
 
     at: int
     device: str
 
 
 class MarkedRead(_Event, frozen=True, gc=False, tag=11):
-    """A user told the server that he has read up to a seq. With one of these, his read seqs are held to them."""
+    """A user told the server up to which seq they have read. If there is such an event for them, their read seqs are
+    judged by it."""
 
     at: int
-    """When he said so."""
+    """When they said so."""
     user_id: str
     conversation_id: str
     seq: int
     answered_at: int
-    """When the server agreed; 0: refused or no answer, so it may hold or not."""
+    """When the server confirmed it. 0: it refused or did not answer, so the mark may hold or not."""
 
 
 class StorePulled(_Event, frozen=True, gc=False, tag=12):
-    """All that is stored of a conversation has been recorded, even if that was nothing."""
+    """All stored messages of a conversation have been recorded, even if there are none."""
 
     conversation_id: str
 

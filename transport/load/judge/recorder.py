@@ -1,4 +1,4 @@
-"""Histories in files: blocks of msgpack, each with its length and checksum. No opinion on what they say."""
+"""Histories in files: blocks of msgpack, each with its length and checksum."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ __all__ = ["History", "HistoryUnreadable", "Recorder", "read"]
 
 MAGIC: Final = b"greenroom history 1\n"
 BLOCK_BYTES: Final = 256 * 1024
-"""What a crash of the recording process can cost at most."""
+"""A crash of the recording process loses at most one block."""
 BLOCK_LIMIT_BYTES: Final = 64 * 1024 * 1024
-"""No recorder writes a longer block: a longer length is damage."""
+"""No recorder writes a longer block, so a greater length is damage."""
 _HEAD: Final = Struct("<III")
-"""Length of what follows, its checksum, how many events it holds."""
+"""The length of the block, its checksum, and how many events it holds."""
 
 
 class HistoryUnreadable(Exception):
-    """A file that is missing, is no history, or is damaged before its end. One line for a person."""
+    """A file is missing, is no history, or is damaged. The text is one line for a person."""
 
 
 class Recorder:
-    """Appends events to a file, in the order given; what is not flushed yet is lost in a crash.
+    """Appends events to a file, in the order given. What is not flushed yet is lost in a crash.
 
-    One recorder a file and one thread a recorder; the files of several processes make one history. An existing
-    file is replaced.
+    Each process has a recorder and a file of its own; the files together make one history. An existing file is
+    replaced. A recorder belongs to one thread.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -51,11 +51,11 @@ class Recorder:
         self._encode(event, self._buffer, -1)
         self._buffered += 1
         if len(self._buffer) >= BLOCK_BYTES or type(event) is Left:
-            # Without its Left, a user would be held to what came after it.
+            # If a crash lost a Left, the judge would ask for messages that the user was not entitled to.
             self.flush()
 
     def flush(self) -> None:
-        """Hand everything to the operating system: it survives the end of this process."""
+        """Hand everything to the operating system. It survives the end of this process."""
         if self._buffered:
             head = _HEAD.pack(len(self._buffer), zlib.crc32(self._buffer), self._buffered)
             self._file.write(head + self._buffer)
@@ -64,7 +64,7 @@ class Recorder:
             self._buffered = 0
 
     def close(self) -> None:
-        """Flush, and write that this is the end: a file without an end is of a process that was killed."""
+        """Flush, and mark the end. A file without that mark is from a process that was killed."""
         if not self._file.closed:
             self.flush()
             self._file.write(_HEAD.pack(0, 0, 0))
@@ -80,10 +80,10 @@ class Recorder:
 
 
 class History:
-    """The events of some files, one file after another; can be gone through more than once.
+    """The events of several files, one file after another. It can be read more than once.
 
-    A file whose recorder was not closed (its process was killed) is read up to its last whole block, and `torn`
-    says so once it has been gone through. Any other damage raises HistoryUnreadable.
+    A file whose recorder was killed is read up to its last whole block; after the reading, `torn` says so. Any other
+    damage raises HistoryUnreadable.
     """
 
     def __init__(self, paths: Iterable[str | Path]) -> None:
@@ -127,5 +127,5 @@ class History:
 
 
 def read(paths: Iterable[str | Path]) -> History:
-    """The history that these files make together. Nothing is opened before it is gone through."""
+    """The history that these files make together. They are opened when it is read."""
     return History(paths)

@@ -1,4 +1,4 @@
-"""What the judge says: what it counted, which promises were broken, and the events around each breach."""
+"""The result of the judge: what it counted, which promises were broken, and the events that show each breach."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from greenroom.transport.load.judge.events import Event
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-__all__ = ["KINDS", "Counts", "Finding", "Findings", "Verdict", "Violation"]
+__all__ = ["KINDS", "Breach", "Breaches", "Counts", "Verdict", "Violation"]
 
 KINDS: Final[dict[str, str]] = {
     "acked_not_stored": "acked, and not in the store",
@@ -34,7 +34,7 @@ KINDS: Final[dict[str, str]] = {
     "wrong_sender": "it bears the name of a user who did not send it",
     "wrong_storage": "stored against its options, or given no seq against them",
     "received_by_stranger": "a device of a user who was never a member got it",
-    "received_outside_membership": "a device got it from before its user joined or after he left",
+    "received_outside_membership": "a device got it from before its user joined or after they left",
     "max_seq_low": "1006 answered a newest seq below one that was acked before it was asked",
     "max_seq_high": "1006 answered a newest seq that no message has",
     "max_seq_back": "1006 answered a lower newest seq than before",
@@ -57,7 +57,7 @@ class Violation(msgspec.Struct, frozen=True):
     detail: str = ""
     """One line for a person."""
     around: tuple[Event, ...] = ()
-    """A few events that show it, in the order of the history."""
+    """The few events that show it, in the order of the history."""
 
 
 class Counts(msgspec.Struct):
@@ -67,18 +67,18 @@ class Counts(msgspec.Struct):
     conversations: int = 0
     devices: int = 0
     drained: int = 0
-    """Devices that were held to receive everything."""
+    """Devices that had to receive everything."""
     sent: int = 0
-    """Messages, without those that are not stored by their options."""
+    """Messages that were to be stored."""
     acked: int = 0
     failed: int = 0
-    """Answers that were refusals or did not come."""
+    """Sends that were refused or got no answer."""
     stored: int = 0
     """Messages seen in the store."""
     received: int = 0
     """Receipts of messages with a seq."""
     required: int = 0
-    """Receipts that were asked for: a stored message on a device that was held to it."""
+    """Receipts that had to be there: of a stored message, on a device that had to receive it."""
     unstored_sent: int = 0
     unstored_received: int = 0
     seqs_answered: int = 0
@@ -88,14 +88,14 @@ class Verdict(msgspec.Struct):
     ok: bool
     counts: Counts
     totals: dict[str, int]
-    """Kind -> how many violations, in the order of KINDS, only those that there are."""
+    """Kind -> how many violations, in the order of KINDS, without the kinds that do not occur."""
     violations: list[Violation]
-    """The first of each kind, in the order of the history; bounded."""
+    """The first few of each kind, in the order of the history."""
     notes: list[str] = []
-    """What the history does not say, and so was not judged."""
+    """What was not judged, because the history does not say it."""
 
     def to_json(self) -> bytes:
-        """One JSON object; events name their type and their fields."""
+        """One JSON object. Each event has its type and its fields."""
         plain = msgspec.to_builtins(self)
         for violation, written in zip(self.violations, plain["violations"], strict=True):
             written["around"] = [
@@ -104,12 +104,12 @@ class Verdict(msgspec.Struct):
         return msgspec.json.encode(plain)
 
 
-class Finding(NamedTuple):
-    """A violation in the judge's own numbers: ids are hashes until a second look at the history names them."""
+class Breach(NamedTuple):
+    """A violation in numbers: ids are hashes, until the second reading of the history finds their names."""
 
     kind: str
     n: int
-    """Where in the history to look first."""
+    """Its main event is the n-th of the history."""
     conversation: int
     device: int | None = None
     user: int | None = None
@@ -118,27 +118,27 @@ class Finding(NamedTuple):
     detail: str = ""
 
 
-class Findings:
-    """Counts all, keeps the first few of each kind; hears nothing of the kinds that are not `judged`."""
+class Breaches:
+    """Counts all breaches and keeps the first few of each kind. It ignores the kinds that are not `judged`."""
 
     def __init__(self, *, keep_per_kind: int, judged: Collection[str] = KINDS) -> None:
         self._judged = judged
         self.totals: dict[str, int] = {}
         self._keep = keep_per_kind
-        self._kept: dict[str, list[tuple[int, int, Finding]]] = {}
+        self._kept: dict[str, list[tuple[int, int, Breach]]] = {}
 
-    def add(self, finding: Finding) -> None:
-        if finding.kind not in self._judged:
+    def add(self, breach: Breach) -> None:
+        if breach.kind not in self._judged:
             return
-        total = self.totals[finding.kind] = self.totals.get(finding.kind, 0) + 1
-        kept = self._kept.setdefault(finding.kind, [])
-        entry = (-finding.n, -total, finding)
+        total = self.totals[breach.kind] = self.totals.get(breach.kind, 0) + 1
+        kept = self._kept.setdefault(breach.kind, [])
+        entry = (-breach.n, -total, breach)
         if len(kept) < self._keep:
             heappush(kept, entry)
         else:
             heappushpop(kept, entry)
 
-    def kept(self) -> list[Finding]:
+    def kept(self) -> list[Breach]:
         order = {kind: number for number, kind in enumerate(KINDS)}
         found = [entry[2] for kept in self._kept.values() for entry in kept]
-        return sorted(found, key=lambda finding: (finding.n, order[finding.kind]))
+        return sorted(found, key=lambda breach: (breach.n, order[breach.kind]))

@@ -10,7 +10,7 @@ import pytest
 from greenroom.tests.kit.fake_server import BUGS, FakeServer, interleaved
 from greenroom.tests.kit.naive_judge import naive_judge
 from greenroom.transport.load.judge.events import Begun, Joined, Received, Sent
-from greenroom.transport.load.judge.judge import judge
+from greenroom.transport.load.judge.judging import judge
 from greenroom.transport.load.judge.recorder import Recorder, read
 from greenroom.transport.load.judge.verdict import KINDS
 

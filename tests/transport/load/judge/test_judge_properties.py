@@ -26,7 +26,7 @@ from greenroom.transport.load.judge.events import (
     StoredSeen,
     StorePulled,
 )
-from greenroom.transport.load.judge.judge import judge
+from greenroom.transport.load.judge.judging import judge
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -63,7 +63,7 @@ def test_flushed_events_are_there_before_the_close(tmp_path: Path) -> None:
     recorder.close()
 
 
-def test_torn_end_is_told_and_passed_over(tmp_path: Path, events: list[Event]) -> None:
+def test_torn_end_is_reported_and_ignored(tmp_path: Path, events: list[Event]) -> None:
     path = tmp_path / "a"
     _record(path, events, each_block=100)
     whole = path.read_bytes()

@@ -1,4 +1,4 @@
-"""OpenIM's HTTP envelope: `{"errCode", "errMsg", "errDlt", "data"}`, rendered to bytes."""
+"""The body of OpenIM's HTTP replies: `{"errCode", "errMsg", "errDlt", "data"}`, rendered to bytes."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""The judge: whether a history holds what a chat server promises, and if not, where it breaks.
+"""The judge: does a history keep the promises of a chat server, and if not, where does it break them?
 
-It takes any order between devices and only the recorded order within one. Memory is bounded whatever the length
-of the history (see `judge`): the events go to tables on disk, are sorted there, and are gone through once for
-each promise. It knows no chat rule but those promises (`verdict.KINDS` names their breaches).
+The order of events between devices does not matter; within one device it is the recorded order. Memory is bounded,
+however long the history is (see `judge`): the events go to tables on disk, are sorted there, and are read once for
+each promise. The judge knows no other chat rule than those promises (`verdict.KINDS` names their breaches).
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Final
 
-from greenroom.transport.load.judge.around import explain
-from greenroom.transport.load.judge.checks import check_messages
-from greenroom.transport.load.judge.receipts import check_receipts
+from greenroom.transport.load.judge.evidence import explain
+from greenroom.transport.load.judge.history_tables import HistoryTables
+from greenroom.transport.load.judge.message_promises import check_messages
+from greenroom.transport.load.judge.receipt_promises import check_receipts
 from greenroom.transport.load.judge.recorder import History, Recorder, read
-from greenroom.transport.load.judge.seqs import check_seqs
-from greenroom.transport.load.judge.tables import Tables
-from greenroom.transport.load.judge.verdict import KINDS, Counts, Findings, Verdict
+from greenroom.transport.load.judge.seq_promises import check_seqs
+from greenroom.transport.load.judge.verdict import KINDS, Breaches, Counts, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -28,10 +28,10 @@ __all__ = ["MEMORY_LIMIT_BYTES", "VIOLATIONS_KEPT_PER_KIND", "judge"]
 
 MEMORY_LIMIT_BYTES: Final = 256 * 1024 * 1024
 VIOLATIONS_KEPT_PER_KIND: Final = 10
-"""A person reads the first few; the totals count all."""
+"""A person will read the first few; the totals count all."""
 
 NEED_THE_WHOLE: Final = ("phantom", "received_by_stranger", "received_outside_membership", "read_wrong")
-"""What rests on something that nobody recorded: not judged if a recorder was killed."""
+"""These are breaches only if something was not recorded. So they are not judged if a recorder was killed."""
 
 
 def judge(
@@ -43,11 +43,10 @@ def judge(
 ) -> Verdict:
     """Judge a history.
 
-    events: gone through twice if there is something to show and it can be (a list, a History); what can be gone
-        through only once is copied to the disk as it goes.
-    workdir: where the tables are for as long as it lasts, about 80 bytes an event; the system's folder for
-        temporary files if not given. SQLite's sorts need as much again, in the folder that SQLITE_TMPDIR or
-        TMPDIR names.
+    events: read a second time if a violation is to be shown. An iterator, which can be read only once, is copied to
+        the disk meanwhile.
+    workdir: a folder for the tables, about 80 bytes an event, until the verdict; the system's folder for temporary
+        files if not given. The sorts of SQLite need as much again, in the folder named by SQLITE_TMPDIR or TMPDIR.
     memory_limit_bytes: about what it takes, besides 16 bytes for each message of the largest conversation.
     keep_per_kind: how many violations of a kind are kept and shown; `totals` counts all.
     """
@@ -56,28 +55,28 @@ def judge(
         again: Iterable[Event] = events
         if iter(events) is events:
             events, again = _copied(events, folder / "copy"), read([folder / "copy"])
-        tables = Tables(folder, memory_limit_bytes=memory_limit_bytes)
+        tables = HistoryTables(folder, memory_limit_bytes=memory_limit_bytes)
         try:
             tables.load(events)
             torn = events.torn if isinstance(events, History) else []
             tables.derive(is_whole=not torn)
             judged = [kind for kind in KINDS if not (torn and kind in NEED_THE_WHOLE)]
-            findings = Findings(keep_per_kind=keep_per_kind, judged=judged)
+            breaches = Breaches(keep_per_kind=keep_per_kind, judged=judged)
             counts = Counts()
-            check_messages(tables, findings)
-            check_receipts(tables, findings, counts)
-            check_seqs(tables, findings)
+            check_messages(tables, breaches)
+            check_receipts(tables, breaches, counts)
+            check_seqs(tables, breaches)
             _count(tables, counts)
             notes = [*torn, *_notes(tables, counts)]
             if torn:
                 notes.append(f"a part of the history is lost, so these were not judged: {', '.join(NEED_THE_WHOLE)}")
         finally:
             tables.close()
-        kept = findings.kept()
+        kept = breaches.kept()
         return Verdict(
-            ok=not findings.totals,
+            ok=not breaches.totals,
             counts=counts,
-            totals={kind: findings.totals[kind] for kind in KINDS if kind in findings.totals},
+            totals={kind: breaches.totals[kind] for kind in KINDS if kind in breaches.totals},
             violations=explain(kept, again) if kept else [],
             notes=notes,
         )
@@ -90,7 +89,7 @@ def _copied(events: Iterable[Event], path: Path) -> Iterator[Event]:
             yield event
 
 
-def _count(tables: Tables, counts: Counts) -> None:
+def _count(tables: HistoryTables, counts: Counts) -> None:
     counts.events = tables.events
     counts.failed = tables.failed
     counts.conversations = tables.number(
@@ -109,8 +108,8 @@ def _count(tables: Tables, counts: Counts) -> None:
     counts.seqs_answered = tables.number("SELECT count(*) FROM answered")
 
 
-def _notes(tables: Tables, counts: Counts) -> Iterator[str]:
-    """What was not judged, because the history is silent about it."""
+def _notes(tables: HistoryTables, counts: Counts) -> Iterator[str]:
+    """What was not judged, because the history says nothing about it."""
     if not counts.drained:
         yield "no device waited for the end of the drain: no loss on a device was judged"
     memberless = tables.number(

@@ -1,4 +1,4 @@
-"""The second look at a history: names for what was found, and the few events that show it."""
+"""The second reading of a history: it finds the names for each breach, and the few events that show it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from greenroom.transport.load.judge.events import (
     StoredSeen,
     StorePulled,
 )
-from greenroom.transport.load.judge.verdict import KINDS, Finding, Violation
+from greenroom.transport.load.judge.verdict import KINDS, Breach, Violation
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -27,95 +27,95 @@ if TYPE_CHECKING:
 __all__ = ["AROUND_LIMIT", "explain"]
 
 AROUND_LIMIT: Final = 12
-"""Events around one violation: as many as a person reads."""
+"""Events for one violation: as many as a person will read."""
 _RECEIPTS_ELSEWHERE: Final = 2
-"""Receipts of the message by other devices, to show that it did exist."""
+"""Receipts of the message by other devices. They show that it existed."""
 _NEARBY_SEQS: Final = 1
 
 
 class _Case:
-    """One finding, and what the second look has brought for it."""
+    """One breach, and what the second reading has found for it."""
 
-    __slots__ = ("answers", "around", "elsewhere", "finding", "message", "user")
+    __slots__ = ("answers", "around", "breach", "elsewhere", "message", "user")
 
-    def __init__(self, finding: Finding) -> None:
-        self.finding = finding
+    def __init__(self, breach: Breach) -> None:
+        self.breach = breach
         self.around: list[tuple[int, Event]] = []
         self.elsewhere = 0
         self.answers: list[tuple[int, Event]] = []
-        """The latest answers and marks of the user before the finding."""
+        """The last answers and marks of the user before the breach."""
         self.message = ""
         self.user = ""
 
     def see(self, n: int, event: Event) -> None:
-        finding = self.finding
-        if finding.user is not None and finding.message is None:
+        breach = self.breach
+        if breach.user is not None and breach.message is None:
             self._see_answers(n, event)
             return
         is_the_one = False
         if not isinstance(event, Joined | Left | SeqsAnswered | MarkedRead | Begun | Drained | StorePulled):
-            is_the_one = finding.message is not None and hash(event.client_msg_id) == finding.message
+            is_the_one = breach.message is not None and hash(event.client_msg_id) == breach.message
             if is_the_one:
                 self.message = event.client_msg_id
         match event:
             case Sent() | Acked() | Failed():
                 wanted = is_the_one
             case Received():
-                near = event.seq > 0 and finding.seq > 0 and abs(event.seq - finding.seq) <= _NEARBY_SEQS
-                if finding.device is not None and hash(event.device) == finding.device:
+                near = event.seq > 0 and breach.seq > 0 and abs(event.seq - breach.seq) <= _NEARBY_SEQS
+                if breach.device is not None and hash(event.device) == breach.device:
                     wanted = is_the_one or near
                 else:
-                    wanted = self.elsewhere < _RECEIPTS_ELSEWHERE and (is_the_one or (finding.device is None and near))
+                    wanted = self.elsewhere < _RECEIPTS_ELSEWHERE and (is_the_one or (breach.device is None and near))
                     self.elsewhere += wanted
             case StoredSeen():
-                wanted = is_the_one or (finding.seq > 0 and abs(event.seq - finding.seq) <= _NEARBY_SEQS)
+                wanted = is_the_one or (breach.seq > 0 and abs(event.seq - breach.seq) <= _NEARBY_SEQS)
             case Joined() | Left():
-                wanted = finding.user is not None and hash(event.user_id) == finding.user
+                wanted = breach.user is not None and hash(event.user_id) == breach.user
             case StorePulled():
-                wanted = finding.kind.endswith("_not_stored")
+                wanted = breach.kind.endswith("_not_stored")
             case _:
                 wanted = False
-        if wanted and (len(self.around) < AROUND_LIMIT or n == finding.n):
+        if wanted and (len(self.around) < AROUND_LIMIT or n == breach.n):
             self.around.append((n, event))
 
     def _see_answers(self, n: int, event: Event) -> None:
         if isinstance(event, SeqsAnswered | MarkedRead | Joined | Left):
-            if hash(event.user_id) == self.finding.user:
-                if n <= self.finding.n:
+            if hash(event.user_id) == self.breach.user:
+                if n <= self.breach.n:
                     self.answers = [*self.answers[-4:], (n, event)]
                 elif len(self.around) < 2:
                     self.around.append((n, event))
         elif (
             isinstance(event, StoredSeen)
-            and 0 <= event.seq - self.finding.seq <= _NEARBY_SEQS
+            and 0 <= event.seq - self.breach.seq <= _NEARBY_SEQS
             and len(self.around) < AROUND_LIMIT
         ):
             self.around.append((n, event))
 
     def violation(self, names: dict[int, str], users: dict[int, str]) -> Violation:
-        finding = self.finding
-        user = "" if finding.user is None else users.get(finding.user, "")
+        breach = self.breach
+        user = "" if breach.user is None else users.get(breach.user, "")
         around = sorted([*self.answers, *self.around], key=lambda entry: entry[0])
         return Violation(
-            kind=finding.kind,
-            conversation_id=names.get(finding.conversation, ""),
-            device="" if finding.device is None else names.get(finding.device, ""),
+            kind=breach.kind,
+            conversation_id=names.get(breach.conversation, ""),
+            device="" if breach.device is None else names.get(breach.device, ""),
             user_id=user,
-            seq=finding.seq,
+            seq=breach.seq,
             client_msg_id=self.message,
-            detail=finding.detail or KINDS[finding.kind],
+            detail=breach.detail or KINDS[breach.kind],
             around=tuple(event for _, event in around),
         )
 
 
-def explain(findings: list[Finding], events: Iterable[Event]) -> list[Violation]:
-    """Go through the history once more and make violations of the findings, in their order."""
-    cases = [_Case(finding) for finding in findings]
+def explain(breaches: list[Breach], events: Iterable[Event]) -> list[Violation]:
+    """Read the history once more, and make a violation of each breach, in the same order."""
+    cases = [_Case(breach) for breach in breaches]
     by_conversation: dict[int, list[_Case]] = {}
     for case in cases:
-        by_conversation.setdefault(case.finding.conversation, []).append(case)
-    devices = {finding.device for finding in findings}
-    wanted_users = {finding.user for finding in findings}
+        by_conversation.setdefault(case.breach.conversation, []).append(case)
+    devices = {breach.device for breach in breaches}
+    wanted_users = {breach.user for breach in breaches}
     names: dict[int, str] = {}
     users: dict[int, str] = {}
     for n, event in enumerate(events, 1):

@@ -1,7 +1,7 @@
-"""What must hold of the seqs that 1006 answered: the newest one and the one that the user has read.
+"""The promises about the seqs in answers to 1006: the newest seq, and the seq up to which the user has read.
 
-An answer counts from when it was asked: what was acked before that is in it. Two answers are compared only if
-one was asked after the other had come.
+An answer must contain what was acked before the question was asked. Two answers are compared only if one question was
+asked after the other answer had come.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ from itertools import groupby
 from operator import itemgetter
 from typing import TYPE_CHECKING
 
-from greenroom.transport.load.judge.verdict import Finding
+from greenroom.transport.load.judge.verdict import Breach
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any
 
-    from greenroom.transport.load.judge.tables import Tables
-    from greenroom.transport.load.judge.verdict import Findings
+    from greenroom.transport.load.judge.history_tables import HistoryTables
+    from greenroom.transport.load.judge.verdict import Breaches
 
 __all__ = ["check_seqs"]
 
@@ -27,23 +27,23 @@ _TIMELINE = """SELECT conv, at, 0 AS is_ack, n, user, max_seq FROM answered
     SELECT s.conv, a.at, 1, a.n, 0, s.seq FROM acked a JOIN slot s ON s.conv = a.conv AND s.msg = a.msg
         WHERE a.conv IN (SELECT conv FROM answered)
     ORDER BY conv, at, is_ack"""
-"""What is acked at the very time of a question is not yet in its answer."""
+"""An ack at the same time as a question need not be in the answer."""
 
 _READS = """SELECT conv, user, at, 0 AS is_mark, n, answered_at, max_seq, read_seq FROM answered
     UNION ALL
     SELECT conv, user, answered_at, 1, n, at, 0, seq FROM marked WHERE answered_at > 0
     ORDER BY conv, user, at, is_mark"""
-"""A mark counts from when it was agreed to; at the very time of a question it does not."""
+"""A mark counts from the time of its answer. At the same time as a question, it does not count yet."""
 
 
-def check_seqs(tables: Tables, findings: Findings) -> None:
-    _check_newest(tables, findings)
+def check_seqs(tables: HistoryTables, breaches: Breaches) -> None:
+    _check_newest(tables, breaches)
     for (conv, user), rows in groupby(tables.rows(_READS), key=itemgetter(0, 1)):
-        _check_reader(tables, findings, conv, user, rows)
+        _check_reader(tables, breaches, conv, user, rows)
 
 
-def _check_newest(tables: Tables, findings: Findings) -> None:
-    """Newest seqs against what was acked before, what there is at all, and what there is at the end."""
+def _check_newest(tables: HistoryTables, breaches: Breaches) -> None:
+    """Compare newest seqs with what was acked before, with all that was seen, and with what is stored at the end."""
     for conv, rows in groupby(tables.rows(_TIMELINE), key=itemgetter(0)):
         newest = tables.one("SELECT max(seq) FROM slot WHERE conv = ?", conv)[0] or 0
         stored = tables.one("SELECT max(seq) FROM slot WHERE conv = ? AND from_store", conv)[0] or 0
@@ -61,14 +61,14 @@ def _check_newest(tables: Tables, findings: Findings) -> None:
                 known = _within_membership(tables, conv, user, known)
             if seq < known:
                 detail = f"answered {seq}, the newest is {known}"
-                findings.add(Finding("max_seq_low", n, conv, user=user, seq=seq, detail=detail))
+                breaches.add(Breach("max_seq_low", n, conv, user=user, seq=seq, detail=detail))
             elif seq > newest and is_pulled:
                 detail = f"answered {seq}, the newest is {newest}"
-                findings.add(Finding("max_seq_high", n, conv, user=user, seq=seq, detail=detail))
+                breaches.add(Breach("max_seq_high", n, conv, user=user, seq=seq, detail=detail))
 
 
-def _within_membership(tables: Tables, conv: int, user: int, seq: int) -> int:
-    """The highest seq up to this one that the user is entitled to; 0: none."""
+def _within_membership(tables: HistoryTables, conv: int, user: int, seq: int) -> int:
+    """The highest seq, up to this one, that the user is entitled to; 0 if there is none."""
     found = tables.one(
         "SELECT max(min(must_to, ?)) FROM span WHERE conv = ? AND user = ? AND must_from <= ?",
         seq, conv, user, seq,
@@ -76,22 +76,22 @@ def _within_membership(tables: Tables, conv: int, user: int, seq: int) -> int:
     return int(found[0] or 0)
 
 
-def _check_reader(tables: Tables, findings: Findings, conv: int, user: int, rows: Iterator[Any]) -> None:
-    """The answers to one user about one conversation, by the time of asking."""
-    under_way: list[tuple[int, int, int]] = []
-    """Answers that had not come yet when the latest question was asked: when they came, newest, read."""
+def _check_reader(tables: HistoryTables, breaches: Breaches, conv: int, user: int, rows: Iterator[Any]) -> None:
+    """Judge the answers to one user about one conversation, in the order of the questions."""
+    open_answers: list[tuple[int, int, int]] = []
+    """Answers that had not come when the latest question was asked: when they came, newest seq, read seq."""
     newest = read = marked = 0
     for _, _, at, is_mark, n, answered_at, max_seq, read_seq in rows:
         if is_mark:
             marked = max(marked, read_seq)
             continue
-        while under_way and under_way[0][0] <= at:
-            _, earlier_newest, earlier_read = heappop(under_way)
+        while open_answers and open_answers[0][0] <= at:
+            _, earlier_newest, earlier_read = heappop(open_answers)
             newest, read = max(newest, earlier_newest), max(read, earlier_read)
-        heappush(under_way, (answered_at, max_seq, read_seq))
+        heappush(open_answers, (answered_at, max_seq, read_seq))
 
         def add(kind: str, seq: int, detail: str, n: int = n) -> None:
-            findings.add(Finding(kind, n, conv, user=user, seq=seq, detail=detail))
+            breaches.add(Breach(kind, n, conv, user=user, seq=seq, detail=detail))
 
         if max_seq < newest:
             add("max_seq_back", max_seq, f"answered {max_seq}, before it {newest}")
@@ -105,8 +105,8 @@ def _check_reader(tables: Tables, findings: Findings, conv: int, user: int, rows
             add("read_wrong", read_seq, f"answered read seq {read_seq}, which the user never reached")
 
 
-def _may_have_read(tables: Tables, conv: int, user: int, seq: int, answered_at: int) -> bool:
-    """Whether a read seq has a cause: a mark that had been asked for, or a message of the user's own."""
+def _may_have_read(tables: HistoryTables, conv: int, user: int, seq: int, answered_at: int) -> bool:
+    """Whether a read seq has a cause: a mark that was sent before, or a message of the user's own."""
     causes = tables.one(
         """SELECT NOT EXISTS (SELECT 1 FROM marked WHERE conv = ?1 AND user = ?2)
             OR EXISTS (SELECT 1 FROM marked WHERE conv = ?1 AND user = ?2 AND seq = ?3 AND at <= ?4)

@@ -1,17 +1,17 @@
-"""What must hold of each message and each seq of a conversation, whoever received it: one query a promise.
+"""The promises about each message and each seq of a conversation, whichever device received it: one query for each.
 
-Each gives rows of (n, conversation, seq, message, detail); there is none where the promise holds.
+A query gives a row for each breach: n, conversation, seq, message and detail.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from greenroom.transport.load.judge.verdict import Finding
+from greenroom.transport.load.judge.verdict import Breach
 
 if TYPE_CHECKING:
-    from greenroom.transport.load.judge.tables import Tables
-    from greenroom.transport.load.judge.verdict import Findings
+    from greenroom.transport.load.judge.history_tables import HistoryTables
+    from greenroom.transport.load.judge.verdict import Breaches
 
 __all__ = ["check_messages"]
 
@@ -26,7 +26,7 @@ _CHECKS: Final[tuple[tuple[str, str], ...]] = (
         GROUP BY a.conv, a.msg""",
     ),
     (
-        # Where nobody pulled the store: somebody must have got it who was a member from the beginning to the end.
+        # Where nobody pulled the store, a device must have received it whose user was always a member.
         "acked_never_seen",
         """SELECT min(a.n), a.conv, 0, a.msg, 'acked, and no device of any member got it' FROM acked a
         JOIN message m ON m.conv = a.conv AND m.msg = a.msg
@@ -76,7 +76,7 @@ _CHECKS: Final[tuple[tuple[str, str], ...]] = (
     ),
     (
         "ack_differs",
-        # Of a message with one answer, at its lowest seq: the other cases have names of their own.
+        # Only for a message with one answer, and at its lowest seq: the other cases have kinds of their own.
         """SELECT min(a.n), a.conv, s.seq, a.msg, CASE WHEN a.server <> s.server THEN 'acked with another server_msg_id'
             ELSE 'acked with sendTime ' || a.send_time || ', has ' || s.send_time END
         FROM slot s JOIN acked a ON a.conv = s.conv AND a.msg = s.msg
@@ -115,7 +115,7 @@ _CHECKS: Final[tuple[tuple[str, str], ...]] = (
 )
 
 
-def check_messages(tables: Tables, findings: Findings) -> None:
+def check_messages(tables: HistoryTables, breaches: Breaches) -> None:
     for kind, query in _CHECKS:
         for n, conversation, seq, message, detail in tables.rows(query):
-            findings.add(Finding(kind, n, conversation, seq=seq, message=message, detail=detail))
+            breaches.add(Breach(kind, n, conversation, seq=seq, message=message, detail=detail))

@@ -1,5 +1,5 @@
-"""What must hold of each device in each conversation: it got all that it is held to, once, in order, and nothing
-of a conversation that is not its user's. One pass over the receipts, sorted by conversation, device and seq.
+"""The promises to each device in each conversation: it got all that it had to get, once and in order, and nothing from
+a conversation that is not its user's. One pass over the receipts, sorted by conversation, device and seq.
 """
 
 from __future__ import annotations
@@ -7,14 +7,14 @@ from __future__ import annotations
 from array import array
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from greenroom.transport.load.judge.tables import FOREVER
-from greenroom.transport.load.judge.verdict import Finding
+from greenroom.transport.load.judge.history_tables import FOREVER
+from greenroom.transport.load.judge.verdict import Breach
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from greenroom.transport.load.judge.tables import Tables
-    from greenroom.transport.load.judge.verdict import Counts, Findings
+    from greenroom.transport.load.judge.history_tables import HistoryTables
+    from greenroom.transport.load.judge.verdict import Breaches, Counts
 
 __all__ = ["check_receipts"]
 
@@ -29,7 +29,7 @@ _SLOTS = """SELECT seq, msg, n, acked, sent_dev, sent_at FROM slot
 
 
 class _Held(NamedTuple):
-    """A device in one membership of its user."""
+    """A device during one membership of its user."""
 
     conv: int
     dev: int
@@ -45,7 +45,7 @@ class _Held(NamedTuple):
 
 
 class _Receipts:
-    """What one device received of one conversation: seqs ascending, each once, with the place of its receipt."""
+    """What one device received of one conversation: each seq once, ascending, and where in the history that was."""
 
     __slots__ = ("conv", "dev", "ns", "seqs", "unstored")
 
@@ -55,11 +55,11 @@ class _Receipts:
         self.seqs = array("q")
         self.ns = array("q")
         self.unstored: list[tuple[int, int]] = []
-        """Message and place."""
+        """For messages without a seq: the message, and where in the history it was received."""
 
 
 class _Ahead:
-    """Sorted rows, taken by ascending keys of their first columns."""
+    """Sorted rows, read in step with ascending keys. A key is the first columns of a row."""
 
     def __init__(self, rows: Iterator[Any], columns: int) -> None:
         self._rows = rows
@@ -67,7 +67,7 @@ class _Ahead:
         self.row: Any = next(rows, None)
 
     def take(self, key: tuple[int, ...]) -> list[Any]:
-        """The rows of this key; those before it are passed over."""
+        """The rows with this key. Rows with smaller keys are skipped."""
         columns, found = self._columns, []
         while self.row is not None and self.row[:columns] < key:
             self.row = next(self._rows, None)
@@ -77,10 +77,10 @@ class _Ahead:
         return found
 
 
-def check_receipts(tables: Tables, findings: Findings, counts: Counts) -> None:
-    judge = _Judge(tables, findings, counts)
+def check_receipts(tables: HistoryTables, breaches: Breaches, counts: Counts) -> None:
+    judge = _Judge(tables, breaches, counts)
     held = _Ahead(tables.rows(_HELD), 2)
-    for receipts in _grouped(tables, findings):
+    for receipts in _grouped(tables, breaches):
         key = (receipts.conv, receipts.dev)
         while held.row is not None and held.row[:2] < key:
             silent = held.row[:2]
@@ -91,8 +91,8 @@ def check_receipts(tables: Tables, findings: Findings, counts: Counts) -> None:
         judge.device(_Receipts(*silent), held.take(silent))
 
 
-def _grouped(tables: Tables, findings: Findings) -> Iterator[_Receipts]:
-    """The receipts of each device in each conversation; finds what came twice or in the wrong order."""
+def _grouped(tables: HistoryTables, breaches: Breaches) -> Iterator[_Receipts]:
+    """The receipts of each device in each conversation. It reports those that came twice or in the wrong order."""
     group: _Receipts | None = None
     last_conv = last_dev = last_seq = last_n = 0
     same: set[int] = set()
@@ -107,19 +107,19 @@ def _grouped(tables: Tables, findings: Findings) -> Iterator[_Receipts]:
         if seq > last_seq:
             if n < last_n:
                 detail = f"seq {seq} came before seq {last_seq}"
-                findings.add(Finding("out_of_order", last_n, conv, dev, None, seq, msg, detail))
+                breaches.add(Breach("out_of_order", last_n, conv, dev, None, seq, msg, detail))
             add_seq(seq)
             add_n(n)
             last_seq, last_n = seq, n
             same = {msg}
         elif seq <= 0:
             if msg in same:
-                findings.add(Finding("unstored_twice", n, conv, dev, message=msg))
+                breaches.add(Breach("unstored_twice", n, conv, dev, message=msg))
             elif msg:
                 same.add(msg)
             group.unstored.append((msg, n))
         elif msg in same:
-            findings.add(Finding("received_twice", n, conv, dev, seq=seq, message=msg))
+            breaches.add(Breach("received_twice", n, conv, dev, seq=seq, message=msg))
         else:
             same.add(msg)
     if group is not None:
@@ -127,9 +127,9 @@ def _grouped(tables: Tables, findings: Findings) -> Iterator[_Receipts]:
 
 
 class _Judge:
-    def __init__(self, tables: Tables, findings: Findings, counts: Counts) -> None:
+    def __init__(self, tables: HistoryTables, breaches: Breaches, counts: Counts) -> None:
         self._tables = tables
-        self._findings = findings
+        self._breaches = breaches
         self._counts = counts
         self._slots = _Ahead(
             tables.rows("SELECT conv, count(*), sum(required) FROM slot GROUP BY conv ORDER BY conv"), 1
@@ -140,7 +140,7 @@ class _Judge:
         self._has_members = False
 
     def device(self, receipts: _Receipts, memberships: list[Any]) -> None:
-        """One device in one conversation, in ascending order of conversations."""
+        """Judge one device in one conversation. Conversations must come in ascending order."""
         if receipts.conv != self._conv:
             self._conv = receipts.conv
             rows = self._slots.take((receipts.conv,))
@@ -186,7 +186,7 @@ class _Judge:
     def _outside(
         self, kind: str, receipts: _Receipts, user: int, seq: int, n: int, message: int | None, detail: str
     ) -> None:
-        self._findings.add(Finding(kind, n, receipts.conv, receipts.dev, user, seq, message, detail))
+        self._breaches.add(Breach(kind, n, receipts.conv, receipts.dev, user, seq, message, detail))
 
     def _message_at(self, seq: int) -> int | None:
         found = self._tables.one("SELECT msg FROM slot WHERE conv = ? AND seq = ?", self._conv or 0, seq)
@@ -210,4 +210,4 @@ class _Judge:
                 at += 1
             if at >= have or seqs[at] != seq:
                 kind = "lost" if acked else "lost_unacked"
-                self._findings.add(Finding(kind, n, receipts.conv, receipts.dev, held.user, seq, msg))
+                self._breaches.add(Breach(kind, n, receipts.conv, receipts.dev, held.user, seq, msg))

@@ -1,12 +1,14 @@
-"""The tables of a judgement: every event as a row of small integers, on disk, in bounded memory.
+"""The tables of a judgement: every event is a row of integers, on disk, in bounded memory.
 
-Ids are kept as their 64-bit hash: two of ten million ids share one with a probability of three in a million, and
-a second look at the history gives the names back for what is reported.
+Ids are kept as their 64-bit hashes. The probability that two of ten million ids have the same one is three in a
+million. A second reading of the history finds the names of what is reported.
 """
 
 from __future__ import annotations
 
 import sqlite3
+from itertools import groupby
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final
 
 from greenroom.transport.load.judge.events import (
@@ -29,13 +31,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
-__all__ = ["FOREVER", "Tables"]
+__all__ = ["FOREVER", "HistoryTables"]
 
 FOREVER: Final = 1 << 62
 """A seq that no conversation reaches."""
 _BATCH_ROWS: Final = 5_000
 _SEEN_BYTES: Final = 96
-"""A remembered receipt in a set of integers."""
+"""What a remembered claim takes in a set of integers."""
 
 _SCHEMA: Final = """
 CREATE TABLE device (dev INTEGER PRIMARY KEY, user INT, at INT, from_start INT, hears_itself INT,
@@ -51,8 +53,8 @@ CREATE TABLE answered (n INTEGER PRIMARY KEY, conv INT, user INT, at INT, answer
 CREATE TABLE marked (n INTEGER PRIMARY KEY, conv INT, user INT, at INT, answered_at INT, seq INT);
 CREATE TABLE pulled (conv INTEGER PRIMARY KEY);
 """
-"""A claim is what somebody said of a message: that the store has it at a seq, or that it was received there.
-The same claim by many receivers is one row (or a few)."""
+"""A claim says that a message has a seq: either the store has it there, or a device received it with that seq. The
+same claim by many receivers is one row, or a few."""
 
 _INSERTS: Final = {
     "device": "INSERT OR IGNORE INTO device (dev, user, at, from_start, hears_itself) VALUES (?,?,?,?,?)",
@@ -68,7 +70,7 @@ _INSERTS: Final = {
 }
 
 _DERIVED: Final = (
-    # What was sent: the first Sent of each message (SQLite takes the bare columns from the row of the minimum).
+    # The first Sent of each message. (SQLite takes the bare columns from the row of the minimum.)
     """CREATE TABLE message (conv INT, msg INT, n INT, dev INT, user INT, at INT, stored INT,
         PRIMARY KEY (conv, msg)) WITHOUT ROWID""",
     """INSERT INTO message SELECT s.conv, s.msg, s.n, s.dev, d.user, s.at, s.stored FROM
@@ -76,7 +78,7 @@ _DERIVED: Final = (
         LEFT JOIN device d ON d.dev = s.dev""",
     """CREATE INDEX acked_by_message ON acked (conv, msg, server, send_time)""",
     """CREATE INDEX claim_by_message ON claim (conv, msg, seq)""",
-    # What stands at a seq: what the store says, else what was received there first.
+    # The message at each seq: the one in the store, else the one that was received there first.
     """CREATE TABLE slot (conv INT, seq INT, msg INT, n INT, server INT, sender INT, send_time INT, from_store INT,
         required INT, acked INT, sent_dev INT, sent_at INT, PRIMARY KEY (conv, seq)) WITHOUT ROWID""",
     """INSERT OR IGNORE INTO slot SELECT c.conv, c.seq, c.msg, c.n, c.server, c.sender, c.send_time, c.from_store,
@@ -89,13 +91,57 @@ _DERIVED: Final = (
     """CREATE TABLE span (conv INT, user INT, must_from INT, must_to INT, may_from INT, may_to INT)""",
 )
 
+_ROWS: Final[dict[type, tuple[str, Callable[[int, Any], tuple[int, ...]]]]] = {
+    Begun: ("device", lambda n, e: (hash(e.device), hash(e.user_id), e.at, e.from_start, e.hears_itself)),
+    Drained: ("drained", lambda n, e: (hash(e.device),)),
+    Joined: (
+        "border",
+        lambda n, e: (n, hash(e.conversation_id), hash(e.user_id), e.from_seq, e.maybe_from_seq, 0),
+    ),
+    Left: (
+        "border",
+        lambda n, e: (n, hash(e.conversation_id), hash(e.user_id), e.last_seq, e.maybe_last_seq, 1),
+    ),
+    Sent: (
+        "sent",
+        lambda n, e: (n, hash(e.conversation_id), hash(e.client_msg_id), hash(e.device), e.at, e.stored),
+    ),
+    Acked: (
+        "acked",
+        lambda n, e: (
+            n, hash(e.conversation_id), hash(e.client_msg_id), e.at, hash(e.server_msg_id), e.send_time,
+        ),
+    ),
+    StoredSeen: (
+        "claim",
+        lambda n, e: (
+            n, hash(e.conversation_id), e.seq, hash(e.client_msg_id), hash(e.server_msg_id), hash(e.send_id),
+            e.send_time, e.foreign, 1,
+        ),
+    ),
+    StorePulled: ("pulled", lambda n, e: (hash(e.conversation_id),)),
+    SeqsAnswered: (
+        "answered",
+        lambda n, e: (
+            n, hash(e.conversation_id), hash(e.user_id), e.at, e.answered_at or e.at, e.max_seq, e.read_seq,
+        ),
+    ),
+    MarkedRead: (
+        "marked",
+        lambda n, e: (n, hash(e.conversation_id), hash(e.user_id), e.at, e.answered_at, e.seq),
+    ),
+}  # fmt: skip
+"""The table of each class of events, and its row for the n-th event of the history."""
 
-class Tables:
-    """The rows of one history. `load`, then `derive`, then ask with `rows`."""
+
+class HistoryTables:
+    """The rows of one history. Call `load`, then `derive`, then ask with `rows`."""
 
     def __init__(self, folder: Path, *, memory_limit_bytes: int) -> None:
         self.failed = 0
         self.events = 0
+        self.last_drain_at = -1
+        """When the last device reached the end of the drain; -1 if none did."""
         self._db = sqlite3.connect(folder / "judge.sqlite", isolation_level=None, check_same_thread=False)
         for pragma in (
             "page_size = 8192",
@@ -104,7 +150,7 @@ class Tables:
             "locking_mode = EXCLUSIVE",
             "secure_delete = OFF",
             "temp_store = FILE",
-            # The page cache, and as much again for a sort under way.
+            # A quarter is for the page cache; a sort takes as much again.
             f"cache_size = -{max(memory_limit_bytes // 4, 1 << 20) // 1024}",
         ):
             self._db.execute(f"PRAGMA {pragma}")
@@ -129,50 +175,32 @@ class Tables:
 
     def load(self, events: Iterable[Event]) -> None:
         self._db.execute("BEGIN")
-        taken: dict[type, Callable[[int, Any], None]] = {
-            Begun: self._begun,
-            Joined: self._joined,
-            Left: self._left,
-            Sent: self._sent,
-            Acked: self._acked,
-            Failed: self._failed,
-            SeqsAnswered: self._seqs_answered,
-            StoredSeen: self._stored_seen,
-            Drained: self._drained,
-            MarkedRead: self._marked_read,
-            StorePulled: self._store_pulled,
-        }
-        drained = self._pending["drained"]
-        add_receipt, add_claim, seen = self._pending["received"].append, self._pending["claim"].append, self._seen
+        pending = self._pending
         n = 0
         for n, event in enumerate(events, 1):
-            if type(event) is Received:  # Nine of ten events: no call for it.
-                conv, msg, seq = hash(event.conversation_id), hash(event.client_msg_id), event.seq
-                add_receipt((n, conv, hash(event.device), seq, msg))
-                claim = hash(
-                    (conv, seq, msg, event.server_msg_id, event.send_id, event.send_time, event.foreign)
-                )
-                if claim not in seen:
-                    if len(seen) >= self._seen_limit:
-                        seen.clear()
-                    seen.add(claim)
-                    server, sender = hash(event.server_msg_id), hash(event.send_id)
-                    add_claim((n, conv, seq, msg, server, sender, event.send_time, event.foreign, 0))
+            if isinstance(event, Received):
+                self._add_receipt(n, event)
+            elif isinstance(event, Failed):
+                self.failed += 1
             else:
-                taken[type(event)](n, event)
+                table, row = _ROWS[type(event)]
+                pending[table].append(row(n, event))
+                if isinstance(event, Drained):
+                    self.last_drain_at = max(self.last_drain_at, event.at)
             if not n % _BATCH_ROWS:
                 self._write()
         self.events = n
         self._write()
-        self._db.executemany(_INSERTS["drained"], drained)
-        drained.clear()
+        # At the end, when every device has its row.
+        self._db.executemany(_INSERTS["drained"], pending["drained"])
+        pending["drained"].clear()
         self._db.execute("COMMIT")
         self._seen.clear()
 
     def derive(self, *, is_whole: bool) -> None:
-        """Make the tables that are questions to more than one event.
+        """Make the tables that combine several events.
 
-        is_whole: nothing is missing from the history, so a store of which something was seen was seen whole.
+        is_whole: nothing is missing from the history. Then, if something of a store was seen, all of it was seen.
         """
         self._db.execute("BEGIN")
         if is_whole:
@@ -185,6 +213,17 @@ class Tables:
         self._db.execute("COMMIT")
         self._db.execute("ANALYZE")
 
+    def _add_receipt(self, n: int, event: Received) -> None:
+        conv, msg, seq = hash(event.conversation_id), hash(event.client_msg_id), event.seq
+        self._pending["received"].append((n, conv, hash(event.device), seq, msg))
+        claim = hash((conv, seq, msg, event.server_msg_id, event.send_id, event.send_time, event.foreign))
+        if claim not in self._seen:
+            if len(self._seen) >= self._seen_limit:
+                self._seen.clear()
+            self._seen.add(claim)
+            server, sender = hash(event.server_msg_id), hash(event.send_id)
+            self._pending["claim"].append((n, conv, seq, msg, server, sender, event.send_time, event.foreign, 0))
+
     def _write(self) -> None:
         for table, rows in self._pending.items():
             if rows and table != "drained":
@@ -192,111 +231,20 @@ class Tables:
                 rows.clear()
 
     def _spans(self) -> Iterator[tuple[int, ...]]:
-        """Memberships: the borders of a user in a conversation, in turn."""
-        group: tuple[int, int] | None = None
-        joins: list[tuple[int, int]] = []
-        leaves: list[tuple[int, int]] = []
-        for conv, user, seq, maybe, is_leave in self._db.execute(
-            "SELECT conv, user, seq, maybe, leaves FROM border ORDER BY conv, user"
-        ):
-            if (conv, user) != group:
-                if group is not None:
-                    yield from _paired(*group, joins, leaves)
-                group, joins, leaves = (conv, user), [], []
-            (leaves if is_leave else joins).append((seq, maybe))
-        if group is not None:
-            yield from _paired(*group, joins, leaves)
-
-    def _begun(self, n: int, event: Begun) -> None:
-        self._pending["device"].append(
-            (hash(event.device), hash(event.user_id), event.at, event.from_start, event.hears_itself)
-        )
-
-    def _drained(self, n: int, event: Drained) -> None:
-        self.last_drain_at = max(self.last_drain_at, event.at)
-        self._pending["drained"].append((hash(event.device),))
-
-    last_drain_at = -1
-    """When the last device ended its drain; -1: none did."""
-
-    def _joined(self, n: int, event: Joined) -> None:
-        self._pending["border"].append(
-            (n, hash(event.conversation_id), hash(event.user_id), event.from_seq, event.maybe_from_seq, 0)
-        )
-
-    def _left(self, n: int, event: Left) -> None:
-        self._pending["border"].append(
-            (n, hash(event.conversation_id), hash(event.user_id), event.last_seq, event.maybe_last_seq, 1)
-        )
-
-    def _sent(self, n: int, event: Sent) -> None:
-        self._pending["sent"].append(
-            (
-                n,
-                hash(event.conversation_id),
-                hash(event.client_msg_id),
-                hash(event.device),
-                event.at,
-                event.stored,
-            )
-        )
-
-    def _acked(self, n: int, event: Acked) -> None:
-        self._pending["acked"].append(
-            (
-                n,
-                hash(event.conversation_id),
-                hash(event.client_msg_id),
-                event.at,
-                hash(event.server_msg_id),
-                event.send_time,
-            )
-        )
-
-    def _failed(self, n: int, event: Failed) -> None:
-        self.failed += 1
-
-    def _stored_seen(self, n: int, event: StoredSeen) -> None:
-        self._pending["claim"].append(
-            (
-                n,
-                hash(event.conversation_id),
-                event.seq,
-                hash(event.client_msg_id),
-                hash(event.server_msg_id),
-                hash(event.send_id),
-                event.send_time,
-                event.foreign,
-                1,
-            )
-        )
-
-    def _store_pulled(self, n: int, event: StorePulled) -> None:
-        self._pending["pulled"].append((hash(event.conversation_id),))
-
-    def _seqs_answered(self, n: int, event: SeqsAnswered) -> None:
-        self._pending["answered"].append(
-            (
-                n,
-                hash(event.conversation_id),
-                hash(event.user_id),
-                event.at,
-                event.answered_at or event.at,
-                event.max_seq,
-                event.read_seq,
-            )
-        )
-
-    def _marked_read(self, n: int, event: MarkedRead) -> None:
-        self._pending["marked"].append(
-            (n, hash(event.conversation_id), hash(event.user_id), event.at, event.answered_at, event.seq)
-        )
+        """The memberships: what lies between the borders of a user in a conversation."""
+        borders = self._db.execute("SELECT conv, user, seq, maybe, leaves FROM border ORDER BY conv, user")
+        for (conv, user), group in groupby(borders, key=itemgetter(0, 1)):
+            joins: list[tuple[int, int]] = []
+            leaves: list[tuple[int, int]] = []
+            for _, _, seq, maybe, is_leave in group:
+                (leaves if is_leave else joins).append((seq, maybe))
+            yield from _paired(conv, user, joins, leaves)
 
 
 def _paired(
     conv: int, user: int, joins: list[tuple[int, int]], leaves: list[tuple[int, int]]
 ) -> Iterator[tuple[int, ...]]:
-    """Conversation, user, must from, must to, may from, may to: the n-th joining ends with the n-th leaving."""
+    """Rows of `span`. The n-th membership begins with the n-th joining and ends with the n-th leaving."""
     joins.sort()
     leaves.sort()
     if len(leaves) > len(joins):

@@ -3,83 +3,46 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
-from greenroom.tests.kit.http_kit import http_stage
-from greenroom.transport.http import body, connection
+from greenroom.tests.kit.http_kit import http_stage, until
+from greenroom.transport.http import bounded_protocol, server
+from greenroom.transport.http.access import ANYONE
+from greenroom.transport.http.request_body import chunks
+from greenroom.transport.http.response import Response
+from greenroom.transport.http.table import plain
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator
 
-    from greenroom.tests.kit.http_kit import HttpStage
+    from greenroom.tests.kit.http_kit import HttpStage, Peer
+    from greenroom.transport.http.bounded_protocol import Connections
+    from greenroom.transport.http.call import Call
+    from greenroom.transport.http.http_request import HttpRequest
 
 TIME = "/msg/get_server_time"
 PLAIN = b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n"
 WELL = b'{"status":"ok"}'
 
 
-class Peer:
-    """A client that writes bytes as it likes."""
-
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.reader, self.writer = reader, writer
-
-    async def say(self, *parts: bytes) -> None:
-        for part in parts:
-            self.writer.write(part)
-            await self.writer.drain()
-            await asyncio.sleep(0)
-
-    async def answer(self) -> tuple[bytes, bytes]:
-        """The head and the body of the next answer."""
-        head = await self.reader.readuntil(b"\r\n\r\n")
-        length = head.lower().partition(b"content-length: ")[2].partition(b"\r")[0]
-        return head, await self.reader.readexactly(int(length))
-
-
-async def connect(http: HttpStage) -> Peer:
-    return Peer(*await asyncio.open_connection("127.0.0.1", http.server.port))
-
-
 @pytest.fixture
 async def peer(http: HttpStage) -> AsyncIterator[Peer]:
-    peer = await connect(http)
+    peer = await http.connect()
     yield peer
     peer.writer.close()
 
 
-def shared(http: HttpStage) -> connection.Shared:
-    assert http.server._shared is not None
-    return http.server._shared
-
-
-async def until(holds: Callable[[], bool]) -> None:
-    while not holds():  # noqa: ASYNC110 (what it looks at tells nobody)
-        await asyncio.sleep(0)
+def shared(http: HttpStage) -> Connections:
+    assert http.server._connections is not None
+    return http.server._connections
 
 
 def post(http: HttpStage, body: bytes = b"{}", *headers: str, path: str = TIME) -> bytes:
-    lines = [f"POST {path} HTTP/1.1", "host: x", "operationID: o", f"token: {http.token('u1')}"]
+    lines = [f"POST {path} HTTP/1.1", "host: x", "operationID: o", f"token: {http.tokens['u1']}"]
     length = [] if headers else [f"content-length: {len(body)}"]
     return "\r\n".join([*lines, *headers, *length, "", ""]).encode() + body
-
-
-class Held:
-    """Asks of the actors that wait for `go`."""
-
-    def __init__(self, http: HttpStage) -> None:
-        self.go, self.begun = asyncio.Event(), asyncio.Event()
-        self.count = 0
-        self._ask = http.system.ask
-        http.system.ask = self._wait  # type: ignore[method-assign]
-
-    async def _wait(self, target: Any, message: Any, *, timeout_s: float | None = None) -> Any:
-        self.count += 1
-        self.begun.set()
-        await self.go.wait()
-        return await self._ask(target, message, timeout_s=timeout_s)
 
 
 async def test_request_byte_by_byte(http: HttpStage, peer: Peer) -> None:
@@ -99,11 +62,11 @@ async def test_escaped_path(http: HttpStage, peer: Peer) -> None:
 
 
 async def test_requests_behind_a_slow_one(http: HttpStage, peer: Peer) -> None:
-    held = Held(http)
+    http.asks.go.clear()
     await peer.say(post(http), PLAIN, post(http), PLAIN)
-    await held.begun.wait()
-    assert held.count == 1
-    held.go.set()
+    await http.asks.begun.wait()
+    assert http.asks.count == 1
+    http.asks.go.set()
     assert [(await peer.answer())[1] == WELL for _ in range(4)] == [False, True, False, True]
 
 
@@ -151,9 +114,10 @@ async def test_answer_to_a_body_that_is_still_sent(http: HttpStage, peer: Peer) 
     await until(lambda: not shared(http).connections)
 
 
-async def test_stop_while_a_client_still_sends(http: HttpStage, peer: Peer) -> None:
+async def test_drain_while_a_client_still_sends(http: HttpStage, peer: Peer) -> None:
+    """It has its answer, so nobody waits for it."""
     await peer.say(post(http, b"", "content-length: 3000000", "connection: close", path="/nowhere"))
-    await peer.reader.read()
+    assert (await peer.answer())[1] == b"404 page not found"
     assert shared(http).connections
     await http.server.drain(60)
     assert not shared(http).connections
@@ -162,12 +126,12 @@ async def test_stop_while_a_client_still_sends(http: HttpStage, peer: Peer) -> N
 @pytest.mark.parametrize("broken_off", ["", "head", "body"])
 async def test_client_that_says_no_more(http: HttpStage, peer: Peer, broken_off: str) -> None:
     """`nc -N` ends its side with the request."""
-    held = Held(http)
+    http.asks.go.clear()
     rest = {"": b"", "head": PLAIN[:-2], "body": post(http, b"{", "content-length: 2")}[broken_off]
     await peer.say(post(http), PLAIN, post(http), rest)
     peer.writer.write_eof()
-    await held.begun.wait()
-    held.go.set()
+    await http.asks.begun.wait()
+    http.asks.go.set()
     assert [(await peer.answer())[1] == WELL for _ in range(3)] == [False, True, False]
     assert await peer.reader.read() == b""
     await until(lambda: not shared(http).connections)
@@ -175,36 +139,38 @@ async def test_client_that_says_no_more(http: HttpStage, peer: Peer, broken_off:
 
 @pytest.mark.parametrize("rest", [b"x\r\n", PLAIN[:-2] + b"content-length: x\r\n\r\n"])
 async def test_no_request_behind_a_request(http: HttpStage, peer: Peer, rest: bytes) -> None:
-    held = Held(http)
+    http.asks.go.clear()
     await peer.say(post(http) + post(http) + rest)
-    await held.begun.wait()
-    held.go.set()
+    await http.asks.begun.wait()
+    http.asks.go.set()
     answers = [(await peer.answer()) for _ in range(2)]
     assert [b'"errCode":0' in body for _, body in answers] == [True, True]
     assert b"connection: close" in answers[1][0]
     assert await peer.reader.read() == b""
 
 
-async def test_malformed_body_that_nobody_receives(http: HttpStage, peer: Peer) -> None:
+async def test_malformed_body_that_nobody_receives() -> None:
     """Reading had stopped; it goes on, or what is left unread would lose the client the answer."""
-    chunk = b"%x\r\n%b\r\n" % (66_000, b"x" * 66_000)
-    request = post(http, chunk + b"z\r\n", "transfer-encoding: chunked")
 
-    async def answer(*_: object) -> None:
+    async def hold(call: Call, request: HttpRequest) -> Response:
         await asyncio.Event().wait()
+        raise AssertionError
 
-    shared(http).api.answer = answer  # type: ignore[assignment, method-assign]
-    await peer.say(request)
-    assert (await peer.reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 400 ")
-    await peer.say(*[b"x" * 1_000_000] * 30)
-    assert await peer.reader.read() == b"Bad Request"
+    async with http_stage(routes=[plain("PUT", "/held", ANYONE, hold)]) as http:
+        peer = await http.connect()
+        head = b"PUT /held HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n"
+        await peer.say(head, b"%x\r\n%b\r\n" % (66_000, b"x" * 66_000) + b"z\r\n")
+        assert (await peer.reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 400 ")
+        await peer.say(*[b"x" * 1_000_000] * 30)
+        assert await peer.reader.read() == b"Bad Request"
+        peer.writer.close()
 
 
 async def test_malformed_body(http: HttpStage, peer: Peer) -> None:
     chunked = post(http, b"1\r\n{\r\nz\r\n", "transfer-encoding: chunked")
     await peer.say(chunked)
     assert (await peer.reader.read()).startswith(b"HTTP/1.1 400 ")
-    other = await connect(http)
+    other = await http.connect()
     await other.say(PLAIN + chunked)
     assert (await other.answer())[1] == WELL
     assert await other.reader.read() == b""
@@ -212,18 +178,42 @@ async def test_malformed_body(http: HttpStage, peer: Peer) -> None:
 
 
 @pytest.mark.parametrize("keeps_coming", [True, False])
-async def test_slow_body(http: HttpStage, peer: Peer, monkeypatch: pytest.MonkeyPatch, keeps_coming: bool) -> None:
+async def test_slow_body(monkeypatch: pytest.MonkeyPatch, keeps_coming: bool) -> None:
     """Time runs out for the one that does not come, not for the one that comes at a fair rate."""
-    monkeypatch.setattr(body, "_TIMEOUT_S", 0.05)
-    monkeypatch.setattr(body, "_BYTES_PER_S", 0.1)
-    await peer.say(post(http, b"{" if keeps_coming else b"", "content-length: 2"))
-    if keeps_coming:
-        over = asyncio.get_running_loop().time() + 0.1
+    monkeypatch.setattr(bounded_protocol, "_BYTES_PER_S", 0.1)
+    monkeypatch.setattr(server, "_REVIEW_S", 0.01)
+    async with http_stage(HTTP_BODY_TIMEOUT_S="0.05") as http:
+        peer = await http.connect()
+        await peer.say(post(http, b"{" if keeps_coming else b"", "content-length: 2"))
+        if keeps_coming:
+            over = asyncio.get_running_loop().time() + 0.1
+            await until(lambda: asyncio.get_running_loop().time() > over)
+            await peer.say(b"}")
+        head, answer = await peer.answer()
+        assert head.startswith(b"HTTP/1.1 200 " if keeps_coming else b"HTTP/1.1 408 ")
+        assert (b"connection: close" in head) == (not keeps_coming)
+        assert (b'"errCode":0' in answer) == keeps_coming
+        peer.writer.close()
+
+
+async def test_body_that_nobody_takes_is_not_late(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "_REVIEW_S", 0.01)
+    go = asyncio.Event()
+
+    async def later(call: Call, request: HttpRequest) -> Response:
+        await go.wait()
+        return Response(b"%d" % sum([len(piece) async for piece in chunks(request)]))
+
+    async with http_stage(routes=[plain("PUT", "/later", ANYONE, later)], HTTP_BODY_TIMEOUT_S="0.05") as http:
+        peer = await http.connect()
+        await peer.say(b"PUT /later HTTP/1.1\r\nhost: x\r\ncontent-length: 2000000\r\n\r\n")
+        sending = asyncio.create_task(peer.say(b" " * 2_000_000))
+        over = asyncio.get_running_loop().time() + 0.3
         await until(lambda: asyncio.get_running_loop().time() > over)
-        await peer.say(b"}")
-    head, answer = await peer.answer()
-    assert (b'"errCode":0' if keeps_coming else b"did not come in time") in answer
-    assert (b"connection: close" in head) == (not keeps_coming)
+        go.set()
+        await sending
+        assert (await peer.answer())[1] == b"2000000"
+        peer.writer.close()
 
 
 async def test_white_space_behind_a_value(http: HttpStage, peer: Peer) -> None:
@@ -269,67 +259,88 @@ async def test_what_is_no_request(line: bytes, peer: Peer) -> None:
     assert (await peer.reader.read()).startswith(b"HTTP/1.1 400 ")
 
 
-async def test_head_past_the_limit(peer: Peer) -> None:
-    await peer.say(PLAIN[:-2])
-    with pytest.raises(ConnectionError):
-        await peer.say(*[b"a: b\r\n" * 100] * 10_000)
+@pytest.mark.parametrize("field", [b"a: b\r\n", b"a: %b\r\n" % (b"b" * 20_000), b"a" * 20_000])
+async def test_head_past_the_limit(peer: Peer, field: bytes) -> None:
+    """In fields, or in bytes. What comes behind it is thrown away, so that the answer is heard."""
+    await peer.say(PLAIN[:-2] + field * 101)
+    await peer.say(*[field * 100] * 10)
+    head, _ = await peer.answer()
+    assert head.startswith(b"HTTP/1.1 431 ")
+    assert b"connection: close" in head
+    assert await peer.reader.read() == b""
 
 
-async def test_connection_past_the_limit(http: HttpStage, peer: Peer) -> None:
-    await peer.say(PLAIN)
-    await peer.answer()
-    shared(http).max_connections = 1
-    other = await connect(http)
-    await asyncio.gather(other.say(PLAIN), return_exceptions=True)
-    (answer,) = await asyncio.gather(other.reader.read(), return_exceptions=True)
-    assert answer == b"" or isinstance(answer, ConnectionError)
-    assert len(shared(http).connections) == 1
-    other.writer.close()
-    await peer.say(PLAIN)
-    assert (await peer.answer())[1] == WELL
-
-
-async def test_half_a_head_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connection, "_IDLE_S", 0.1)
-    async with http_stage() as http:
-        peer = await connect(http)
+async def test_connection_past_the_limit() -> None:
+    async with http_stage(HTTP_MAX_CONNECTIONS="1") as http:
+        peer = await http.connect()
+        await peer.say(PLAIN)
+        await peer.answer()
+        other = await http.connect()
+        await asyncio.gather(other.say(PLAIN), return_exceptions=True)
+        (answer,) = await asyncio.gather(other.reader.read(), return_exceptions=True)
+        assert answer == b"" or isinstance(answer, ConnectionError)
+        assert len(shared(http).connections) == 1
+        other.writer.close()
         await peer.say(PLAIN)
         assert (await peer.answer())[1] == WELL
-        await peer.say(PLAIN[:20])
-        assert await peer.reader.read() == b""
         peer.writer.close()
 
 
-async def test_large_body_that_nobody_receives_is_not_read(http: HttpStage, peer: Peer) -> None:
-    held = Held(http)
-    await peer.say(post(http, b"", "content-length: 16000000"))
-    await held.begun.wait()
-    sending = asyncio.create_task(peer.say(b" " * 16_000_000))
-    (served,) = shared(http).connections
-    await until(lambda: not served._is_reading)
-    assert len(served._coming.body) < 2**20
-    assert not sending.done()
-    held.go.set()
-    await sending
-    assert b'"errCode":1001' in (await peer.answer())[1]
+@pytest.mark.parametrize("begun", [b"", PLAIN[:20], b"\r\n"])
+async def test_request_that_does_not_come(monkeypatch: pytest.MonkeyPatch, begun: bytes) -> None:
+    monkeypatch.setattr(server, "_REVIEW_S", 0.01)
+    async with http_stage(HTTP_KEEP_ALIVE_S="0.5", HTTP_HEAD_TIMEOUT_S="0.5") as http:
+        new = await http.connect()
+        await new.say(begun)
+        used = await http.connect()
+        await used.say(PLAIN)
+        assert (await used.answer())[1] == WELL
+        await used.say(begun)
+        for peer in (new, used):
+            assert await peer.reader.read() == b""
+            peer.writer.close()
+
+
+async def test_large_body_that_nobody_receives_is_not_read() -> None:
+    begun, go = asyncio.Event(), asyncio.Event()
+
+    async def later(call: Call, request: HttpRequest) -> Response:
+        begun.set()
+        await go.wait()
+        return Response(b"%d" % sum([len(piece) async for piece in chunks(request)]))
+
+    async with http_stage(routes=[plain("PUT", "/later", ANYONE, later)]) as http:
+        peer = await http.connect()
+        await peer.say(b"PUT /later HTTP/1.1\r\nhost: x\r\ncontent-length: 16000000\r\n\r\n")
+        await begun.wait()
+        sending = asyncio.create_task(peer.say(b" " * 16_000_000))
+        (served,) = shared(http).connections
+        await until(lambda: served.flow.read_paused)
+        assert len(served.cycle.body) < 2**18
+        assert not sending.done()
+        go.set()
+        await sending
+        assert (await peer.answer())[1] == b"16000000"
+        peer.writer.close()
 
 
 async def test_client_that_goes_amid_its_body(http: HttpStage, peer: Peer) -> None:
     await peer.say(post(http, b"{", "content-length: 2"))
-    await until(lambda: bool(shared(http).answering))
+    await until(lambda: bool(shared(http).tasks))
     peer.writer.close()
-    await asyncio.wait(shared(http).answering)
+    await asyncio.wait(shared(http).tasks)
     assert not shared(http).connections
 
 
 async def test_drain_answers_what_is_under_way(http: HttpStage, peer: Peer) -> None:
-    held, idle = Held(http), await connect(http)
+    http.asks.go.clear()
+    idle = await http.connect()
     await peer.say(post(http), PLAIN)
-    await held.begun.wait()
+    await http.asks.begun.wait()
     draining = asyncio.create_task(http.server.drain(10))
     assert await idle.reader.read() == b""
     assert not draining.done()
-    held.go.set()
+    http.asks.go.set()
     first, _ = await peer.answer()
     second, body = await peer.answer()
     assert (b"connection: close" in first, b"connection: close" in second, body) == (False, True, WELL)
@@ -338,10 +349,10 @@ async def test_drain_answers_what_is_under_way(http: HttpStage, peer: Peer) -> N
 
 
 async def test_drain_ends_in_time(http: HttpStage, peer: Peer) -> None:
-    held = Held(http)
+    http.asks.go.clear()
     await peer.say(post(http))
-    await held.begun.wait()
+    await http.asks.begun.wait()
     await http.server.drain(0.05)
     with pytest.raises(asyncio.IncompleteReadError):
         await peer.answer()
-    assert not shared(http).answering
+    assert not shared(http).tasks

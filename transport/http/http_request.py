@@ -1,0 +1,84 @@
+"""A request as the table and its handlers see it: what its head says, and its body as it comes."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qsl
+
+if TYPE_CHECKING:
+    from uvicorn._types import ASGIReceiveCallable, HTTPScope
+
+__all__ = ["ClientGone", "HttpRequest"]
+
+_OPERATION_ID_LIMIT = 256
+"""An operation id travels with every push it causes; no client's is longer."""
+
+
+class ClientGone(Exception):
+    """The connection ended before the body did."""
+
+
+class HttpRequest:
+    """A request whose head was read; its body may be on its way."""
+
+    __slots__ = (
+        "_receive", "awaits_go_ahead", "headers", "is_protobuf", "method", "more_body", "operation_id", "path",
+        "query_string", "takes_gzip", "token",
+    )  # fmt: skip
+
+    def __init__(self, scope: HTTPScope, receive: ASGIReceiveCallable) -> None:
+        self._receive = receive
+        self.method: str = scope["method"]
+        self.path: str = scope["path"]
+        """Without the query; escapes are resolved."""
+        self.query_string: bytes = scope["query_string"]
+        self.headers: list[tuple[bytes, bytes]] = scope["headers"]  # type: ignore[assignment]
+        """Names in lower case."""
+        self.operation_id = self.token = ""
+        self.takes_gzip = self.is_protobuf = False
+        self.more_body = False
+        """Whether some of the body was not received yet."""
+        self.awaits_go_ahead = False
+        """Whether the client sends its body when it is told to."""
+        for name, value in self.headers:
+            if name == b"operationid":
+                self.operation_id = value.decode("latin-1")[:_OPERATION_ID_LIMIT]
+            elif name == b"token":
+                self.token = value.decode("latin-1")
+            elif name == b"accept-encoding":
+                self.takes_gzip = b"gzip" in value
+            elif name == b"content-type":
+                self.is_protobuf = b"protobuf" in value
+            elif name == b"content-length":
+                self.more_body = value.strip(b"0") != b""
+            elif name == b"transfer-encoding":
+                self.more_body = True
+            elif name == b"expect":
+                self.awaits_go_ahead = value.lower() == b"100-continue"
+
+    def query(self) -> dict[str, str]:
+        """The query's fields, unescaped; of a name that is given twice the last one."""
+        return dict(parse_qsl(self.query_string.decode("latin-1"), keep_blank_values=True))
+
+    def header(self, name: bytes) -> str:
+        """The last header of that name, which is given in lower case; empty when there is none."""
+        for each, value in reversed(self.headers):
+            if each == name:
+                return value.decode("latin-1")
+        return ""
+
+    async def receive(self) -> bytes:
+        """What has come of the body since the last call; waits for some. Raises ClientGone."""
+        self.awaits_go_ahead = False
+        event = await self._receive()
+        if event["type"] != "http.request":
+            raise ClientGone
+        self.more_body = event.get("more_body", False)
+        return event.get("body", b"")
+
+    async def gone(self) -> None:
+        """Returns when the client has gone, or the answer is out. What comes of the body meanwhile is lost."""
+        with contextlib.suppress(ClientGone):
+            while True:
+                await self.receive()

@@ -1,0 +1,35 @@
+"""GET pages for those who run a node: is it up, what does it count, what does it answer to."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from greenroom.transport.http.access import ANYONE
+from greenroom.transport.http.response import Response, not_found
+from greenroom.transport.http.table import plain
+
+if TYPE_CHECKING:
+    from greenroom.transport.http.call import Call
+    from greenroom.transport.http.http_request import HttpRequest
+
+__all__ = ["ROUTES"]
+
+
+async def healthz(call: Call, request: HttpRequest) -> Response:
+    return Response(b'{"status":"ok"}')
+
+
+async def metrics(call: Call, request: HttpRequest) -> Response:
+    """Asks nobody for a token, as is the convention for scrapers. The setting `http.metrics` takes the page away."""
+    if not call.engine.settings.http.metrics:
+        return not_found()
+    # Most nodes are never asked, and Prometheus' library is half a megabyte.
+    from greenroom.transport.http.metrics import CONTENT_TYPE, Metrics
+
+    return Response(Metrics(call.engine.status).render(), content_type=CONTENT_TYPE)
+
+
+ROUTES = (
+    plain("GET", "/healthz", ANYONE, healthz),
+    plain("GET", "/metrics", ANYONE, metrics),
+)
