@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 from collections import defaultdict
 from contextlib import asynccontextmanager
@@ -17,6 +18,7 @@ from greenroom.actors.session_table import SessionTable, SessionView
 from greenroom.actors.wire import msg_pb2, sdkws_pb2
 from greenroom.persistence import settings as settings_module
 from greenroom.persistence.tables import UserRow
+from greenroom.tests.kit.dict_store import DictStore
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
@@ -28,6 +30,10 @@ if TYPE_CHECKING:
     from greenroom.persistence.settings import Settings
 
 __all__ = ["KitEngine", "ManualClock", "RecordingSessions", "caller", "running_engine"]
+
+
+BACKEND = os.environ.get("GREENROOM_TEST_STORE", "sqlite")
+"""What the engines of the tests keep their state in. `dicts`: the second backend; no entity may notice."""
 
 
 class ManualClock:
@@ -100,6 +106,7 @@ class KitEngine(Engine):
         super().__init__(
             settings or settings_module.load(environ={}),
             memory=True,
+            make_store=(lambda _: DictStore()) if BACKEND == "dicts" else None,
             subscribers=subscribers,
             clock=self.clock,
             rng=random.Random(1),
