@@ -1,6 +1,6 @@
 """The conversation list with last messages: get_sorted_conversation_list, and jssdk's for web clients.
 
-Only what the user may see: a last message is the newest one within his span.
+Only what the user may see: a last message is the newest one within their span.
 """
 
 from __future__ import annotations
