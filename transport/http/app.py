@@ -38,7 +38,7 @@ __all__ = ["HttpApi"]
 logger = logging.getLogger("greenroom.http")
 
 _NO_TOKEN_NEEDED = ("/auth/get_admin_token", "/auth/parse_token", "/greenroom/")
-"""Paths that start so are open to POST, unknown ones too: the check comes before routing."""
+"""POST to paths that start so needs no token, even if there is no such path: the check comes before routing."""
 
 
 class NotImplementedYet(GreenroomError):
@@ -46,15 +46,15 @@ class NotImplementedYet(GreenroomError):
 
 
 class NoPlace(Exception):
-    """The requests in flight are as many as may be, and none ended in time."""
+    """There are as many calls in flight as may be, and none ended in time."""
 
 
 class HttpApi:
-    """An ASGI application: one look-up leads to a request's row, without router and middleware.
+    """An ASGI application: one look-up finds a request's row, without router and middleware.
 
-    At most `http.requests_in_flight` calls are in flight; more of them wait, for `overload.patience_s`, and are then
-    answered with 503 and NodeBusy. A call is in flight from when its body has come, so that clients which are slow to
-    send keep no one waiting. A body for which there is no room is answered with 503 as well.
+    At most `http.requests_in_flight` calls are in flight. More wait for `overload.patience_s`, and are then answered
+    with 503 and NodeBusy. A call is in flight once its body has arrived, so a client that sends slowly makes nobody
+    wait. A body for which there is no room is answered with 503, too.
     """
 
     def __init__(self, engine: EngineParts, routes: Iterable[Route]) -> None:
@@ -76,7 +76,7 @@ class HttpApi:
             await send_response(response, request, send, http_id=http_id.encode())
         except Exception as error:
             self._log_unforeseen(request, error)
-            raise  # The answer has begun: all that can be done is to close the connection.
+            raise  # The answer has begun, so uvicorn can only close the connection.
 
     async def _answer(self, request: HttpRequest) -> HttpResponse:
         """Raises ClientGone."""
@@ -107,7 +107,7 @@ class HttpApi:
     # Who calls.
 
     def _claims(self, request: HttpRequest, route: Route | None) -> Claims | None:
-        """What the token says; None where none is needed.
+        """What the token says. None where no token is needed.
 
         Raises ArgsError for missing headers, and the token's errors.
         """

@@ -1,8 +1,8 @@
-"""One HTTP/1.1 connection: uvicorn's protocol on httptools, with the bounds and the manners that uvicorn lacks.
+"""One HTTP/1.1 connection: uvicorn's protocol on httptools, with the bounds that uvicorn lacks.
 
-uvicorn reads a head of any size for any time, takes pipelined requests without end, waits without end for a client that
-reads nothing, answers HTTP/1.0 without keep-alive, loses the body behind an upgrade offer, and drops the answer to a
-client that has ended its side.
+uvicorn 0.54 reads heads of any size for any time, queues pipelined requests without a bound, and waits without a limit
+for a client that reads nothing. It also drops the body behind an upgrade offer, the answer to a client that has ended
+its side, and keep-alive in HTTP/1.0.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import httptools
-from uvicorn.protocols.http.flow_control import FlowControl
+from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT, FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
@@ -31,21 +31,23 @@ if TYPE_CHECKING:
 __all__ = ["BoundedProtocol", "BoundedReads", "Connections"]
 
 _HEAD_READ_BYTES: Final = 2048
-"""What one read brings, except within a body of known length. So this is what a connection may have parsed behind a
-request that is being answered, and what a chunked body can cost at a time: 340 chunks of one byte."""
+"""Size of a read, except within a body of known length. It bounds the requests that wait behind one that is being
+answered, and the chunks that are parsed at once: 340 of one byte."""
+_CHUNKS_A_TURN: Final = 64
+"""A read with more chunks than this ends the connection's turn. libuv would read 32 times before the next one's."""
 _BODY_READ_BYTES: Final = 65536
-"""What one read brings of a body of known length; it ends with the body at the latest."""
+"""Size of a read within a body of known length. It never reaches beyond the body."""
 _MAX_HEAD_FIELDS: Final = 100
-"""Each costs some 200 bytes of memory, however short it is. As many as hyper and Apache take."""
+"""Each costs some 200 bytes of memory, however short it is. hyper and Apache have the same limit."""
 _BYTES_PER_S: Final = 8192
-"""A body that comes at this rate may take longer: a long list by a slow line."""
+"""A body that arrives at this rate may take longer than the time-out: a long list over a slow line."""
 _LINGER_S: Final = 10.0
-"""How long a client that was refused may go on sending. Closed earlier, TCP would take the answer from it."""
+"""How long a refused client may go on sending. If the connection closed earlier, TCP would discard the answer."""
 _REFUSAL: Final = b"HTTP/1.1 %d %b\r\ncontent-type: text/plain\r\ncontent-length: %d\r\nconnection: close\r\n\r\n"
 _NEVER: Final = math.inf
 
 _MUTE: Final = logging.Logger("greenroom.http.uvicorn", logging.CRITICAL + 1)
-"""Not in the registry. What uvicorn logs may quote requests; `HttpApi` logs its own errors."""
+"""For uvicorn, whose log lines may quote requests. `HttpApi` logs its own errors."""
 
 
 class Connections(ServerState):
@@ -60,13 +62,13 @@ class Connections(ServerState):
         self.headers = CommonHeaders()
         self.none_left = asyncio.Event()
         """Set when the last connection ends."""
-        # A read is parsed before the next one begins, so one buffer of each size serves all.
+        # A read is parsed before the next one begins, so all connections share one buffer of each size.
         self.head_buffer = memoryview(bytearray(_HEAD_READ_BYTES))
         self.body_buffer = memoryview(bytearray(_BODY_READ_BYTES))
 
 
 class _Flow(FlowControl):
-    """Reads no more while a request waits behind another one."""
+    """Does not read on while a request waits behind another one."""
 
     def __init__(self, transport: asyncio.Transport, pipeline: deque[Any]) -> None:
         super().__init__(transport)
@@ -78,8 +80,8 @@ class _Flow(FlowControl):
 
 
 class BoundedProtocol(HttpToolsProtocol):
-    """Requests are answered one after the other, in their order. `review` closes what is late, and must be called
-    every second or so."""
+    """Answers requests one after the other, in their order. `review` closes the connection when it is late, and must be
+    called about once a second."""
 
     def __init__(self, shared: Connections) -> None:
         super().__init__(shared.config, shared, {}, shared.loop)
@@ -90,38 +92,40 @@ class BoundedProtocol(HttpToolsProtocol):
         self._settings = shared.settings
         self._buffer = shared.head_buffer
         self._head_bytes: int | None = None
-        """Size of what has come of the head that is being read. None between heads."""
+        """How much of the head that is being read has arrived. None between heads."""
         self._body_left = 0
-        """Bytes of a body of known length that are still to come."""
+        """Bytes of a body of known length that have not arrived yet."""
+        self._chunks = 0
+        """Pieces of a body in the read that is parsed now."""
         self._answering: RequestResponseCycle | None = None
-        """The request whose answer is next; `cycle` is the newest one."""
+        """The request whose answer is next; `cycle` is the newest request."""
         self._is_deaf = False
-        """Whatever comes is thrown away."""
+        """Everything that arrives is discarded."""
         self._due = _NEVER
-        """When the connection is closed unless something happens before."""
+        """When the connection is closed, unless something happens before."""
         self._unsent_bytes = 0
         self._stuck_at = _NEVER
 
     # What the server does.
 
     def review(self, now: float) -> None:
-        """Close the connection when it is late: with a head, a body, the next request, or with reading its answer."""
+        """Close the connection if its client is late with a head, a body or the next request, or reads no answer."""
         unsent = self.transport.get_write_buffer_size()
-        if not unsent or unsent != self._unsent_bytes:  # The same number each time is no progress.
+        if not unsent or unsent != self._unsent_bytes:  # The same number at each review means no progress.
             self._unsent_bytes, self._stuck_at = unsent, now + self._settings.write_timeout_s
         if now >= self._stuck_at:
             self.transport.abort()
         elif now < self._due:
             return
         elif self.flow.read_paused:
-            self._due = now + self._settings.body_timeout_s  # It could not come: nobody reads.
+            self._due = now + self._settings.body_timeout_s  # The client is not late: we do not read.
         elif self._head_bytes is None and self.cycle is not None and self.cycle.more_body and not self._is_deaf:
             self._refuse(HTTPStatus.REQUEST_TIMEOUT)
         else:
             self.transport.close()
 
     def shutdown(self) -> None:
-        """Answer what is in flight, then close."""
+        """Answer the requests in flight, then close."""
         cycle = self.cycle
         if cycle is None or cycle.response_complete or cycle.disconnected or _is_out(cycle):
             self.transport.close()
@@ -142,13 +146,14 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def get_buffer(self) -> memoryview:
         shared = self._shared
-        amid_body = self._body_left > 0 and self._head_bytes is None
-        self._buffer = shared.body_buffer[: self._body_left] if amid_body else shared.head_buffer
+        in_body = self._body_left > 0 and self._head_bytes is None
+        self._buffer = shared.body_buffer[: self._body_left] if in_body else shared.head_buffer
         return self._buffer
 
     def buffer_updated(self, nbytes: int) -> None:
         if self._is_deaf:
             return
+        self._chunks = 0
         try:
             self._parse(self._buffer[:nbytes])
         except httptools.HttpParserError:
@@ -159,9 +164,17 @@ class BoundedProtocol(HttpToolsProtocol):
             self._head_bytes += nbytes
             if self._head_bytes > self._settings.max_head_bytes:
                 self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
+        elif self._chunks > _CHUNKS_A_TURN and not self.flow.read_paused:
+            self.flow.pause_reading()
+            self.loop.call_soon(self._read_on)
+
+    def _read_on(self) -> None:
+        """The other connections have had their turn."""
+        if len(self.cycle.body) <= HIGH_WATER_LIMIT and not self.transport.is_closing():
+            self.flow.resume_reading()
 
     def eof_received(self) -> bool:  # type: ignore[override]
-        """The client sends no more. What it has asked for is answered. During a stream, whose end may never come,
+        """The client sends no more. Its requests are still answered, except by a stream, which may have no end: there
         the client is taken to have gone."""
         last = self._forget_unfinished()
         is_done = last is None or last.response_started or last.response_complete or last.more_body
@@ -195,9 +208,9 @@ class BoundedProtocol(HttpToolsProtocol):
                 return
 
     def _decline(self) -> None:
-        """A client may offer another protocol with any request (Java's offers HTTP/2 with its first one). It is not
-        taken up, and the request is as any other; but its parser takes what follows the head for that protocol.
-        Another parser gets the head without the offer."""
+        """Read on as if the client had not offered another protocol (Java's HttpClient offers HTTP/2 with its first
+        request). The parser takes what follows the head for that protocol, so a new one gets the head, without the
+        offer."""
         lines = [b"%b: %b\r\n" % field for field in self.headers if field[0] != b"upgrade"]
         line = b"%b %b HTTP/%b\r\n" % (self.parser.get_method(), self.url, self.parser.get_http_version().encode())
         self.parser = httptools.HttpRequestParser(self)
@@ -224,8 +237,8 @@ class BoundedProtocol(HttpToolsProtocol):
         if parser.should_upgrade():
             if parser.get_method() == b"CONNECT":
                 raise ValueError("this is no proxy")
-            return  # It comes once more: see `_decline`.
-        if self.url[:1] != b"/" and b"://" in self.url:  # What a proxy is sent: the host is in no path.
+            return  # The head comes again, from `_decline`.
+        if self.url[:1] != b"/" and b"://" in self.url:  # As proxies get it, with the host.
             self.url = b"/" + self.url.partition(b"://")[2].partition(b"/")[2]
         self._head_bytes, self._due = None, _NEVER
         super().on_headers_complete()
@@ -234,20 +247,22 @@ class BoundedProtocol(HttpToolsProtocol):
             self.cycle.default_headers = [*self.cycle.default_headers, (b"connection", b"keep-alive")]
 
     def on_body(self, body: bytes) -> None:
+        self._chunks += 1
         self._body_left -= len(body)
         self._due += len(body) / _BYTES_PER_S
         super().on_body(body)
 
     def on_message_complete(self) -> None:
         if not self.parser.should_upgrade():
-            self._due = _NEVER
             self.cycle.more_body = False
             self.cycle.message_event.set()
+            self._due = self.loop.time() + self._settings.keep_alive_s if self.cycle.response_complete else _NEVER
 
     # Answers.
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
         self._answering = cycle
+        self._writes.begin_answer()
         if cycle.more_body:
             self._due = self.loop.time() + self._settings.body_timeout_s
         super()._start_asgi_task(cycle, app)
@@ -263,7 +278,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self.flow.resume_reading()
 
     def _refuse(self, status: HTTPStatus) -> None:
-        """What comes is no HTTP, or too much. What was asked before it is answered."""
+        """What arrives is not HTTP, too large or too late. Requests before it are still answered."""
         self._is_deaf = True
         last = self._forget_unfinished()
         FlowControl.resume_reading(self.flow)
@@ -273,6 +288,7 @@ class BoundedProtocol(HttpToolsProtocol):
             return
         if last is None or not last.more_body or not last.response_started:
             phrase = status.phrase.encode()
+            self._writes.begin_answer()
             self.transport.write(_REFUSAL % (status, phrase, len(phrase)))
             self.transport.write(phrase)
         if last is not None and last.more_body:
@@ -283,7 +299,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._due = self.loop.time() + _LINGER_S
 
     def _forget_unfinished(self) -> RequestResponseCycle | None:
-        """Drop the newest request if it waits and will never be whole; the one that is then the newest."""
+        """Drop the newest request if it waits and will never be whole. Returns the newest one that is left."""
         if self.pipeline and self.cycle.more_body:
             self.pipeline.popleft()
             assert self._answering is not None
@@ -292,13 +308,16 @@ class BoundedProtocol(HttpToolsProtocol):
 
 
 def _is_out(cycle: RequestResponseCycle) -> bool:
-    """Whether the answer was written whole, and only the end of the request's body is awaited."""
+    """Whether the whole answer was written, and only the rest of the request's body is awaited."""
     return cycle.chunked_encoding is False and not cycle.expected_content_length
 
 
 class BoundedReads(asyncio.BufferedProtocol):
-    """The socket's side of a connection: reads are as large as the connection wants them. A class of its own because
-    uvloop reads into a buffer for no descendant of `asyncio.Protocol`, which uvicorn's is."""
+    """The socket's side of a connection: reads go into the buffer that the connection gives.
+
+    It is a class of its own because uvloop ignores the buffer of a protocol that derives from `asyncio.Protocol`, as
+    uvicorn's does.
+    """
 
     __slots__ = ("_connection",)
 

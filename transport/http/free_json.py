@@ -55,8 +55,8 @@ def _folded(fields: dict[str, Any], into: type[msgspec.Struct]) -> dict[str, Any
 
 @cache
 def _fields_of(into: type[msgspec.Struct]) -> tuple[tuple[str, str, type[msgspec.Struct] | None], ...]:
-    """The name of each field in lower case, its name, and its struct if it holds one. Cached, because msgspec evaluates
-    the annotations at each call, which takes half a millisecond."""
+    """Each field's name in lower case, its name, and its struct if it holds one. Cached, because msgspec evaluates the
+    annotations in each call, which takes half a millisecond."""
     return tuple(
         (field.encode_name.lower(), field.encode_name, _struct_of(field.type))
         for field in msgspec.structs.fields(into)

@@ -1,4 +1,4 @@
-"""A request as the table and its handlers see it: what its head says, and its body as it comes."""
+"""A request as handlers see it: what its head says, and its body as it arrives."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class ClientGone(Exception):
 
 
 class HttpRequest:
-    """A request whose head was read; its body may be on its way."""
+    """A request whose head was read. Its body may still be arriving."""
 
     __slots__ = (
         "_receive", "awaits_go_ahead", "headers", "is_protobuf", "method", "more_body", "operation_id", "path",
@@ -31,16 +31,16 @@ class HttpRequest:
         self._receive = receive
         self.method: str = scope["method"]
         self.path: str = scope["path"]
-        """Without the query; escapes are resolved."""
+        """Without the query, and with escapes decoded."""
         self.query_string: bytes = scope["query_string"]
         self.headers: list[tuple[bytes, bytes]] = scope["headers"]  # type: ignore[assignment]
         """Names in lower case."""
         self.operation_id = self.token = ""
         self.takes_gzip = self.is_protobuf = False
         self.more_body = False
-        """Whether some of the body was not received yet."""
+        """Whether some of the body is still to be received."""
         self.awaits_go_ahead = False
-        """Whether the client sends its body when it is told to."""
+        """Whether the client waits for 100 Continue before it sends the body."""
         for name, value in self.headers:
             if name == b"operationid":
                 self.operation_id = value.decode("latin-1")[:_OPERATION_ID_LIMIT]
@@ -58,18 +58,18 @@ class HttpRequest:
                 self.awaits_go_ahead = value.lower() == b"100-continue"
 
     def query(self) -> dict[str, str]:
-        """The query's fields, unescaped; of a name that is given twice the last one."""
+        """The query's fields, decoded. Where a name is given twice, the last value counts."""
         return dict(parse_qsl(self.query_string.decode("latin-1"), keep_blank_values=True))
 
     def header(self, name: bytes) -> str:
-        """The last header of that name, which is given in lower case; empty when there is none."""
+        """The last header of a name, which is given in lower case. Empty if there is none."""
         for each, value in reversed(self.headers):
             if each == name:
                 return value.decode("latin-1")
         return ""
 
     async def receive(self) -> bytes:
-        """What has come of the body since the last call; waits for some. Raises ClientGone."""
+        """What has arrived of the body since the last call. Waits for some. Raises ClientGone."""
         self.awaits_go_ahead = False
         event = await self._receive()
         if event["type"] != "http.request":
@@ -78,7 +78,7 @@ class HttpRequest:
         return event.get("body", b"")
 
     async def gone(self) -> None:
-        """Returns when the client has gone, or the answer is out. What comes of the body meanwhile is lost."""
+        """Returns when the client has gone. The rest of the body is received and lost."""
         with contextlib.suppress(ClientGone):
             while True:
                 await self.receive()

@@ -1,4 +1,4 @@
-"""An answer's head leaves with the first piece of its body, and with the headers that all answers have."""
+"""An answer's head leaves in one write with the first piece of its body, and with the headers that all answers have."""
 
 from __future__ import annotations
 
@@ -21,30 +21,30 @@ _CORS: Final = (
     b"access-control-allow-credentials: false\r\n"
 )
 _JOINED_BYTES: Final = 65536
-"""A larger piece is written by itself: joining would copy it."""
+"""A larger piece is written by itself, because joining would copy it."""
 
 
 class CommonHeaders:
-    """The headers that all answers have: CORS, and the date. uvicorn would check and join them for each answer, which
-    takes a fifth of the time that an answer costs."""
+    """The headers that all answers have: CORS and the date. uvicorn would check them for each answer, which costs a
+    tenth of a call's time."""
 
     __slots__ = ("lines",)
 
     def __init__(self) -> None:
         self.lines = b""
-        """With their ends, and with the empty line behind a head."""
+        """With the line ends, and the empty line that ends a head."""
         self.tell_time()
 
     def tell_time(self) -> None:
-        """Once a second: that is how exact the date is."""
+        """To be called once a second: the date has seconds."""
         self.lines = b"%bdate: %b\r\n\r\n" % (_CORS, formatdate(usegmt=True).encode())
 
 
 class JoinedWrites(asyncio.Transport):
-    """A socket's transport that keeps an answer's head until something is written behind it.
+    """A socket's transport that holds an answer's head until the first piece of the body is written.
 
-    uvicorn writes both apart, which costs two system calls, and wakes the client twice. The ASGI specification asks
-    servers to wait, too: nothing is sent before the first piece of a body.
+    uvicorn writes them apart, which costs a second system call and wakes the client twice. To hold the head is what
+    the ASGI specification asks of servers.
     """
 
     def __init__(self, transport: asyncio.Transport, common: CommonHeaders) -> None:
@@ -52,6 +52,11 @@ class JoinedWrites(asyncio.Transport):
         self._transport = transport
         self._common = common
         self._head = b""
+        self._expects_head = False
+
+    def begin_answer(self) -> None:
+        """The next write is an answer's head, unless it is a 100 Continue."""
+        self._expects_head = True
 
     def write(self, data: Any) -> None:
         if self._head:
@@ -59,7 +64,8 @@ class JoinedWrites(asyncio.Transport):
                 self.flush()
             else:
                 data, self._head = self._head + data, b""
-        elif data.startswith(b"HTTP/1.1 ") and not data.startswith(b"HTTP/1.1 100 "):
+        elif self._expects_head and not data.startswith(b"HTTP/1.1 100 "):
+            self._expects_head = False
             self._head = data[:-2] + self._common.lines
             return
         if not self._transport.is_closing():

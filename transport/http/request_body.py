@@ -1,4 +1,4 @@
-"""Request bodies as they come, within the room for all. How long they may take is the connection's business."""
+"""Request bodies as they arrive, and the memory that all of them may hold. The connection limits their time."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ __all__ = ["Bodies", "BodiesFull", "BodyRoom", "chunks", "discard", "read_whole"
 
 
 class BodiesFull(Exception):
-    """All bodies together are too large, and this one has to give way."""
+    """All bodies together are too large, and this one had to give way."""
 
 
 class Bodies:
-    """Counts what the bodies of all requests hold. When a body would pass the limit, the largest of those that are
-    still coming gives way: so clients that promise much and stall take the room from each other only."""
+    """Counts the bytes that the bodies of all requests hold. When a body would exceed the limit, the largest of those
+    that are still arriving gives way. So clients that send much and stall take room from each other only."""
 
     def __init__(self, limit_bytes: int) -> None:
         self.limit_bytes = limit_bytes
@@ -31,12 +31,12 @@ class Bodies:
 
 
 class BodyRoom:
-    """What one request's body holds; `leave` gives it back."""
+    """The bytes that one request's body holds; `leave` gives them back."""
 
     __slots__ = ("_bodies", "_reader", "gave_way", "size")
 
     def __init__(self, bodies: Bodies, reader: asyncio.Task[None] | None) -> None:
-        """`reader` is cancelled when the body has to give way."""
+        """`reader` is cancelled if the body has to give way."""
         self._bodies = bodies
         self._reader = reader
         self.size = 0
@@ -61,7 +61,7 @@ class BodyRoom:
             self._reader.cancel()
 
     def arrived(self) -> None:
-        """The body is whole: it gives way no more."""
+        """The body is whole, and will not have to give way."""
         self._bodies.coming.discard(self)
 
     def leave(self) -> None:
@@ -71,7 +71,7 @@ class BodyRoom:
 
 
 async def read_whole(request: HttpRequest, bodies: Bodies, limit_bytes: int) -> tuple[bytes, BodyRoom]:
-    """The body, cut at the limit, and the room that it takes until somebody leaves that. What is beyond the limit is
+    """The body, cut at the limit, and the room that it holds until the caller leaves that. What is beyond the limit is
     not received. Raises ClientGone, BodiesFull."""
     task = asyncio.current_task()
     room = BodyRoom(bodies, task)
@@ -91,7 +91,7 @@ async def read_whole(request: HttpRequest, bodies: Bodies, limit_bytes: int) -> 
 
 
 async def chunks(request: HttpRequest) -> AsyncIterator[bytes]:
-    """The body in pieces, of any size in all: no more is read from the socket before a piece is asked for.
+    """The body in pieces. Its size has no limit: the socket is read only as pieces are asked for.
 
     Raises ClientGone.
     """
@@ -102,7 +102,7 @@ async def chunks(request: HttpRequest) -> AsyncIterator[bytes]:
 
 
 async def discard(request: HttpRequest) -> None:
-    """Receive the rest of the body: a client that still sends would not hear the answer."""
+    """Receive the rest of the body. A client that still sends does not read its answer yet."""
     with contextlib.suppress(ClientGone):
         while request.more_body:
             await request.receive()

@@ -30,17 +30,17 @@ _GZIP_LEVEL: Final = 1
 
 @dataclass(slots=True)
 class HttpResponse:
-    """What a handler answers that is not the protocol's envelope."""
+    """A handler's own answer, in place of the protocol's envelope."""
 
     body: bytes | AsyncIterator[bytes] = b""
-    """An iterator is asked for the next piece when the client has taken the one before, so what it holds is bounded.
-    When the client goes, it is closed within a piece."""
+    """An iterator is asked for the next piece when the client has taken the one before, so memory is bounded. When the
+    client goes, the iterator is closed."""
     status: int = 200
     content_type: bytes = JSON
     headers: Sequence[tuple[bytes, bytes]] = field(default=(), kw_only=True)
-    """Names in lower case. `content-length` of a body that streams, where it is known."""
+    """Names in lower case. A streamed body whose size is known should have `content-length`."""
     closes: bool = field(default=False, kw_only=True)
-    """The connection is of no more use."""
+    """Close the connection after it."""
 
 
 def not_found() -> HttpResponse:
@@ -48,14 +48,14 @@ def not_found() -> HttpResponse:
 
 
 def redirect(location: str, *, status: int = 302) -> HttpResponse:
-    """To an address that is escaped already."""
+    """To an address that is already escaped."""
     return HttpResponse(b"", status, TEXT, headers=((b"location", location.encode("ascii")),))
 
 
 async def send_response(
     response: HttpResponse, request: HttpRequest, send: ASGISendCallable, *, http_id: bytes
 ) -> None:
-    """Returns when it is out, and the request's body has come or was waited for long enough."""
+    """Returns when the response was given to the connection, and the rest of the request's body was received."""
     body = response.body
     headers = [(b"content-type", response.content_type), (b"x-http-id", http_id), *response.headers]
     if isinstance(body, bytes):
@@ -63,7 +63,7 @@ async def send_response(
             body = igzip.compress(body, _GZIP_LEVEL)
             headers += ((b"content-encoding", b"gzip"), (b"vary", b"accept-encoding"))
         headers.append((b"content-length", b"%d" % len(body)))
-    # A client that waits for a go-ahead may send its body nevertheless, or not: what comes next cannot be known.
+    # A client that waits for 100 Continue may now send its body or not. What it sends next cannot be told apart.
     if response.closes or request.awaits_go_ahead:
         headers.append((b"connection", b"close"))
     await send({"type": "http.response.start", "status": response.status, "headers": headers})
@@ -80,7 +80,8 @@ async def send_response(
 
 async def _stream(body: AsyncIterator[bytes], request: HttpRequest, send: ASGISendCallable) -> None:
     """Send piece by piece, until the end or until the client has gone."""
-    await send({"type": "http.response.body", "body": b"", "more_body": True})  # The head goes before the first piece.
+    # The head does not wait for the first piece.
+    await send({"type": "http.response.body", "body": b"", "more_body": True})
     pump = asyncio.ensure_future(_pump(body, send))
     gone = asyncio.ensure_future(request.gone())
     try:
@@ -97,7 +98,7 @@ async def _pump(body: AsyncIterator[bytes], send: ASGISendCallable) -> None:
     try:
         async for piece in body:
             await send({"type": "http.response.body", "body": piece, "more_body": True})
-            await asyncio.sleep(0)  # Others get their turn, though all pieces are there and the client takes them.
+            await asyncio.sleep(0)  # Other connections get their turn, even if pieces and client are quick.
     finally:
         if isinstance(body, AsyncGenerator):
             await body.aclose()

@@ -1,5 +1,4 @@
-"""The HTTP server: uvicorn's protocol on a socket of ours, within the loop that runs. Connections are taken until it
-drains or stops."""
+"""The HTTP server: uvicorn's protocol on a socket of ours, in the running loop."""
 
 from __future__ import annotations
 
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["HttpServer"]
 
 _REVIEW_S = 1.0
-"""Between two looks at what is late. Each takes half a millisecond for a thousand connections."""
+"""Time between two reviews of the connections. One takes half a millisecond for a thousand of them."""
 
 
 class HttpServer:
@@ -43,7 +42,7 @@ class HttpServer:
 
     async def start(self) -> None:
         """Listens when this returns. Raises OSError when the address is taken."""
-        from uvicorn.config import Config  # Here: an engine without sockets needs no server.
+        from uvicorn.config import Config  # Loaded here, because an engine without sockets needs no server.
 
         from greenroom.transport.http.bounded_protocol import BoundedReads, Connections
 
@@ -91,7 +90,7 @@ class HttpServer:
 
 
 async def _review(connections: Connections) -> None:
-    """Close what is late, and tell the time of the `date` header."""
+    """Close connections that are late, and set the date of answers."""
     while True:
         connections.headers.tell_time()
         now = connections.loop.time()

@@ -37,11 +37,11 @@ _Body = TypeVar("_Body", bound=msgspec.Struct)
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
     path: str
-    """One that ends in a slash stands for all paths below it, too."""
+    """A path that ends in a slash also stands for all paths below it."""
     method: str = "POST"
     """GET answers HEAD as well."""
     request: type[Message] | type[msgspec.Struct] | None
-    """A struct: a JSON object that is no message of the wire. None: the body is the handler's to receive."""
+    """A struct: a JSON object that is no message of the wire. None: the handler receives the body itself."""
     response: type[Message] | type[msgspec.Struct] | None
     who: Who
     handler: Handler | None
@@ -136,8 +136,8 @@ def post_free(
 def plain(
     method: str, path: str, who: Who, handler: Callable[[Call, HttpRequest], Awaitable[HttpResponse]] | None
 ) -> Route:
-    """A row that is no call of the protocol's: a page, a form, a file, a stream. It takes none of the places of
-    requests in flight while its handler runs. `who` needs the token only, no field of a message."""
+    """A row that is not a call of the protocol: a page, a form, a file, a stream. Its handler does not count as a
+    request in flight. `who` can depend on the token, but not on a field of a message."""
     if who.kind == "owner":
         raise ValueError(f"{path}: a plain row has no message that names an owner")
     return Route(path=path, method=method, request=None, response=None, who=who, handler=handler)

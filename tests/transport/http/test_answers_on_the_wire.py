@@ -1,4 +1,4 @@
-"""Answers as bytes on a connection: what HTTP/1.1 asks for, whoever writes them."""
+"""Answers as bytes on a connection: what HTTP/1.1 asks of any server."""
 
 from __future__ import annotations
 

@@ -87,7 +87,7 @@ async def test_silence_where_bodies_were_promised() -> None:
 
 
 async def test_large_bodies_that_stall() -> None:
-    """The room for bodies is full of what is not whole. Whoever comes with less gets it from the largest."""
+    """The room for bodies is full of bodies that are not whole. A smaller one gets its room from the largest."""
     async with http_stage(HTTP_MAX_BODY_BYTES=str(MIB), HTTP_BODIES_LIMIT_BYTES=str(8 * MIB)) as http:
         peers = [await http.connect() for _ in range(8)]
         for peer in peers:

@@ -7,6 +7,8 @@ import logging
 import os
 import signal
 import socket
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import httpx
@@ -87,3 +89,10 @@ async def test_requests_are_logged_by_nobody_else(http: HttpStage, caplog: pytes
         await peer.reader.read()
         peer.writer.close()
     assert not [record for record in caplog.records if record.name.startswith("uvicorn")]
+
+
+def test_server_is_loaded_when_it_starts() -> None:
+    """An engine without sockets does without it."""
+    code = "import greenroom.supervisor, sys; print('uvicorn' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=20)
+    assert done.stdout.strip() == "False"

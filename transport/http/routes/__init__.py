@@ -1,4 +1,4 @@
-"""Every route: the protocol's, ours, and the page that describes them."""
+"""All rows: the protocol's, ours, and the page that describes them."""
 
 from __future__ import annotations
 

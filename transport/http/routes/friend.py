@@ -1,6 +1,6 @@
 """/friend/, what only reads. Friendships cannot be made yet, so their lists are truthfully empty.
 
-A friendship or a block that the store holds nevertheless (a scenario's) shows where the Store can say so.
+A friendship or a block that a test scenario has put into the store shows where the Store can say so.
 """
 
 from __future__ import annotations

@@ -83,7 +83,7 @@ async def get_server_time(call: Call, request: wire.GetServerTimeReq) -> wire.Ge
 
 
 def _address(conversation_id: str) -> Address:
-    """The entity that owns the conversation, which knows whether the user has a record of it. Raises RecordNotFound."""
+    """The entity that owns the conversation, and knows whether the user has a record of it. Raises RecordNotFound."""
     try:
         return address_of_chat(conversation_id)
     except ValueError:

@@ -1,4 +1,4 @@
-"""GET pages for those who run a node: is it up, what does it count, what does it answer to."""
+"""GET pages for operators: whether the node is up, and its counters."""
 
 from __future__ import annotations
 

@@ -100,7 +100,7 @@ async def get_users(call: Call, request: user_pb2.getPaginationUsersReq) -> user
     """Users whose id or nickname holds what is asked for.
 
     Upstream takes regular expressions; a part of the text is what its console sends, and an expression of a
-    caller's could hold the loop for as long as they like. Reads every user: the Store has no search yet.
+    caller's could hold the loop without a limit. Reads every user: the Store has no search yet.
     """
     in_id, in_name = request.userID.casefold(), request.nickName.casefold()
     offset, limit = offset_of(request.pagination)
