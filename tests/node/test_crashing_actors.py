@@ -117,8 +117,8 @@ async def test_judge_of_a_run_with_crashes(tmp_path: Path, actor: str) -> None:
         await said(process, b"acked/s")
         toggle(node)
         # Not until "draining": that waits for what is to be sent again, while quarantines double from crash to crash.
-        for _ in range(int(HOLD_S) - 3):  # The load says it once a second.
-            await said(process, b"acked/s")
+        # By the clock, as the load holds: on a busy machine its lines of progress come later than once a second.
+        await asyncio.sleep(HOLD_S - 3)
         toggle(node)
         await said(process, b"draining")
         run = await wait_load(process, tmp_path, "crashes")
