@@ -270,7 +270,7 @@ async def test_client_that_crashes_ten_thousand_times(tmp_path: Path) -> None:
         assert len(node.log.splitlines()) < 100
         # And all on one: it is quarantined, and one can see it.
         left_s = 0.0
-        while left_s < 3:
+        while left_s < 7:  # The fourth quarantine takes 8 s: on a busy machine a command needs some to start.
             await attacker.attack(["0"] * 8)
             left_s = max((one["leftS"] for one in (await status_of(node))["quarantined"]), default=0.0)
         await _look_at_quarantine(node)
@@ -303,7 +303,7 @@ async def _look_at_quarantine(node: NodeProcess) -> None:
     quarantines = [event for event in events if "in quarantine" in event["event"]]
     assert {(one["address"], one["actor"], one["level"]) for one in quarantines} == {(address, "Pair", "error")}
     # Three crashes, then one after each quarantine; each is told once.
-    assert [(one["strikes"], one["crashes"]) for one in quarantines] == [(1, 3), (2, 4), (3, 5)]
+    assert [(one["strikes"], one["crashes"]) for one in quarantines] == [(1, 3), (2, 4), (3, 5), (4, 6)]
     done = await asyncio.to_thread(
         subprocess.run,
         [sys.executable, "-m", "greenroom", "status", "--api-port", str(node.api_port), "--data-dir", "x"],
