@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["Disk", "SimulatedStore"]
 
 READS = (
-    "users", "tokens", "key", "pair_facts", "pull", "messages_at", "last_messages", "spans",
+    "take", "users", "users_page", "tokens", "key", "pair_facts", "pull", "messages_at", "last_messages", "spans",
     "newest_seqs", "seq_states", "read_seq", "reading", "records", "groups", "members", "joined_groups", "changes",
     "subscribers", "tail",
 )  # fmt: skip

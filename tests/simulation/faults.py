@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Nemesis"]
 
+HEIR_LOOKS, HEIR_LOOK_S = 2000, 0.0002
+"""How often, and how far apart in virtual seconds, the next incarnation of a crashed entity is looked at."""
+
 
 class Nemesis:
     """`rage` until the world heals; then the node is up."""
@@ -24,8 +27,8 @@ class Nemesis:
         self.world = world
         self.random = world.random
         kinds: list[Callable[[], Awaitable[None]]] = [
-            self._cut, self._cut, self._crash_entity, self._crash_entity, self._bomb, self._crash_lane,
-            self._kill_node, self._restart, self._step_clock,
+            self._cut, self._cut, self._crash_entity, self._crash_entity, self._crash_heir, self._bomb,
+            self._crash_lane, self._kill_node, self._restart, self._step_clock,
         ]  # fmt: skip
         self.kinds = self.random.sample(kinds, self.random.randint(0, 5))
         world.note("faults", [kind.__name__ for kind in self.kinds])
@@ -64,6 +67,19 @@ class Nemesis:
         node = self.world.node
         if node is not None and (awake := node.entities(busy=self.random.random() < 0.7)):
             node.loop.call_soon(node.crash, self.random.choice(awake))
+
+    async def _crash_heir(self) -> None:
+        """Crash an entity while its slice is in flight, and its next incarnation once that has effects to run."""
+        node = self.world.node
+        if node is None or not (busy := node.entities(busy=True)):
+            return
+        entity = self.random.choice(busy)
+        node.loop.call_soon(node.crash, entity)
+        for _ in range(HEIR_LOOKS):
+            await asyncio.sleep(HEIR_LOOK_S)
+            if node.has_unrun_effects(entity):
+                node.loop.call_soon(node.crash, entity)
+                return
 
     async def _bomb(self) -> None:
         """Whoever looks at the clock next fails in the middle of his turn."""

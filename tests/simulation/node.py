@@ -11,9 +11,11 @@ from greenroom.actors.engine import Engine
 from greenroom.actors.rules.ids import address_of
 from greenroom.actors.runtime.base import LoopBase
 from greenroom.actors.runtime.entity import Entity
+from greenroom.actors.runtime.entity_cell import EntityCell
 from greenroom.actors.runtime.service import Service
 from greenroom.actors.runtime.supervision import ChildSpec
 from greenroom.actors.session_table import SessionTable
+from greenroom.actors.stored_entity import StoredEntity
 from greenroom.persistence.errors import StoreUnavailable
 from greenroom.tests.simulation.disk import SimulatedStore
 from greenroom.transport.admission import Admission
@@ -197,13 +199,24 @@ class SimulatedNode(Engine):
 
     def crash(self, address: Address) -> None:
         """End an actor's life between two turns."""
-        cell: Any = self.base.cells.get(address)
-        if cell is not None and cell.actor is not None:
+        cell = self.base.cells.get(address)
+        if isinstance(cell, EntityCell) and cell.actor is not None:
             self.kernel.note("crash", str(address))
             cell.crash(SimulatedBug())
 
     def entities(self, *, busy: bool) -> list[Address]:
         """Those that are awake; only those that wait for the store, if there are any and `busy` asks for them."""
-        cells: dict[Address, Any] = {a: cell for a, cell in self.base.cells.items() if a.kind in ENTITIES}
-        waiting = [address for address, cell in cells.items() if getattr(cell.actor, "_sealed", None) is not None]
+        cells = {a: cell for a, cell in self.base.cells.items() if a.kind in ENTITIES}
+        waiting = [
+            address
+            for address, cell in cells.items()
+            if isinstance(cell, EntityCell)
+            and isinstance(cell.actor, StoredEntity)
+            and cell.actor._in_flight is not None
+        ]
         return waiting if busy and waiting else list(cells)
+
+    def has_unrun_effects(self, address: Address) -> bool:
+        """Whether an entity has effects of stored items to run: those of a former incarnation, while it loads."""
+        cell = self.base.cells.get(address)
+        return isinstance(cell, EntityCell) and isinstance(cell.actor, StoredEntity) and bool(cell.actor._unfinished)
