@@ -138,7 +138,8 @@ class Observer:
                 reads_damaged=self._store.damage,
             ),
             lanes=[
-                LaneState(name, len(lane.waiting), len(lane.batch), lane.number) for name, lane in self._lanes.items()
+                LaneState(name, len(lane.waiting), len(lane.batch), lane.batch_count)
+                for name, lane in self._lanes.items()
             ],
             restarts=dict(restarts),
             actors=[
