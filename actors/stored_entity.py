@@ -327,7 +327,7 @@ class StoredEntity(Entity):
 
     def receiveMsg_SliceRefused(self, message: SliceRefused, sender: Address) -> None:
         refusal, slice_ = message.refusal, self._in_flight
-        self.world.health.refused(failed=refusal.reason == Reason.FAILED)
+        self.world.health.count_refusal(failed=refusal.reason == Reason.FAILED)
         if slice_ is None or slice_.number != message.number:
             self._fail(message.items, StoreFailed(refusal.reason))
             return
