@@ -201,7 +201,7 @@ class Engine:
         return LoopBase(loop, on_crash=self.crashed)
 
     def make_sessions(self, health: Health) -> SessionTable:
-        """Make the table of its open connections."""
+        """Make the table of its live connections."""
         return SessionTable(
             watched_users_limit=self.settings.websocket.watched_users_limit, health=health, loop=self.base.loop
         )

@@ -124,7 +124,7 @@ class StoredEntity(Entity):
         return await self.load()
 
     def on_loaded(self, state: Any) -> None:
-        """Initialize this incarnation from the state. No other message is handled before."""
+        """Initialize this incarnation from the state. Requests are handled only after this."""
 
     def deliver(self, push: Push, user_ids: tuple[str, ...] | None, also: tuple[str, ...]) -> None:
         """See `Host`. Without an audience, None means that only `also` get the push."""

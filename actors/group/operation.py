@@ -26,7 +26,7 @@ _EMPTY_BOUND = -1
 
 
 class Bounds(Item):
-    """Limits what new or former members may see of the chat and its twin, to seqs that are known when it is sealed."""
+    """Limits what new and former members see of the chat and its `n_` twin. The bounds are set when the slice is sealed."""
 
     def __init__(self, user_ids: Sequence[str], *, joining: bool) -> None:
         super().__init__()
