@@ -111,9 +111,9 @@ class Log:
         )
 
     def stamp(self, message: sdkws_pb2.MsgData, caller: Caller) -> None:
-        """Set serverMsgID, and a sendTime that is unique in this log and never decreases. Clients sort and page by
-        sendTime: two messages of the same millisecond could have another order on each device, or be missed between two
-        pages."""
+        """Set serverMsgID, and a sendTime that never decreases and does not repeat (see _AHEAD_LIMIT_MS). Clients sort
+        and page by it: two messages of the same millisecond could have another order on each device, or be missed
+        between two pages."""
         now = self.world.clock.now_ms()
         asked = message.sendTime if caller.is_admin and message.sendTime else now
         next_time = min(self._last_time + 1, now + _AHEAD_LIMIT_MS)

@@ -26,7 +26,7 @@ _EMPTY_BOUND = -1
 
 
 class Bounds(Item):
-    """Limits what new and former members see of the chat and its `n_` twin. The bounds are set when the slice is sealed."""
+    """Limits what new and former members see of the chat and its `n_` twin. The limits are set at sealing."""
 
     def __init__(self, user_ids: Sequence[str], *, joining: bool) -> None:
         super().__init__()
