@@ -1,4 +1,4 @@
-"""Audience: the members of a group who are online, to whom its pushes go."""
+"""Audience: the members of a group who are online and get its pushes."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ __all__ = ["Audience"]
 
 
 class Audience:
-    """Users in the order in which they were added, so that pushes do not go out in the order of hashes."""
+    """Users in the order in which they were added, so that the order of pushes does not depend on hashes."""
 
     __slots__ = ("__weakref__", "users", "version")
 
     def __init__(self) -> None:
         self.users: dict[str, None] = {}
         self.version = 0
-        """Grows with each change."""
+        """Number of changes so far."""
 
     def add(self, user_id: str) -> None:
         self.users[user_id] = None

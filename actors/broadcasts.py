@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 __all__ = ["Broadcasts", "Reach"]
 
 _GATHERED_BYTES: Final = 1 << 16
-"""With more bytes than this gathered, they are written at once. A transport takes about as much before it is full."""
+"""When more bytes than this are gathered, they are written at once. A transport is full after about as many."""
 
 
 class Reach:
-    """The connections that a broadcast goes to, by their encoder."""
+    """The connections that get a broadcast, by their encoder."""
 
     __slots__ = ("sessions", "version")
 
@@ -27,18 +27,18 @@ class Reach:
         for each in sessions:
             self.sessions.setdefault(each.codec, []).append(each)
         self.version = version
-        """The audience's version when its connections were found."""
+        """The audience's version when its connections were looked up."""
 
     def __len__(self) -> int:
         return sum(map(len, self.sessions.values()))
 
 
 class Broadcasts:
-    """Gathers pushes to one reach. They are written when the loop's tick ends. If the broadcast before took a time t to
-    write, they wait for t after it. So a single message goes at once, a burst goes in few writes, and half of the time
-    is left for other work.
+    """Gathers pushes to one reach. They are written at the end of the loop's tick. If writing the previous broadcast
+    took a time t, they wait for another t. So a single message is written at once, a burst needs few writes, and half
+    of the time remains for other work.
 
-    Order: as added, and before anything that a connection gets after `hand_over`.
+    Order: as added, and before everything that a connection gets after `hand_over`.
     """
 
     __slots__ = ("_clock", "_frames", "_free_at", "_loop", "_reach", "_size", "_timer")
@@ -55,7 +55,7 @@ class Broadcasts:
         """When the next broadcast may be written, on the loop's clock."""
 
     def add(self, reach: Reach, outgoing: Outgoing) -> None:
-        """Push this to the whole reach. It is encoded once for each encoder."""
+        """Push a message to the whole reach. It is encoded once for each encoder."""
         if self._reach is not reach:
             self.hand_over()
             self._reach = reach
@@ -71,7 +71,7 @@ class Broadcasts:
             self.hand_over()
 
     def hand_over(self) -> None:
-        """Put what was gathered into the outboxes, so that later pushes do not overtake it."""
+        """Put the gathered frames into the outboxes, so that later pushes do not overtake them."""
         if self._reach is not None:
             self._timer.cancel()
             for sessions, frames in self._take():
@@ -80,13 +80,13 @@ class Broadcasts:
                         each.push(frame)
 
     def _write(self) -> None:
-        began = self._clock()
+        started_at = self._clock()
         for sessions, frames in self._take():
             data = b"".join(frames)
             for each in sessions:
                 each.push_all(frames, data)
-        took = self._clock() - began
-        self._free_at = self._loop.time() + 2 * took  # Twice, because the loop's clock stands at the tick's beginning.
+        duration = self._clock() - started_at
+        self._free_at = self._loop.time() + 2 * duration  # Twice, because the loop's clock shows the start of the tick.
 
     def _take(self) -> list[tuple[list[Session], list[bytes]]]:
         assert self._reach is not None

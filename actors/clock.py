@@ -1,4 +1,4 @@
-"""The machine's clock. It is handed to the engine, so that tests can use another."""
+"""The machine's clock. It is passed to the engine, so that tests can use another clock."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Conversation: what the entity of any key does, be it two users' or a group's. It is a log that messages are added to.
+"""Conversation: what the entities of pairs and groups have in common. It is a log to which messages are added.
 
-Ordering rule: messages take their seqs in the order in which this actor took them; a seq is given when the
-slice is made, so a refused one leaves no gap. Acked and pushed after the commit, in seq order.
+Ordering rule: messages get their seqs in the order in which this actor accepted them. A seq is assigned when the slice
+is sealed, so a refused slice leaves no gap. Messages are acknowledged and pushed after the commit, in seq order.
 """
 
 from __future__ import annotations
@@ -45,10 +45,10 @@ __all__ = ["Conversation"]
 
 
 class Conversation(StoredEntity):
-    """Answers SendMessage, MarkConversationRead, MarkMessagesRead, SetReadSeq. Subclasses say who may speak, and whose
-    the key is.
+    """Answers SendMessage, MarkConversationRead, MarkMessagesRead, SetReadSeq. Subclasses decide who may send, and
+    know the members of the key.
 
-    Order and loss: as the module says. Duplication: a repeat of (sender, clientMsgID) gets the first answer.
+    Order and loss: see the module. Duplication: a repeat of (sender, clientMsgID) gets the first answer.
     """
 
     KIND: ClassVar[KeyKind]
@@ -56,67 +56,68 @@ class Conversation(StoredEntity):
     def __init__(self, world: World, key: str) -> None:
         super().__init__(world, key)
         self.log = Log(world, key)
-        self.claimed = False
-        """The key's kind and members are stored."""
-        self.foreign = False
-        """The key is stored as another kind's: nothing may happen here."""
+        self.is_claimed = False
+        """Whether the key's kind and members are stored."""
+        self.is_key_taken = False
+        """Whether the key is stored with another kind: then no message is accepted here."""
         self._receipts: Receipts | None = None
-        """There is one once somebody marks."""
-        self._taken: dict[tuple[str, str], Send] = {}
-        """Sends not yet answered, by (sender, clientMsgID)."""
-        self._unanswered = 0
+        """None before the first mark."""
+        self._pending_sends: dict[tuple[str, str], Send] = {}
+        """Accepted sends that are not yet answered, by (sender, clientMsgID)."""
+        self._pending_count = 0
+        """Number of accepted sends that are not yet answered, including those without a clientMsgID."""
 
     def admit(self, command: SendMessage, sender: Address) -> None:
-        """Check who may say what to whom, then `take` it; may wait for a read first."""
+        """Check whether the message may be sent, then `accept` it. May await a read first."""
         raise NotImplementedError
 
     def claim_members(self, message: sdkws_pb2.MsgData) -> tuple[str, ...]:
-        """Whose the key is, from its first message on."""
+        """The members with which the first message claims the key."""
         raise NotImplementedError
 
     def records(self, conversation_id: str, message: sdkws_pb2.MsgData) -> AddRecords:
-        """The records that the first message of a chat makes (PROTOCOL 3.7)."""
+        """The write of the conversation records that the first message of a chat creates (PROTOCOL 3.7)."""
         raise NotImplementedError
 
     async def load(self) -> KeyState | None:
         return await self.world.store.key(self.id)
 
-    def loaded(self, state: KeyState | None) -> None:
+    def on_loaded(self, state: KeyState | None) -> None:
         if state is None:
             return
-        self.claimed = True
-        self.foreign = state.kind != self.KIND
+        self.is_claimed = True
+        self.is_key_taken = state.kind != self.KIND
         self.log.loaded(state)
 
     def receiveMsg_SendMessage(self, command: SendMessage, sender: Address) -> None:
         message, caller = command.message, command.caller
         rules.check(message, caller)
-        if self._answered_before(message, (sender, command.ref)):
+        if self._join_pending(message, (sender, command.ref)):
             return
         if message.contentType == ContentType.TYPING and self.world.health.is_overloaded:
             self._shed(command, sender)
             return
         self.admit(command, sender)
 
-    def _answered_before(self, message: sdkws_pb2.MsgData, asker: Asker) -> bool:
-        """A repeat of a send that waits for the store waits with it."""
-        send = self._taken.get((message.sendID, message.clientMsgID))
+    def _join_pending(self, message: sdkws_pb2.MsgData, asker: Asker) -> bool:
+        """Whether this message repeats a pending send. If so, the asker gets the same answer."""
+        send = self._pending_sends.get((message.sendID, message.clientMsgID))
         if send is None:
             return False
         send.askers.append(asker)
         return True
 
     def _shed(self, command: SendMessage, sender: Address) -> None:
-        """Answered, and not delivered."""
+        """Acknowledge a typing sign without delivering it."""
         message = command.message
         self.log.stamp(message, command.caller)
         self.world.health.typing_shed += 1
         value = answer(message.serverMsgID, message.clientMsgID, message.sendTime)
         Reply([(sender, command.ref)], value).run(self)
 
-    def take(self, command: SendMessage, sender: Address, user_ids: tuple[str, ...] | None) -> bool:
-        """The message passed its checks: store it, or push it at once. `user_ids` hear of it; None: the audience.
-        Answers whether it will be stored."""
+    def accept(self, command: SendMessage, sender: Address, user_ids: tuple[str, ...] | None) -> bool:
+        """Store a message that has passed its checks, or push it at once. It goes to `user_ids`, or to the audience if
+        that is None. Returns whether it will be stored."""
         send = self.log.send(command.message, command.caller, user_ids=user_ids, askers=[(sender, command.ref)])
         if not send.stored:
             for effect in send.effects():
@@ -125,24 +126,24 @@ class Conversation(StoredEntity):
             return False
         if self.is_late:
             raise StoreFailed("the store is slow")
-        if self._unanswered >= self.world.settings.message.sends_in_flight:
-            raise MailboxFull("too many sends of this conversation wait for the store")
+        if self._pending_count >= self.world.settings.message.sends_in_flight:
+            raise MailboxFull("too many sends of this conversation are waiting for the store")
         if send.client_msg_id:
-            self._taken[send.send_id, send.client_msg_id] = send
+            self._pending_sends[send.send_id, send.client_msg_id] = send
         self.decide(send)
         return True
 
     def decide(self, *items: Item) -> None:
         for item in items:
             if isinstance(item, Send) and item.stored:
-                self._unanswered += 1
+                self._pending_count += 1
         super().decide(*items)
 
     def seal(self, item: Item, seqs: dict[str, int]) -> Iterable[Block]:
         return self._add(item, seqs) if isinstance(item, Send) else super().seal(item, seqs)
 
     def _add(self, send: Send, seqs: dict[str, int]) -> list[Block]:
-        """The next seqs for a message, and the writes that store it."""
+        """Assign the next seqs to a message, and return the writes that store it."""
         writes: list[Block] = []
         for part in send.parts:
             if not part.stored:
@@ -167,20 +168,20 @@ class Conversation(StoredEntity):
         return writes
 
     def last_seq(self, conversation_id: str, seqs: dict[str, int]) -> int:
-        """The newest seq, those included that the slice in the making has given."""
+        """The newest seq, including the seqs that the slice being sealed has assigned."""
         return seqs.get(conversation_id) or self.log.newest(conversation_id)
 
     def _first_writes(self, conversation_id: str, message: sdkws_pb2.MsgData, is_chat: bool) -> list[Block]:
-        """What goes before the first message of a conversation: the key's claim, its members' records."""
+        """The writes before the first message of a conversation: the claim of the key, and its members' records."""
         writes: list[Block] = []
-        if not self.claimed:
+        if not self.is_claimed:
             writes.append(ClaimKey(self.KIND, self.claim_members(message)))
         if is_chat:
             writes.append(self.records(conversation_id, message))
         return writes
 
-    def committed(self, items: Sequence[Item]) -> None:
-        self.claimed = True
+    def on_committed(self, items: Sequence[Item]) -> None:
+        self.is_claimed = True
         for item in items:
             if isinstance(item, Send) and item.stored:
                 self.log.committed(item)
@@ -192,22 +193,22 @@ class Conversation(StoredEntity):
         if self._receipts is not None and self.is_settled:
             self._receipts.settled()
 
-    def repeated(self, item: Item, refusal: Refusal) -> None:
+    def on_repeated(self, item: Item, refusal: Refusal) -> None:
         if not isinstance(item, Send) or refusal.first is None:
-            super().repeated(item, refusal)
+            super().on_repeated(item, refusal)
             return
         self._forget(item)
         first = refusal.first
         Reply(item.askers, answer(first.server_msg_id, item.client_msg_id, first.send_time)).run(self)
 
     def _forget(self, send: Send) -> None:
-        self._unanswered -= 1
-        self._taken.pop((send.send_id, send.client_msg_id), None)
+        self._pending_count -= 1
+        self._pending_sends.pop((send.send_id, send.client_msg_id), None)
 
-    def refused(self, refusal: Refusal) -> GreenroomError:
+    def refusal_error(self, refusal: Refusal) -> GreenroomError:
         if refusal.reason == Reason.KEY_TAKEN:
-            return ArgsError("the conversation id belongs to others")
-        return super().refused(refusal)
+            return ArgsError("the conversation id is already taken")
+        return super().refusal_error(refusal)
 
     def receiveMsg_MarkConversationRead(self, command: MarkConversationRead, sender: Address) -> None:
         self._mark(command, sender)

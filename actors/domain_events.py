@@ -16,7 +16,7 @@ __all__ = [
 
 
 class DomainEvent(msgspec.Struct, frozen=True, tag=True):
-    """One event. The store knows its kind by the name of the class."""
+    """One event. Its kind in the store is the name of its class."""
 
     @property
     def subject(self) -> str:
@@ -68,9 +68,9 @@ class MembersLeft(_OfGroup, frozen=True):
 
 class MuteChanged(_OfGroup, frozen=True):
     user_id: str
-    """The member. Empty means the whole group."""
+    """The member. Empty if the whole group is muted."""
     until: int
-    """When the mute ends, in milliseconds since the epoch. 0: it has ended. -1: it has no end, as for a whole group."""
+    """When the mute ends, in milliseconds since the epoch. 0: the mute has ended. -1: it has no end (a whole group)."""
 
 
 _Known = UserRegistered | UserChanged | GroupCreated | GroupEnded | MembersJoined | MembersLeft | MuteChanged

@@ -1,4 +1,4 @@
-"""Effects: what leaves an entity after the commit, in order. Each is run once, by whichever life there is then."""
+"""Effects: what an entity does after the commit, in order. Each runs once, in the incarnation that exists by then."""
 
 from __future__ import annotations
 
@@ -17,38 +17,38 @@ if TYPE_CHECKING:
 __all__ = ["Asker", "Deliver", "Effect", "FactsChanged", "Host", "Join", "Leave", "Reply", "Tell"]
 
 Asker = tuple["Address", Any]
-"""Who waits for an answer, and the mark that they gave their command."""
+"""The address that waits for an answer, and the `ref` of its command."""
 
 
 class Host(Protocol):
-    """The entity that runs effects, as they see it."""
+    """What effects use of the entity that runs them."""
 
     world: World
 
     def send(self, targetAddress: Address, msg: Any) -> None: ...
 
     def deliver(self, push: Push, user_ids: tuple[str, ...] | None, also: tuple[str, ...]) -> None:
-        """Push to these users; None: to the entity's audience, and to those of `also` who are not in it."""
+        """Push to these users. None means the entity's audience, and the users of `also` who are not in it."""
 
     def join(self, user_ids: Iterable[str]) -> None:
-        """From now on these users are in the entity's audience while they are online."""
+        """From now on these users belong to the entity's audience while they are online."""
 
     def leave(self, user_ids: Iterable[str]) -> None:
-        """From now on these users are not in the entity's audience."""
+        """From now on these users no longer belong to the entity's audience."""
 
 
 class Effect:
-    """Something that leaves the entity after the commit."""
+    """Something that the entity does after the commit."""
 
     def run(self, entity: Host) -> None:
         raise NotImplementedError
 
-    def lost(self, send: Callable[[Address, Any], None], error: GreenroomError) -> None:
-        """It will not be run: tell those who wait for it."""
+    def fail(self, send: Callable[[Address, Any], None], error: GreenroomError) -> None:
+        """Answer the askers that wait for this effect with an error, because it will not be run."""
 
 
 class Reply(Effect):
-    """Answer those who wait. The list is emptied when they were told of a failure before."""
+    """Answer the askers. The list is empty if they have already been answered with an error."""
 
     def __init__(self, askers: list[Asker], value: Any) -> None:
         self.askers = askers
@@ -59,14 +59,14 @@ class Reply(Effect):
             entity.send(address, Answer(ref, self.value))
         self.askers.clear()
 
-    def lost(self, send: Callable[[Address, Any], None], error: GreenroomError) -> None:
+    def fail(self, send: Callable[[Address, Any], None], error: GreenroomError) -> None:
         for address, ref in self.askers:
             send(address, Failed(ref, error))
         self.askers.clear()
 
 
 class Deliver(Effect):
-    """Push one message to users; `user_ids` None: to the entity's audience."""
+    """Push one message to users. If `user_ids` is None, push it to the entity's audience."""
 
     def __init__(self, push: Push, user_ids: tuple[str, ...] | None, also: tuple[str, ...] = ()) -> None:
         self.push = push
@@ -90,7 +90,7 @@ class Tell(Effect):
 
 
 class FactsChanged(Effect):
-    """Facts about these users have changed: copies of them are old."""
+    """Facts about these users have changed: copies of the facts are out of date."""
 
     def __init__(self, user_ids: Iterable[str]) -> None:
         self.user_ids = tuple(user_ids)

@@ -1,6 +1,6 @@
-"""Engine: the whole chat engine in one process, without a socket: store, lanes, entities, services.
+"""Engine: a whole chat engine in one process, without sockets: store, lanes, entities, services.
 
-It sets nothing that is process-wide (no signal handler, no logger, no loop policy), so engines can live side by side.
+It sets nothing process-wide (no signal handler, no logger, no loop policy), so several engines can run side by side.
 """
 
 from __future__ import annotations
@@ -62,13 +62,13 @@ __all__ = ["Engine", "EngineFell"]
 
 _ROOT = Address("fixed", "root")
 ASK_TIMEOUT_S = 8.0
-"""Seconds. Below the SDK's 10 s, and above the 5 s after which a write to a store that hangs is refused."""
+"""Seconds to wait for an answer. Below the SDK's 10 s, and above the 5 s after which a hung write is refused."""
 
 _Made = TypeVar("_Made", bound="Entity")
 
 
 class EngineFell(Exception):
-    """A fixed child could not be kept running. The text says which one and why."""
+    """A fixed child failed too often and is not restarted. The text says which child, and why."""
 
 
 class Engine:
@@ -79,15 +79,15 @@ class Engine:
         await engine.ask(user_address("alice"), RegisterUsers(caller=caller, users=[row]))
     ```
 
-    Life: `start`, then `stop`; it may be started again. Everything lives on the loop that `start` ran on. When a fixed
-    child cannot be kept running, the engine falls: `fallen` is set to the reason, and only `stop` is left to do.
+    Life cycle: `start`, then `stop`; after that it may be started again. All of it runs on the loop on which `start`
+    was called. When a fixed child fails too often, `fallen` is set to the reason, and the engine can only be stopped.
     """
 
     quarantine_max_s: ClassVar[float] = 60.0
-    """The longest quarantine of an entity that crashes again and again, in seconds."""
+    """The longest quarantine of an entity that crashes repeatedly, in seconds."""
 
     base: LoopBase
-    """The base that its actors live on. This attribute and the next ones exist from `start` on."""
+    """The base that runs its actors. This attribute and the following ones are set by `start`."""
     world: World
     sessions: SessionTable
     store: Store
@@ -106,12 +106,12 @@ class Engine:
         clock: Clock | None = None,
         rng: random.Random | None = None,
     ) -> None:
-        """Without `settings` the packaged ones hold, and a thread writes the store instead of a process.
+        """Without `settings` the packaged settings apply, and a thread writes the store instead of a process.
 
-        `data_dir` overrides the setting `node.data_dir`. With `memory` nothing is kept and no folder is needed.
-        `make_store` makes another store than the settings ask for; it is given the path of the database. Each of
-        `subscribers` is told of everything that is committed, by a feed of its own. `transports` is called within
-        `start`; the children that it returns are started after the engine's own.
+        `data_dir` overrides the setting `node.data_dir`. With `memory` nothing is written to disk, and no folder is
+        needed. `make_store` replaces the store of the settings; its argument is the path of the database. Each of
+        `subscribers` gets all committed events, from a feed of its own. `transports` is called during `start`; the
+        children that it returns are started after the engine's own.
         """
         self.settings = settings or settings_module.load(environ={})
         self.clock = clock or SystemClock()
@@ -134,17 +134,17 @@ class Engine:
 
     @property
     def is_running(self) -> bool:
-        """Whether the engine was started and not stopped."""
+        """Whether the engine has been started and not yet stopped."""
         return self._system is not None
 
     async def start(self) -> None:
-        """Returns when every child has loaded. When it raises or is cancelled, it leaves nothing behind.
+        """Start the engine, and return when every child has loaded. If this raises or is cancelled, it cleans up.
 
-        Raises RuntimeError when the engine is running already, DataDirectoryInUse, WeakSecret, EngineFell, and what
+        Raises RuntimeError if the engine has already been started, DataDirectoryInUse, WeakSecret, EngineFell, and what
         `transports` raises.
         """
         if self._system is not None:
-            raise RuntimeError("the engine is started")
+            raise RuntimeError("the engine has already been started")
         if self._directory is not None:
             self._directory.acquire()
         try:
@@ -164,20 +164,20 @@ class Engine:
             raise
 
     async def stop(self) -> None:
-        """Stop the children in reverse order, then all other actors, and release the data directory. Does nothing to an
-        engine that is not running."""
+        """Stop the children in reverse order, then all other actors, and release the data directory. Does nothing if
+        the engine is not running."""
         system, self._system = self._system, None
         if system is not None:
             self.base.stop(_ROOT)
             await self.base.gone(_ROOT)
             await self.base.shutdown()
-            await self.store.close()  # Again: after a fall, a child that crashed has not closed it.
+            await self.store.close()  # Once more, because a child that crashed has not closed it.
             system.shutdown()
         if self._directory is not None:
             self._directory.release()
 
     def ask(self, target: Address, command: Command, *, timeout_s: float = ASK_TIMEOUT_S) -> asyncio.Task[Any]:
-        """Send a command now. The task's result is the answer's value. The task raises the error of a refusal, and
+        """Send a command now. The task's result is the value of the answer. It raises the error of a refusal, or
         AskTimeout."""
         return self.base.loop.create_task(_value(self.base.ask(target, command, timeout_s=timeout_s)))
 
@@ -188,7 +188,7 @@ class Engine:
     # The tree. Subclasses may replace parts of it.
 
     def children(self) -> list[ChildSpec]:
-        """The fixed children, in the order in which they start."""
+        """The fixed children, in the order in which they are started."""
         return [
             ChildSpec("store", lambda: Service(self.store.open, self.store.close, self.store.lost), shutdown_s=10.0),
             *(ChildSpec(name, partial(self.make, Lane, self.world, queue)) for name, queue in self.lanes.items()),
@@ -197,21 +197,21 @@ class Engine:
         ]
 
     def make_base(self, loop: asyncio.AbstractEventLoop) -> LoopBase:
-        """The base that its actors live on."""
+        """Make the base that runs its actors."""
         return LoopBase(loop, on_crash=self.crashed)
 
     def make_sessions(self, health: Health) -> SessionTable:
-        """The table of its live connections."""
+        """Make the table of its live connections."""
         return SessionTable(
             watched_users_limit=self.settings.websocket.watched_users_limit, health=health, loop=self.base.loop
         )
 
     def make(self, kind: Callable[..., _Made], *given: Any) -> _Made:
-        """An entity or a lane: all of them are made here."""
+        """Make an entity or a lane. All of them are made here."""
         return kind(*given)
 
     def crashed(self, entity: Address, sender: Address | None, error: BaseException) -> None:
-        """A crash is charged to the connection whose request caused it."""
+        """Charge a crash to the connection whose request caused it."""
         if sender is not None:
             self.sessions.charge(sender)
 
@@ -273,7 +273,7 @@ class Engine:
             self.fallen.set_result(reason)
 
     async def _register_admins(self) -> None:
-        """The configured admins exist from the first start on."""
+        """Register the configured admins that are not registered yet."""
         now = self.clock.now_ms()
         for user_id in self.settings.auth.admin_user_ids:
             row = UserRow(user_id, "superAdmin", "", "", now, AppLevel.ADMIN, 0)

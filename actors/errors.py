@@ -1,4 +1,4 @@
-"""The errors that clients are told, each with a stable code.
+"""The errors that clients get, each with a stable code.
 
 GreenroomError                 500  ServerInternalError
 ├── ArgsError                  1001 ArgsError
@@ -73,7 +73,8 @@ __all__ = [
 
 
 class GreenroomError(Exception):
-    """The root of the tree. A subclass names a state and sets the class attributes; an instance adds a detail."""
+    """The base class of all errors. A subclass stands for one failure and sets the class attributes; an instance may
+    add a detail."""
 
     code: ClassVar[int] = 500
     """OpenIM's numeric error code."""
@@ -85,35 +86,35 @@ class GreenroomError(Exception):
     def __init__(self, detail: str = "") -> None:
         super().__init__(detail or self.name)
         self.detail = detail
-        """OpenIM's errDlt, for developers. Never holds message content."""
+        """OpenIM's errDlt, for developers. It never contains message content."""
 
 
 class ActorCrashed(GreenroomError):
-    """The actor that handled the request failed with an exception, and its life has ended."""
+    """The actor crashed with an exception while it handled the request."""
 
     retryable = True
 
 
 class ActorAbsent(GreenroomError):
-    """No actor lives at the address, and none wakes there."""
+    """There is no actor at the address, and none can be woken there."""
 
     retryable = True
 
 
 class AskTimeout(GreenroomError):
-    """No answer to an `ask` came in time. The request may still be carried out."""
+    """An `ask` was not answered in time. The request may still be carried out."""
 
     retryable = True
 
 
 class MailboxFull(GreenroomError):
-    """The actor has too many messages stashed or waiting. This one was not kept."""
+    """The actor has too many stashed or pending messages. This one was dropped."""
 
     retryable = True
 
 
 class NodeBusy(GreenroomError):
-    """The node is overloaded. The request was not begun."""
+    """The node is overloaded. The request was not started."""
 
     retryable = True
 
@@ -146,14 +147,14 @@ class RecordNotFound(GreenroomError):
 
 
 class UserNotFound(GreenroomError):
-    """A user id in the request is not registered, or is no member."""
+    """A user id in the request is not registered, or is not a member."""
 
     code = 1101
     name = "UserIDNotFoundError"
 
 
 class UserExists(GreenroomError):
-    """One of the user ids is registered already."""
+    """One of the user ids is already registered."""
 
     code = 1102
     name = "RegisteredAlreadyError"
@@ -167,7 +168,7 @@ class GroupNotFound(GreenroomError):
 
 
 class GroupExists(GreenroomError):
-    """The group id is taken."""
+    """The group id is already taken."""
 
     code = 1202
     name = "GroupIDExisted"
@@ -216,7 +217,7 @@ class TokenExpired(GreenroomError):
 
 
 class TokenInvalid(GreenroomError):
-    """The token belongs to another user or platform than those named with it."""
+    """The token belongs to another user or platform than the request says."""
 
     code = 1502
     name = "TokenInvalidError"
@@ -244,7 +245,7 @@ class TokenUnknown(GreenroomError):
 
 
 class TokenKicked(GreenroomError):
-    """Another login or an admin has made the token void."""
+    """Another login or an admin has invalidated the token."""
 
     code = 1506
     name = "TokenKickedError"
@@ -266,14 +267,14 @@ class StoreFailed(GreenroomError):
 
 
 class ArgsMissing(GreenroomError):
-    """Parameters of a connect are missing or wrong."""
+    """Parameters of a connection request are missing or wrong."""
 
     code = 1602
     name = "args err, need token, sendID, platformID"
 
 
 class ConnectionsFull(GreenroomError):
-    """The gateway holds as many connections as it may."""
+    """The gateway has reached its limit of connections."""
 
     code = 1601
     name = "ConnOverMaxNumLimit"
@@ -281,16 +282,16 @@ class ConnectionsFull(GreenroomError):
 
 
 class WatchedUsersFull(GreenroomError):
-    """The connection watches as many users as it may."""
+    """The connection would watch more users than it may."""
 
     code = 1001
     name = "ArgsError"
 
 
 def as_refusal(error: BaseException) -> GreenroomError:
-    """The error that a client is told: the refusal itself, StoreFailed for an error of the store, or GreenroomError."""
+    """The error that a client gets: the refusal itself, StoreFailed for an error of the store, or GreenroomError."""
     if isinstance(error, GreenroomError):
         return error
     if isinstance(error, StoreDamaged):
-        return StoreFailed("what was asked for is damaged in the store")
+        return StoreFailed("the requested data is damaged in the store")
     return StoreFailed("the store cannot be read") if isinstance(error, StoreError) else GreenroomError()

@@ -1,4 +1,4 @@
-"""Stamps of facts about users: they tell the holder of a copy whether it is out of date."""
+"""Stamps of facts about users. They show whether a copy of the facts is out of date."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _SLOTS = 65_536
 
 
 class FactStamps:
-    """One counter for each of 65,536 slots. Two users may share a slot; then a change of one costs the other a reload.
+    """One counter for each of 65,536 slots. Two users may share a slot: then a change of one makes the other reload.
 
     An entity that changes a fact of a user calls `changed` after the commit. An entity that holds facts of users keeps
     the `stamp` from when it read them, and reads again once the stamp differs. No message is sent, and memory is
@@ -28,5 +28,5 @@ class FactStamps:
         return zlib.crc32(name.encode()) % _SLOTS
 
     def stamp(self, first: str, second: str) -> int:
-        """A number that grows with every change of these users, or of a user who shares a slot with them."""
+        """A number that rises with every change of these users, and of users who share a slot with them."""
         return self._counters[self.slot(first)] + self._counters[self.slot(second)]

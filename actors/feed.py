@@ -1,5 +1,5 @@
 """Feed: reads the committed events for one subscriber. Offline push, webhooks, an event log and a search index can be
-subscribers. No message waits for any of them."""
+subscribers. No chat message waits for a subscriber."""
 
 from __future__ import annotations
 
@@ -23,35 +23,35 @@ log = logging.getLogger("greenroom.feed")
 
 EVENTS_A_READ: Final = 500
 IDLE_S: Final = 10.0
-"""Seconds that a feed waits for a commit. Then it reads anyway."""
+"""Seconds that a feed waits for a commit. After that it reads anyway."""
 CURSOR_S: Final = 1.0
-"""A cursor is stored at most once in so many seconds. After a crash, the events since then come again."""
+"""Minimum number of seconds between two writes of a cursor. After a crash, later events are delivered again."""
 BACKOFF_S: Final = 0.1
 BACKOFF_MAX_S: Final = 30.0
-"""Seconds to back off after a failure of the subscriber or the store. They double with each failure in a row."""
+"""Seconds to wait after a failure of the subscriber or the store, which double with each failure in a row."""
 
 
 class Subscriber(Protocol):
-    """Something that follows the committed events."""
+    """Something that receives the committed events."""
 
     @property
     def name(self) -> str:
-        """The name that its cursor is stored under. Under another name a subscriber begins as a new one."""
+        """The name under which its cursor is stored. With another name, the subscriber begins as a new one."""
 
     @property
     def from_first_message(self) -> bool:
         """Whether a new subscriber begins with the first stored message, instead of with the next commit."""
 
     async def take(self, events: Sequence[Event], *, missed: bool) -> None:
-        """Handle these events. When it raises, the same events come again after a back-off.
+        """Handle these events. If this raises, the same events are delivered again after a back-off.
 
-        Order: commit order within each key. Duplication: after a crash the last events come again. Loss: none unless
-        `missed` is True. Then earlier events are gone, because this subscriber was too far behind.
+        Order: commit order within each key. Duplication: after a crash the last events are delivered again. Loss: none,
+        unless `missed` is True. In that case earlier events were dropped, because this subscriber was too far behind.
         """
 
 
 class CommitSignal:
-    """Lets feeds wait for the next commit. While nobody waits, it costs a commit two attribute accesses."""
+    """Lets feeds wait for the next commit. While no feed waits, it costs a commit two attribute accesses."""
 
     def __init__(self) -> None:
         self.count = 0
@@ -59,7 +59,7 @@ class CommitSignal:
         self._waiting: list[asyncio.Future[None]] = []
 
     def tell(self) -> None:
-        """Wake those who wait: something was committed."""
+        """Wake the waiting feeds, because something was committed."""
         self.count += 1
         if self._waiting:
             waiting, self._waiting = self._waiting, []
@@ -68,18 +68,18 @@ class CommitSignal:
                     one.set_result(None)
 
     async def wait(self, seen: int, *, timeout_s: float) -> None:
-        """Return once there were more commits than `seen`, or after `timeout_s`."""
+        """Return once there have been more commits than `seen`, or after `timeout_s`."""
         if self.count != seen:
             return
-        told: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.append(told)
+        committed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append(committed)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(timeout_s):
-                await told
+                await committed
 
 
 class Feed:
-    """One subscriber's reader, from `start` to `stop`."""
+    """Reads the events for one subscriber, from `start` to `stop`."""
 
     def __init__(self, subscriber: Subscriber, *, store: Store, commits: CommitSignal, sampler: Sampler) -> None:
         self.subscriber = subscriber
@@ -88,11 +88,11 @@ class Feed:
         self._sampler = sampler
         self._cursor: Cursor | None = None
         self._is_stored = True
-        """Whether the store has this cursor."""
+        """Whether the current cursor is stored."""
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Begin to read."""
+        """Start to read."""
         self._task = asyncio.get_running_loop().create_task(self._run())
 
     async def stop(self) -> None:
@@ -122,7 +122,7 @@ class Feed:
                 backoff = min(2 * backoff, BACKOFF_MAX_S)
 
     async def _follow(self) -> None:
-        """Give the subscriber the next events, or wait for some."""
+        """Deliver the next events to the subscriber, or wait for events."""
         if self._cursor is None:
             self._cursor = await self._subscribe()
             self._stored_at = self._now()
@@ -138,7 +138,7 @@ class Feed:
         if not tail.events:
             await self._commits.wait(seen, timeout_s=IDLE_S if self._is_stored else max(due_s, 0.0))
         else:
-            await asyncio.sleep(0)  # Others get their turn between two pieces of a long history.
+            await asyncio.sleep(0)  # Let other tasks run between two parts of a long history.
 
     async def _subscribe(self) -> Cursor:
         name = self.subscriber.name

@@ -6,27 +6,27 @@ __all__ = ["Health"]
 
 
 class Health:
-    """Plain attributes of one engine. They are changed where something happens and read on demand. Not stored."""
+    """Plain attributes of one engine. They are updated where something happens, and read on demand. Not stored."""
 
     def __init__(self) -> None:
         self.is_overloaded = False
-        """There is more to do than can be done in time. Meanwhile typing signs are not delivered and presence is
+        """Whether there is more work than can be done in time. Meanwhile typing signs are not delivered and presence is
         delayed; a message that was acknowledged as stored is never dropped. The transports set it."""
         self.typing_shed = 0
-        """Typing signs that were acknowledged and not delivered."""
+        """Typing signs that were acknowledged but not delivered."""
         self.sends_answered = 0
-        """Messages that were stored, or pushed if they are not to be stored. Repeats are not counted."""
+        """Messages that were stored, or only pushed if they are not stored. Repeats are not counted."""
         self.slices_stored = 0
         self.slices_refused = 0
-        """Slices that the store's rules refused: a repeat, a key that is taken, an old epoch."""
+        """Slices that the store's rules refused: a repeat, a key that is already taken, an old epoch."""
         self.slices_failed = 0
         """Slices that the store could not write."""
         self.slices_late = 0
         """Slices that waited longer than write_timeout_s."""
         self.store_fails = False
-        """Whether the store's last answer was a failure, or did not come in time."""
+        """Whether the store's last answer was a failure, or overdue."""
 
-    def refused(self, *, failed: bool) -> None:
+    def count_refusal(self, *, failed: bool) -> None:
         """Count a slice that was not stored: the store could not write it (`failed`), or its rules refused it."""
         self.store_fails = failed
         if failed:

@@ -1,4 +1,4 @@
-"""Items: the decisions that a slice is made of. Each has writes before the commit and effects after it."""
+"""Items: the decisions that a slice consists of. Each has writes to commit, and effects that run after the commit."""
 
 from __future__ import annotations
 
@@ -23,32 +23,32 @@ class Item:
         self.askers = list(askers)
 
     writes: Sequence[Block] = ()
-    """Those that do not depend on the slice; its entity may add others when it seals the slice."""
+    """The writes that do not depend on the slice. The entity may add others when it seals the slice."""
 
     def effects(self) -> Iterable[Effect]:
-        """What leaves after the commit. Asked for once."""
+        """The effects to run after the commit. Called once."""
         return ()
 
-    def lost(self, send: Callable[[Address, Any], None], error: GreenroomError) -> None:
-        """It is not stored, or its effects are not run: tell those who wait for it."""
-        Reply(self.askers, None).lost(send, error)
+    def fail(self, send: Callable[[Address, Any], None], error: GreenroomError) -> None:
+        """Answer the askers with an error, because the item is not stored or its effects are not run."""
+        Reply(self.askers, None).fail(send, error)
 
 
 class Change(Item):
-    """Writes and effects that are known at once."""
+    """An item whose writes and effects are known when it is decided."""
 
     def __init__(
         self, *writes: Block, effects: Iterable[Effect] = (), askers: Iterable[Asker] = (), value: Any = None
     ) -> None:
         super().__init__(askers)
         self.writes = writes
-        self.after = tuple(effects)
+        self._effects = tuple(effects)
         self.value = value
 
     def effects(self) -> Iterable[Effect]:
-        return Reply(self.askers, self.value), *self.after
+        return Reply(self.askers, self.value), *self._effects
 
-    def lost(self, send: Callable[[Address, Any], None], error: GreenroomError) -> None:
-        super().lost(send, error)
-        for effect in self.after:
-            effect.lost(send, error)
+    def fail(self, send: Callable[[Address, Any], None], error: GreenroomError) -> None:
+        super().fail(send, error)
+        for effect in self._effects:
+            effect.fail(send, error)

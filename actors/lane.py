@@ -1,7 +1,7 @@
-"""Lane: gathers the slices of its keys into batches, commits one batch at a time, and answers each slice then.
+"""Lane: gathers the slices of its keys into batches, commits one batch at a time, and then answers each slice.
 
-Ordering rule: slices are committed in the order in which they came; one batch is in flight at a time. While that
-batch does not return, the lane takes no more: who asks is refused at once, so what waits is bounded.
+Ordering rule: slices are committed in the order in which they arrived; one batch is in flight at a time. While that
+batch is overdue, the lane refuses new slices at once, so the number of waiting slices is bounded.
 """
 
 from __future__ import annotations
@@ -30,38 +30,38 @@ log = logging.getLogger("greenroom.persistence")
 _GATHER: Final = "gather"
 _CHECK: Final = "check"
 _CHECKS: Final = 5
-"""How often within write_timeout_s the lane checks what waits too long. A slice that has waited for all but one of
-these times is told, so none waits for longer."""
+"""Number of checks for overdue slices within write_timeout_s. A slice is overdue once it has waited for all but one of
+these intervals, so no sender waits longer than write_timeout_s."""
 _SLOW: Final = Refusal(Reason.FAILED, "the store is slow")
 
 
 class LaneQueue:
-    """The slices that a lane has taken: outlives a crash of the lane, so that none is forgotten."""
+    """The unanswered slices of a lane. It outlives a crash of the lane, so that no slice is lost."""
 
     def __init__(self) -> None:
         self.waiting: deque[CommitSlice] = deque()
-        """For the next batch, in order."""
+        """Slices for the next batches, in order."""
         self.batch: list[CommitSlice] = []
-        """The batch in flight, in order."""
-        self.number = 0
-        """Batches begun, the one in flight included."""
-        self.began = 0.0
-        """When the batch in flight was given to the store, on the loop's clock."""
+        """Slices of the batch in flight, in order."""
+        self.batch_count = 0
+        """Number of batches so far, including the one in flight."""
+        self.batch_started_at = 0.0
+        """When the batch in flight was passed to the store, on the loop's clock."""
         self.is_stuck = False
-        """The batch in flight has been there for too long."""
+        """Whether the batch in flight is overdue."""
         self.owners: set[Address] = set()
-        """Entities that have a slice here, in the batch or waiting."""
+        """Entities that have a slice in the batch in flight or in `waiting`."""
         self.awaiting: dict[Address, int] = {}
-        """Entities that wait until they have none, and the number of the life that asked last."""
-        self.refused = 0
-        """Slices refused since the store last took one."""
+        """Entities that wait for the answer to their slice, each with the incarnation that asked last."""
+        self.failed_count = 0
+        """Number of slices that were refused because the store failed or was slow, since it last committed one."""
 
 
 class Lane(Entity):
-    """Answers each slice once: SliceStored or SliceRefused (SliceLate may come before, again and again).
+    """Answers each slice once, with SliceStored or SliceRefused; SliceLate may be sent before that, several times.
 
-    After a crash the batch that was in flight counts as failed: its owners load again and learn what landed. A
-    slice or question that a crash kept from being noted comes back to its owner as Failed.
+    After a crash, the batch that was in flight counts as failed: its owners load again, and so find out what was
+    committed. If the lane crashes before it has noted a slice or an AwaitWrites, the owner gets Failed.
     """
 
     stash_limit = 1_000_000
@@ -73,7 +73,7 @@ class Lane(Entity):
         self._is_gathering = False
         self._is_check_due = False
         self._has_answered = False
-        """Since the turn began."""
+        """Whether slices have been answered in this turn."""
 
     def on_start(self) -> None:
         if self.queue.batch:
@@ -84,7 +84,7 @@ class Lane(Entity):
 
     def receiveMsg_CommitSlice(self, message: CommitSlice, sender: Address) -> None:
         if self.queue.is_stuck:
-            self.queue.refused += 1
+            self.queue.failed_count += 1
             self.send(message.owner, SliceRefused(message.number, message.items, _SLOW))
             return
         self.queue.waiting.append(message)
@@ -92,14 +92,14 @@ class Lane(Entity):
 
     def receiveMsg_AwaitWrites(self, message: AwaitWrites, sender: Address) -> None:
         if message.owner in self.queue.owners:
-            self.queue.awaiting[message.owner] = message.life
+            self.queue.awaiting[message.owner] = message.incarnation
         else:
-            self.send(message.owner, WritesDone(message.life))
+            self.send(message.owner, WritesDone(message.incarnation))
 
     def turn_over(self) -> bool:
         queue, settings = self.queue, self.world.settings.store
         if self._has_answered:
-            # The owners first: what they have decided meanwhile goes with this batch, instead of waiting for it.
+            # First the owners take their turns: what they have decided meanwhile then joins the next batch.
             self._has_answered = False
             return True
         if queue.batch or not queue.waiting:
@@ -120,28 +120,29 @@ class Lane(Entity):
             return
         self._is_check_due = False
         if self.queue.batch:
-            self._check_waits()
+            self._check_overdue()
             self._check_later()
 
     def _check_later(self) -> None:
-        """One timer for all batches."""
+        """Start the timer of the checks, unless it is already running. All batches share it."""
         if not self._is_check_due:
             self._is_check_due = True
             self.wakeupAfter(self.world.settings.store.write_timeout_s / _CHECKS, _CHECK)
 
-    def _check_waits(self) -> None:
-        """Tell those that wait too long. What the store does not have yet is given up: it will not be stored."""
+    def _check_overdue(self) -> None:
+        """Send SliceLate to the owners of overdue slices in flight. Overdue slices that still wait (all of them, if the
+        batch is overdue) are refused: they will not be stored."""
         queue = self.queue
         limit = self.runtime.now - self.world.settings.store.write_timeout_s * (_CHECKS - 1) / _CHECKS
-        if queue.began <= limit and not queue.is_stuck:
+        if queue.batch_started_at <= limit and not queue.is_stuck:
             queue.is_stuck = True
             log.error("the store does not answer a commit of %d slices: sends are refused", len(queue.batch))
         for each in queue.batch:
-            if each.since <= limit:
+            if each.decided_at <= limit:
                 self.send(each.owner, SliceLate(each.number, each.items))
-        given_up = [each for each in queue.waiting if queue.is_stuck or each.since <= limit]
+        given_up = [each for each in queue.waiting if queue.is_stuck or each.decided_at <= limit]
         if given_up:
-            queue.waiting = deque(each for each in queue.waiting if not queue.is_stuck and each.since > limit)
+            queue.waiting = deque(each for each in queue.waiting if not queue.is_stuck and each.decided_at > limit)
             for each in given_up:
                 self._refuse(each, _SLOW)
 
@@ -149,8 +150,8 @@ class Lane(Entity):
         queue, settings = self.queue, self.world.settings.store
         count = min(len(queue.waiting), settings.batch_slices)
         queue.batch = [queue.waiting.popleft() for _ in range(count)]
-        queue.number += 1
-        queue.began = self.runtime.now
+        queue.batch_count += 1
+        queue.batch_started_at = self.runtime.now
         self._check_later()
         self.pipe(self.world.store.commit([each.slice for each in queue.batch]))
 
@@ -163,7 +164,7 @@ class Lane(Entity):
     def _answer(self, outcomes: Sequence[Refusal | None]) -> None:
         queue = self.queue
         if len(outcomes) != len(queue.batch):
-            raise ValueError("not one outcome for each slice")
+            raise ValueError("there must be one outcome for each slice")
         batch, queue.batch = queue.batch, []
         queue.is_stuck = False
         self._has_answered = True
@@ -174,24 +175,24 @@ class Lane(Entity):
                 self._note_done(each.owner)
             else:
                 self._refuse(each, refusal)
-        if queue.refused and None in outcomes:
-            log.warning("the store takes slices again; %d were refused", queue.refused)
-            queue.refused = 0
+        if queue.failed_count and None in outcomes:
+            log.warning("the store commits slices again; %d were refused", queue.failed_count)
+            queue.failed_count = 0
 
     def _refuse(self, each: CommitSlice, refusal: Refusal) -> None:
         if refusal.reason == Reason.FAILED:
-            if not self.queue.refused:
-                log.error("a slice of %s was refused, and perhaps more: %s", each.owner, refusal.detail)
-            self.queue.refused += 1
+            if not self.queue.failed_count:
+                log.error("a slice of %s was refused, and perhaps others: %s", each.owner, refusal.detail)
+            self.queue.failed_count += 1
         self.send(each.owner, SliceRefused(each.number, each.items, refusal))
         self._note_done(each.owner)
 
     def _note_done(self, owner: Address) -> None:
-        """The slice of this owner is answered."""
+        """Note that the slice of this owner has been answered."""
         self.queue.owners.discard(owner)
-        life = self.queue.awaiting.pop(owner, None)
-        if life is not None:
-            self.send(owner, WritesDone(life))
+        incarnation = self.queue.awaiting.pop(owner, None)
+        if incarnation is not None:
+            self.send(owner, WritesDone(incarnation))
 
     def receiveMsg_Failed(self, message: Failed, sender: Address) -> None:
-        """An owner crashed on an answer; its next life loads what is stored."""
+        """An owner crashed on an answer. Its next incarnation loads what is stored."""

@@ -1,7 +1,7 @@
-"""Log: what the conversations of one key hold so far, and `Send`, the item that adds a message to them.
+"""Log: the newest seqs of the conversations of one key, and `Send`, the item that adds a message to them.
 
-Ordering rule: a message gets its id and time when it is taken, and its seq when its slice is sealed. So times rise in
-the order in which messages were taken, and a refused slice leaves no gap in the seqs.
+Ordering rule: a message gets its id and time when it is accepted, and its seq when its slice is sealed. So times rise
+in the order in which messages were accepted, and a refused slice leaves no gap in the seqs.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ if TYPE_CHECKING:
 __all__ = ["Log", "Send", "answer"]
 
 _AHEAD_LIMIT_MS: Final = 5000
-"""How far sendTime may run ahead of the clock, when a conversation takes more than a message a millisecond or the
-clock was set back; past it, times repeat."""
+"""How far sendTime may run ahead of the clock, when a conversation accepts more than one message per millisecond or the
+clock was set back. Beyond this limit, times repeat."""
 
 
 def answer(server_msg_id: str, client_msg_id: str, send_time: int) -> msg_pb2.SendMsgResp:
-    """What the sender of a message is told."""
+    """The answer to the sender of a message."""
     return msg_pb2.SendMsgResp(serverMsgID=server_msg_id, clientMsgID=client_msg_id, sendTime=send_time)
 
 
 class Send(Item):
-    """One message taken: stored in one or two conversations of the key, answered, pushed."""
+    """One accepted message, which is stored in one or two conversations of the key, acknowledged and pushed."""
 
     def __init__(
         self,
@@ -50,9 +50,9 @@ class Send(Item):
         super().__init__(askers)
         self.operation_id = operation_id
         self.user_ids = user_ids
-        """Who hears of it; None: the entity's audience, as it is when the push leaves."""
+        """The users that get the push. None means the entity's audience at the time of the push."""
         self.also = also
-        # Not the message itself: what is held through a commit is small, and there once.
+        # The message itself is not kept, so that little memory is used during a commit: each body is there only once.
         self.send_id = message.sendID
         self.client_msg_id = message.clientMsgID
         self.server_msg_id = message.serverMsgID
@@ -72,7 +72,7 @@ class Send(Item):
 
 
 class Log:
-    """The newest seqs of a key's conversations, as committed, and the newest sendTime given."""
+    """The newest committed seqs of a key's conversations, and the newest assigned sendTime."""
 
     def __init__(self, world: World, key: str) -> None:
         self.world = world
@@ -81,18 +81,18 @@ class Log:
         self._last_time = 0
 
     def loaded(self, state: KeyState) -> None:
-        """Go on where the store is."""
+        """Continue from the stored state."""
         self._newest = {name: one.max_seq for name, one in state.conversations.items()}
         self._last_time = max((one.max_seq_time for one in state.conversations.values()), default=0)
 
     def committed(self, send: Send) -> None:
-        """A message is stored, with the seqs that it has."""
+        """Note that a message has been stored with its seqs."""
         for part in send.parts:
             if part.stored:
                 self._newest[part.conversation_id] = part.seq
 
     def newest(self, conversation_id: str) -> int:
-        """The newest committed seq; 0 without messages."""
+        """The newest committed seq of a conversation. 0 if it has no messages."""
         return self._newest.get(conversation_id, 0)
 
     def send(
@@ -104,18 +104,19 @@ class Log:
         also: tuple[str, ...] = (),
         askers: Iterable[Asker] = (),
     ) -> Send:
-        """Take a message: give it its id and time."""
+        """Accept a message, and set its id and time."""
         self.stamp(message, caller)
         return Send(
             message, self.key, operation_id=caller.operation_id, user_ids=user_ids, also=also, askers=askers
         )
 
     def stamp(self, message: sdkws_pb2.MsgData, caller: Caller) -> None:
-        """serverMsgID, and a sendTime of its own that never goes back: clients sort and page by it, and two of one
-        millisecond would stand in another order on each device, or fall between two pages."""
+        """Set serverMsgID, and a sendTime that never decreases and does not repeat (see _AHEAD_LIMIT_MS). Clients sort
+        and page by it: two messages of the same millisecond could have another order on each device, or be missed
+        between two pages."""
         now = self.world.clock.now_ms()
         asked = message.sendTime if caller.is_admin and message.sendTime else now
-        apart = min(self._last_time + 1, now + _AHEAD_LIMIT_MS)
-        self._last_time = max(self._last_time, apart, min(asked, now))
+        next_time = min(self._last_time + 1, now + _AHEAD_LIMIT_MS)
+        self._last_time = max(self._last_time, next_time, min(asked, now))
         message.sendTime = self._last_time
         message.serverMsgID = self.world.new_id()

@@ -1,8 +1,8 @@
 """The messages between actors, on one page. Commands are in the imperative, events in the past tense.
 
 A message goes to an address: `Address("user", user_id)`, `Address("conversation", key)` (two users),
-`Address("group", group_id)`, or that of a connection. `ref` is chosen by the asker; it comes back in
-`Answer(ref, value)` or `Failed(ref, error)` (greenroom.actors.runtime.replies), once for each command.
+`Address("group", group_id)`, or the address of a connection. Each command is answered once, with `Answer(ref, value)`
+or `Failed(ref, error)` (greenroom.actors.runtime.replies). The asker chooses `ref`.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Caller(msgspec.Struct, frozen=True, gc=False):
 
 
 class Command(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """Asks an entity for something. Answered once, with Answer or Failed."""
+    """A request to an entity. Answered once, with Answer or Failed."""
 
     caller: Caller
     ref: Any = None
@@ -48,7 +48,8 @@ class SendMessage(Command, frozen=True):
 
 
 class MarkConversationRead(Command, frozen=True):
-    """PROTOCOL 7.1, mark_conversation_as_read. To the Pair or Group of the key. Answer: None, after the commit."""
+    """Mark everything up to has_read_seq, and these seqs, as read (PROTOCOL 7.1, mark_conversation_as_read). To the
+    Pair or Group of the key. Answer: None, after the commit."""
 
     conversation_id: str
     user_id: str
@@ -57,7 +58,7 @@ class MarkConversationRead(Command, frozen=True):
 
 
 class MarkMessagesRead(Command, frozen=True):
-    """PROTOCOL 7.1, mark_msgs_as_read. Answer: None, after the commit."""
+    """Mark these messages as read (PROTOCOL 7.1, mark_msgs_as_read). Answer: None, after the commit."""
 
     conversation_id: str
     user_id: str
@@ -65,7 +66,7 @@ class MarkMessagesRead(Command, frozen=True):
 
 
 class SetReadSeq(Command, frozen=True):
-    """PROTOCOL 7.1, set_conversation_has_read_seq. Answer: None, after the commit."""
+    """Raise a read seq (PROTOCOL 7.1, set_conversation_has_read_seq). Answer: None, after the commit."""
 
     conversation_id: str
     user_id: str
@@ -73,7 +74,7 @@ class SetReadSeq(Command, frozen=True):
 
 
 class CreateGroup(Command, frozen=True):
-    """To the new group's address, whose id the sender of this chooses. Answer: sdkws GroupInfo."""
+    """To the address of the new group, whose id the sender chooses. Answer: sdkws GroupInfo."""
 
     request: group_pb2.CreateGroupReq
 
@@ -117,7 +118,7 @@ class CancelMuteGroup(Command, frozen=True):
 
 
 class RegisterUsers(Command, frozen=True):
-    """To the User of the first id. All of them are registered, or none. Answer: None, after the commit."""
+    """To the User of the first id. Either all users are registered or none. Answer: None, after the commit."""
 
     users: list[UserRow]
 
@@ -155,15 +156,15 @@ class ForceLogout(Command, frozen=True):
 
 class OpenSession(Command, frozen=True):
     """From a connection to its User: check the token's state, apply the login policy (kicked connections get
-    KickSession), and open the connection in the SessionTable and the groups' audiences. Answer: None; from then on
-    pushes come. Failed: the token's error."""
+    KickSession), and add the connection to the SessionTable and the groups' audiences. Answer: None; from then on the
+    connection gets pushes. Failed: the token's error."""
 
     digest: bytes
     connection: Address
 
 
 class CloseSession(msgspec.Struct, frozen=True):
-    """To the User of a connection that is gone. No answer."""
+    """To the User of a connection that has closed. No answer."""
 
     connection: Address
 
@@ -173,13 +174,13 @@ class KickSession(msgspec.Struct, frozen=True):
 
 
 class MemberOnline(msgspec.Struct, frozen=True):
-    """From a User to its awake groups: from now on pushes reach this member."""
+    """From a User to the awake groups of the user: from now on this member gets pushes."""
 
     user_id: str
 
 
 class ProfileChanged(msgspec.Struct, frozen=True):
-    """From a User to its groups: this member's nickname or picture has changed. No answer."""
+    """From a User to the groups of the user: this member's nickname or picture has changed. No answer."""
 
     caller: Caller
     user_id: str
@@ -187,10 +188,10 @@ class ProfileChanged(msgspec.Struct, frozen=True):
 
 
 class Push(msgspec.Struct, frozen=True, gc=False):
-    """One message on its way to devices (request id 2001). Encoded once for each kind of envelope."""
+    """One message to push to devices (request id 2001). It is encoded once for each kind of envelope."""
 
     conversation_id: str
     message: bytes
-    """sdkws.MsgData, serialized with its seq (0: not stored)."""
+    """sdkws.MsgData, serialized with its seq (0 if it is not stored)."""
     operation_id: str
     """Operation id of the request that caused it."""

@@ -1,4 +1,4 @@
-"""Pair: the Conversation of two users, or of one with themselves: who they are, and what they know of each other."""
+"""Pair: the Conversation of two users, or of one user with themselves. It checks that they may write to each other."""
 
 from __future__ import annotations
 
@@ -21,25 +21,25 @@ if TYPE_CHECKING:
 
 __all__ = ["Pair"]
 
-_FACTS_SHARED = 4096
-"""Most pairs are like others whose facts end with the same second: one object stands for all of them."""
+_SHARED_FACTS_LIMIT = 4096
+"""Number of facts that are shared: most pairs have the same facts as others that expire in the same second."""
 
 
 class _Facts(msgspec.Struct, frozen=True, gc=False):
-    """What the send checks know of a pair."""
+    """The facts about a pair that the send checks need."""
 
     first: PairFact
     second: PairFact
     stamp: int
-    until: int
-    """Milliseconds on the world's clock, in whole seconds: so many are equal."""
+    expire_at: int
+    """Milliseconds on the world's clock, rounded down to whole seconds, so that many pairs can share one object."""
 
 
-_shared_facts = lru_cache(_FACTS_SHARED)(_Facts)
+_shared_facts = lru_cache(_SHARED_FACTS_LIMIT)(_Facts)
 
 
 class Pair(Conversation):
-    """Answers what Conversation answers. Lives at `Address("conversation", key)`."""
+    """Answers the same commands as Conversation. Its address is `Address("conversation", key)`."""
 
     KIND = "pair"
     KEY_PREFIX = "conversation/"
@@ -47,11 +47,11 @@ class Pair(Conversation):
     def __init__(self, world: World, key: str) -> None:
         super().__init__(world, key)
         self._members: tuple[str, ...] = ()
-        """As stored, or about to be by the first message taken; empty: no pair has claimed the key yet."""
+        """The user ids, as stored or as the first accepted message claims them. Empty: the key is not claimed yet."""
         self._facts: _Facts | None = None
 
-    def loaded(self, state: KeyState | None) -> None:
-        super().loaded(state)
+    def on_loaded(self, state: KeyState | None) -> None:
+        super().on_loaded(state)
         if state is not None:
             self._members = state.members
 
@@ -68,22 +68,22 @@ class Pair(Conversation):
         pair = _pair_of(command.message)
         self._check_members(pair)
         facts, stamp, now = self._facts, self.world.facts.stamp(*pair), self.world.clock.now_ms()
-        # Until the key is some pair's, the facts may be another's.
-        if self._members and facts is not None and facts.stamp == stamp and now < facts.until:
+        # Until a pair has claimed the key, the facts may be those of another pair.
+        if self._members and facts is not None and facts.stamp == stamp and now < facts.expire_at:
             self._admit(command, sender, facts)
             return
 
         def then(read: dict[str, PairFact]) -> None:
-            until = self.world.clock.now_ms() + int(self.world.settings.message.facts_ttl_s * 1000)
+            expire_at = self.world.clock.now_ms() + int(self.world.settings.message.facts_ttl_s * 1000)
             self._check_members(pair)
-            self._facts = _shared_facts(read[pair[0]], read[pair[1]], stamp, until // 1000 * 1000)
+            self._facts = _shared_facts(read[pair[0]], read[pair[1]], stamp, expire_at // 1000 * 1000)
             self._admit(command, sender, self._facts)
 
         self.read(self.world.store.pair_facts(*pair), then, command, sender)
 
     def _check_members(self, pair: tuple[str, ...]) -> None:
-        if self.foreign or (self._members and self._members != pair):
-            raise ArgsError("the conversation id belongs to others")
+        if self.is_key_taken or (self._members and self._members != pair):
+            raise ArgsError("the conversation id is already taken")
 
     def _admit(self, command: SendMessage, sender: Address, facts: _Facts) -> None:
         message, caller = command.message, command.caller
@@ -95,15 +95,15 @@ class Pair(Conversation):
             raise RecordNotFound("sender or receiver is not registered")
         if message.sessionType == SessionType.NOTIFICATION:
             if mine.level < AppLevel.ADMIN and not caller.is_admin:
-                raise NoPermission("not a notification account")
+                raise NoPermission("the sender is not a notification account")
         else:
             self._check_single(message, caller, mine, theirs)
         rules.force_options(message)
         if not rules.is_notification_type(message.contentType):
             _apply_receive_options(message, theirs)
-        silent = send_id == recv_id or message.options.get("senderSync") is False
-        user_ids = (recv_id,) if silent else (recv_id, send_id)
-        if self.take(command, sender, user_ids):
+        skip_sender = send_id == recv_id or message.options.get("senderSync") is False
+        user_ids = (recv_id,) if skip_sender else (recv_id, send_id)
+        if self.accept(command, sender, user_ids):
             self._members = _pair_of(message)
 
     def _check_single(self, message: sdkws_pb2.MsgData, caller: Caller, mine: PairFact, theirs: PairFact) -> None:
@@ -125,7 +125,7 @@ def _pair_of(message: sdkws_pb2.MsgData) -> tuple[str, str]:
 
 
 def _apply_receive_options(message: sdkws_pb2.MsgData, theirs: PairFact) -> None:
-    """PROTOCOL 3.5 g."""
+    """Apply the receiver's receive options: refuse the message, or turn its offline push off (PROTOCOL 3.5 g)."""
     option = theirs.global_recv_msg_opt
     if option == ReceiveOption.RECEIVE:
         option = theirs.recv_msg_opt

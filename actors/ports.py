@@ -18,10 +18,10 @@ class Clock(Protocol):
 
 
 class Outgoing(msgspec.Struct, frozen=True, gc=False):
-    """A message from the engine that is no answer to a request of the connection."""
+    """A message from the engine that is not an answer to a request of the connection."""
 
     request_id: int
-    """See `vocabulary.RequestId`: PUSH or PRESENCE."""
+    """PUSH or PRESENCE of `vocabulary.RequestId`."""
     data: bytes
     """The protobuf message of that id, serialized."""
     operation_id: str = ""
@@ -29,14 +29,14 @@ class Outgoing(msgspec.Struct, frozen=True, gc=False):
 
 
 class FrameEncoder(Protocol):
-    """Encodes frames for one kind of connection. Connections that share an encoder get the same bytes."""
+    """Encodes frames for one kind of connection. Connections with the same encoder get the same bytes."""
 
     def encode_frame(self, outgoing: Outgoing) -> bytes:
         """Return a whole frame, ready to be written. Called once for each encoder that a message goes to."""
 
 
 class Session(Protocol):
-    """One live connection of one device. It may be a socket, a link to another node, or an embedding host's own code.
+    """One live connection of one device. It may be a socket, a link to another node, or code of an embedding host.
 
     It is hashable by identity. No method blocks or raises.
     """
@@ -49,13 +49,13 @@ class Session(Protocol):
     digest: bytes
     """Digest of the token."""
     watched: set[str] | None
-    """The users whose presence it watches. Only the session table changes this."""
+    """The users whose presence it watches. Only the session table changes this attribute."""
 
     @property
     def codec(self) -> FrameEncoder: ...
 
     def push(self, frame: bytes) -> None:
-        """Write a frame, in the order of the calls. A connection that does not drain loses it and closes."""
+        """Write a frame, in the order of the calls. A connection that does not drain drops the frame and closes."""
 
     def push_all(self, frames: list[bytes], data: bytes) -> None:
         """Write several frames in a row. `data` is all of them, joined."""

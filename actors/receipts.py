@@ -1,4 +1,4 @@
-"""How messages are marked as read (PROTOCOL 7.1): the mark and its 2200 are one slice."""
+"""Marks messages as read (PROTOCOL 7.1). A mark and its notifications (2200) are committed in one slice."""
 
 from __future__ import annotations
 
@@ -22,59 +22,60 @@ if TYPE_CHECKING:
 __all__ = ["Mark", "Receipts"]
 
 _NOTICES_LIMIT: Final = 10
-"""Notices of one mark."""
-_READINGS_KEPT: Final = 16
-"""Users whose state is kept although all of their marks are stored."""
+"""Maximum number of notifications for one mark."""
+_READINGS_LIMIT: Final = 16
+"""Maximum number of read states that are kept once all marks are stored."""
 
 Mark = MarkConversationRead | MarkMessagesRead | SetReadSeq
 
 
 class Receipts:
-    """Decides the marks of one key: `check` a mark, give it the state of the user who marks, store its items.
+    """Decides the marks of one key: `check` a mark, get the reader's read state, and store the `items` of the mark.
 
-    The state of each user who marks is read once in a life: nobody else changes it. It is kept with the marks that
-    are not committed yet. A user's own messages count once they are committed: until then their seqs may change.
+    The read state of each reader is read from the store once per incarnation, because only this entity changes it. It
+    includes marks that are not committed yet. The reader's own messages count once they are committed, because their
+    seqs may change until then.
     """
 
     def __init__(self, world: World, log: Log) -> None:
         self._world = world
         self._log = log
         self._readings: dict[tuple[str, str], store.Reading] = {}
-        """By conversation and user."""
+        """Read states by conversation and user."""
 
     def check(self, mark: Mark) -> None:
-        """Raises ArgsError for what no user may ask."""
+        """Raises ArgsError for a mark that no user may send."""
         if isinstance(mark, MarkConversationRead):
             if mark.has_read_seq < 1:
                 raise ArgsError("hasReadSeq must be at least 1")
         elif isinstance(mark, MarkMessagesRead):
             if not mark.seqs or any(seq <= 0 for seq in mark.seqs):
-                raise ArgsError("seqs must be given, none of them 0")
+                raise ArgsError("at least one seq must be given, and each must be at least 1")
             if len(mark.seqs) > self._limit:
                 raise ArgsError("too many seqs")
 
     def known(self, mark: Mark) -> store.Reading | None:
-        """The state of the user who marks; None: it must be read."""
+        """The read state of the reader. None if it must be read from the store first."""
         return self._readings.get((mark.conversation_id, mark.user_id))
 
     def keep(self, mark: Mark, stored: store.Reading | None) -> store.Reading:
-        """Take over what was read. Raises RecordNotFound for a user who has no record of the conversation."""
+        """Keep the read state that was read. Raises RecordNotFound if the reader has no record of the conversation."""
         if stored is None:
-            raise RecordNotFound("no such conversation of this user")
+            raise RecordNotFound("the user has no such conversation")
         self._readings[mark.conversation_id, mark.user_id] = stored
         return stored
 
     def committed(self, conversation_id: str, user_id: str, seq: int) -> None:
-        """A message of this user is stored: they have read up to it."""
-        self._raise_kept(conversation_id, user_id, seq)
+        """A message of this user has been stored: they have read everything up to it."""
+        self._raise_known(conversation_id, user_id, seq)
 
     def settled(self) -> None:
-        """All marks are stored: the store can be asked again."""
-        if len(self._readings) > _READINGS_KEPT:
+        """All marks have been stored: read states may be dropped, and read from the store again."""
+        if len(self._readings) > _READINGS_LIMIT:
             self._readings.clear()
 
     def items(self, mark: Mark, reading: store.Reading, asker: Asker) -> Iterable[Item]:
-        """What the mark changes, and whom it tells. Raises ArgsError."""
+        """The changes and notifications of the mark. Raises ArgsError."""
         if isinstance(mark, MarkConversationRead):
             return self._mark_conversation(mark, reading, asker)
         if isinstance(mark, MarkMessagesRead):
@@ -86,7 +87,7 @@ class Receipts:
     def _mark_conversation(
         self, command: MarkConversationRead, record: store.Reading, asker: Asker
     ) -> Iterable[Item]:
-        """Everything up to has_read_seq, and the seqs given."""
+        """Mark everything up to has_read_seq, and the given seqs."""
         read_seq = record.read_seq
         target = min(command.has_read_seq, self._log.newest(command.conversation_id))
         if record.conversation_type != SessionType.SINGLE:
@@ -98,7 +99,7 @@ class Receipts:
         return self._mark(command, max(read_seq, target), seqs, record, marked, asker)
 
     def _mark_messages(self, command: MarkMessagesRead, record: store.Reading, asker: Asker) -> Iterable[Item]:
-        """Just these messages; the read seq rises to the last of them."""
+        """Mark only these messages. The read seq rises to the last of them."""
         read_seq = record.read_seq
         last = command.seqs[-1]
         if last > self._log.newest(command.conversation_id):
@@ -116,8 +117,8 @@ class Receipts:
         marked: store.SetReadFlags,
         asker: Asker,
     ) -> Iterator[Item]:
-        """The flags, the read seq, and stored 2200s to the peer or the group. In a single chat clients go by the seqs
-        that these name, and by nothing else."""
+        """Store the flags, the read seq, and notifications (2200) to the peer or the group. In a single chat, clients
+        use only the seqs in these notifications."""
         writes: list[store.Block] = [self._raise(command, read_seq)]
         if record.conversation_type == SessionType.SINGLE:
             writes.append(marked)
@@ -137,7 +138,7 @@ class Receipts:
             yield self._log.send(notice, command.caller, user_ids=user_ids)
 
     def _raise_own(self, command: Mark, seq: int, asker: Asker) -> Iterator[Item]:
-        """Raise the read seq and tell the reader's own devices, without a stored notification."""
+        """Raise the read seq, and notify the reader's own devices. The notification is not stored."""
         tips = _tips(command, (), seq)
         reader = command.user_id
         push = push_to(
@@ -146,10 +147,10 @@ class Receipts:
         yield Change(self._raise(command, seq), effects=[Deliver(push, (reader,))], askers=[asker])
 
     def _raise(self, command: Mark, seq: int) -> store.RaiseReadSeq:
-        self._raise_kept(command.conversation_id, command.user_id, seq)
+        self._raise_known(command.conversation_id, command.user_id, seq)
         return store.RaiseReadSeq(command.conversation_id, command.user_id, seq)
 
-    def _raise_kept(self, conversation_id: str, user_id: str, seq: int) -> None:
+    def _raise_known(self, conversation_id: str, user_id: str, seq: int) -> None:
         where = conversation_id, user_id
         known = self._readings.get(where)
         if known is not None and seq > known.read_seq:
@@ -161,7 +162,7 @@ class Receipts:
 
     @property
     def _limit(self) -> int:
-        """Most messages that one mark names."""
+        """Maximum number of messages that one mark names."""
         return _NOTICES_LIMIT * self._world.settings.message.mark_seqs_limit
 
 

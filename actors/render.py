@@ -1,4 +1,4 @@
-"""Rows of the store as the protocol shows them, and a group on its way into the store."""
+"""Conversion of stored rows to the protocol's messages, and of a group's info to a row."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def group_row(info: sdkws_pb2.GroupInfo) -> GroupRow:
 
 
 def member_info(member: Member) -> sdkws_pb2.GroupMemberFullInfo:
-    """What the member does not say of themselves in this group, their profile says."""
+    """The nickname and picture come from the profile, unless the member has others in this group."""
     row, user = member.row, member.user
     return sdkws_pb2.GroupMemberFullInfo(
         groupID=row.group_id,

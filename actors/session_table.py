@@ -1,4 +1,4 @@
-"""The session table: the live connections of each user, and who watches whose presence. All pushes go through it."""
+"""The session table: the live connections and the presence watchers of each user. All pushes go through it."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ if TYPE_CHECKING:
 __all__ = ["SessionTable", "SessionView"]
 
 _PRESENCE_DELAY_S = 1.0
-"""Seconds that a change of presence waits, so that several changes go out together."""
+"""Seconds by which a change of presence is delayed, so that several changes are pushed together."""
 _PRESENCE_DELAY_MAX_S = 10.0
 """The longest delay while the node is overloaded."""
 _PRESENCE_CHANGES_AT_ONCE = 256
-"""Changes that are pushed in one turn of the loop. More wait for the next turn."""
+"""Maximum number of changes pushed in one iteration of the loop. Further changes wait for the next one."""
 
 
 class SessionView(msgspec.Struct, frozen=True):
@@ -53,15 +53,15 @@ class SessionView(msgspec.Struct, frozen=True):
 
 
 class SessionTable:
-    """Its transport adds a connection, its User opens it, and its transport removes it once it is gone, whatever its
-    User does. Synchronous; never blocks.
+    """The transport adds a connection, the connection's User opens it, and the transport removes it once it has closed,
+    whatever the User does. Synchronous; never blocks.
 
     Order: pushes reach a connection in the order of the calls. Loss: a connection that does not drain is closed, and
     its client pulls what it missed. An iOS connection in the background gets no pushes, because APNs wakes it.
 
     Watchers get presence once a second: one push with the current platforms of all watched users whose platforms have
-    changed. A change that is undone within that second is not told. While the node is overloaded, changes wait for ten
-    seconds at most.
+    changed. A change that is undone within that second is not pushed. While the node is overloaded, changes wait for at
+    most ten seconds.
     """
 
     def __init__(
@@ -75,19 +75,19 @@ class SessionTable:
         """`clock` gives seconds; it measures how long broadcasts take to write."""
         self._watched_users_limit = watched_users_limit
         self.pushes = 0
-        """Frames of messages that connections were given since the node began."""
+        """Number of message frames that were passed to connections since the node started."""
         self._health = health
         self._loop = loop
-        # Watched users whose platforms may have changed, with the platforms that their watchers know of (None when the
-        # watchers know different ones).
+        # Watched users whose platforms may have changed, with the platforms that their watchers know (None if not all
+        # watchers know the same).
         self._presence_changes: dict[str, list[int] | None] = {}
         self._presence_timer: asyncio.Handle | None = None
         self._presence_due = 0.0
         self._broadcasts = Broadcasts(loop, clock)
-        # The reach of each audience. Emptied whenever a connection comes or goes.
+        # The reach of each audience. Cleared whenever a connection is opened or closed.
         self._reaches: WeakKeyDictionary[Audience, Reach] = WeakKeyDictionary()
         self._sessions: dict[Address, Session] = {}
-        # Tuples, so that a push can iterate over one while a connection comes or goes.
+        # Tuples, so that a push can iterate over one while a connection is opened or closed.
         self._open: dict[str, tuple[Session, ...]] = {}
         self._watchers: dict[str, dict[Session, None]] = {}
 
@@ -102,7 +102,7 @@ class SessionTable:
         self._sessions[session.address] = session
 
     def remove(self, session: Session) -> None:
-        """Remove a connection that is gone. One that is not in the table is ignored."""
+        """Remove a connection that has closed. A connection that is not in the table is ignored."""
         if self._sessions.pop(session.address, None) is not None:
             self.close(session.user_id, session.address, _session=session)
             for user_id in session.watched or ():
@@ -110,23 +110,23 @@ class SessionTable:
             session.watched = None
 
     def charge(self, connection: Address) -> None:
-        """Note that a request of this connection crashed an entity. A connection that has gone is ignored."""
+        """Note that a request of this connection crashed an entity. A connection that has closed is ignored."""
         session = self._sessions.get(connection)
         if session is not None:
             session.charge()
 
     def forget_reaches(self) -> None:
-        """Compute reaches again: a connection came, went, or is to get more or fewer pushes than before."""
+        """Clear the computed reaches, because the connections that get pushes have changed."""
         self._reaches.clear()
 
     def hand_over(self) -> None:
-        """Put gathered broadcasts into the outboxes. Needed before a connection closes once its outbox is written."""
+        """Put gathered broadcasts into the outboxes. Needed before a connection closes after writing its outbox."""
         self._broadcasts.hand_over()
 
     # The actors' side.
 
     def open(self, user_id: str, connection: Address) -> None:
-        """From now on write pushes to the user to this connection. A connection that has gone meanwhile is ignored."""
+        """From now on write the user's pushes to this connection. A connection that has closed meanwhile is ignored."""
         session = self._sessions.get(connection)
         if session is None or session.user_id != user_id:
             return
@@ -146,7 +146,7 @@ class SessionTable:
         return user_id in self._open
 
     def push(self, push: Push, user_ids: Iterable[str]) -> list[str]:
-        """Write one push to every open connection of these users. Returns the users who have none."""
+        """Write one push to every open connection of these users. Returns the users without an open connection."""
         self._broadcasts.hand_over()
         absent: list[str] = []
         outgoing: Outgoing | None = None
@@ -171,8 +171,8 @@ class SessionTable:
         return absent
 
     def broadcast(self, push: Push, audience: Audience) -> list[str]:
-        """Write one push to every open connection of an audience. Drops the users who have none from the audience,
-        and returns them."""
+        """Write one push to every open connection of an audience. Removes users without an open connection from
+        the audience, and returns them."""
         absent: list[str] = []
         reach = self._reaches.get(audience)
         if reach is None or reach.version != audience.version:
@@ -240,18 +240,18 @@ class SessionTable:
                     self._presence_timer = self._loop.call_later(_PRESENCE_DELAY_S, self._push_presence)
 
     def _push_presence(self) -> None:
-        """Push some of the changes. The others follow in the loop's next turn."""
+        """Push some of the changes. The others follow in the loop's next iteration."""
         if self._health.is_overloaded and self._loop.time() < self._presence_due:
             self._presence_timer = self._loop.call_later(_PRESENCE_DELAY_S, self._push_presence)
             return
         self._broadcasts.hand_over()
-        told: dict[Session, list[str]] = {}
+        changed: dict[Session, list[str]] = {}
         for user_id in list(self._presence_changes)[:_PRESENCE_CHANGES_AT_ONCE]:
             if self._presence_changes.pop(user_id) != self.online_platforms(user_id):
                 for watcher in self._watchers.get(user_id, ()):
-                    told.setdefault(watcher, []).append(user_id)
+                    changed.setdefault(watcher, []).append(user_id)
         frames: dict[tuple[FrameEncoder, tuple[str, ...]], bytes] = {}
-        for watcher, user_ids in told.items():
+        for watcher, user_ids in changed.items():
             key = (watcher.codec, tuple(user_ids))
             frame = frames.get(key)
             if frame is None:

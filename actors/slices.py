@@ -1,4 +1,4 @@
-"""What an entity and its lane say to each other. A slice is frozen, and both know it by its number."""
+"""The messages between an entity and its lane. A slice is frozen, and both sides identify it by its number."""
 
 from __future__ import annotations
 
@@ -18,78 +18,79 @@ if TYPE_CHECKING:
     from greenroom.actors.errors import GreenroomError
 
 __all__ = [
-    "AwaitWrites", "CommitSlice", "EffectsLeft", "SliceLate", "SliceOutcome", "SliceRefused", "SliceStored",
+    "AwaitWrites", "CommitSlice", "PendingEffects", "SliceLate", "SliceOutcome", "SliceRefused", "SliceStored",
     "WritesDone",
 ]  # fmt: skip
 
 
 class CommitSlice(msgspec.Struct, frozen=True):
-    """What an entity has decided, to be committed as one. Answered once, by SliceStored or SliceRefused, to the life
-    that is at `owner` then; SliceLate may come before. An owner has one slice in flight at most.
+    """The decisions of an entity, to be committed together. Answered once, with SliceStored or SliceRefused, to the
+    incarnation that is at `owner` by then; SliceLate may be sent before that. An owner has at most one slice in flight.
 
-    The lane carries the items and never looks at them: those who wait for an item may become more, or be told early.
+    The lane carries the items without looking at them: an item may get more askers meanwhile, or its askers may be
+    answered early.
     """
 
     owner: Address
     number: int
-    """Given out once in the life of the base."""
-    since: float
-    """When its first item was decided, on the loop's clock."""
+    """Unique: the base gives out each number once."""
+    decided_at: float
+    """When the first item was decided, on the loop's clock."""
     slice: Slice
-    """What the store is given."""
+    """The part that is passed to the store."""
     items: tuple[Item, ...]
-    """In order; also those that write nothing."""
+    """All items, in order, including those that write nothing."""
     starts: tuple[int, ...]
-    """Where the writes of each item begin."""
+    """For each item, the index of its first write."""
 
     def item_of(self, write: int) -> Item:
-        """The item that one of the writes came from."""
+        """The item that the write with this index belongs to."""
         return self.items[bisect_right(self.starts, write) - 1]
 
 
 class SliceOutcome(Outcome, frozen=True):
-    """Of one slice. When its entity cannot take it, those who wait for the items are told."""
+    """The outcome of one slice. If its entity cannot receive it, the askers of the items get an error."""
 
     number: int
     items: tuple[Item, ...]
 
     def tell(self, send: Callable[[Address, Any], None], error: GreenroomError) -> None:
         for item in self.items:
-            item.lost(send, error)
+            item.fail(send, error)
 
 
 class SliceStored(SliceOutcome, frozen=True):
-    """The slice is durable: its effects may leave."""
+    """The slice is durable: its effects may run."""
 
-    # If late: receivers would not know that they miss a push.
+    # The pushes must follow, even late: receivers do not know that they have missed one.
     is_kept: ClassVar[bool] = True
 
 
-class EffectsLeft(SliceOutcome, frozen=True):
-    """From a life that ends to the next one: items that are stored and whose effects have not left yet."""
+class PendingEffects(SliceOutcome, frozen=True):
+    """From an incarnation that ends to the next one: stored items whose effects have not run yet."""
 
     is_kept: ClassVar[bool] = True
 
 
 class SliceRefused(SliceOutcome, frozen=True):
-    """The slice is not stored, as far as the store knows."""
+    """The slice was refused. As far as the store knows, it is not stored."""
 
     refusal: Refusal
 
 
 class SliceLate(SliceOutcome, frozen=True):
-    """The store has not answered within write_timeout_s. Told again each second; the outcome still follows."""
+    """The slice is overdue. Sent again at each check of the lane; the outcome still follows."""
 
 
 class AwaitWrites(msgspec.Struct, frozen=True):
-    """From a waking entity to its lane: answered with WritesDone once no slice of it is in flight."""
+    """From a waking entity to its lane, which answers with WritesDone once it has no slice of this entity."""
 
     owner: Address
-    life: int
-    """Number of the owner's life: it comes back in the answer, and only this life may go by it."""
+    incarnation: int
+    """Number of the owner's incarnation. The answer repeats it, and only this incarnation may act on the answer."""
 
 
 class WritesDone(msgspec.Struct, frozen=True):
-    """No slice of the entity is in flight: what the store says of it is the newest."""
+    """No slice of the entity is in flight: what it reads from the store is up to date."""
 
-    life: int
+    incarnation: int

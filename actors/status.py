@@ -1,4 +1,4 @@
-"""Status of a node: a snapshot of counters that are kept anyway. Reading it changes nothing."""
+"""Status of a node: a snapshot of its counters. Reading it changes nothing."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ __all__ = ["ActorClass", "InQuarantine", "LaneState", "NodeStatus", "Observer", 
 
 
 class ActorClass(msgspec.Struct, frozen=True, rename="camel"):
-    """Counters of one class of actors, since the node began."""
+    """Counters of one class of actors, since the node started."""
 
     name: str
     awake: int
@@ -32,7 +32,7 @@ class ActorClass(msgspec.Struct, frozen=True, rename="camel"):
     unhandled: int
     """Messages that the class has no handler for."""
     mailbox_high_water: int
-    """The longest that one mailbox ever was, in messages."""
+    """The greatest length of one mailbox so far, in messages."""
     quarantined: int
     """Entities that are in quarantine now."""
 
@@ -43,58 +43,58 @@ class LaneState(msgspec.Struct, frozen=True, rename="camel"):
     name: str
     waiting_slices: int
     batch_slices: int
-    """Slices of the batch in flight."""
+    """Number of slices of the batch in flight."""
     batches: int
-    """Batches begun since the node began."""
+    """Number of batches since the node started."""
 
 
 class StoreState(msgspec.Struct, frozen=True, rename="camel"):
-    """Answers of the store since the node began."""
+    """Answers of the store since the node started."""
 
     is_failing: bool
-    """Its last answer was a failure, or did not come in time."""
+    """Whether its last answer was a failure, or overdue."""
     slices_stored: int
     slices_refused: int
-    """Slices that its rules refused: repeats, keys that are taken, an old epoch."""
+    """Slices that its rules refused: a repeat, a key that is already taken, an old epoch."""
     slices_failed: int
     slices_late: int
     reads_damaged: int
-    """Reads that met a damaged page. `greenroom check` says what is damaged."""
+    """Reads that found a damaged page. `greenroom check` shows what is damaged."""
 
 
 class InQuarantine(msgspec.Struct, frozen=True, rename="camel"):
-    """An entity that crashed again and again, and is not woken for now. Its address holds a user's or group's id."""
+    """An entity that has crashed repeatedly and is not woken yet. Its address contains the id of a user or group."""
 
     address: str
     actor: str
     crashes: int
-    left_s: float
+    remaining_s: float = msgspec.field(name="leftS")
 
 
 class NodeStatus(msgspec.Struct, frozen=True, rename="camel"):
     is_healthy: bool
-    """The store does not fail, no read met damage, and no entity is in quarantine."""
+    """Whether the store does not fail, no read has found damage, and no entity is in quarantine."""
     version: str
     started_at: int
-    """Milliseconds since 1970."""
+    """Milliseconds since the epoch."""
     up_s: float
     connections: int
     sends_answered: int
-    """Messages that were stored, or pushed if they are not to be stored. Each counts once."""
+    """Messages that were stored, or only pushed if they are not stored. Each counts once."""
     pushes: int
-    """Frames of messages that connections were given."""
+    """Message frames that were passed to connections."""
     store: StoreState
     lanes: list[LaneState]
     restarts: dict[str, int]
-    """Restarts of each fixed child, since the node began."""
+    """Restarts of each fixed child since the node started."""
     actors: list[ActorClass]
     """Sorted by name, without the runtime's own cells."""
     quarantined: list[InQuarantine]
 
 
 class Observer:
-    """Reads the counters of one node. A reading costs some microseconds, and as much again for each entity that has
-    crashed lately. It does not depend on how many entities are awake."""
+    """Reads the counters of one node. This costs a few microseconds, and as much again for each entity that has crashed
+    recently. The number of awake entities does not matter."""
 
     def __init__(
         self,
@@ -115,7 +115,7 @@ class Observer:
         self._lanes = lanes
         self._version = version
         self._started_at = clock.now_ms()
-        self._began = base.loop.time()
+        self._started_s = base.loop.time()
 
     def status(self, restarts: Mapping[str, int]) -> NodeStatus:
         health = self._health
@@ -125,7 +125,7 @@ class Observer:
             is_healthy=not (health.store_fails or self._store.damage or quarantines),
             version=self._version,
             started_at=self._started_at,
-            up_s=self._base.loop.time() - self._began,
+            up_s=self._base.loop.time() - self._started_s,
             connections=len(self._sessions),
             sends_answered=health.sends_answered,
             pushes=self._sessions.pushes,
@@ -138,7 +138,8 @@ class Observer:
                 reads_damaged=self._store.damage,
             ),
             lanes=[
-                LaneState(name, len(lane.waiting), len(lane.batch), lane.number) for name, lane in self._lanes.items()
+                LaneState(name, len(lane.waiting), len(lane.batch), lane.batch_count)
+                for name, lane in self._lanes.items()
             ],
             restarts=dict(restarts),
             actors=[

@@ -1,10 +1,12 @@
-"""An entity that keeps its state in the store: loaded through its lane, changed by slices, one in flight at a time.
+"""An entity whose state is in the store. It changes its state by slices, which its lane commits one at a time.
 
-Ordering rule: what a turn decides goes into the draft; the draft becomes the next slice when none is in flight; its
-effects (answers, pushes) leave after the commit, in the order of the draft. So nothing can be acked early.
+Ordering rule: the decisions of a turn are added to the draft. The draft becomes the next slice once no slice is in
+flight. The slice's effects (answers, pushes) run after its commit, in the order of the draft. So nothing is
+acknowledged before it is stored.
 
-What a life leaves undone when it ends, the effects of what is stored, is one message that the next life gets first. A
-slice in flight needs no such care: the lane answers it to the life that is there then.
+When an incarnation ends, some effects of stored items may not have run yet. They are passed on in one message, which
+the next incarnation gets first. A slice in flight needs no such care: the lane answers it to the incarnation that
+exists by then.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ from greenroom.actors.runtime.replies import Failed, Piped
 from greenroom.actors.slices import (
     AwaitWrites,
     CommitSlice,
-    EffectsLeft,
+    PendingEffects,
     SliceLate,
     SliceOutcome,
     SliceRefused,
@@ -41,131 +43,132 @@ if TYPE_CHECKING:
     from greenroom.actors.world import World
     from greenroom.persistence.store import Block
 
-__all__ = ["SliceLost", "StoredEntity"]
+__all__ = ["StoredEntity", "UnexpectedRepeat"]
 
 log = logging.getLogger("greenroom.actors")
 
-_OF_THE_LANE = (WritesDone, SliceStored, SliceLate, SliceRefused, EffectsLeft)
-"""What a hold lets through."""
+_HANDLED_IN_A_HOLD = (WritesDone, SliceStored, SliceLate, SliceRefused, PendingEffects)
+"""Messages that are not stashed during a hold."""
 
-_LOAD_AGAIN_S: Final = 0.5
-"""Wait after a load that the store could not answer."""
+_LOAD_RETRY_S: Final = 0.5
+"""Seconds until the next attempt to load, after the store could not be read."""
 
 _NO_EFFECTS: Final[Iterator[Effect]] = iter(())
 
 T = TypeVar("T")
 
 
-class SliceLost(Exception):
-    """An item is said to be stored already that no one can have sent twice: this life's picture is wrong."""
+class UnexpectedRepeat(Exception):
+    """The store says that an item is already stored, but it cannot have been sent twice. So the state of this
+    incarnation is wrong."""
 
 
 class _Draft:
-    """What is decided and not yet in a slice."""
+    """Decisions that are not yet part of a slice."""
 
-    def __init__(self, since: float, epoch: int, items: Iterable[Item] = ()) -> None:
-        self.since = since
+    def __init__(self, decided_at: float, epoch: int, items: Iterable[Item] = ()) -> None:
+        self.decided_at = decided_at
         """When the first item was decided, on the loop's clock."""
         self.epoch = epoch
-        """The store's, then."""
+        """The store's epoch at that time."""
         self.items = list(items)
 
 
 class StoredEntity(Entity):
-    """Subclasses load with `load`/`loaded`, add items with `decide`, and may change what a refusal means.
+    """Subclasses implement `load` and `on_loaded`, add items with `decide`, and may override `refusal_error`.
 
-    A GreenroomError raised by a handler is the sender's answer; any other exception ends this life, and a
-    slice that is in flight then finds its effects run by the next one.
+    A GreenroomError raised by a handler is the sender's answer. Any other exception ends this incarnation; the next
+    one runs the effects of a slice that was in flight.
     """
 
     KEY_PREFIX: ClassVar[str]
-    """What the slices' keys begin with."""
+    """Prefix of the key of its slices."""
 
     def __init__(self, world: World, entity_id: str) -> None:
         super().__init__()
         self.world = world
         self.id = entity_id
         self._lane = world.lane_of(self.key)
-        self._life = 0
-        """Number of this life, given out once by the base."""
+        self._incarnation = 0
+        """Number of this incarnation. The base gives out each number once."""
         self._is_loading = False
         self._is_loaded = False
         self._draft: _Draft | None = None
         self._in_flight: CommitSlice | None = None
         self._is_late = False
-        """The senders of the slice in flight were told that the store is slow."""
-        self._reading: Asker | None = None
-        """Whose command waits for a read."""
-        self._taken_over = 0
-        """Number of the last outcome whose items are among `_unfinished`, or were."""
-        self._unfinished: list[Item] = []
-        """Items that are stored, of this life or of former ones, and whose effects are still to be run."""
+        """Whether the senders of the slice in flight were already told that the store is slow."""
+        self._read_asker: Asker | None = None
+        """The asker whose command waits for a read."""
+        self._last_outcome = 0
+        """Number of the last outcome whose items were added to `_pending_items`."""
+        self._pending_items: list[Item] = []
+        """Stored items, of this incarnation or of former ones, whose effects have not run yet."""
         self._effects = _NO_EFFECTS
-        """Effects of the item before those, as far as they are still to be run."""
+        """The remaining effects of the item before `_pending_items`."""
 
     @property
     def key(self) -> str:
-        """Key of its slices."""
+        """The key of its slices."""
         return f"{self.KEY_PREFIX}{self.id}"
 
     def on_start(self) -> None:
-        self.hold(*_OF_THE_LANE, WakeupMessage)
-        self._life = self.runtime.next_number()
-        self.send(self._lane, AwaitWrites(self.myAddress, self._life))
+        self.hold(*_HANDLED_IN_A_HOLD, WakeupMessage)
+        self._incarnation = self.runtime.next_number()
+        self.send(self._lane, AwaitWrites(self.myAddress, self._incarnation))
 
     async def load(self) -> Any:
-        """Read the state; its result is given to `loaded`."""
+        """Read the state from the store. The result is passed to `on_loaded`."""
 
     async def _take_and_load(self) -> Any:
         await self.world.store.take(self.key)
         return await self.load()
 
-    def loaded(self, state: Any) -> None:
-        """Take the state over. Messages come from now on."""
+    def on_loaded(self, state: Any) -> None:
+        """Initialize this incarnation from the state. Requests are handled only after this."""
 
     def deliver(self, push: Push, user_ids: tuple[str, ...] | None, also: tuple[str, ...]) -> None:
-        """Push to these users; None: to this entity's audience."""
+        """See `Host`. Without an audience, None means that only `also` get the push."""
         users = user_ids or ()
         self.world.sessions.push(push, (*users, *also) if also else users)
 
     def join(self, user_ids: Iterable[str]) -> None:
-        """See `Host`; of an entity with an audience."""
+        """See `Host`. Only an entity with an audience has it."""
         raise NotImplementedError
 
     def leave(self, user_ids: Iterable[str]) -> None:
-        """See `Host`; of an entity with an audience."""
+        """See `Host`. Only an entity with an audience has it."""
         raise NotImplementedError
 
     def seal(self, item: Item, seqs: dict[str, int]) -> Iterable[Block]:
-        """The writes of an item; called again each time the item becomes part of a slice. `seqs` are the newest seqs
-        that this slice has given, by conversation."""
+        """Return the writes of an item. Called again each time the item becomes part of a slice. `seqs` are the newest
+        seqs that this slice has assigned so far, by conversation."""
         return item.writes
 
-    def committed(self, items: Sequence[Item]) -> None:
-        """A slice of this life is stored; its effects run next."""
+    def on_committed(self, items: Sequence[Item]) -> None:
+        """Called when a slice of this incarnation has been stored, before its effects run."""
 
-    def refused(self, refusal: Refusal) -> GreenroomError:
-        """What the senders of a refused slice are told."""
+    def refusal_error(self, refusal: Refusal) -> GreenroomError:
+        """The error that the senders of a refused slice get."""
         return StoreFailed(refusal.reason)
 
-    def repeated(self, item: Item, refusal: Refusal) -> None:
-        """An item of the slice is stored already. Called before the slice is made again without it."""
-        raise SliceLost(refusal.reason)
+    def on_repeated(self, item: Item, refusal: Refusal) -> None:
+        """Called when an item of the slice is already stored, before the slice is made again without it."""
+        raise UnexpectedRepeat(refusal.reason)
 
     def decide(self, *items: Item) -> None:
-        """Add to the draft. It leaves as a slice when this turn is over, or when the one in flight is answered."""
+        """Add items to the draft. It becomes a slice when this turn ends and no slice is in flight."""
         if self._draft is None:
             self._draft = _Draft(self.runtime.now, self.world.store.epoch)
         self._draft.items.extend(items)
 
     @property
     def is_late(self) -> bool:
-        """The slice in flight has waited too long for the store already."""
+        """Whether the slice in flight is overdue."""
         return self._in_flight is not None and self._is_late
 
     @property
     def is_settled(self) -> bool:
-        """Whether nothing is decided beyond the slice that is in flight, or was just committed."""
+        """Whether there are no decisions beyond the slice that is in flight, or was just committed."""
         return self._draft is None
 
     def read(
@@ -175,9 +178,9 @@ class StoredEntity(Entity):
         command: Command | ProfileChanged,
         sender: Address,
     ) -> None:
-        """Await a read while other messages wait, then go on with `then(result)`; errors go to the sender."""
-        self.hold(*_OF_THE_LANE)
-        self._reading = (sender, command.ref)
+        """Await a read while other messages are stashed, then call `then(result)`. An error is the sender's answer."""
+        self.hold(*_HANDLED_IN_A_HOLD)
+        self._read_asker = (sender, command.ref)
         self.pipe(reading, tag=(then, command, sender))
 
     def may_sleep(self) -> bool:
@@ -188,44 +191,44 @@ class StoredEntity(Entity):
             self._commit(self._draft)
 
     def _commit(self, draft: _Draft) -> None:
-        """Seal the draft into a slice and give it to the lane."""
+        """Seal the draft into a slice and send it to the lane."""
         writes: list[Block] = []
         starts: list[int] = []
         seqs: dict[str, int] = {}
         for item in draft.items:
             starts.append(len(writes))
             writes += self.seal(item, seqs)
-        self._draft = None  # And not before: if an item fails, all of them are told.
+        self._draft = None  # Not earlier: if sealing fails, the senders of all items get an error.
         number, items = self.runtime.next_number(), tuple(draft.items)
         if not writes:
-            self._take_over(number, items)
-            self._finish()
+            self._add_pending(number, items)
+            self._run_effects()
             return
         slice_ = Slice(self.key, draft.epoch, writes)
-        self._in_flight = CommitSlice(self.myAddress, number, draft.since, slice_, items, tuple(starts))
+        self._in_flight = CommitSlice(self.myAddress, number, draft.decided_at, slice_, items, tuple(starts))
         self._is_late = False
         self.send(self._lane, self._in_flight)
 
     def _is_in_flight(self, outcome: SliceOutcome) -> bool:
-        """Whether the lane speaks of this life's slice, not of a former one's."""
+        """Whether this is the outcome of a slice of this incarnation, not of a former one."""
         return self._in_flight is not None and self._in_flight.number == outcome.number
 
     # Loading.
 
     def receiveMsg_WritesDone(self, message: WritesDone, sender: Address) -> None:
-        if message.life != self._life:
+        if message.incarnation != self._incarnation:
             return
         if self._in_flight is not None:
-            # The lane answers slices before it says this: it crashed before it had noted ours.
+            # The lane answers a slice before it sends WritesDone. So it crashed before it had noted this one.
             self._end_unstored(self._in_flight, Refusal(Reason.FAILED, "the lane crashed"))
         if not self._is_loaded and not self._is_loading:
             self._is_loading = True
             self.pipe(self._take_and_load(), tag=None)
 
     def receiveMsg_Failed(self, message: Failed, sender: Address) -> None:
-        """The lane has crashed on a message of ours, or after it. What does it know?"""
+        """The lane has crashed on a message of this entity, or after it. Find out whether it noted the slice."""
         if sender == self._lane and (self._in_flight is not None or not self._is_loaded):
-            self.send(self._lane, AwaitWrites(self.myAddress, self._life))
+            self.send(self._lane, AwaitWrites(self.myAddress, self._incarnation))
 
     def receiveMsg_WakeupMessage(self, message: WakeupMessage, sender: Address) -> None:
         self.pipe(self._take_and_load(), tag=None)
@@ -238,7 +241,7 @@ class StoredEntity(Entity):
 
     def _take_state(self, message: Piped) -> None:
         if isinstance(message.error, StoreError):
-            # No crash, which would end in quarantine; and what a former life has stored is not forgotten.
+            # This is no crash, which could lead to quarantine. Pending effects of former incarnations are kept.
             times = self.runtime.sampler.take("load")
             if times:
                 log.error(
@@ -246,18 +249,18 @@ class StoredEntity(Entity):
                     self.myAddress, times,
                 )  # fmt: skip
             self.refuse_stashed(Command, as_refusal(message.error))
-            self.wakeupAfter(_LOAD_AGAIN_S)
+            self.wakeupAfter(_LOAD_RETRY_S)
             return
         if message.error is not None:
             raise message.error
-        self.loaded(message.value)
+        self.on_loaded(message.value)
         self._is_loaded = True
-        self._finish()
+        self._run_effects()
         self.release()
 
     def _take_read(self, message: Piped) -> None:
         then, command, asker = message.tag
-        self._reading = None
+        self._read_asker = None
         self.release()
         try:
             if message.error is not None:
@@ -266,47 +269,47 @@ class StoredEntity(Entity):
         except (GreenroomError, StoreError) as error:
             self.send(asker, Failed(command.ref, as_refusal(error)))
         except Exception as error:
-            # The crash answers and charges who sent the message at hand, and that is the read's result.
+            # A crash answers and charges the sender of the current message. Here that is the read, not the asker.
             self.send(asker, Failed(command.ref, ActorCrashed()))
             if self.runtime.on_crash is not None:
                 self.runtime.on_crash(self.myAddress, asker, error)
             raise
 
-    # What the lane says of slices.
+    # Outcomes of slices.
 
     def receiveMsg_SliceStored(self, message: SliceStored, sender: Address) -> None:
         health = self.world.health
         health.slices_stored += 1
         health.store_fails = False
-        self._take_over(message.number, message.items)
+        self._add_pending(message.number, message.items)
         if self._is_in_flight(message):
             self._in_flight = None
-            self.committed(message.items)
-        self._finish()
+            self.on_committed(message.items)
+        self._run_effects()
 
-    def receiveMsg_EffectsLeft(self, message: EffectsLeft, sender: Address) -> None:
-        self._take_over(message.number, message.items)
-        self._finish()
+    def receiveMsg_PendingEffects(self, message: PendingEffects, sender: Address) -> None:
+        self._add_pending(message.number, message.items)
+        self._run_effects()
 
-    def _take_over(self, number: int, items: Iterable[Item]) -> None:
-        """From here on these effects are run by this life, or left to the next one."""
-        self._unfinished.extend(items)
-        self._taken_over = number
+    def _add_pending(self, number: int, items: Iterable[Item]) -> None:
+        """Add stored items. From now on this incarnation runs their effects, or passes them on to the next one."""
+        self._pending_items.extend(items)
+        self._last_outcome = number
 
-    def _finish(self) -> None:
-        """Run the effects of what is stored, once this life is loaded."""
+    def _run_effects(self) -> None:
+        """Run the effects of the pending items, once this incarnation has loaded."""
         if not self._is_loaded:
             return
         while True:
             for effect in self._effects:
                 effect.run(self)
-            if not self._unfinished:
+            if not self._pending_items:
                 self._effects = _NO_EFFECTS
                 return
-            self._effects = iter(self._unfinished.pop(0).effects())
+            self._effects = iter(self._pending_items.pop(0).effects())
 
     def receiveMsg_SliceLate(self, message: SliceLate, sender: Address) -> None:
-        """Those who wait behind the slice are told, too; what they asked for stays in the draft, up to a bound."""
+        """Answer the senders of the slice and of the draft with an error. The draft is kept, up to a bound."""
         self.world.health.slices_late += 1
         self.world.health.store_fails = True
         error = StoreFailed("the store is slow")
@@ -318,13 +321,13 @@ class StoredEntity(Entity):
         elif self._is_in_flight(message):
             self._is_late = True
             if len(draft) > self.world.settings.message.sends_in_flight:
-                # The next life waits for the slice with as much room in its stash, and no more.
+                # The next incarnation waits for the slice. Meanwhile its stash is bounded, too.
                 self._draft = None
                 self.end()
 
     def receiveMsg_SliceRefused(self, message: SliceRefused, sender: Address) -> None:
         refusal, slice_ = message.refusal, self._in_flight
-        self.world.health.refused(failed=refusal.reason == Reason.FAILED)
+        self.world.health.count_refusal(failed=refusal.reason == Reason.FAILED)
         if slice_ is None or slice_.number != message.number:
             self._fail(message.items, StoreFailed(refusal.reason))
             return
@@ -332,49 +335,50 @@ class StoredEntity(Entity):
             self._end_unstored(slice_, refusal)
         self._in_flight = None
         item = slice_.item_of(refusal.write)
-        self.repeated(item, refusal)
+        self.on_repeated(item, refusal)
         items = [other for other in slice_.items if other is not item]
         if self._draft is not None:
             items += self._draft.items
-        self._draft = _Draft(slice_.since, self.world.store.epoch, items) if items else None
+        self._draft = _Draft(slice_.decided_at, self.world.store.epoch, items) if items else None
 
     def _end_unstored(self, slice_: CommitSlice, refusal: Refusal) -> NoReturn:
-        """Tell everybody, and load again. The store's word is no fault of ours: as a crash, an outage would put
-        healthy entities in quarantine."""
+        """Answer all senders with an error, and end this incarnation, so that the next one loads again. This is not a
+        crash: otherwise an outage of the store would put healthy entities into quarantine."""
         self._in_flight = None
-        error = self.refused(refusal)
+        error = self.refusal_error(refusal)
         self._fail(slice_.items, error)
-        self._fail_undecided(error)
+        self._fail_unsealed(error)
         self.end()
 
-    # The end of a life.
+    # The end of an incarnation.
 
     def on_crash(self, error: BaseException) -> None:
-        self._fail_undecided(StoreFailed("the entity failed"))
+        self._fail_unsealed(StoreFailed("the entity failed"))
 
     def on_stop(self) -> None:
-        self._fail_undecided(StoreFailed("the node stops"))
+        self._fail_unsealed(StoreFailed("the node is stopping"))
 
-    def left_undone(self) -> EffectsLeft | None:
+    def left_undone(self) -> PendingEffects | None:
         _, outcome = self._myRef.current or (None, None)
-        if isinstance(outcome, SliceStored | EffectsLeft):
-            if outcome.number != self._taken_over:  # It crashed this life before that.
-                self._take_over(outcome.number, outcome.items)
+        if isinstance(outcome, SliceStored | PendingEffects):
+            if outcome.number != self._last_outcome:  # The crash came before its items were added.
+                self._add_pending(outcome.number, outcome.items)
         elif isinstance(outcome, SliceOutcome):
             self._fail(outcome.items, StoreFailed("the entity failed"))
-        items = self._unfinished
-        if begun := list(self._effects):  # Without the effect that failed.
-            items = [Change(effects=begun), *items]
-        return EffectsLeft(self.runtime.next_number(), tuple(items)) if items else None
+        items = self._pending_items
+        if remaining := list(self._effects):  # Without the effect that failed.
+            items = [Change(effects=remaining), *items]
+        return PendingEffects(self.runtime.next_number(), tuple(items)) if items else None
 
     def _fail(self, items: Iterable[Item], error: GreenroomError) -> None:
         for item in items:
-            item.lost(self.send, error)
+            item.fail(self.send, error)
 
-    def _fail_undecided(self, error: GreenroomError) -> None:
-        """Answer those who wait and are in no slice: those in a slice hear of it when the lane answers."""
-        if self._reading is not None:
-            (asker, ref), self._reading = self._reading, None
+    def _fail_unsealed(self, error: GreenroomError) -> None:
+        """Answer the askers of the pending read and of the draft with an error. The askers of a slice in flight are
+        answered when the lane answers it."""
+        if self._read_asker is not None:
+            (asker, ref), self._read_asker = self._read_asker, None
             self.send(asker, Failed(ref, error))
         draft, self._draft = self._draft, None
         if draft is not None:

@@ -1,7 +1,7 @@
-"""User: owns a user's profile, tokens and sessions, and decides who is kicked. No message waits for it.
+"""User: owns a user's profile, tokens and sessions, and applies the login policy. No chat message waits for it.
 
-Ordering rule: a token leaves after the commit of its state, and of those it kicks; a connection is in `Sessions`
-and in the audiences of its groups before its first frame is read.
+Ordering rule: a token is returned after the commit of its own state and of the state of the tokens that it kicks. A
+connection is in the `SessionTable` and in the audiences of its user's groups before its first frame is read.
 """
 
 from __future__ import annotations
@@ -53,26 +53,26 @@ if TYPE_CHECKING:
 
 __all__ = ["User"]
 
-_ADMIN_TOKENS_KEPT = 30
-"""Admin tokens are outside the login policy; the oldest past this many are kicked."""
+_ADMIN_TOKENS_LIMIT = 30
+"""Number of valid admin tokens of one user. The login policy does not apply to them; the oldest are kicked."""
 
 
 class User(StoredEntity):
-    """Answers RegisterUsers, SetUserInfo, IssueToken, VerifyToken, ForceLogout, OpenSession; hears CloseSession."""
+    """Answers RegisterUsers, SetUserInfo, IssueToken, VerifyToken, ForceLogout, OpenSession. Handles CloseSession."""
 
     KEY_PREFIX = "user/"
 
     def __init__(self, world: World, user_id: str) -> None:
         super().__init__(world, user_id)
-        self._registered = False
-        """Known to be: asked of the store by the first command that needs it."""
+        self._is_registered = False
+        """Whether the user is known to be registered. The first command that needs it reads it from the store."""
         self._tokens: dict[bytes, TokenRow] = {}
-        """By digest, oldest first."""
+        """Tokens by digest, oldest first."""
 
     async def load(self) -> list[TokenRow]:
         return await self.world.store.tokens(self.id)
 
-    def loaded(self, state: list[TokenRow]) -> None:
+    def on_loaded(self, state: list[TokenRow]) -> None:
         self._tokens = {token.digest: token for token in state}
 
     def may_sleep(self) -> bool:
@@ -80,14 +80,14 @@ class User(StoredEntity):
 
     def receiveMsg_RegisterUsers(self, command: RegisterUsers, sender: Address) -> None:
         ids = [user.user_id for user in command.users]
-        if len(set(ids)) < len(ids) or (self._registered and self.id in ids):
+        if len(set(ids)) < len(ids) or (self._is_registered and self.id in ids):
             raise UserExists
         changed = FactsChanged(ids)
         registered = [add_event(UserRegistered(user_id)) for user_id in ids]
         self.decide(Change(AddUsers(command.users), *registered, effects=[changed], askers=[(sender, command.ref)]))
 
-    def refused(self, refusal: Refusal) -> GreenroomError:
-        return UserExists() if refusal.reason == Reason.USER_EXISTS else super().refused(refusal)
+    def refusal_error(self, refusal: Refusal) -> GreenroomError:
+        return UserExists() if refusal.reason == Reason.USER_EXISTS else super().refusal_error(refusal)
 
     def receiveMsg_SetUserInfo(self, command: SetUserInfo, sender: Address) -> None:
         self._when_registered(lambda: self._set_info(command, sender), command, sender)
@@ -107,10 +107,10 @@ class User(StoredEntity):
             return
 
         def then(group_ids: list[str]) -> None:
-            told = Tell(
+            to_groups = Tell(
                 map(group_address, group_ids), ProfileChanged(caller=command.caller, user_id=self.id)
             )
-            self.decide(Change(change, event, effects=[*effects, told], askers=[asker]))
+            self.decide(Change(change, event, effects=[*effects, to_groups], askers=[asker]))
 
         self.read(self.world.store.joined_groups(self.id), then, command, sender)
 
@@ -128,7 +128,7 @@ class User(StoredEntity):
         normal = [(one.platform_id, one.digest) for one in self._tokens.values()]
         if command.platform_id == Platform.ADMIN:
             own = [digest for platform, digest in normal if platform == Platform.ADMIN]
-            kicked = own[: max(0, len(own) - _ADMIN_TOKENS_KEPT + 1)]
+            kicked = own[: max(0, len(own) - _ADMIN_TOKENS_LIMIT + 1)]
         else:
             kicked = kicked_by_token(
                 settings.multi_login_policy,
@@ -181,7 +181,7 @@ class User(StoredEntity):
             then([])
 
     def _apply_policy(self, platform_id: int, digest: bytes) -> None:
-        """PROTOCOL 1.8: who is kicked by a new connection, and whose tokens with them."""
+        """Kick the connections, and their tokens, that a new connection replaces (PROTOCOL 1.8)."""
         policy = self.world.settings.auth.multi_login_policy
         sessions = self.world.sessions.sessions_of(self.id)
         if not sessions:
@@ -201,15 +201,15 @@ class User(StoredEntity):
         self.world.sessions.close(self.id, message.connection)
 
     def _when_registered(self, go_on: Callable[[], None], command: Any, sender: Address) -> None:
-        """Raises RecordNotFound unless the user is registered, perhaps since this life began."""
-        if self._registered:
+        """Call `go_on` if the user is registered by now. Raises RecordNotFound otherwise."""
+        if self._is_registered:
             go_on()
             return
 
         def then(users: list[UserRow]) -> None:
             if not users:
                 raise RecordNotFound("no such user")
-            self._registered = True
+            self._is_registered = True
             go_on()
 
         self.read(self.world.store.users([self.id]), then, command, sender)
@@ -224,7 +224,7 @@ class User(StoredEntity):
             raise TokenUnknown
 
     def _kick_tokens(self, digests: Iterable[bytes]) -> list[TokenRow]:
-        """Kicked from now on in this life; the rows to store."""
+        """Mark these tokens as kicked, and return the changed rows to store."""
         rows = []
         for digest in digests:
             token = self._tokens.get(digest)

@@ -1,4 +1,4 @@
-"""World: what an entity is given when it is made. Everything outside that it uses comes with it."""
+"""World: everything that an entity uses from outside. The entity gets it when it is made."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class World:
     commits: CommitSignal = field(default_factory=CommitSignal)
 
     def lane_of(self, key: str) -> Address:
-        """The lane of a key. It stays the same for as long as the node lives."""
+        """The lane of a key. It stays the same while the node runs."""
         if len(self.lanes) == 1:
             return self.lanes[0]
         return self.lanes[self.facts.slot(key) % len(self.lanes)]

@@ -1,7 +1,8 @@
 """Group: the Conversation of a group's key, with members and roles. Membership changes and messages have one order.
 
-Two pictures are kept. `roster` is what has been decided: who may speak. `listeners` is what is committed: who hears;
-it changes by effects, in the order of the pushes. So a kicked member hears everything up to their kick.
+It keeps two views of the membership. `roster` is the decided one: it says who may send. `listeners` is the committed
+one: it says who gets pushes, and effects change it, in the order of the pushes. So a kicked member gets all pushes up
+to the kick.
 """
 
 from __future__ import annotations
@@ -50,11 +51,11 @@ __all__ = ["Group"]
 
 _NEWER_THAN_ALL = 2**62
 
-AskingT = TypeVar("AskingT", bound=Command | ProfileChanged)
+GroupCommandT = TypeVar("GroupCommandT", bound=Command | ProfileChanged)
 
 
 class Group(Conversation):
-    """Answers what Conversation answers, and the membership commands of `messages`."""
+    """Answers the same commands as Conversation, and the membership commands of `messages`."""
 
     KIND = "group"
     KEY_PREFIX = "group/"
@@ -64,7 +65,7 @@ class Group(Conversation):
         self.roster = Roster(group_id)
         self.listeners: set[str] = set()
         self.audience = Audience()
-        """Listeners that were online when last pushed to."""
+        """Listeners who were online at the last push to them."""
 
     async def load(self) -> Any:
         store = self.world.store
@@ -74,9 +75,9 @@ class Group(Conversation):
             return state, [], [], log
         return state, await store.groups([self.id]), await store.members(self.id), log
 
-    def loaded(self, state: Any) -> None:
+    def on_loaded(self, state: Any) -> None:
         key, infos, members, log = state
-        super().loaded(key)
+        super().on_loaded(key)
         self.roster.info = render.group_info(infos[0]) if infos else None
         self.roster.members = {member.row.user_id: render.member_info(member) for member in members}
         self.roster.version, self.roster.version_id = log.version, log.version_id
@@ -117,7 +118,7 @@ class Group(Conversation):
         if not isinstance(item, Bounds):
             return super().seal(item, seqs)
         chat, twin = chat_id(SessionType.GROUP, self.id), notification_id(self.id)
-        return item.at(
+        return item.writes_at(
             self.id,
             self.last_seq(chat, seqs),
             self.last_seq(twin, seqs),
@@ -137,20 +138,20 @@ class Group(Conversation):
                     raise MutedInGroup
                 if info.status == GroupStatus.MUTED and member.roleLevel != Role.ADMIN:
                     raise MutedGroup
-        self.take(command, sender, None)
+        self.accept(command, sender, None)
 
-    def refused(self, refusal: Refusal) -> GreenroomError:
-        return GroupExists() if refusal.reason == Reason.KEY_TAKEN else super().refused(refusal)
+    def refusal_error(self, refusal: Refusal) -> GreenroomError:
+        return GroupExists() if refusal.reason == Reason.KEY_TAKEN else super().refusal_error(refusal)
 
     def _operate(
         self,
-        decide: Callable[[Operation, AskingT], Iterable[Item]],
-        command: AskingT,
+        decide: Callable[[Operation, GroupCommandT], Iterable[Item]],
+        command: GroupCommandT,
         sender: Address,
         *,
         people: Iterable[str] = (),
     ) -> None:
-        """Decide a command that passed its checks, once the profiles of its caller and of `people` are read."""
+        """Decide a checked command, once the profiles of its caller and of `people` have been read."""
         ids = list(dict.fromkeys((command.caller.user_id, *people)))
         askers: list[Asker] = [(sender, command.ref)] if isinstance(command, Command) else []
 
@@ -166,10 +167,10 @@ class Group(Conversation):
             self._operate(membership.profile_changed, message, sender, people=[message.user_id])
 
     def receiveMsg_CreateGroup(self, command: CreateGroup, sender: Address) -> None:
-        if self.claimed or self.roster.info is not None:
+        if self.is_claimed or self.roster.info is not None:
             raise GroupExists
         membership.check_create(command)
-        self._operate(membership.create, command, sender, people=membership.roles_at_first(command))
+        self._operate(membership.create, command, sender, people=membership.initial_roles(command))
 
     def receiveMsg_InviteMembers(self, command: InviteMembers, sender: Address) -> None:
         membership.check_invite(self.roster, command)

@@ -1,4 +1,4 @@
-"""Who is in a group (PROTOCOL 6.4 to 6.6): each change, its version entries and its tip are one slice."""
+"""The membership of a group (PROTOCOL 6.4 to 6.6). A change, its version entries and its tip are one slice."""
 
 from __future__ import annotations
 
@@ -31,16 +31,16 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
-    "check_create", "check_dismiss", "check_invite", "check_kick", "check_quit", "create", "dismiss", "invite", "kick",
-    "profile_changed", "quit_group", "roles_at_first",
+    "check_create", "check_dismiss", "check_invite", "check_kick", "check_quit", "create", "dismiss",
+    "initial_roles", "invite", "kick", "profile_changed", "quit_group",
 ]  # fmt: skip
 
 _IDS_LIMIT = 1000
-_INVITED_A_TIP = 50
+_INVITED_PER_TIP = 50
 
 
-def roles_at_first(command: CreateGroup) -> dict[str, int]:
-    """The members of a group to be, with their roles."""
+def initial_roles(command: CreateGroup) -> dict[str, int]:
+    """The first members of a new group, with their roles."""
     request = command.request
     roles: dict[str, int] = {request.ownerUserID: Role.OWNER}
     roles.update(dict.fromkeys(request.adminUserIDs, Role.ADMIN))
@@ -50,17 +50,17 @@ def roles_at_first(command: CreateGroup) -> dict[str, int]:
 
 def check_create(command: CreateGroup) -> None:
     """Raises ArgsError."""
-    request, roles = command.request, roles_at_first(command)
+    request, roles = command.request, initial_roles(command)
     count = 1 + len(request.adminUserIDs) + len(request.memberUserIDs)
     if request.groupInfo.groupType != GroupType.WORKING:
         raise ArgsError("groupType must be 2")
     if "" in roles or len(roles) != count or len(request.memberUserIDs) > _IDS_LIMIT:
-        raise ArgsError("user ids must be given once each, 1000 at most")
+        raise ArgsError("at most 1000 user ids may be given, each of them once")
 
 
 def create(operation: Operation, command: CreateGroup) -> Iterator[Item]:
     """Raises UserNotFound."""
-    group, people, request, roles = operation.group, operation.people, command.request, roles_at_first(command)
+    group, people, request, roles = operation.group, operation.people, command.request, initial_roles(command)
     if any(user_id not in people for user_id in roles):
         raise UserNotFound("a user is not registered")
     caller = command.caller.user_id
@@ -106,7 +106,7 @@ def check_invite(group: Roster, command: InviteMembers) -> None:
 
 
 def invite(operation: Operation, command: InviteMembers) -> Iterator[Item]:
-    """Those who are members already are ignored. Raises RecordNotFound."""
+    """Users who are already members are ignored. Raises RecordNotFound."""
     group, people = operation.group, operation.people
     if any(user_id not in people for user_id in command.user_ids):
         raise RecordNotFound("a user is not registered")
@@ -128,11 +128,11 @@ def invite(operation: Operation, command: InviteMembers) -> Iterator[Item]:
     )
     yield Bounds(new, joining=True)
     operator = operation.operator()
-    for start in range(0, len(new), _INVITED_A_TIP):
+    for start in range(0, len(new), _INVITED_PER_TIP):
         tips = sdkws_pb2.MemberInvitedTips(
             group=group.info,
             opUser=operator,
-            invitedUserList=[group.members[user_id] for user_id in new[start : start + _INVITED_A_TIP]],
+            invitedUserList=[group.members[user_id] for user_id in new[start : start + _INVITED_PER_TIP]],
             operationTime=now,
             inviterUser=operator,
         )
@@ -146,15 +146,15 @@ def check_kick(group: Roster, command: KickMembers) -> None:
     _check_ids(command.user_ids)
     role = group.role_of(command)
     if role is None or role < Role.ADMIN:
-        raise NoPermission("only the owner and group admins kick")
+        raise NoPermission("only the owner and group admins may kick members")
     if command.caller.user_id in command.user_ids:
-        raise ArgsError("nobody kicks themselves")
+        raise ArgsError("the caller cannot kick themselves")
     for user_id in command.user_ids:
         member = group.members.get(user_id)
         if member is None:
             raise UserNotFound("not a member")
         if member.roleLevel >= role or member.roleLevel == Role.OWNER:
-            raise NoPermission("not over this member")
+            raise NoPermission("the caller's role is not above the member's")
 
 
 def kick(operation: Operation, command: KickMembers) -> Iterator[Item]:
@@ -170,7 +170,7 @@ def check_quit(group: Roster, command: QuitGroup) -> None:
     if member is None:
         raise RecordNotFound("not a member")
     if member.roleLevel == Role.OWNER:
-        raise NoPermission("the owner transfers the group or dismisses it")
+        raise NoPermission("the owner cannot quit: they must transfer or dismiss the group")
 
 
 def quit_group(operation: Operation, command: QuitGroup) -> Iterator[Item]:
@@ -208,7 +208,7 @@ def dismiss(operation: Operation, command: DismissGroup) -> Iterator[Item]:
 
 
 def profile_changed(operation: Operation, message: ProfileChanged) -> Iterator[Item]:
-    """Members are shown with their profile's nickname and picture: tell the group, and all who sync."""
+    """Notify the group of a member's new nickname or picture, and add an entry to its log."""
     group = operation.group
     user, member = operation.people.get(message.user_id), group.members.get(message.user_id)
     if user is None or member is None:
@@ -228,7 +228,7 @@ def _remove(
     tips: sdkws_pb2.MemberKickedTips | sdkws_pb2.MemberQuitTips,
     send_message: bool | None,
 ) -> Iterator[Item]:
-    """Members go: rows and versions, the tip that they still hear, then their bounds."""
+    """Remove members: first their rows, then the tip, which they still get, then their bounds."""
     group = operation.group
     for user_id in user_ids:
         del group.members[user_id]
@@ -248,7 +248,7 @@ def _remove(
 
 def _check_ids(user_ids: Sequence[str]) -> None:
     if not user_ids or len(user_ids) > _IDS_LIMIT or len(set(user_ids)) < len(user_ids) or "" in user_ids:
-        raise ArgsError("user ids must be given once each, 1 to 1000 of them")
+        raise ArgsError("1 to 1000 user ids must be given, each of them once")
 
 
 def _new_row(group: Roster, user_id: str, role: int, caller: str, now: int) -> MemberRow:

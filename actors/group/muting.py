@@ -1,4 +1,4 @@
-"""Who may speak in a group: mutes of a member and of the group, each with its version entry and its tip."""
+"""Mutes of a member and of a whole group, each with its version entry and its tip."""
 
 from __future__ import annotations
 
@@ -34,19 +34,19 @@ def check_mute_member(group: Roster, command: MuteMember | CancelMuteMember) -> 
         raise RecordNotFound("not a member")
     role = group.role_of(command)
     if role is None or (role <= member.roleLevel and not command.caller.is_admin):
-        raise NoPermission("not over this member")
+        raise NoPermission("the caller's role is not above the member's")
 
 
 def mute_member(operation: Operation, command: MuteMember | CancelMuteMember) -> Iterator[Item]:
-    """For so many seconds from now, or no longer."""
+    """Mute a member for the given number of seconds, or end the mute."""
     group, now = operation.group, operation.time
     seconds = command.muted_seconds if isinstance(command, MuteMember) else 0
-    until = now + seconds * 1000 if seconds else 0
-    group.members[command.user_id].muteEndTime = until
+    muted_until = now + seconds * 1000 if seconds else 0
+    group.members[command.user_id].muteEndTime = muted_until
     yield Change(
-        store.ChangeRow("member", (group.id, command.user_id), {"mute_end_time": until}),
+        store.ChangeRow("member", (group.id, command.user_id), {"mute_end_time": muted_until}),
         group.bump([(command.user_id, ChangeState.UPDATE)]),
-        add_event(MuteChanged(group.id, command.user_id, until)),
+        add_event(MuteChanged(group.id, command.user_id, muted_until)),
         askers=operation.askers,
     )
     shown, operator = operation.shown(command.user_id), operation.operator()
@@ -67,7 +67,7 @@ def check_mute_group(group: Roster, command: MuteGroup | CancelMuteGroup) -> Non
 
 
 def mute_group(operation: Operation, command: MuteGroup | CancelMuteGroup) -> Iterator[Item]:
-    """From now on only the owner and group admins speak, or all."""
+    """Mute the group, so that only the owner and group admins may send, or end the mute."""
     group, muted = operation.group, isinstance(command, MuteGroup)
     info = group.existing()
     info.status = GroupStatus.MUTED if muted else GroupStatus.NORMAL

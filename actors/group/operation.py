@@ -1,4 +1,4 @@
-"""Operation: one command on a group, with all that its decision needs; and the items that only groups have."""
+"""Operation: one command to a group, with all data that its decision needs. Bounds: an item that only groups have."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ from greenroom.persistence import store
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from greenroom.actors.group.roster import Asking, Member, People, Roster
+    from greenroom.actors.group.roster import GroupCommand, Member, People, Roster
     from greenroom.actors.log import Log, Send
     from greenroom.actors.world import World
 
 __all__ = ["Bounds", "Operation"]
 
-_NOTHING = -1
-"""A bound for a conversation that had no messages: 0 would mean no bound."""
+_EMPTY_BOUND = -1
+"""The bound for a conversation without messages, because 0 would mean no bound."""
 
 
 class Bounds(Item):
-    """What users who join or leave see of the chat and its twin: bounds by the newest seqs when the slice is sealed."""
+    """Limits what new and former members see of the chat and its `n_` twin. The limits are set at sealing."""
 
     def __init__(self, user_ids: Sequence[str], *, joining: bool) -> None:
         super().__init__()
         self.user_ids = user_ids
         self.joining = joining
 
-    def at(self, group_id: str, last: int, last_twin: int, *, history: bool) -> list[store.Block]:
-        """The writes, given the newest seqs of the chat and of its twin. `history`: who joins sees what was before."""
+    def writes_at(self, group_id: str, last: int, last_twin: int, *, history: bool) -> list[store.Block]:
+        """The writes, given the newest seqs of the chat and its twin. With `history`, new members see old messages."""
         chat = chat_id(SessionType.GROUP, group_id)
         writes: list[store.Block] = []
         changes: dict[str, store.Value]
@@ -45,36 +45,36 @@ class Bounds(Item):
             if not history:
                 changes["min_seq"] = last + 1
         else:
-            changes = {"max_seq": last or _NOTHING, "notification_max_seq": last_twin or _NOTHING}
+            changes = {"max_seq": last or _EMPTY_BOUND, "notification_max_seq": last_twin or _EMPTY_BOUND}
         writes += [store.ChangeRecord(user_id, chat, changes) for user_id in self.user_ids]
         return writes
 
 
 class Operation:
-    """The group, who asks, who waits for the answer, and the profiles that were read for it.
+    """The group, the command, its askers, and the profiles that were read for it.
 
     A decision is a function of an Operation and its command. It changes the roster, and yields items: they are
-    committed together, and what they tell leaves in their order.
+    committed together, and their notifications are sent in the same order.
     """
 
     def __init__(
-        self, world: World, group: Roster, log: Log, command: Asking, askers: list[Asker], people: People
+        self, world: World, group: Roster, log: Log, command: GroupCommand, askers: list[Asker], people: People
     ) -> None:
         self.world = world
         self.group = group
         self.askers = askers
         self.people = people
         self.time = world.clock.now_ms()
-        """Milliseconds; clients show it."""
+        """Milliseconds since the epoch. Clients show it."""
         self._log = log
         self._command = command
 
     def operator(self) -> Member:
-        """Who does it, as they stand in the roster now."""
+        """The user who runs the command, as the roster has them now."""
         return self.group.operator(self._command, self.people)
 
     def shown(self, user_id: str) -> Member:
-        """A member as they are shown."""
+        """A member as clients show them."""
         return self.group.shown(user_id, self.people)
 
     def tell(
@@ -85,7 +85,7 @@ class Operation:
         send_message: bool | None = None,
         also: tuple[str, ...] = (),
     ) -> Send:
-        """A tip to the group, with the group as it is now and the version that its change wrote."""
+        """Send a tip to the group. The tip contains the group as it is now, and the version that the change wrote."""
         group = self.group
         if group.info is not None and kind is not notices.GROUP_DISMISSED:
             tips.group.CopyFrom(group.info)
@@ -104,7 +104,7 @@ class Operation:
         return self._log.send(notice, caller, user_ids=None, also=also)
 
     def conversation_changed(self, user_ids: Iterable[str]) -> list[Effect]:
-        """1300 to each of these users' own devices, not stored."""
+        """Push 1300 (conversation changed) to the devices of each of these users. It is not stored."""
         effects: list[Effect] = []
         for user_id in user_ids:
             chat = chat_id(SessionType.GROUP, self.group.id)

@@ -1,4 +1,4 @@
-"""Roster: a group as it has been decided: its info, its members with their roles, and the version of their log."""
+"""Roster: the decided state of a group: its info, its members with their roles, and the version of the members' log."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ from greenroom.persistence import store
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["GROUP_ITSELF", "Asking", "Member", "People", "Roster"]
+__all__ = ["GROUP_ITSELF", "GroupCommand", "Member", "People", "Roster"]
 
 GROUP_ITSELF = ""
-"""The entry of a members' log that stands for the group's own info."""
+"""The entry of a members' log for a change of the group's own info."""
 
 Member = sdkws_pb2.GroupMemberFullInfo
 People = dict[str, sdkws_pb2.UserInfo]
-"""Profiles by user; unknown users are missing."""
-Asking = Command | ProfileChanged
+"""Profiles by user id; unknown users are missing."""
+GroupCommand = Command | ProfileChanged
 
 
 class Roster:
-    """Who is in a group and who may do what. Decisions read it and change it at once; the store follows."""
+    """The members of a group and what they may do. Decisions read it and change it at once; the store follows later."""
 
     def __init__(self, group_id: str) -> None:
         self.id = group_id
         self.info: sdkws_pb2.GroupInfo | None = None
-        """None: there is no such group."""
+        """None if there is no such group."""
         self.members: dict[str, Member] = {}
         self.version = 1
-        """The newest of the members' version log."""
+        """The newest version of the members' log."""
         self.version_id = ""
 
     def existing(self) -> sdkws_pb2.GroupInfo:
@@ -45,20 +45,20 @@ class Roster:
         return self.info
 
     def role_of(self, command: Command) -> int | None:
-        """The caller's role; a configured admin stands between owner and group admins; None: no member."""
+        """The caller's role, or None if they are not a member. A configured admin counts as the owner here."""
         if command.caller.is_admin:
             return Role.OWNER
         member = self.members.get(command.caller.user_id)
         return member.roleLevel if member is not None else None
 
     def need_role(self, command: Command, least: int) -> None:
-        """Raises NoPermission."""
+        """Raises NoPermission if the caller's role is below `least`."""
         role = self.role_of(command)
         if role is None or role < least:
             raise NoPermission("the caller's role is too low")
 
     def shown(self, user_id: str, people: People) -> Member:
-        """A member with what is shown of them: the profile's nickname and picture, unless the group has its own."""
+        """A member with the nickname and picture of their profile, unless they have others in this group."""
         member = Member()
         member.CopyFrom(self.members[user_id])
         user = people.get(user_id)
@@ -66,8 +66,8 @@ class Roster:
             member.nickname, member.faceURL = member.nickname or user.nickname, member.faceURL or user.faceURL
         return member
 
-    def operator(self, command: Asking, people: People) -> Member:
-        """Who does what the command asks for (PROTOCOL 4.3, filling rules)."""
+    def operator(self, command: GroupCommand, people: People) -> Member:
+        """The user who runs the command (PROTOCOL 4.3, filling rules)."""
         user_id = command.caller.user_id
         user = people.get(user_id, sdkws_pb2.UserInfo(userID=user_id))
         profile = Member(groupID=self.id, userID=user_id, nickname=user.nickname, faceURL=user.faceURL)
@@ -80,16 +80,16 @@ class Roster:
         return profile
 
     def bump(self, entries: list[tuple[str, int]]) -> store.BumpVersion:
-        """One change of the members' log."""
+        """The write for one change of the members' log."""
         self.version += 1
         return store.BumpVersion("members", self.id, entries)
 
     def count(self) -> store.ChangeRow:
-        """How many members there are now."""
+        """The write of the current number of members."""
         return store.ChangeRow("group", (self.id,), {"member_count": len(self.members)})
 
     def versions(self, user_ids: Iterable[str], state: int) -> list[store.Block]:
-        """One change of the members' log, and one of each user's joined groups."""
+        """The writes for one change of the members' log, and for one of each user's joined groups."""
         ids = list(user_ids)
         joined = [store.BumpVersion("joined", user_id, [(self.id, state)]) for user_id in ids]
         return [self.bump([(user_id, state) for user_id in ids]), *joined]

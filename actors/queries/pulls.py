@@ -1,4 +1,4 @@
-"""Newest seqs, pulls and read states (PROTOCOL 5.1 to 5.5). They are answered from the store, and wake no entity."""
+"""Newest seqs, pulls and read states (PROTOCOL 5.1 to 5.5). They are read from the store, and no entity is woken."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 __all__ = ["Queries"]
 
 _RANGES_LIMIT = 1000
-"""Ranges or conversations in one request. The SDK asks for about 100."""
+"""Maximum number of ranges or conversations in one request. The SDK sends about 100."""
 _SEQS_LIMIT = 1000
 _NUM_LIMIT = 1000
 _REPLY_LIMIT_BYTES = 768 * 1024
-"""The SDK takes frames of 1 MiB at most. Messages that do not fit are left out, and `endSeq` says so."""
+"""The SDK accepts frames of at most 1 MiB. Messages that do not fit are left out, and `endSeq` shows it."""
 
 
 class Queries:
@@ -34,15 +34,15 @@ class Queries:
         self._store = store
 
     async def newest_seqs(self, caller: Caller, request: sdkws_pb2.GetMaxSeqReq) -> bytes:
-        """1001."""
+        """The newest seqs of all conversations of the user (1001)."""
         _check(caller, request.userID)
         seqs = await self._store.newest_seqs(request.userID)
         return sdkws_pb2.GetMaxSeqResp(maxSeqs=seqs).SerializeToString()
 
     async def pull_by_range(self, caller: Caller, request: sdkws_pb2.PullMessageBySeqsReq) -> bytes:
-        """1002: the newest `num` messages of each range, in ascending order. A range without messages is left out. A
-        range that does not fit gives its newest messages, with the oldest of these as `endSeq` (the range's end + 1
-        when none fits); the ranges after it are left out.
+        """1002: the newest `num` messages of each range, in ascending order. A range without messages is left out. Of
+        a range that does not fit, only the newest messages are returned, and `endSeq` is the seq of the oldest of these
+        (the range's end + 1 if none fits); the ranges after it are left out.
         """
         _check(caller, request.userID)
         _bound(request.seqRanges, _RANGES_LIMIT)
@@ -101,7 +101,7 @@ class Queries:
         return b"".join(entries)
 
     async def seq_states(self, caller: Caller, request: msg_pb2.GetConversationsHasReadAndMaxSeqReq) -> bytes:
-        """1006."""
+        """The newest seqs and read seqs of conversations of the user (1006)."""
         _check(caller, request.userID)
         ids = list(request.conversationIDs) or None
         states = await self._store.seq_states(request.userID, ids)
@@ -130,12 +130,12 @@ class Queries:
 
 def _check(caller: Caller, user_id: str) -> None:
     if caller.user_id != user_id and not caller.is_admin:
-        raise NoPermission("only for oneself")
+        raise NoPermission("only the user themselves or an admin may ask for this")
 
 
 def _bound(items: Sized, limit: int) -> None:
     if len(items) > limit:
-        raise ArgsError(f"more than {limit} at once")
+        raise ArgsError(f"more than {limit} in one request")
 
 
 def _shape(message: StoredMessage) -> bytes:
@@ -145,14 +145,14 @@ def _shape(message: StoredMessage) -> bytes:
 
 
 def _fit(messages: list[StoredMessage], room: int) -> tuple[list[bytes], int]:
-    """The last messages that fit into `room` bytes, in the form in which they are pulled, and the room that is left.
-    That is negative when not all fit. The first message of an answer always fits."""
+    """The last messages that fit into `room` bytes, in the form in which they are pulled, and the remaining room.
+    It is negative if not all messages fit. The first message of an answer always fits."""
     fitting: list[bytes] = []
     for message in reversed(messages):
-        left = room - len(message.body) - 16
+        remaining = room - len(message.body) - 16
         if room == _REPLY_LIMIT_BYTES:
-            left = max(left, 0)
-        room = left
+            remaining = max(remaining, 0)
+        room = remaining
         if room < 0:
             break
         fitting.append(_shape(message))

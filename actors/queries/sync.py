@@ -1,7 +1,7 @@
-"""Incremental sync by version, and full id lists (PROTOCOL 5.9, 5.10): what a client has missed of a list.
+"""Incremental sync by version, and full id lists (PROTOCOL 5.9, 5.10): what a client has missed in a list.
 
 Nothing is written. The version is read before the objects. So an answer may hold an object that is newer than its
-version, but never an older one, and the client's next request brings what it lacks.
+version, but never an older one, and the client's next request returns what it lacks.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ __all__ = [
 ]  # fmt: skip
 
 SORT_ID = "____S_O_R_T_I_D____"
-"""The entry of a version log that stands for a change of order."""
+"""The entry of a version log for a change of order."""
 
 GROUP_ID = ""
-"""The entry of a members log that stands for a change of the group's own info."""
+"""The entry of a members log for a change of the group's own info."""
 
 BATCH_CHANGES = 500
-"""A batch stops at this many changes. The client asks again for the groups that the answer lacks."""
+"""A batch stops at this many changes. The client asks again for the groups that are missing in the answer."""
 
 _T = TypeVar("_T")
 _MAX_VERSION = 2**63 - 1
@@ -51,7 +51,7 @@ class Delta(NamedTuple):
     version: int
     version_id: str
     full: bool
-    """The client must drop its table and read it whole."""
+    """Whether the client must drop its table and read the whole list."""
     insert: list[str]
     update: list[str]
     delete: list[str]
@@ -225,7 +225,7 @@ async def full_conversation_ids(
 async def readable_group(store: Store, caller: Caller, group_id: str) -> GroupRow:
     """The group, if the caller may read its members.
 
-    Everyone is told that a dismissed group is dismissed, because its former members, who are no longer stored, ask.
+    For a dismissed group every caller gets GroupDismissed, because its former members ask, and are no longer stored.
     Raises RecordNotFound (to admins), GroupDismissed, NoPermission.
     """
     groups = await store.groups([group_id])
@@ -251,5 +251,5 @@ async def _delta(store: Store, log: LogKind, owner_id: str, version_id: str, ver
 
 
 def _present(objects: Mapping[str, _T], ids: Sequence[str]) -> list[_T]:
-    """The objects of these ids. Objects that are gone by now are left out."""
+    """The objects of these ids. Objects that no longer exist are left out."""
     return [objects[one] for one in ids if one in objects]

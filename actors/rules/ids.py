@@ -55,7 +55,7 @@ def address_of(message: sdkws_pb2.MsgData) -> Address:
 def address_of_chat(conversation_id: str) -> Address:
     """The address of the entity that owns a chat.
 
-    Raises ValueError for an id that is not a chat's. An `n_` id is none: it does not tell the kind of its key.
+    Raises ValueError for any other id, also for an `n_` id, which does not show the kind of its key.
     """
     prefix, key = conversation_id[:3], conversation_id[3:]
     if prefix == CHAT_PREFIXES[SessionType.GROUP]:

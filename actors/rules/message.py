@@ -1,4 +1,4 @@
-"""How a message is checked before an entity takes it, and how it is split and rendered (PROTOCOL 3.4 to 3.6)."""
+"""Checks a message before an entity accepts it, splits it and renders it (PROTOCOL 3.4 to 3.6)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["Part", "check", "force_options", "is_notification_type", "render", "split"]
 
 _CONTENT_LIMIT_BYTES = 512 * 1024
-"""Needed for HTTP, where a larger message could come than the SDKs take in one frame (1 MiB)."""
+"""Needed for HTTP, where a message could be larger than a frame that the SDKs accept (1 MiB)."""
 
 _FORCED_OFF = {
     ContentType.REVOKE: ("unreadCount", "offlinePush"),
@@ -37,7 +37,7 @@ def check(message: sdkws_pb2.MsgData, caller: Caller) -> None:
     if len(message.content) > _CONTENT_LIMIT_BYTES:
         raise ArgsError(f"content is longer than {_CONTENT_LIMIT_BYTES} bytes")
     if (message.contentType == ContentType.OA_NOTIFICATION) != (session_type == SessionType.NOTIFICATION):
-        raise ArgsError("contentType 1400 goes with sessionType 4")
+        raise ArgsError("contentType 1400 and sessionType 4 must be used together")
     if send_id != caller.user_id and not caller.is_admin:
         raise NoPermission("sendID is not the caller")
     if session_type not in (SessionType.SINGLE, SessionType.GROUP, SessionType.NOTIFICATION):
@@ -57,7 +57,7 @@ def is_notification_type(content_type: int) -> bool:
 
 
 class Part(msgspec.Struct):
-    """One message on its way into one conversation."""
+    """A message, or a copy of it, for one conversation."""
 
     conversation_id: str
     body: bytes
@@ -65,14 +65,14 @@ class Part(msgspec.Struct):
     stored: bool
     """Whether it is stored with a seq. Otherwise it is only pushed."""
     is_chat: bool
-    """Whether it goes into the visible chat and so counts for records and read seqs."""
+    """Whether the conversation is the visible chat, so that the message counts for records and read seqs."""
     seq: int = 0
-    """Given when the part is sealed into a slice."""
+    """Assigned when the slice is sealed."""
 
 
 def split(message: sdkws_pb2.MsgData, key: str) -> list[Part]:
-    """A message goes into its chat. A notification goes into the `n_` conversation, and a copy of it into the chat if
-    its options say so."""
+    """Split a message by conversation. A message belongs to its chat. A notification belongs to the `n_` conversation,
+    and a copy of it belongs to the chat if its options say so."""
     options = message.options
     if not options:
         return [Part(chat_id(message.sessionType, key), render(message), True, True)]
@@ -93,7 +93,7 @@ def split(message: sdkws_pb2.MsgData, key: str) -> list[Part]:
 
 
 def render(message: sdkws_pb2.MsgData) -> bytes:
-    """The bytes that are stored, pushed and pulled. `seq` and `isRead` are spliced in when they are sent."""
+    """The bytes that are stored, pushed and pulled. `seq` and `isRead` are added when the bytes are sent."""
     message.status = MessageStatus.SENT
     message.ClearField("seq")
     message.ClearField("isRead")

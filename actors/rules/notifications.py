@@ -71,7 +71,7 @@ NOTIFICATIONS: Final = {
         GROUP_DISMISSED, MEMBER_MUTED, MEMBER_UNMUTED, GROUP_MUTED, GROUP_UNMUTED, MEMBER_INFO_SET, HAS_READ,
     )
 }  # fmt: skip
-"""Every kind, by its content type."""
+"""All kinds, by content type."""
 
 _OFF_OPTIONS = (
     "isNotNotification", "isSendMsg", "history", "persistent", "offlinePush", "unreadCount", "conversationUpdate",
@@ -126,7 +126,7 @@ def _build(
 
 @cache
 def _common_fields(*, in_chat: bool, stored: bool) -> sdkws_pb2.MsgData:
-    """The fields that such notifications share. Cached, because filling the options takes as long as all the rest."""
+    """The fields that such notifications share. Cached, because setting the options takes as long as all the rest."""
     options = dict.fromkeys(_OFF_OPTIONS, False)
     options["senderSync"] = True
     options["isSendMsg"] = options["unreadCount"] = in_chat

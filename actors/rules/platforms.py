@@ -1,4 +1,4 @@
-"""Platforms, their classes, and what the login policies kick (PROTOCOL 1.8, 8.3, 8.5)."""
+"""Platforms, their classes, and which connections and tokens a login policy kicks (PROTOCOL 1.8, 8.3, 8.5)."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def _class(platform_id: int) -> str:
 def kicked_by_login(policy: int, platform_id: int, others: Sequence[tuple[int, T]]) -> list[T]:
     """The user's other connections that a new one on `platform_id` kicks.
 
-    `others` are pairs of platform and connection. They hold only connections of other tokens, because a token never
+    `others` are pairs of platform and connection. They include only connections of other tokens, because a token never
     kicks itself.
     """
     if policy == LoginPolicy.ONE_A_PLATFORM:
@@ -48,8 +48,8 @@ def kicked_by_token(policy: int, platform_id: int, tokens: Sequence[tuple[int, T
     """The user's normal tokens that a new one on `platform_id` kicks. `tokens` are pairs of platform and token, oldest
     first.
 
-    `limit` is the number of tokens that a platform may have under policy 0, the new one included. Where a policy keeps
-    one of several, it keeps the newest. The policies do not apply to admin tokens.
+    `limit` is the number of tokens that a platform may have under policy 0, the new one included. When a policy keeps
+    one of several tokens, it keeps the newest. The policies do not apply to admin tokens.
     """
     ordinary = [(platform, one) for platform, one in tokens if platform != Platform.ADMIN]
     if policy == LoginPolicy.NO_KICK:
@@ -63,8 +63,8 @@ def kicked_by_token(policy: int, platform_id: int, tokens: Sequence[tuple[int, T
         phones = [(platform, one) for platform, one in ordinary if _class(platform) != "PC"]
         if _class(platform_id) != "PC":
             return [one for _, one in phones]
-        kept = next((i for i in reversed(range(len(phones))) if phones[i][0] == Platform.ANDROID), len(phones) - 1)
-        return [one for i, (_, one) in enumerate(phones) if i != kept]
+        keep = next((i for i in reversed(range(len(phones))) if phones[i][0] == Platform.ANDROID), len(phones) - 1)
+        return [one for i, (_, one) in enumerate(phones) if i != keep]
     return []
 
 

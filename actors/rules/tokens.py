@@ -1,4 +1,4 @@
-"""Tokens (JWTs) are made and parsed here (PROTOCOL 8.1). The User actor keeps their state."""
+"""Makes and parses tokens (JWTs) (PROTOCOL 8.1). The User actor keeps their state."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ if TYPE_CHECKING:
 
 __all__ = ["Authenticator", "Claims", "digest_of"]
 
-_CLAIMS_KEPT = 50_000
-"""Parsed tokens that are remembered, at about 400 bytes each."""
+_CLAIMS_LIMIT = 50_000
+"""Maximum number of cached claims. Each takes about 400 bytes."""
 
 
 def digest_of(token: str) -> bytes:
-    """The digest that is kept in place of a token: 16 bytes of BLAKE2b."""
+    """The digest that is stored instead of a token: 16 bytes of BLAKE2b."""
     return hashlib.blake2b(token.encode(), digest_size=16).digest()
 
 
 class _Hmac(HMACAlgorithm):
-    """HS256 without a check of the key's length. `persistence.secret` does that check: it knows where short keys may be
-    used."""
+    """HS256 without a check of the key's length. `persistence.secret` does that check, because it knows where short
+    keys are allowed."""
 
     def check_key_length(self, key: bytes) -> None:
         return None
 
     def prepare_key(self, key: str | bytes) -> bytes:
-        """Return the key unchanged. `Authenticator` prepares it once, instead of with each token."""
+        """Return the key unchanged. `Authenticator` prepares it once, not for each token."""
         assert isinstance(key, bytes)
         return key
 
@@ -48,7 +48,7 @@ class Claims(NamedTuple):
 
 
 class Authenticator:
-    """Makes and parses tokens with the shared secret (HS256). Parsed tokens are remembered by their digest."""
+    """Makes and parses tokens with the shared secret (HS256). The claims of parsed tokens are cached by digest."""
 
     def __init__(self, *, secret: str, expire_days: int, clock: Clock) -> None:
         self._key = HMACAlgorithm(HMACAlgorithm.SHA256).prepare_key(secret)
@@ -66,7 +66,7 @@ class Authenticator:
         payload = {"UserID": user_id, "PlatformID": platform_id, "exp": expire_at, "iat": now - 5}
         token = self._jws.encode(json.dumps(payload).encode(), self._key, algorithm="HS256")
         claims = Claims(user_id, platform_id, expire_at, digest_of(token))
-        self._remember(claims)  # The token is about to be used, and parsing it would give the same claims.
+        self._remember(claims)  # The token will soon be used, and parsing it would give the same claims.
         return token, claims
 
     def parse(self, token: str) -> Claims:
@@ -85,7 +85,7 @@ class Authenticator:
 
     def _remember(self, claims: Claims) -> None:
         self._parsed[claims.digest] = claims
-        if len(self._parsed) > _CLAIMS_KEPT:
+        if len(self._parsed) > _CLAIMS_LIMIT:
             self._parsed.popitem(last=False)
 
     def _decode(self, token: str, digest: bytes) -> Claims:
@@ -108,9 +108,9 @@ class Authenticator:
         user_id, platform_id, expire_at = payload.get("UserID"), payload.get("PlatformID"), payload.get("exp")
         if not (isinstance(user_id, str) and type(platform_id) is int and isinstance(expire_at, int | float)):
             raise TokenMalformed
-        not_before, issued = payload.get("nbf", 0), payload.get("iat", 0)
+        not_before, issued_at = payload.get("nbf", 0), payload.get("iat", 0)
         if isinstance(not_before, int | float) and not_before > now:
             raise TokenNotValidYet
-        if isinstance(issued, int | float) and issued > now:
+        if isinstance(issued_at, int | float) and issued_at > now:
             raise TokenUnknown
         return Claims(user_id, platform_id, int(expire_at), digest)

@@ -30,14 +30,14 @@ def gate(engine: KitEngine, monkeypatch: pytest.MonkeyPatch) -> Gate:
 @pytest.fixture
 def crashing(monkeypatch: pytest.MonkeyPatch) -> None:
     """Sends with ex "crash" raise in the handler, after whatever was sealed before."""
-    real = Conversation.take
+    real = Conversation.accept
 
-    def take(self: Any, command: Any, *rest: Any) -> None:
+    def accept(self: Any, command: Any, *rest: Any) -> None:
         if command.message.ex == "crash":
             raise ZeroDivisionError
         real(self, command, *rest)
 
-    monkeypatch.setattr(Conversation, "take", take)
+    monkeypatch.setattr(Conversation, "accept", accept)
 
 
 @pytest.mark.usefixtures("crashing")
@@ -253,13 +253,13 @@ async def test_life_that_crashes_before_it_is_loaded(
     """Its successor loads once: a second time would put the store's picture over what has been decided."""
     await engine.register("a", "b")
     lives: list[Pair] = []
-    real = Pair.loaded
+    real = Pair.on_loaded
 
-    def loaded(self: Any, state: Any) -> None:
+    def on_loaded(self: Any, state: Any) -> None:
         lives.append(self)
         real(self, state)
 
-    monkeypatch.setattr(Pair, "loaded", loaded)
+    monkeypatch.setattr(Pair, "on_loaded", on_loaded)
     gate.hold()
     sends = [engine.send(engine.message("a", "b", clientMsgID="first"))]
     await gate.arrived()

@@ -92,14 +92,14 @@ async def test_conversation_that_crashes_answers_and_wakes_again(
     from greenroom.actors.errors import ActorCrashed
 
     await engine.register("a", "b")
-    real = Conversation.take
+    real = Conversation.accept
 
-    def take(self: Any, command: Any, *rest: Any) -> None:
+    def accept(self: Any, command: Any, *rest: Any) -> None:
         if command.message.ex == "crash":
             raise ZeroDivisionError
         real(self, command, *rest)
 
-    monkeypatch.setattr(Conversation, "take", take)
+    monkeypatch.setattr(Conversation, "accept", accept)
     results = await asyncio.gather(
         *(engine.send(engine.message("a", "b", ex="crash" if i == 3 else "")) for i in range(8)),
         return_exceptions=True,

@@ -31,12 +31,12 @@ def gate(engine: KitEngine, monkeypatch: pytest.MonkeyPatch) -> Gate:
 CRASHES = [
     (StoredEntity, "receiveMsg_SliceStored", ("before",)),
     (StoredEntity, "receiveMsg_SliceStored", ("after",)),
-    (StoredEntity, "receiveMsg_EffectsLeft", ("before",)),
-    (StoredEntity, "receiveMsg_EffectsLeft", ("after",)),
-    (Conversation, "committed", ("before",)),
-    (Conversation, "committed", ("after",)),
+    (StoredEntity, "receiveMsg_PendingEffects", ("before",)),
+    (StoredEntity, "receiveMsg_PendingEffects", ("after",)),
+    (Conversation, "on_committed", ("before",)),
+    (Conversation, "on_committed", ("after",)),
     (Deliver, "run", ("after",)),
-    (Pair, "loaded", ("", "before")),
+    (Pair, "on_loaded", ("", "before")),
 ]
 
 
@@ -54,12 +54,12 @@ async def test_crash_on_the_stores_answer(
         await group_of(engine, "g", "a", "b")
         to, chat = {"group_id": "g"}, "sg_g"
         first = engine.sessions.seqs("b", chat)[-1] + 1
-        if name == "loaded":
+        if name == "on_loaded":
             owner = Group
-    if name in ("loaded", "receiveMsg_EffectsLeft"):
+    if name in ("on_loaded", "receiveMsg_PendingEffects"):
         # A life that has a slice of a former one to finish, and does not get so far.
         crash_at(monkeypatch, StoredEntity, "receiveMsg_SliceStored", "before")
-    if name == "loaded" and kind == "group":
+    if name == "on_loaded" and kind == "group":
         moments = ("before",)
     left = crash_at(monkeypatch, owner, name, *moments)
     sends = [engine.send(engine.message("a", clientMsgID=f"m{number}", **to)) for number in range(3)]
@@ -108,7 +108,7 @@ async def test_poisonous_answer_ends_with_an_error(engine: KitEngine, monkeypatc
     """Left by each life to the next, it would go on for ever but for the quarantine."""
     await engine.register("a", "b")
     crash_at(monkeypatch, StoredEntity, "receiveMsg_SliceStored", "before")
-    left = crash_at(monkeypatch, StoredEntity, "receiveMsg_EffectsLeft", *["before"] * 100)
+    left = crash_at(monkeypatch, StoredEntity, "receiveMsg_PendingEffects", *["before"] * 100)
     with pytest.raises(Quarantined):
         await engine.send(engine.message("a", "b", clientMsgID="poison"))
     assert len(left) == 98
@@ -120,13 +120,13 @@ async def test_state_is_loaded_once_in_a_life(engine: KitEngine, gate: Gate, mon
     """Two lives have asked the lane whether all is written; the second hears it twice."""
     await engine.register("a", "b")
     loads: list[object] = []
-    real = Pair.loaded
+    real = Pair.on_loaded
 
-    def loaded(self: Any, state: Any) -> None:
+    def on_loaded(self: Any, state: Any) -> None:
         loads.append(self)
         real(self, state)
 
-    plant(monkeypatch, Pair, "loaded", loaded)
+    plant(monkeypatch, Pair, "on_loaded", on_loaded)
     gate.hold()
     first = engine.send(engine.message("a", "b", clientMsgID="first"))
     await gate.arrived()

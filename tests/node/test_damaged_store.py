@@ -77,7 +77,7 @@ async def test_damaged_message(node: NodeProcess) -> None:
             with pytest.raises(Refused) as refused:
                 await api.call("/msg/pull_msg_by_seq", {"userID": "bob", "seqRanges": [span]}, tokens["bob"])
         assert refused.value.code == STORE_UNAVAILABLE
-        assert refused.value.detail == "what was asked for is damaged in the store"
+        assert refused.value.detail == "the requested data is damaged in the store"
         assert [one.seq for seq in (1, 3) for one in await bob.pull(DAMAGED, seq, seq)] == [1, 3]
         assert [one.seq for one in await carol.pull(SOUND, 1, 3)] == [1, 2, 3]
         for device, conversation_id in ((bob, DAMAGED), (carol, SOUND)):

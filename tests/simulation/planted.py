@@ -126,7 +126,7 @@ def _runs_inherited_effects_twice() -> Patches:
     def stored(self: Any, message: Any, sender: Any) -> None:
         real(self, message, sender)
         if not self._is_loaded:
-            self._unfinished.extend(message.items)
+            self._pending_items.extend(message.items)
 
     return [(StoredEntity, "receiveMsg_SliceStored", stored)]
 
@@ -146,9 +146,9 @@ def _leaves_nothing_to_the_next_life() -> Patches:
 
 
 def _swaps_two_pushes_of_a_slice() -> Patches:
-    real = StoredEntity._take_over
+    real = StoredEntity._add_pending
 
-    def take_over(self: Any, number: int, items: Any) -> None:
+    def add_pending(self: Any, number: int, items: Any) -> None:
         effects = [effect for item in items for effect in item.effects()]
         pushes = [place for place, effect in enumerate(effects) if isinstance(effect, Deliver)]
         if len(pushes) > 1:
@@ -156,7 +156,7 @@ def _swaps_two_pushes_of_a_slice() -> Patches:
             effects[one], effects[other] = effects[other], effects[one]
         real(self, number, [Change(effects=effects)])
 
-    return [(StoredEntity, "_take_over", take_over)]
+    return [(StoredEntity, "_add_pending", add_pending)]
 
 
 def _lets_kicked_members_hear() -> Patches:
@@ -172,13 +172,13 @@ def _takes_send_times_from_the_clock() -> Patches:
 
 
 def _acks_a_resend_with_another_id() -> Patches:
-    real = Conversation.repeated
+    real = Conversation.on_repeated
 
-    def repeated(self: Any, item: Any, refusal: Any) -> None:
+    def on_repeated(self: Any, item: Any, refusal: Any) -> None:
         Reply(item.askers, item.answer()).run(self)
         real(self, item, refusal)
 
-    return [(Conversation, "repeated", repeated)]
+    return [(Conversation, "on_repeated", on_repeated)]
 
 
 def _mixes_up_the_outcomes_of_a_batch() -> Patches:

@@ -60,7 +60,8 @@ def status_lines(status: NodeStatus) -> Iterator[str]:
         ills.append(f"{len(quarantined):,} in quarantine")
     yield f"greenroom {status.version}: {' and '.join(ills) or 'well'}; up {_lasting(status.up_s)}, since {since}"
     for held in quarantined[:_SHOWN]:
-        yield f"  {held.address}: not woken for {held.left_s:.0f} s more, after {_times(held.crashes)} of {held.actor}"
+        crashes = f"{_times(held.crashes)} of {held.actor}"
+        yield f"  {held.address}: not woken for {held.remaining_s:.0f} s more, after {crashes}"
     if len(quarantined) > _SHOWN:
         yield f"  and {len(quarantined) - _SHOWN:,} more (--json shows all)"
     yield (
