@@ -42,7 +42,7 @@ class Waiter(Protocol):
         """Begin one request. Returns whether another one may begin immediately."""
 
     def refuse_late(self) -> int:
-        """Refuse the pending requests that may be refused, and begin one of the others. Returns how many were refused."""
+        """Refuse the pending requests that may be refused; of the others begin one. Returns the number of refusals."""
 
     def resume_reading(self) -> None:
         """The back-off after `refuse_late` is over."""

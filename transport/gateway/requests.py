@@ -1,4 +1,4 @@
-"""The table of the gateway's requests: what each carries, how strictly it is checked, and what handles it."""
+"""The table of the gateway's requests: the payload, the checks and the handler of each."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ class Requester(Protocol):
     def queries(self) -> Queries: ...
 
     def reply(self, request: Request, data: bytes | None) -> None:
-        """Reply at once."""
+        """Reply immediately."""
 
     def reply_error(self, request: Request, error: GreenroomError) -> None:
-        """Reply at once that the request failed."""
+        """Reply immediately that the request failed."""
 
     def query(
         self, request: Request, query: Callable[[Caller, Any], Awaitable[bytes]], payload: Message
@@ -46,7 +46,7 @@ class Requester(Protocol):
         """Remember whether the app is in the background."""
 
     def watch(self, subscribe: list[str], unsubscribe: list[str]) -> bytes:
-        """Change whose presence is watched. Returns the presence of those subscribed, serialized."""
+        """Change the users whose presence is watched. Returns the presence of the subscribed users, serialized."""
 
 
 class RequestKind(NamedTuple):
