@@ -40,7 +40,7 @@ async def get_active_conversations(
 
 
 async def _messages(call: Call, listed: Sequence[Entry]) -> list[wire.ConversationMsg]:
-    """Conversations without a message that can be pulled are left out."""
+    """Conversations without a message that can be pulled are omitted."""
     store = call.engine.store
     shown = [entry for entry in listed if entry.last is not None]
     group_ids = [entry.record.group_id for entry in shown if entry.record.conversation_type == SessionType.GROUP]
