@@ -22,8 +22,8 @@ __all__ = ["Admission", "Waiter"]
 log = logging.getLogger("greenroom.transport")
 
 _HANDSHAKES_PAST_LIMIT = 1024
-"""Number of sockets beyond `max_connections` that stay until they are answered that the node is full. Further sockets
-are dropped."""
+"""Number of sockets beyond `max_connections` that may stay until the refusal is written to them. Further sockets are
+dropped."""
 _TICK_S = 0.05
 _RATE_WEIGHT = 0.1
 """Weight of the newest tick in the measured rate. Answers come in batches, so one tick says little."""

@@ -64,7 +64,7 @@ def configure(
 
 
 def _mask_secrets(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    """Mask secrets, in case a module breaks the rule that it logs none."""
+    """Mask secrets, in case a module logs one in spite of the rule."""
     return {name: _masked(value) if isinstance(value, str) else value for name, value in event.items()}
 
 

@@ -1,8 +1,8 @@
 """Go's gob, as far as the two envelopes need it: pure functions on bytes.
 
 A frame holds any number of type definitions, and then one struct value. The sender chooses ids, names and the order of
-the fields, so fields are matched by name, and unknown fields are skipped. Unknown fields of interface type,
-values that are not a struct, and frames beyond a bound are refused. The only error here is EnvelopeError.
+the fields, so fields are matched by name, and unknown fields are skipped. The only error is EnvelopeError: for bytes
+that are not gob, an unknown field of interface type, a value that is not a struct, and a frame beyond a bound.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The gateway: the listening socket, the limit of connections, and their shutdown."""
+"""The gateway: it listens, limits the number of connections, and shuts them down."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ __all__ = ["Gateway"]
 log = logging.getLogger("greenroom.transport")
 
 IDLE_WAIT_LIMIT_S = 3.0
-"""How long a drain waits at most for clients that keep sending."""
+"""Maximum time that a drain waits for clients that keep sending."""
 IDLE_CHECK_S = 0.02
 
 

@@ -32,7 +32,7 @@ class _InFlight(msgspec.Struct, frozen=True, gc=False):
     req_identifier: int
     operation_id: str
     msg_incr: str
-    last: bool
+    ends_connection: bool
 
 
 class RequestStream(WebSocketProtocol):
@@ -233,10 +233,10 @@ class RequestStream(WebSocketProtocol):
         )
         if self.phase is Phase.OPEN or self.phase is Phase.DRAINING:
             self.outbox.add(binary_frame(self.codec.encode_response(response)))
-        if request.last:
+        if request.ends_connection:
             self.drain()
 
 
 def _in_flight(request: Request) -> _InFlight:
     kind = REQUESTS[request.req_identifier]
-    return _InFlight(request.req_identifier, request.operation_id, request.msg_incr, kind.last)
+    return _InFlight(request.req_identifier, request.operation_id, request.msg_incr, kind.ends_connection)

@@ -59,7 +59,7 @@ class RequestKind(NamedTuple):
     """Whether an empty field of the envelope is refused with 500."""
     pipelined: bool = False
     """Whether it may begin while earlier requests of its kind are unanswered. Any other request runs alone."""
-    last: bool = False
+    ends_connection: bool = False
     """Whether the connection ends after the reply, even after an error."""
 
     def run(self, requester: Requester, request: Request) -> None:
@@ -140,7 +140,7 @@ REQUESTS: dict[int, RequestKind] = {
     RequestId.PULL_BY_SEQS: RequestKind(msg_pb2.GetSeqMessageReq, _pull_by_seqs, strict=True),
     RequestId.SEQ_STATES: RequestKind(msg_pb2.GetConversationsHasReadAndMaxSeqReq, _seq_states, strict=True),
     RequestId.LAST_MESSAGES: RequestKind(msg_pb2.GetLastMessageReq, _last_messages),
-    RequestId.LOGOUT: RequestKind(push_pb2.DelUserPushTokenReq, _logout, last=True),
+    RequestId.LOGOUT: RequestKind(push_pb2.DelUserPushTokenReq, _logout, ends_connection=True),
     RequestId.SET_BACKGROUND: RequestKind(sdkws_pb2.SetAppBackgroundStatusReq, _set_background, strict=True),
     RequestId.PRESENCE: RequestKind(sdkws_pb2.SubUserOnlineStatus, _watch),
 }

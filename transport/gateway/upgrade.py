@@ -16,7 +16,7 @@ _TOKEN: Final = re.compile(rb"[\t ]*,[\t ]*")
 
 
 class HeadMalformed(ValueError):
-    """These bytes are not the head of a request. The error never quotes them, because they may hold a token."""
+    """These bytes are not the head of a request. The error never quotes them, because they may contain a token."""
 
 
 class UpgradeRequest:
@@ -40,7 +40,7 @@ class UpgradeRequest:
         return values[0].decode("latin-1") if values else ""
 
     def accept(self) -> bytes | None:
-        """The 101 that accepts this request. None if the request is not a valid one for WebSocket.
+        """The 101 that accepts this request. None if the request is not a valid upgrade.
 
         Extensions and subprotocols are ignored, which refuses them.
         """

@@ -56,7 +56,7 @@ class Phase(enum.Enum):
 
 
 class WebSocketServer(Protocol):
-    """What the connections of one server share."""
+    """The state that the connections of one server share."""
 
     loop: asyncio.AbstractEventLoop
     settings: WebSocketSettings

@@ -52,7 +52,7 @@ _MUTE: Final = logging.Logger("greenroom.http.uvicorn", logging.CRITICAL + 1)
 
 
 class Connections(ServerState):
-    """What the connections of one server share."""
+    """The state that the connections of one server share."""
 
     def __init__(self, config: Config, settings: HttpSettings) -> None:
         super().__init__()
@@ -110,7 +110,7 @@ class BoundedProtocol(HttpToolsProtocol):
     # Called by the server.
 
     def review(self, now: float) -> None:
-        """Close the connection if its client is late with a head, a body or the next request, or reads no answer."""
+        """Close the connection if its client is late with a head, a body or the next request, or does not read."""
         unsent = self.transport.get_write_buffer_size()
         if not unsent or unsent != self._unsent_bytes:  # The same number at each review means no progress.
             self._unsent_bytes, self._write_deadline = unsent, now + self._settings.write_timeout_s

@@ -26,7 +26,7 @@ class Entry(NamedTuple):
     """One conversation of a list."""
 
     record: RecordRow
-    last: sdkws_pb2.MsgData | None
+    last_message: sdkws_pb2.MsgData | None
     """None if there is no message that the user may see."""
     state: SeqState
 
@@ -37,7 +37,7 @@ class Entry(NamedTuple):
     @property
     def sort_key(self) -> tuple[bool, int]:
         """In descending order: pinned conversations first, then the newest."""
-        return self.record.is_pinned, self.last.sendTime if self.last else self.state.max_seq_time
+        return self.record.is_pinned, self.last_message.sendTime if self.last_message else self.state.max_seq_time
 
 
 async def entries(store: Store, user_id: str, conversation_ids: Sequence[str] | None) -> list[Entry]:
@@ -96,7 +96,7 @@ async def _peers(store: Store, page: Sequence[Entry]) -> dict[str, UserRow]:
 def _message_info(
     entry: Entry, users: dict[str, UserRow], groups: dict[str, GroupRow]
 ) -> conversation_pb2.MsgInfo | None:
-    message = entry.last
+    message = entry.last_message
     if message is None:
         return None
     info = conversation_pb2.MsgInfo(

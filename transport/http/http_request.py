@@ -23,7 +23,7 @@ class HttpRequest:
     """A request whose head was read. Its body may still be arriving."""
 
     __slots__ = (
-        "_receive", "accepts_gzip", "awaits_go_ahead", "headers", "is_protobuf", "method", "more_body",
+        "_receive", "accepts_gzip", "expects_continue", "headers", "is_protobuf", "method", "more_body",
         "operation_id", "path", "query_string", "token",
     )  # fmt: skip
 
@@ -39,7 +39,7 @@ class HttpRequest:
         self.accepts_gzip = self.is_protobuf = False
         self.more_body = False
         """Whether a part of the body was not received yet."""
-        self.awaits_go_ahead = False
+        self.expects_continue = False
         """Whether the client waits for 100 Continue before it sends the body."""
         for name, value in self.headers:
             if name == b"operationid":
@@ -55,7 +55,7 @@ class HttpRequest:
             elif name == b"transfer-encoding":
                 self.more_body = True
             elif name == b"expect":
-                self.awaits_go_ahead = value.lower() == b"100-continue"
+                self.expects_continue = value.lower() == b"100-continue"
 
     def query(self) -> dict[str, str]:
         """The query's fields, decoded. Of a repeated name, the last value counts."""
@@ -70,7 +70,7 @@ class HttpRequest:
 
     async def receive(self) -> bytes:
         """The bytes of the body that arrived since the last call. Waits for some. Raises ClientDisconnected."""
-        self.awaits_go_ahead = False
+        self.expects_continue = False
         event = await self._receive()
         if event["type"] != "http.request":
             raise ClientDisconnected

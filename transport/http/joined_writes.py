@@ -43,7 +43,7 @@ class CommonHeaders:
 class JoinedWrites(asyncio.Transport):
     """A socket's transport that holds an answer's head until the first piece of the body is written.
 
-    uvicorn writes them separately, which costs a second system call and wakes the client twice. The ASGI
+    uvicorn writes the two separately, which costs a second system call and wakes the client twice. The ASGI
     specification asks servers to hold the head.
     """
 

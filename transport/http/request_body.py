@@ -61,7 +61,7 @@ class BodyRoom:
             self._reader.cancel()
 
     def mark_complete(self) -> None:
-        """The body is complete, and is no longer evicted."""
+        """The body is complete, and can no longer be evicted."""
         self._bodies.arriving.discard(self)
 
     def release(self) -> None:

@@ -1,4 +1,4 @@
-"""Sends responses: with gzip if the client accepts it and it pays, and with bodies that are streamed."""
+"""Sends responses. Large bodies are compressed if the client accepts gzip; a body may also be a stream."""
 
 from __future__ import annotations
 
@@ -64,14 +64,14 @@ async def send_response(
             headers += ((b"content-encoding", b"gzip"), (b"vary", b"accept-encoding"))
         headers.append((b"content-length", b"%d" % len(body)))
     # A client that waits for 100 Continue may now send its body or the next request, and these cannot be told apart.
-    if response.closes or request.awaits_go_ahead:
+    if response.closes or request.expects_continue:
         headers.append((b"connection", b"close"))
     await send({"type": "http.response.start", "status": response.status, "headers": headers})
     if not isinstance(body, bytes):
         if request.method != "HEAD":
             await _stream(body, request, send)
         body = b""
-    if request.more_body and not request.awaits_go_ahead:
+    if request.more_body and not request.expects_continue:
         await send({"type": "http.response.body", "body": body, "more_body": True})
         await discard(request)
         body = b""

@@ -91,7 +91,7 @@ class HttpServer:
 
 
 async def _review(connections: Connections) -> None:
-    """Close connections that are late, and set the date of answers."""
+    """Close connections whose client is late, and update the date of answers."""
     while True:
         connections.headers.update_date()
         now = connections.loop.time()

@@ -20,7 +20,7 @@ async def healthz(call: Call, request: HttpRequest) -> HttpResponse:
 
 
 async def metrics(call: Call, request: HttpRequest) -> HttpResponse:
-    """Requires no token, as is the convention for scrapers. Without the setting `http.metrics` there is no page."""
+    """Requires no token, as is the convention for scrapers. There is no page if the setting `http.metrics` is off."""
     if not call.engine.settings.http.metrics:
         return not_found()
     # Imported here, because most nodes are never scraped, and Prometheus' library takes half a megabyte.
