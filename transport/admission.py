@@ -101,25 +101,25 @@ class Admission:
         """Number of connections with pending requests."""
         return len(self._waiting) + len(self._late)
 
-    def may_enter(self) -> bool:
+    def may_begin(self) -> bool:
         """Whether a request may begin immediately: the limit is not reached, and the queue is empty."""
         return self.in_flight < self.limit and not self._waiting
 
-    def enter(self) -> None:
+    def request_began(self) -> None:
         """A request begins."""
         self.in_flight += 1
         if self._timer is None:
             self._ticked_at = self._loop.time()
             self._schedule()
 
-    def leave(self, count: int = 1) -> None:
+    def requests_ended(self, count: int = 1) -> None:
         """`count` requests were answered, or their connection was lost."""
         self.in_flight -= count
         self._answered += count
         if self._waiting:
             self._give_turns()
 
-    def wait(self, waiter: Waiter) -> None:
+    def enqueue(self, waiter: Waiter) -> None:
         """Put `waiter` at the end of the queue. If it is already waiting, it keeps its place."""
         if waiter not in self._late:
             self._waiting.setdefault(waiter, self._loop.time())

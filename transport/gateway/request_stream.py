@@ -79,7 +79,7 @@ class RequestStream(WebSocketProtocol):
         self._in_flight[ref] = _in_flight(request)
         if alone:
             self._runs_alone = True
-        self._gateway.admission.enter()
+        self._gateway.admission.request_began()
         return ref
 
     def answer(self, ref: int, data: bytes | None, error: GreenroomError | None = None) -> None:
@@ -95,7 +95,7 @@ class RequestStream(WebSocketProtocol):
         elif self._backlog is not None:
             self.restart_read_timeout()
             self._begin_backlog()
-        self._gateway.admission.leave()
+        self._gateway.admission.requests_ended()
 
     def reply(self, request: Request, data: bytes | None) -> None:
         self._respond(_in_flight(request), data, None)
@@ -130,7 +130,7 @@ class RequestStream(WebSocketProtocol):
         admission = self._gateway.admission
         admission.forget(self)
         if self._in_flight:
-            admission.leave(len(self._in_flight))
+            admission.requests_ended(len(self._in_flight))
             self._in_flight.clear()
 
     # Called by the admission.
@@ -182,8 +182,8 @@ class RequestStream(WebSocketProtocol):
         if self._runs_alone or len(in_flight) >= self.server.settings.requests_in_flight:
             return data
         admission = self._gateway.admission
-        if not in_turn and not admission.may_enter():
-            admission.wait(self)
+        if not in_turn and not admission.may_begin():
+            admission.enqueue(self)
             return data
         request = self._decode(data)
         if request is None:
