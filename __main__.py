@@ -1,4 +1,4 @@
-"""The command `greenroom`. Settings of the whole process are made here and nowhere else."""
+"""The command `greenroom`. Process-wide settings are made here and nowhere else."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 __all__ = ["main"]
 
 YOUNG_OBJECTS = 20_000
-"""Allocations between two collections of the youngest generation. A node makes many short-lived objects and hardly
-any cycles, so the default of 700 costs CPU and frees nothing."""
+"""Number of allocations between two collections of the youngest generation. A node makes many short-lived objects and
+almost no reference cycles, so the default of 700 costs CPU and frees nothing."""
 
 
 def main() -> None:
@@ -30,7 +30,7 @@ def main() -> None:
 
 
 def _start_node(options: NodeOptions) -> int:
-    """`greenroom serve`. Raises SettingsError."""
+    """Run `greenroom serve`. Raises SettingsError."""
     from greenroom.transport.logs import configure
 
     settings = options.settings()
@@ -56,12 +56,12 @@ async def _serve(settings: Settings, typed: str) -> int:
         return 1
     node.fallen.add_done_callback(lambda _: stopped.set())
     gc.collect()
-    gc.freeze()  # What exists now lives as long as the process, so collections may skip it.
+    gc.freeze()  # The objects that exist now stay until the process ends, so collections may skip them.
     gc.set_threshold(YOUNG_OBJECTS, 50, 20)
     print(greeting(settings, node, options=typed), flush=True)
     await stopped.wait()
     if node.fallen.done():
-        print(f"greenroom: the node fell: {node.fallen.result()}", file=sys.stderr)
+        print(f"greenroom: the node failed: {node.fallen.result()}", file=sys.stderr)
         return 1
     await node.drain()
     await node.stop()

@@ -1,4 +1,4 @@
-"""The tree of a node: the engine's children, then the transports, in the order of their start."""
+"""The supervision tree of a node: the engine's children, then the transports, in the order in which they start."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ __all__ = ["EngineFell", "Node"]
 class Node:
     """One node: an engine, and the sockets through which clients reach it.
 
-    Life: `start`, then `drain` and `stop`. `fallen` is set to the reason when a fixed child cannot be kept running.
-    Nothing is process-wide, so two nodes may live in one process.
+    Life cycle: `start`, then `drain` and `stop`. `fallen` is set to the reason when a fixed child cannot be kept
+    running. There is no process-wide state, so two nodes may run in one process.
     """
 
     gateway: Gateway
     http: HttpServer
 
     def __init__(self, settings: Settings, *, make_store: Callable[[Path], Store] | None = None) -> None:
-        """`make_store` makes another store than the settings ask for; it is given the path of the database."""
+        """`make_store` makes the store in place of the default one; it receives the path of the database."""
         self.settings = settings
         self.engine = Engine(settings, make_store=make_store, transports=self._transports)
         self.ws_port = self.api_port = 0
@@ -45,7 +45,7 @@ class Node:
 
     @property
     def fallen(self) -> asyncio.Future[str]:
-        """The reason why a fixed child could not be kept running. Exists from `start` on."""
+        """The reason why a fixed child could not be kept running. It exists once `start` was called."""
         return self.engine.fallen
 
     async def __aenter__(self) -> Self:
@@ -58,7 +58,7 @@ class Node:
         await self.stop()
 
     async def start(self) -> None:
-        """Returns when both ports answer. When it raises or is cancelled, it leaves nothing behind.
+        """Returns once both ports accept connections. If it raises or is cancelled, nothing stays open or running.
 
         Raises what `Engine.start` raises, and OSError when a port is taken.
         """
@@ -70,19 +70,19 @@ class Node:
         self.ws_port, self.api_port = self.gateway.port, self.http.port
 
     async def drain(self) -> None:
-        """Refuse new connections and requests, and answer those in flight within drain_timeout_s."""
+        """Refuse new connections and requests, and answer the requests in flight within drain_timeout_s."""
         limit = self.settings.node.drain_timeout_s
         await asyncio.gather(self.gateway.drain(limit), self.http.drain(limit))
 
     async def stop(self) -> None:
-        """Stop the children in reverse order, then all other actors. Does nothing to a node that is not running."""
+        """Stop the children in reverse order, then all other actors. Does nothing if the node is not running."""
         await self.engine.stop()
         await self._stop_transports()
 
     def _transports(self, engine: Engine) -> list[ChildSpec]:
         node, settings = self.settings.node, self.settings
         for port in (node.ws_port, node.api_port):
-            # A port that is taken raises here, with a clear error. In the tree it would cause restarts and then a fall.
+            # A taken port raises here, with a clear error. In the tree it would cause restarts and then a failed node.
             listening_socket(node.host, port).close()
         world = engine.world
         self.gateway = Gateway(
@@ -108,12 +108,12 @@ class Node:
         ]
 
     async def _start_gateway(self) -> None:
-        """A restart takes the same port as before, where clients expect it."""
+        """A restart uses the same port as before, where clients expect the gateway."""
         node = self.settings.node
         await self.gateway.start(listening_socket(node.host, self.gateway.port or node.ws_port))
 
     async def _stop_transports(self) -> None:
-        """Stop the transports once more: after a fall, a child that crashed has not stopped its own."""
+        """Stop the transports again: if the engine has failed, a crashed child has not stopped its transport."""
         if self._has_transports:
             self._has_transports = False
             await self.http.stop()

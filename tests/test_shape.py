@@ -45,6 +45,7 @@ UNWANTED = (
     "forsake", "forsaken", "forsakes", "forsook", "unfold", "unfolded", "unfolding", "unfolds",
     "goodbye", "goodbyes", "mourner", "mourners", "news", "strain", "strained", "word of",
     "hears", "tell everybody", "what landed", "store's word",
+    "truthfully", "next door", "half again", "give way", "gives way", "gave way", "deaf",
 )  # fmt: skip
 """Words that a reader of plain English stumbles over. They stay out of docstrings, comments and pages."""
 GENERATED = "_pb2.py"

@@ -1,8 +1,8 @@
-"""Who may come in: how many connections there may be, and how many requests of all of them the node takes on at once.
+"""Admission control: how many connections there may be, and how many requests of all connections may be in flight.
 
-A request that has begun waits for as long as those before it take: requests in flight over answers a second (Little's
-law). So to keep that wait within `answer_within_s`, the limit is the measured answers a second times `answer_within_s`.
-A fixed limit would be right for one machine only.
+A request in flight waits until the earlier ones are answered. By Little's law this takes the number of requests in
+flight, divided by the answers a second. To keep that wait within `answer_within_s`, the limit is the measured answers a
+second times `answer_within_s`. A fixed limit would be right for one machine only.
 """
 
 from __future__ import annotations
@@ -22,39 +22,42 @@ __all__ = ["Admission", "Waiter"]
 log = logging.getLogger("greenroom.transport")
 
 _HANDSHAKES_PAST_LIMIT = 1024
-"""How many sockets past `max_connections` may stay until they are told that the node is full. More are dropped."""
+"""Number of sockets beyond `max_connections` that may stay until the refusal is written to them. Further sockets are
+dropped."""
 _TICK_S = 0.05
 _RATE_WEIGHT = 0.1
 """Weight of the newest tick in the measured rate. Answers come in batches, so one tick says little."""
-_REFUSALS_AN_ANSWER = 2
-_REFUSALS_A_TICK = 64
-"""How many sends may be refused in a tick: so many for each answer, and so many more. To read and refuse a send costs
-about a third of answering it, so without a bound a crowd that keeps sending would leave no time for answers."""
+_REFUSALS_PER_ANSWER = 2
+_REFUSALS_PER_TICK = 64
+"""Number of sends that may be refused in a tick: `_REFUSALS_PER_TICK`, and `_REFUSALS_PER_ANSWER` more for each answer.
+To read and refuse a send costs about a third of answering it, so without this bound many clients that keep sending
+would leave no time for answers."""
 _LOG_EVERY_S = 10.0
 
 
 class Waiter(Protocol):
-    """A connection with requests that wait to begin."""
+    """A connection with pending requests."""
 
     def begin_next(self) -> bool:
-        """Begin one request. Returns whether another could begin at once."""
+        """Begin one request. Returns whether another one may begin immediately."""
 
     def refuse_late(self) -> int:
-        """Refuse the requests that may be refused; of the others begin one. Returns how many were refused."""
+        """Refuse the pending requests that may be refused; of the others begin one. Returns the number of refusals."""
 
     def resume_reading(self) -> None:
         """The back-off after `refuse_late` is over."""
 
 
 class Admission:
-    """Lets connections and requests in.
+    """Admits connections and requests.
 
-    Order: the connection that has waited longest begins what it has, up to its own bound, and then stands behind the
-    others. No request overtakes those that wait.
+    Order: the connection that has waited longest begins its pending requests, up to its own bound, and then goes to
+    the end of the queue. No request overtakes a connection in the queue.
 
-    Bound: `limit` requests in flight. Loss: sends that have waited `patience_s` are refused, so what begins has
-    waited less. A connection with refused sends is not read for as long again, and TCP slows its client. Late sends
-    past the refusals that are allowed wait for their error. One timer, which runs while there is anything to do.
+    Bound: `limit` requests in flight. Loss: sends that have waited for `patience_s` are refused, so a send that begins
+    has waited for less. A connection with refused sends is not read for another `patience_s`, and TCP slows its client
+    down. Late sends beyond the allowed number of refusals wait for their error. There is one timer, which runs only
+    while there is work.
     """
 
     def __init__(
@@ -64,17 +67,17 @@ class Admission:
         self._settings = settings
         self._health = health
         self._max_connections = max_connections
-        # When each began to wait; the longest wait first.
+        # The time at which each connection began to wait; the longest wait comes first.
         self._waiting: OrderedDict[Waiter, float] = OrderedDict()
         self._late: OrderedDict[Waiter, None] = OrderedDict()
-        # When the back-off of each ends.
+        # The connections that back off, each with the end of its back-off.
         self._backing_off: deque[tuple[float, Waiter]] = deque()
         self.in_flight = 0
         self.limit = settings.requests_floor
         self.rate = 0.0
         """Answers a second, measured over the last ticks."""
         self.refused = 0
-        """How many sends were refused since the node began."""
+        """Number of sends that were refused since the node started."""
         self._answered = 0
         self._timer: asyncio.TimerHandle | None = None
         self._ticked_at = 0.0
@@ -84,46 +87,46 @@ class Admission:
     # Connections.
 
     def may_connect(self, connections: int) -> bool:
-        """Whether a socket that was just accepted may stay, beside so many others."""
+        """Whether a newly accepted socket may stay, given the number of other connections."""
         return connections < self._max_connections + _HANDSHAKES_PAST_LIMIT
 
     def may_open(self, sessions: int) -> bool:
-        """Whether one more session may open, beside so many others."""
+        """Whether one more session may open, given the number of other sessions."""
         return sessions < self._max_connections
 
     # Requests.
 
     @property
     def waiting_count(self) -> int:
-        """How many connections have requests that wait to begin."""
+        """Number of connections with pending requests."""
         return len(self._waiting) + len(self._late)
 
-    def may_enter(self) -> bool:
-        """Whether a request may begin out of turn: there is room, and no connection waits for it."""
+    def may_begin(self) -> bool:
+        """Whether a request may begin immediately: the limit is not reached, and the queue is empty."""
         return self.in_flight < self.limit and not self._waiting
 
-    def enter(self) -> None:
+    def request_began(self) -> None:
         """A request begins."""
         self.in_flight += 1
         if self._timer is None:
             self._ticked_at = self._loop.time()
             self._schedule()
 
-    def leave(self, count: int = 1) -> None:
-        """So many requests were answered, or their connection is gone."""
+    def requests_ended(self, count: int = 1) -> None:
+        """`count` requests were answered, or their connection was lost."""
         self.in_flight -= count
         self._answered += count
         if self._waiting:
             self._give_turns()
 
-    def wait(self, waiter: Waiter) -> None:
-        """Call `waiter` in its turn. One that waits already keeps its place."""
+    def enqueue(self, waiter: Waiter) -> None:
+        """Put `waiter` at the end of the queue. If it is already waiting, it keeps its place."""
         if waiter not in self._late:
             self._waiting.setdefault(waiter, self._loop.time())
             self._health.is_overloaded = True
 
     def forget(self, waiter: Waiter) -> None:
-        """Give `waiter` no turn."""
+        """Remove `waiter` from the queue."""
         self._waiting.pop(waiter, None)
         self._late.pop(waiter, None)
 
@@ -150,7 +153,7 @@ class Admission:
         settings = self._settings
         self.limit = max(settings.requests_floor, int(self.rate * settings.answer_within_s))
         self._give_turns()
-        self._refuse(now, _REFUSALS_A_TICK + _REFUSALS_AN_ANSWER * answered)
+        self._refuse(now, _REFUSALS_PER_TICK + _REFUSALS_PER_ANSWER * answered)
         while self._backing_off and self._backing_off[0][0] <= now:
             self._backing_off.popleft()[1].resume_reading()
         lags = passed - _TICK_S > settings.answer_within_s
@@ -165,8 +168,8 @@ class Admission:
         waiting, late, patience_s = self._waiting, self._late, self._settings.patience_s
         while waiting and next(iter(waiting.values())) <= now - patience_s:
             late[waiting.popitem(last=False)[0]] = None
-        until = self.refused + allowed
-        while late and self.refused < until:
+        refused_limit = self.refused + allowed
+        while late and self.refused < refused_limit:
             waiter, _ = late.popitem(last=False)
             self.refused += waiter.refuse_late()
             self._backing_off.append((now + patience_s, waiter))
@@ -175,7 +178,7 @@ class Admission:
         refused, shed = self.refused - self._logged_refused, self._health.typing_shed - self._logged_shed
         if (refused or shed) and now >= self._logged_at + _LOG_EVERY_S:
             log.warning(
-                "overloaded: %d sends refused and %d typing signs left out; %d requests in flight, %.0f answers/s",
+                "overloaded: %d sends refused and %d typing indicators dropped; %d requests in flight, %.0f answers/s",
                 refused, shed, self.in_flight, self.rate,
             )  # fmt: skip
             self._logged_at, self._logged_refused, self._logged_shed = now, self.refused, self._health.typing_shed

@@ -1,6 +1,6 @@
 """The log lines of the command: JSON for a collector, text for a terminal.
 
-The product's modules log with the standard library's `logging.getLogger`; structlog renders what they say. An
+The product's modules log with the standard library's `logging.getLogger`; structlog renders their records. An
 embedding host configures logging itself, so only the command calls `configure`.
 """
 
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 
 __all__ = ["configure"]
 
-_QUIET: Final = ("websockets", "httpx", "httpcore", "asyncio")
+_NOISY: Final = ("websockets", "httpx", "httpcore", "asyncio")
 """Loggers of libraries that report single requests at INFO or DEBUG. Only their warnings and errors are shown."""
 _SECRET: Final = re.compile(
     r"((?:token|secret|password)=)[^&\s\"']+|\beyJ[\w-]+\.[\w-]+\.[\w-]*", re.IGNORECASE
 )
 _EXTRA: Final = ("actor", "address", "crashes", "quarantine_s", "strikes")
-"""The fields of `extra` that are written. Any other is dropped, because nobody has checked it for secrets."""
+"""The fields of `extra` that are written. Other fields are dropped, because they were not checked for secrets."""
 
 
 def configure(
@@ -59,12 +59,12 @@ def configure(
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
-    for name in _QUIET:
+    for name in _NOISY:
         logging.getLogger(name).setLevel(logging.WARNING)
 
 
 def _mask_secrets(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    """A net below the rule that no module logs a secret."""
+    """Mask secrets, in case a module logs one in spite of the rule."""
     return {name: _masked(value) if isinstance(value, str) else value for name, value in event.items()}
 
 

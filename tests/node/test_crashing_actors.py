@@ -333,7 +333,7 @@ async def test_child_past_its_intensity_ends_the_process(tmp_path: Path, child: 
         why = "supervisor crashed with RuntimeError"
         if child != "root":
             why = f"{child} crashed with RuntimeError, 4 times within 60 s"
-        assert lines == [f"greenroom: the node fell: {why}"], node.log
+        assert lines == [f"greenroom: the node failed: {why}"], node.log
         await node.start()
         tokens = await node.tokens("b")
         async with Client(ws_url=node.ws_url, user_id="b", token=tokens["b"], receive=False) as client:

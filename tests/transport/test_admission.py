@@ -26,7 +26,7 @@ class StubWaiter:
     def begin_next(self) -> bool:
         self.count -= 1
         self.begun.append(self.name)
-        self.admission.enter()
+        self.admission.request_began()
         return self.count > 0
 
     def refuse_late(self) -> int:
@@ -49,12 +49,12 @@ class Desk:
 
     def waiter(self, name: str, count: int = 1) -> StubWaiter:
         one = StubWaiter(name, count, self.admission, self.begun)
-        self.admission.wait(one)
+        self.admission.enqueue(one)
         return one
 
     def fill(self) -> None:
-        while self.admission.may_enter():
-            self.admission.enter()
+        while self.admission.may_begin():
+            self.admission.request_began()
 
 
 @pytest.fixture
@@ -71,8 +71,8 @@ def test_connections_past_the_limit_are_told_so_up_to_a_bound(desk: Desk) -> Non
 def test_room_for_as_many_as_the_limit(desk: Desk) -> None:
     desk.fill()
     assert desk.admission.in_flight == desk.admission.limit == 2
-    desk.admission.leave()
-    assert desk.admission.may_enter()
+    desk.admission.requests_ended()
+    assert desk.admission.may_begin()
 
 
 def test_turns_come_in_the_order_of_waiting(desk: Desk) -> None:
@@ -80,8 +80,8 @@ def test_turns_come_in_the_order_of_waiting(desk: Desk) -> None:
     desk.waiter("a", 3)
     desk.waiter("b")
     for _ in range(4):
-        desk.admission.leave()
-        assert not desk.admission.may_enter()
+        desk.admission.requests_ended()
+        assert not desk.admission.may_begin()
     assert desk.begun == ["a", "a", "a", "b"]
     assert desk.admission.waiting_count == 0
 
@@ -89,9 +89,9 @@ def test_turns_come_in_the_order_of_waiting(desk: Desk) -> None:
 def test_nobody_passes_those_who_wait(desk: Desk) -> None:
     desk.fill()
     desk.waiter("a", 5)
-    desk.admission.leave(2)
+    desk.admission.requests_ended(2)
     assert desk.begun == ["a", "a"]
-    assert not desk.admission.may_enter()
+    assert not desk.admission.may_begin()
 
 
 def test_who_waits_too_long_is_refused_and_rests(desk: Desk) -> None:
@@ -117,11 +117,11 @@ def test_refusals_keep_within_their_bound(desk: Desk) -> None:
     desk.loop.pass_s(0.2)
     first = desk.admission.refused
     assert 64 <= first < 64 + 8
-    desk.admission.leave(0)
+    desk.admission.requests_ended(0)
     desk.loop.pass_s(0.05)
     assert 128 <= desk.admission.refused < 128 + 16
     # The late are not begun when there is room again: their answer would be later still.
-    desk.admission.leave()
+    desk.admission.requests_ended()
     assert desk.begun == []
     desk.loop.pass_s(0.2)
     assert desk.admission.refused == 8 * 40 == sum(each.refused for each in crowd)
@@ -131,24 +131,24 @@ def test_limit_follows_the_answers(desk: Desk) -> None:
     admission = desk.admission
     for _ in range(100):
         for _ in range(100):
-            admission.enter()
-        admission.leave(100)
-        admission.enter()
+            admission.request_began()
+        admission.requests_ended(100)
+        admission.request_began()
         desk.loop.pass_s(0.05)
-        admission.leave()
+        admission.requests_ended()
     # 100 answers each 50 ms: as many are let in as are answered in 0.2 s.
     assert 380 <= admission.limit <= 420
-    admission.enter()
+    admission.request_began()
     desk.loop.pass_s(5)
     assert admission.limit == 2
-    admission.leave()
+    admission.requests_ended()
 
 
 def test_timer_ends_when_nothing_is_left(desk: Desk) -> None:
     desk.fill()
     gone = desk.waiter("gone")
     desk.admission.forget(gone)
-    desk.admission.leave(2)
+    desk.admission.requests_ended(2)
     desk.loop.pass_s(1)
     assert desk.loop.due == []
     assert (gone.refused, desk.begun) == (0, [])

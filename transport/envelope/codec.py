@@ -1,6 +1,6 @@
 """The four codecs of a connection's frames: gob or JSON, each plain or compressed.
 
-Pure functions: bytes in, a Request or Response out, and back. Bytes of any kind raise EnvelopeError or nothing.
+Pure functions between bytes and a Request or Response. Whatever the bytes are, the only error is EnvelopeError.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _response_decoder = msgspec.json.Decoder(Response)
 
 
 class Codec:
-    """How one kind of connection writes its frames. It has no state, so connections share it."""
+    """Reads and writes the frames of one kind of connection. It has no state, so connections share it."""
 
     __slots__ = (
         "_read_request", "_read_response", "_write_request", "_write_response", "compression", "sdk_type",
@@ -59,13 +59,13 @@ class Codec:
         return f"<Codec {self.sdk_type}{'+gzip' if self.compression else ''}>"
 
     def decode_request(self, frame: bytes, *, decompressed_limit_bytes: int = DECOMPRESSED_LIMIT_BYTES) -> Request:
-        """Read a client's frame. Raises EnvelopeError, or FrameTooLarge if it holds more than the limit."""
+        """Read a client's frame. Raises EnvelopeError, or FrameTooLarge if its data exceeds the limit."""
         if self.compression:
             frame = decompress(frame, limit_bytes=decompressed_limit_bytes)
         return self._read_request(frame)
 
     def decode_response(self, frame: bytes, *, decompressed_limit_bytes: int = DECOMPRESSED_LIMIT_BYTES) -> Response:
-        """Read a server's frame. Raises EnvelopeError, or FrameTooLarge if it holds more than the limit."""
+        """Read a server's frame. Raises EnvelopeError, or FrameTooLarge if its data exceeds the limit."""
         if self.compression:
             frame = decompress(frame, limit_bytes=decompressed_limit_bytes)
         return self._read_response(frame)
@@ -81,7 +81,7 @@ class Codec:
         return compress(frame) if self.compression else frame
 
     def encode_frame(self, outgoing: Outgoing) -> bytes:
-        """Write a push as a whole BINARY frame of WebSocket. See `greenroom.actors.ports.FrameEncoder`."""
+        """Write a push as one complete WebSocket BINARY frame. See `greenroom.actors.ports.FrameEncoder`."""
         response = Response(
             req_identifier=outgoing.request_id, operation_id=outgoing.operation_id, data=outgoing.data
         )
@@ -111,7 +111,7 @@ _KEYS: Final = {
 
 
 def _read_as_go(frame: bytes, frame_class: type[_Frame]) -> _Frame:
-    """Read a frame as Go would: keys in upper or lower case, unknown keys, nulls, line breaks in base64."""
+    """Read a frame as Go does: it accepts keys in any case, unknown keys, nulls, and line breaks in base64."""
     try:
         pairs = parse(frame)
     except JsonMalformed as malformed:
@@ -125,7 +125,7 @@ def _read_as_go(frame: bytes, frame_class: type[_Frame]) -> _Frame:
         if key is None:
             continue
         if key == "data":
-            # In Go a null empties the bytes, and base64 may have line breaks.
+            # In Go a null empties the bytes, and base64 may contain line breaks.
             values.pop(key, None)
             if isinstance(value, str):
                 value = value.replace("\n", "").replace("\r", "")
@@ -134,7 +134,7 @@ def _read_as_go(frame: bytes, frame_class: type[_Frame]) -> _Frame:
     try:
         return msgspec.convert(values, frame_class)
     except msgspec.ValidationError:
-        raise EnvelopeError(f"json: a field of {frame_class.__name__} has another type") from None
+        raise EnvelopeError(f"json: a field of {frame_class.__name__} has the wrong type") from None
 
 
 CODECS: Final = (

@@ -1,7 +1,7 @@
 """Gzip of whole frames. A frame is a complete gzip stream; this is not permessage-deflate.
 
 Short frames are stored, not compressed: an ack or a push is mostly random ids, and deflate would make it a seventh
-shorter for ten times the CPU. Longer frames are written by ISA-L, which is half again as fast as zlib at the same size.
+shorter for ten times the CPU. Longer frames are written by ISA-L, which is 1.5 times as fast as zlib at the same size.
 All frames are read by zlib, which reads faster than ISA-L.
 """
 
@@ -23,18 +23,18 @@ DECOMPRESSED_LIMIT_BYTES = 1024 * 1024
 _GZIP_WINDOW_BITS = 31
 # Level 0 is faster still, but its output can be longer than its input.
 _FAST_LEVEL = 1
-# Clients write one member. A frame of empty members alone would cost far more to read than to send.
+# Clients write one member. A frame that consists of empty members would cost far more to read than to send.
 _MEMBERS_LIMIT = 16
 
 _STORED_LIMIT_BYTES = 512
-# The head of a gzip member (no time, no name, unknown system), and of its only deflate block (the last, stored).
+# The header of a gzip member (no time, no name, unknown system), and of its only deflate block (final, stored).
 _STORED_HEAD = bytes.fromhex("1f8b08000000000000ff 01")
 _stored_lengths = struct.Struct("<HH").pack
 _stored_tail = struct.Struct("<II").pack
 
 
 def compress(data: bytes) -> bytes:
-    """Write a frame as one gzip member. It holds no time, so equal data gives equal bytes."""
+    """Write a frame as one gzip member. It contains no timestamp, so equal data gives equal bytes."""
     size = len(data)
     if size < _STORED_LIMIT_BYTES:
         return b"".join((_STORED_HEAD, _stored_lengths(size, size ^ 0xFFFF), data, _stored_tail(crc32(data), size)))
@@ -46,7 +46,7 @@ def decompress(frame: bytes, *, limit_bytes: int) -> bytes:
     """Read a frame of one or more gzip members.
 
     Raises FrameTooLarge as soon as the data exceeds the limit, and EnvelopeError if the frame is not gzip, is cut
-    short or ends with anything else.
+    short, or has other bytes after its last member.
     """
     data = b""
     for _ in range(_MEMBERS_LIMIT):

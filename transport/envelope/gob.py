@@ -1,8 +1,8 @@
 """Go's gob, as far as the two envelopes need it: pure functions on bytes.
 
 A frame holds any number of type definitions, and then one struct value. The sender chooses ids, names and the order of
-the fields, so fields are matched by name, and unknown fields are skipped. Refused are unknown fields of interface
-type, values that are not a struct, and anything past a bound. The only error here is EnvelopeError.
+the fields, so fields are matched by name, and unknown fields are skipped. The only error is EnvelopeError: for bytes
+that are not gob, an unknown field of interface type, a value that is not a struct, and a frame beyond a bound.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ from greenroom.transport.envelope.request_response import EnvelopeError, Request
 
 __all__ = ["decode_request", "decode_response", "encode_request", "encode_response"]
 
-# What Go's encoder writes for these structs when they are the first that its process encodes. Recorded from the
-# official client and the official server.
+# The definitions that Go's encoder writes for these structs, if they are the first types that its process encodes.
+# Recorded from the official client and the official server.
 _REQUEST_DEFINITION: Final = bytes.fromhex(
     "657f0301010c47656e6572616c577352657101ff80000106010d5265714964656e7469666965720104000105546f6b656e010c00"
     "010653656e644944010c00010b4f7065726174696f6e4944010c0001074d7367496e6372010c00010444617461010a000000"
@@ -43,9 +43,9 @@ class _Envelope:
     """One of the two envelopes."""
 
     usual: bytes
-    """The type definition that nearly all of its senders write."""
+    """The type definition that almost all senders write for it."""
     names: tuple[tuple[str, int], ...]
-    """Its fields in our order: the name on the wire, and the type."""
+    """The envelope's fields in our order: the name on the wire, and the type."""
 
 
 _REQUEST: Final = _Envelope(
@@ -71,17 +71,17 @@ _RESPONSE: Final = _Envelope(
     ),
 )
 _UNKNOWN: Final = 0
-"""The kind of an unknown field. The number beside it is the field's type id, not a slot."""
+"""The kind of an unknown field. The number after it is the field's type id, not a slot."""
 
 _DEFINITIONS_LIMIT_BYTES = 16 * 1024
-# All clients with one release of the SDK share a layout, so a few dozen are enough for honest clients.
+# Clients with the same release of the SDK share a layout, so a few dozen layouts are enough for honest clients.
 _LAYOUTS_LIMIT = 64
 _CACHED_DEFINITIONS_LIMIT_BYTES = 1024
 _SKIP_LIMIT_VALUES = 4096
 
 
 class _Layout(NamedTuple):
-    """How a sender's struct maps to ours: a kind and a slot for each of its fields, and the types of unknown ones."""
+    """How a sender's struct maps to ours: a kind and a slot for each of its fields, and the types of unknown fields."""
 
     fields: tuple[tuple[int, int], ...]
     types: dict[int, GobType]
@@ -104,7 +104,7 @@ def decode_response(data: bytes) -> Response:
 
 
 def _read(data: bytes, envelope: _Envelope, values: list[Any]) -> None:
-    """Put the frame's fields into `values`, which has a default for each name of the envelope."""
+    """Put the frame's fields into `values`, which begins with the default of each field."""
     try:
         definitions = envelope.usual if data.startswith(envelope.usual) else b""
         start = len(definitions)
@@ -144,7 +144,7 @@ def _make_layout(definitions: bytes, type_id: int, envelope: _Envelope) -> _Layo
     types = read_definitions(definitions)
     struct = types.get(type_id)
     if not isinstance(struct, StructType):
-        raise EnvelopeError("gob: the value is no struct of a defined type")
+        raise EnvelopeError("gob: the value is not a struct of a defined type")
     slots = {name: (slot, kind) for slot, (name, kind) in enumerate(envelope.names)}
     fields: list[tuple[int, int]] = []
     for name, field_type in struct.fields:
@@ -153,10 +153,10 @@ def _make_layout(definitions: bytes, type_id: int, envelope: _Envelope) -> _Layo
             continue
         slot, kind = slots[name]
         if field_type != kind:
-            raise EnvelopeError(f"gob: {name} has another type")
+            raise EnvelopeError(f"gob: {name} has the wrong type")
         fields.append((kind, slot))
     if not any(kind for kind, _ in fields):
-        raise EnvelopeError("gob: the struct is no envelope")
+        raise EnvelopeError("gob: the struct is not an envelope")
     return _Layout(tuple(fields), types)
 
 
@@ -174,7 +174,7 @@ def _read_struct(data: bytes, pos: int, layout: _Layout, values: list[Any]) -> i
             delta, pos = read_unsigned(data, pos - 1)
         index += delta
         if index >= len(fields):
-            raise EnvelopeError("gob: a field that its type does not have")
+            raise EnvelopeError("gob: a field that the struct type does not have")
         kind, slot = fields[index]
         if kind == _UNKNOWN:
             budget = budget or SkipBudget(_SKIP_LIMIT_VALUES)
@@ -223,7 +223,7 @@ def encode_request(request: Request) -> bytes:
 
 
 def encode_response(response: Response) -> bytes:
-    """Write a frame as the official server does. Gob does not tell empty data from no data."""
+    """Write a frame as the official server does. Gob does not distinguish empty data from no data."""
     return _encode(
         _RESPONSE_DEFINITION,
         (

@@ -1,4 +1,4 @@
-"""Gob's type definitions: reads those of a sender, and skips values of the types that they define.
+"""Gob's type definitions: functions that read a sender's definitions, and skip values of the defined types.
 
 Go describes types in gob itself: a definition is a value of the built-in struct wireType. Only the shape of wireType is
 known here; all other types are read from the wire. Work and depth are bounded.
@@ -42,7 +42,7 @@ _DEPTH_LIMIT = 16
 
 @dataclass(frozen=True, slots=True)
 class StructType:
-    """A struct. Its fields stand in the sender's order; each is a name and a type id."""
+    """A struct. Its fields are in the sender's order; each is a name and a type id."""
 
     fields: tuple[tuple[str, int], ...]
 
@@ -56,7 +56,7 @@ class ArrayType:
 
 @dataclass(frozen=True, slots=True)
 class MapType:
-    """A map. On the wire it is a count and as many pairs."""
+    """A map. On the wire it is a count, and that number of pairs."""
 
     key: int
     element: int
@@ -71,16 +71,16 @@ GobType = StructType | ArrayType | MapType | OpaqueType
 
 
 class SkipBudget:
-    """How many more values of one frame may be skipped. Spending too much raises EnvelopeError."""
+    """Number of values of one frame that may still be skipped. Exceeding it raises EnvelopeError."""
 
-    __slots__ = ("_left",)
+    __slots__ = ("_remaining",)
 
     def __init__(self, values: int) -> None:
-        self._left = values
+        self._remaining = values
 
     def spend(self, values: int) -> None:
-        self._left -= values
-        if self._left < 0:
+        self._remaining -= values
+        if self._remaining < 0:
             raise EnvelopeError("gob: too many values in unknown fields")
 
 
@@ -112,7 +112,7 @@ def _delimited(data: bytes, pos: int) -> tuple[bytes, int]:
 
 
 def read_definitions(data: bytes) -> dict[int, GobType]:
-    """The types that a run of whole definitions defines, by type id."""
+    """Read a sequence of complete definitions. Returns the defined types by type id."""
     types: dict[int, GobType] = {}
     pos = 0
     while pos < len(data):
@@ -162,7 +162,7 @@ def _read_end(data: bytes, pos: int) -> int:
 
 
 def _read_named_id(data: bytes, pos: int) -> tuple[str, int, int]:
-    """Read a struct of a Name and an Id. CommonType and fieldType both have this shape."""
+    """Read a struct that has a Name and an Id. CommonType and fieldType both have this shape."""
     name = b""
     type_id = 0
     index = -1
@@ -180,7 +180,7 @@ def _read_named_id(data: bytes, pos: int) -> tuple[str, int, int]:
 
 
 def _read_numbers(data: bytes, pos: int, count: int) -> tuple[list[int], int]:
-    """Read a struct of a CommonType and `count` numbers."""
+    """Read a struct that has a CommonType and `count` numbers."""
     numbers = [0] * count
     index = -1
     while True:
@@ -197,7 +197,7 @@ def _read_numbers(data: bytes, pos: int, count: int) -> tuple[list[int], int]:
 
 
 def _read_fields(data: bytes, pos: int) -> tuple[tuple[tuple[str, int], ...], int]:
-    """Read a structType: a CommonType and a list of fields."""
+    """Read a structType, which has a CommonType and a list of fields."""
     fields: list[tuple[str, int]] = []
     index = -1
     while True:
@@ -221,7 +221,7 @@ def _read_fields(data: bytes, pos: int) -> tuple[tuple[tuple[str, int], ...], in
 def skip_value(
     data: bytes, pos: int, type_id: int, types: dict[int, GobType], budget: SkipBudget, depth: int = 0
 ) -> int:
-    """The position after a value of this type. Every value spends budget, which bounds the work."""
+    """The position after a value of this type. Every value is charged to the budget, which bounds the work."""
     budget.spend(1)
     if depth > _DEPTH_LIMIT:
         raise EnvelopeError("gob: nested too deep")
@@ -242,7 +242,7 @@ def skip_value(
                     return pos
                 index += delta
                 if index >= len(fields):
-                    raise EnvelopeError("gob: a field that its type does not have")
+                    raise EnvelopeError("gob: a field that the struct type does not have")
                 pos = skip_value(data, pos, fields[index][1], types, budget, depth + 1)
         case ArrayType(element):
             count, pos = read_unsigned(data, pos)

@@ -1,6 +1,6 @@
-"""The two envelopes, and what a frame that is neither raises.
+"""The two envelopes, and the errors of a frame that is not an envelope.
 
-EnvelopeError            not an envelope, or one past a bound
+EnvelopeError            not an envelope, or one beyond a bound
 └── FrameTooLarge        decompresses to more bytes than allowed
 """
 
@@ -18,7 +18,7 @@ class EnvelopeError(ValueError):
 
 
 class FrameTooLarge(EnvelopeError):
-    """A compressed frame holds more than the limit. It was decompressed no further."""
+    """The data of a compressed frame exceeds the limit. Decompression stopped there."""
 
 
 _JSON_KEYS = {
@@ -34,7 +34,7 @@ _Int64 = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 
 
 class Request(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True, rename=_JSON_KEYS):
-    """What a client asks. `data` is a protobuf message of the class that `req_identifier` stands for."""
+    """A client's request. `data` is a protobuf message of the class that `req_identifier` stands for."""
 
     req_identifier: _Int32 = 0
     token: str = ""
@@ -45,7 +45,7 @@ class Request(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True,
 
 
 class Response(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True, rename=_JSON_KEYS):
-    """What a server answers or pushes.
+    """A server's response or push.
 
     None and b"" as `data` differ in JSON only, where they are `null` and `""`. Gob writes neither, and reads both as
     None.

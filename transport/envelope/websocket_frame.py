@@ -19,7 +19,7 @@ def text_frame(payload: bytes) -> bytes:
 
 
 def pong_frame(payload: bytes) -> bytes:
-    """The answer to a ping of this payload, which is of 125 bytes at most."""
+    """The answer to a ping with this payload, which has at most 125 bytes."""
     return _header(0x8A, len(payload)) + payload
 
 

@@ -1,4 +1,4 @@
-"""A client's connection: its handshake and session, its requests carried out, its pushes written. No chat rule."""
+"""A client's connection: its handshake, its session, its requests and its pushes. It contains no chat rules."""
 
 from __future__ import annotations
 
@@ -44,21 +44,21 @@ __all__ = ["Connection", "ConnectionActor"]
 log = logging.getLogger("greenroom.transport")
 
 CRASHES_ALLOWED = 5
-"""How many crashes of entities one connection's requests may cause before it is closed."""
+"""Number of entity crashes that one connection's requests may cause before it is closed."""
 
 OPENING = 0
-"""The `ref` of the connection's OpenSession. Those of its requests begin at 1."""
+"""The `ref` of the connection's OpenSession. The refs of its requests begin at 1."""
 
 
 class _TextMessage(msgspec.Struct):
-    """What a TEXT frame may say."""
+    """The content of a TEXT frame."""
 
     type: str
     body: msgspec.Raw = msgspec.Raw(b"null")
 
 
 class ConnectionActor(Entity):
-    """The actor at a connection's address: it hands its mail to the connection. Its crash drops the socket."""
+    """The actor at a connection's address. It passes its messages to the connection. Its crash drops the socket."""
 
     __slots__ = ("connection",)
 
@@ -66,16 +66,16 @@ class ConnectionActor(Entity):
         self.connection = connection
 
     def receiveMsg_Answer(self, message: Answer, sender: Address) -> None:
-        self.connection.succeeded(message.ref, message.value)
+        self.connection.on_success(message.ref, message.value)
 
     def receiveMsg_Failed(self, message: Failed, sender: Address) -> None:
-        self.connection.failed(message.ref, message.error)
+        self.connection.on_failure(message.ref, message.error)
 
     def receiveMsg_Piped(self, message: Piped, sender: Address) -> None:
         if message.error is None:
-            self.connection.succeeded(message.tag, message.value)
+            self.connection.on_success(message.tag, message.value)
         else:
-            self.connection.failed(message.tag, message.error)
+            self.connection.on_failure(message.tag, message.error)
 
     def receiveMsg_KickSession(self, message: KickSession, sender: Address) -> None:
         self.connection.kick()
@@ -90,8 +90,8 @@ class ConnectionActor(Entity):
 class Connection(RequestStream):
     """One device of one user: a `Session` for the engine, a `Requester` for the handlers of requests.
 
-    Pushes leave in the order of the calls. When the outbox is full the connection ends, and the client pulls what it
-    missed. Whatever a client sends, it ends at most its own connection.
+    Pushes are written in the order of the calls. If the outbox is full, the connection is closed, and the client later
+    pulls the messages that it missed. Whatever a client sends, it can end no connection but its own.
     """
 
     __slots__ = ("_upgrade", "crashes", "digest", "is_background", "platform_id", "token", "watched")
@@ -100,7 +100,7 @@ class Connection(RequestStream):
 
     def __init__(self, gateway: Gateway) -> None:
         super().__init__(gateway)
-        # While the session opens: the 101, and whether a text frame with the outcome follows it.
+        # While the session is opening: the 101, and whether a text frame with the outcome follows it.
         self._upgrade: tuple[bytes, bool] | None = None
         self.token = ""
         self.digest = b""
@@ -159,13 +159,13 @@ class Connection(RequestStream):
             ),
         )
 
-    def _opened(self) -> None:
+    def _on_opened(self) -> None:
         if self._upgrade is not None:
             (head, is_msg_resp), self._upgrade = self._upgrade, None
             # Only browsers need the server's pings: they cannot ping by themselves.
             self.open(head + text_frame(ACCEPTED) if is_msg_resp else head, ping=self.platform_id == Platform.WEB)
 
-    def _open_refused(self, error: GreenroomError) -> None:
+    def _on_open_refused(self, error: GreenroomError) -> None:
         if self._upgrade is not None:
             (head, is_msg_resp), self._upgrade = self._upgrade, None
             self._refuse_token(error, head if is_msg_resp else None)
@@ -182,7 +182,7 @@ class Connection(RequestStream):
     def _log_refusal(error: GreenroomError) -> None:
         log.debug("refused a connect: %d %s", error.code, type(error).__name__)
 
-    # What the client sends.
+    # Frames from the client.
 
     def on_text(self, text: str) -> None:
         try:
@@ -202,7 +202,7 @@ class Connection(RequestStream):
         self._gateway.sessions.hand_over()
         super().drain()
 
-    # What the handlers of requests call: see `Requester`.
+    # Called by the handlers of requests: see `Requester`.
 
     def query(
         self, request: Request, query: Callable[[Caller, Any], Awaitable[bytes]], payload: Message
@@ -234,27 +234,27 @@ class Connection(RequestStream):
     def _send(self, target: Address, message: Any) -> None:
         self._gateway.base.send(self.address, target, message)
 
-    # What the actor calls.
+    # Called by the actor.
 
-    def succeeded(self, ref: int, value: Any) -> None:
-        """A request, or the opening, was carried out. `value` is serialized, or a message to serialize."""
+    def on_success(self, ref: int, value: Any) -> None:
+        """A request, or the opening of the session, succeeded. `value` is None, bytes, or a message to serialize."""
         if ref == OPENING:
-            self._opened()
+            self._on_opened()
         else:
             self.answer(ref, value if value is None or isinstance(value, bytes) else value.SerializeToString())
 
-    def failed(self, ref: int, error: BaseException) -> None:
-        """A request, or the opening, was refused."""
+    def on_failure(self, ref: int, error: BaseException) -> None:
+        """A request, or the opening of the session, failed."""
         if not isinstance(error, GreenroomError):
             log.error("a request of %s failed with %s", self.address, type(error).__name__)
             error = as_refusal(error)
         if ref == OPENING:
-            self._open_refused(error)
+            self._on_open_refused(error)
         else:
             self.answer(ref, None, error)
 
     def kick(self) -> None:
-        """Say 2002 and close."""
+        """Push the kick (request id 2002), then close."""
         self._gateway.sessions.hand_over()
         if self.phase is Phase.OPEN or self.phase is Phase.DRAINING:
             self.outbox.add(binary_frame(self.codec.encode_response(Response(req_identifier=RequestId.KICK))))
@@ -263,21 +263,21 @@ class Connection(RequestStream):
             self.abort()
 
     def stop(self) -> None:
-        """Close, after what waits in the outbox."""
+        """Write out the outbox, then close. Abort, if the session is still opening."""
         self._gateway.sessions.hand_over()
         if self.phase is Phase.OPENING:
             self.abort()
         else:
             self.close()
 
-    # What the session table calls: see `Session`.
+    # Called by the session table: see `Session`.
 
     def charge(self) -> None:
         self.crashes += 1
         if self.crashes > CRASHES_ALLOWED:
             times = self._gateway.base.sampler.take("connection closed for its crashes")
             if times:
-                log.warning("%s crashed %d entities: it is closed (%d so closed)", self.address, self.crashes, times)
+                log.warning("%s crashed %d entities and is closed (%d closed)", self.address, self.crashes, times)
             self.drain()
 
     def push(self, frame: bytes) -> None:
@@ -285,7 +285,7 @@ class Connection(RequestStream):
         if phase is Phase.OPEN or phase is Phase.OPENING:
             settings = self.server.settings
             if not self.outbox.offer(frame, settings.outbox_limit_frames, settings.outbox_limit_bytes):
-                log.debug("%s does not read what it gets: it ends", self.address)
+                log.debug("%s does not read its pushes and is closed", self.address)
                 if phase is Phase.OPEN:
                     self.drain()
                 else:
@@ -296,7 +296,7 @@ class Connection(RequestStream):
             for frame in frames:
                 self.push(frame)
 
-    # What the socket calls.
+    # Called by asyncio.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)

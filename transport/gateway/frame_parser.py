@@ -1,4 +1,4 @@
-"""websockets' Sans-I/O parser, for the frames that few clients send: fragments, long ones, violations of the rules."""
+"""websockets' Sans-I/O parser, for frames that few clients send: fragments, long frames, broken rules."""
 
 from __future__ import annotations
 
@@ -13,48 +13,48 @@ if TYPE_CHECKING:
 
 __all__ = ["EndOfFrames", "FrameParser", "ParsedMessage", "ParserEvent", "PongFrame"]
 
-# At DEBUG websockets logs tokens (in URLs) and bodies, so its logger leads nowhere.
+# At DEBUG websockets logs tokens (in URLs) and bodies, so its logger is disabled.
 MUTED: Final = logging.Logger("greenroom.transport.muted", level=logging.CRITICAL + 1)
 MUTED.disabled = True
 
 
 class ParsedMessage(NamedTuple):
-    """A message that has come whole."""
+    """A complete message."""
 
     data: bytes
     is_text: bool
 
 
 class PongFrame(NamedTuple):
-    """The answer to a ping, to be written in its turn."""
+    """The answer to a ping, to be written in order."""
 
     frame: bytes
 
 
 class EndOfFrames(NamedTuple):
-    """The peer closes, or has broken a rule. No more is read, and `FrameParser.close_frame` is written last."""
+    """The peer closes, or has broken a rule. No further frame is read; `FrameParser.close_frame` is written last."""
 
 
 ParserEvent = ParsedMessage | PongFrame | EndOfFrames
 
 
 class FrameParser:
-    """Reads all that one connection sends, from the first frame on that is not short and whole."""
+    """Reads the frames of one connection, from the first one that `WebSocketProtocol` does not read itself."""
 
     def __init__(self, max_bytes: int) -> None:
         self._protocol = Protocol(Side.SERVER, max_size=max_bytes, logger=MUTED)
         self._fragments: bytearray | None = None
         self._fragments_are_text = False
         self.close_frame = b""
-        """Empty until the connection is to end."""
+        """The last bytes to write. Empty until the connection is to be closed."""
 
     def receive(self, data: bytes) -> list[Frame]:
-        """The frames that have come whole with these bytes, for `events`."""
+        """The frames that these bytes complete. They must be given to `events`."""
         self._protocol.receive_data(data)
         return [event for event in self._protocol.events_received() if isinstance(event, Frame)]
 
     def events(self, frames: list[Frame]) -> Iterator[ParserEvent]:
-        """What the frames mean, one after the other, and then what the connection has come to."""
+        """The events of these frames in their order, and EndOfFrames if the connection is to be closed."""
         writes = iter(self._protocol.data_to_send())
         for frame in frames:
             if frame.opcode is Opcode.PING:
@@ -65,19 +65,19 @@ class FrameParser:
         yield from self._end(writes)
 
     def refuse_text(self) -> Iterator[ParserEvent]:
-        """What follows from a text that is not UTF-8."""
+        """The events after a text that is not UTF-8."""
         self._protocol.fail(CloseCode.INVALID_DATA)
         return self._end(iter(self._protocol.data_to_send()))
 
     def _end(self, writes: Iterator[bytes]) -> Iterator[ParserEvent]:
-        """The protocol writes nothing but pongs until it closes; it says with empty bytes that no more will follow."""
+        """Until it closes, the protocol writes only pongs. Empty bytes mean that it writes nothing after them."""
         for data in writes:
             self.close_frame += data
             if not data:
                 yield EndOfFrames()
 
     def _join(self, frame: Frame) -> ParsedMessage | None:
-        """The message that ends with this frame."""
+        """The message that this frame completes, if it does."""
         if frame.opcode is Opcode.CONT:
             assert self._fragments is not None
             self._fragments += frame.data

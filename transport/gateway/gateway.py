@@ -1,4 +1,4 @@
-"""The gateway: the listening socket, the bound on connections, and their orderly end."""
+"""The gateway: it listens, limits the number of connections, and shuts them down."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ __all__ = ["Gateway"]
 
 log = logging.getLogger("greenroom.transport")
 
-SILENCE_LIMIT_S = 3.0
-"""How long a drain waits for clients that never stop sending."""
-SILENCE_CHECK_S = 0.02
+IDLE_WAIT_LIMIT_S = 3.0
+"""Maximum time that a drain waits for clients that keep sending."""
+IDLE_CHECK_S = 0.02
 
 
 class Gateway:
-    """Accepts OpenIM clients over WebSocket and speaks for them on the loop base.
+    """Accepts OpenIM clients over WebSocket and connects them to the actors of the loop base.
 
     ```python
     gateway = Gateway(base, settings=..., admission=..., authenticator=..., address_of=..., queries=..., sessions=...)
@@ -46,7 +46,7 @@ class Gateway:
     await gateway.stop()
     ```
 
-    It is also what its connections share: they use its public attributes.
+    Its connections share it, and use its public attributes.
     """
 
     def __init__(
@@ -74,53 +74,53 @@ class Gateway:
         self.wheel = TimerWheel(base.loop, tick_s=tick_s)
         self.flusher = Flusher(base.loop)
         self.connections: dict[Connection, None] = {}
-        """All that were accepted and are not lost, handshakes included."""
+        """All connections that were accepted and are not yet lost, including those that are still in the handshake."""
         self._is_empty = asyncio.Event()
         self._server: asyncio.Server | None = None
         self.port = 0
-        """The port that is listened on; 0 before `start`."""
+        """The listening port; 0 before `start`."""
 
     async def start(self, listening: socket.socket, *, ssl: tls.SSLContext | None = None) -> None:
-        """Accept the connections of this socket, over TLS if there is a context for it."""
+        """Accept connections on this socket, over TLS if `ssl` is given."""
         self._server = await self.loop.create_server(
             lambda: Connection(self), sock=listening, ssl=ssl, backlog=BACKLOG
         )
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def drain(self, timeout_s: float) -> None:
-        """Accept no more, let each connection answer what is in flight and write it out, and close it.
+        """Accept no more connections. Each one answers its requests in flight, writes out its outbox, and is closed.
 
-        Returns once all are gone, or after `timeout_s`; then some may be left to `stop`.
+        Returns once all are closed, or after `timeout_s`; `stop` drops the remaining ones.
         """
         self._stop_listening()
-        await self._await_silence(timeout_s / 2)
+        await self._wait_until_idle(timeout_s / 2)
         for connection in tuple(self.connections):
             if connection.phase is Phase.OPEN:
                 connection.drain()
             elif connection.phase is Phase.HEAD or connection.phase is Phase.OPENING:
                 connection.abort()
-        await self._all_gone(timeout_s)
+        await self._wait_until_empty(timeout_s)
 
     async def stop(self) -> None:
-        """Drop the connections that are left, at once."""
+        """Drop the remaining connections immediately."""
         self._stop_listening()
         for connection in tuple(self.connections):
             connection.abort()
-        await self._all_gone(1.0)
+        await self._wait_until_empty(1.0)
         self.wheel.stop()
         self.admission.stop()
 
-    # What its connections call.
+    # Called by the connections.
 
     def add(self, connection: Connection) -> bool:
-        """A socket was accepted. False if there are too many."""
+        """Add a connection whose socket was accepted. Returns False if there are too many."""
         if not self.admission.may_connect(len(self.connections)):
             return False
         self.connections[connection] = None
         return True
 
     def remove(self, connection: Connection) -> None:
-        """The socket of a connection is gone."""
+        """Remove a connection whose socket is closed."""
         self.connections.pop(connection, None)
         if not self.connections:
             self._is_empty.set()
@@ -130,16 +130,16 @@ class Gateway:
             self._server.close()
             self._server = None
 
-    async def _await_silence(self, timeout_s: float) -> None:
-        """Wait until nothing is in flight at two checks in a row, so that what clients have sent already is read."""
-        deadline = self.loop.time() + min(timeout_s, SILENCE_LIMIT_S)
-        quiet = 0
-        while quiet < 2 and self.loop.time() < deadline:
+    async def _wait_until_idle(self, timeout_s: float) -> None:
+        """Wait until two consecutive checks find no request in flight, so that requests already sent are read."""
+        deadline = self.loop.time() + min(timeout_s, IDLE_WAIT_LIMIT_S)
+        idle_checks = 0
+        while idle_checks < 2 and self.loop.time() < deadline:
             busy = any(connection.is_busy() for connection in self.connections)
-            quiet = 0 if busy else quiet + 1
-            await asyncio.sleep(SILENCE_CHECK_S)
+            idle_checks = 0 if busy else idle_checks + 1
+            await asyncio.sleep(IDLE_CHECK_S)
 
-    async def _all_gone(self, timeout_s: float) -> None:
+    async def _wait_until_empty(self, timeout_s: float) -> None:
         if not self.connections:
             return
         self._is_empty.clear()

@@ -1,6 +1,6 @@
 """OpenIM's part of the handshake: the parameters of a connect, in both of their forms, and the answers to a connect.
 
-Pure functions. They log nothing, because a URL holds a token.
+Pure functions. They log nothing, because a URL contains a token.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ QUERY_FIELDS_LIMIT = 64
 
 
 class ConnectParameters(msgspec.Struct, frozen=True):
-    """What a client says when it connects."""
+    """The parameters that a client sends when it connects."""
 
     user_id: str
     token: str
@@ -33,18 +33,18 @@ class ConnectParameters(msgspec.Struct, frozen=True):
     operation_id: str
     is_background: bool
     compression: str
-    """`gzip`, or anything else for none."""
+    """`gzip`; any other value means no compression."""
     sdk_type: str
     """`go` or `js`."""
     is_msg_resp: bool
-    """Whether the client reads the outcome from a first TEXT frame."""
+    """Whether the client expects the outcome in a first TEXT frame."""
 
     def __repr__(self) -> str:
         return f"ConnectParameters(platform_id={self.platform_id}, sdk_type={self.sdk_type!r})"
 
 
 class _Packed(msgspec.Struct):
-    """The second form: JSON in the parameter `v`."""
+    """The second form of the parameters: JSON in the parameter `v`."""
 
     token: str = ""
     userID: str = ""
@@ -57,7 +57,7 @@ class _Packed(msgspec.Struct):
 
 
 def parse_parameters(target: str, compression_header: str = "") -> ConnectParameters:
-    """Read the parameters out of a request's target.
+    """Read the parameters from a request's target.
 
     Raises the first failure in the protocol's order: ArgsMissing (1602), or GreenroomError (500) if `isBackground`
     is not a bool.
@@ -78,7 +78,7 @@ def parse_parameters(target: str, compression_header: str = "") -> ConnectParame
 
 
 def _parse_query(text: str) -> dict[str, str]:
-    """The parameters by name. Of two with one name the first counts. Raises ArgsMissing if there are too many."""
+    """The parameters by name. Of a repeated name, the first value counts. Raises ArgsMissing if there are too many."""
     query: dict[str, str] = {}
     pairs = text.split("&", QUERY_FIELDS_LIMIT)
     if len(pairs) > QUERY_FIELDS_LIMIT:
@@ -121,7 +121,7 @@ def _from_query(query: dict[str, str], compression_header: str) -> ConnectParame
     is_msg_resp = _parse_bool(query.get("isMsgResp") or "false")
     if is_msg_resp is None:
         raise ArgsMissing("isMsgResp is not bool")
-    # Upstream refuses a connect without it. A client that leaves it out is in the foreground.
+    # Upstream refuses a connect without `isBackground`. Here a client that omits it is in the foreground.
     is_background = _parse_bool(query.get("isBackground", "false"))
     if is_background is None:
         raise GreenroomError("isBackground is not bool")
@@ -138,21 +138,21 @@ def _from_query(query: dict[str, str], compression_header: str) -> ConnectParame
 
 
 def _parse_bool(text: str) -> bool | None:
-    """As Go's strconv.ParseBool reads it; None where that fails."""
+    """Read a bool as Go's strconv.ParseBool does. None if that fails."""
     return True if text in TRUE else False if text in FALSE else None
 
 
 def refusal_json(error: GreenroomError) -> bytes:
-    """The outcome of a connect that is refused."""
+    """The outcome of a refused connect, as JSON."""
     return msgspec.json.encode({"errCode": error.code, "errMsg": error.name, "errDlt": error.detail})
 
 
 ACCEPTED = b'{"errCode":0,"errMsg":"","errDlt":""}'
-"""The outcome of a connect that is accepted, as JSON."""
+"""The outcome of an accepted connect, as JSON."""
 
 
 def refusal_response(error: GreenroomError) -> bytes:
-    """The whole HTTP response to a connect that is refused. Its status is 200, as the clients expect."""
+    """The whole HTTP response to a refused connect. Its status is 200, as the clients expect."""
     body = refusal_json(error)
     return (
         b"HTTP/1.1 200 OK\r\nContent-Type: application/json; charset=utf-8\r\n"

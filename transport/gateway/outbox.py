@@ -1,4 +1,4 @@
-"""The outbox of a connection: frames wait here until the loop's tick ends, and leave in one write."""
+"""The outbox of a connection: frames wait here until the end of the loop's tick, and are written together."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ if TYPE_CHECKING:
 __all__ = ["Flusher", "Outbox"]
 
 _TRANSPORT_BYTES: Final = 1 << 16
-"""How much a transport takes before it says that it is full (asyncio's high-water mark)."""
+"""Number of bytes that a transport buffers before it is full (asyncio's high-water mark)."""
 
 
 class Flusher:
-    """Flushes all outboxes that got frames during a tick of the loop, in one callback."""
+    """Flushes all outboxes that received frames during a tick of the loop, in one callback."""
 
     __slots__ = ("_dirty", "_loop")
 
@@ -35,14 +35,14 @@ class Flusher:
 
 
 class Outbox:
-    """Frames on their way to one socket.
+    """Frames that wait to be written to one socket.
 
-    Order: as added. Bound: `offer` refuses a frame past it. `add` refuses none, so its caller must read no more
-    requests while `is_blocked`. While the transport is full, frames stay here; so the transport holds at most its
-    high-water mark and one write. Between `hold` and `release` (before the 101) nothing leaves.
+    Order: as added. Bound: `offer` refuses a frame beyond its limits. `add` refuses none, so its caller must not read
+    further requests while `is_blocked`. While the transport is full, frames stay here; so the transport holds at most
+    its high-water mark and one write. Between `hold` and `release` (before the 101) nothing is written.
     """
 
-    __slots__ = ("_dirty", "_flusher", "_frames", "_held", "_size", "_transport", "blocked_at")
+    __slots__ = ("_dirty", "_flusher", "_frames", "_is_held", "_size", "_transport", "blocked_at")
 
     def __init__(self, flusher: Flusher, transport: asyncio.WriteTransport) -> None:
         self._flusher = flusher
@@ -50,7 +50,7 @@ class Outbox:
         self._frames: list[bytes] = []
         self._size = 0
         self._dirty = False
-        self._held = False
+        self._is_held = False
         self.blocked_at: float | None = None
         """When the transport became full, in the loop's time; None while it is not."""
 
@@ -65,7 +65,7 @@ class Outbox:
         return not self._frames
 
     def add(self, frame: bytes) -> None:
-        """Take a frame, even past the bound."""
+        """Add a frame, even beyond the limits."""
         self._frames.append(frame)
         self._size += len(frame)
         if not self._dirty:
@@ -73,10 +73,10 @@ class Outbox:
             self._flusher.mark(self)
 
     def offer(self, frame: bytes, limit_frames: int, limit_bytes: int) -> bool:
-        """Take a frame, unless that goes past the bound. What the transport holds counts as well."""
+        """Add a frame, unless that exceeds a limit. The bytes in the transport's buffer count as well."""
         size = len(frame)
         if not self._has_room(size, limit_frames, limit_bytes):
-            # Frames that only wait for the end of this tick do not mean that the peer is slow.
+            # Frames that are only waiting for the end of this tick do not mean that the peer is slow.
             self.flush()
             if not self._has_room(size, limit_frames, limit_bytes):
                 return False
@@ -90,26 +90,26 @@ class Outbox:
     def _has_room(self, size: int, limit_frames: int, limit_bytes: int) -> bool:
         size += self._size
         transport = self._transport
-        # A transport that is not full holds so little that it matters only near the bound.
+        # A transport that is not full holds so little that it matters only near the limit.
         if transport is not None and (self.blocked_at is not None or size > limit_bytes - _TRANSPORT_BYTES):
             size += transport.get_write_buffer_size()
         return len(self._frames) < limit_frames and size <= limit_bytes
 
     def write_through(self, data: bytes) -> bool:
-        """Give whole frames to the transport at once. False, and nothing done, if it is full or other frames wait."""
+        """Write whole frames immediately. Returns False, and writes none, if the transport is full or frames wait."""
         transport = self._transport
-        if self._frames or self._held or self.blocked_at is not None or transport is None:
+        if self._frames or self._is_held or self.blocked_at is not None or transport is None:
             return False
         transport.write(data)
         return True
 
     def hold(self) -> None:
         """Keep all frames until `release`."""
-        self._held = True
+        self._is_held = True
 
     def release(self, head: bytes) -> None:
-        """Let frames leave again: `head` first, then those that were added meanwhile."""
-        self._held = False
+        """Write `head`, then the frames that were held, and hold no further frames."""
+        self._is_held = False
         self._frames.insert(0, head)
         self._size += len(head)
         self.flush()
@@ -127,7 +127,7 @@ class Outbox:
         """Give all frames to the transport in one write, unless it is full."""
         self._dirty = False
         frames = self._frames
-        if not frames or self._held or self.blocked_at is not None or self._transport is None:
+        if not frames or self._is_held or self.blocked_at is not None or self._transport is None:
             return
         data = frames[0] if len(frames) == 1 else b"".join(frames)
         frames.clear()
@@ -135,7 +135,7 @@ class Outbox:
         self._transport.write(data)
 
     def drop(self) -> None:
-        """Forget all frames: the socket is gone."""
+        """Discard all frames: the socket is closed."""
         self._frames.clear()
         self._size = 0
         self._transport = None

@@ -1,4 +1,4 @@
-"""A connection's requests: decoded, begun in order as far as the node admits them, and answered."""
+"""A connection's requests: they are decoded, begun in order as the node admits them, and answered."""
 
 from __future__ import annotations
 
@@ -27,24 +27,24 @@ log = logging.getLogger("greenroom.transport")
 
 
 class _InFlight(msgspec.Struct, frozen=True, gc=False):
-    """What is kept of a request until its answer comes."""
+    """The fields of a request that its response needs."""
 
     req_identifier: int
     operation_id: str
     msg_incr: str
-    last: bool
+    ends_connection: bool
 
 
 class RequestStream(WebSocketProtocol):
     """A WebSocket whose binary messages are the requests of one user.
 
-    Order: sends begin as they come, while fewer than `requests_in_flight` are unanswered and the node admits more
-    (`Admission`). Any other request runs alone, after all before it are answered. While a request waits to begin,
-    nothing more is read. Loss: responses are never dropped while the socket lives. A message that is not a request
-    of this user ends the connection.
+    Order: sends begin in the order in which they arrive, while fewer than `requests_in_flight` are unanswered and the
+    node admits more (`Admission`). Any other request runs alone, once all earlier ones are answered. While a request
+    waits to begin, no further data is read. Loss: no response is dropped while the socket is open. A message that is
+    not a request of this user ends the connection.
 
-    A subclass sets `address`, `user_id` and `codec` before it opens. For each request that begins it gets one call
-    of `handle`, and calls `reply` or `reply_error` at once, or `track` and later `answer`.
+    A subclass sets `address`, `user_id` and `codec` before it opens. Its `handle` is called once for each request that
+    begins, and calls `reply` or `reply_error` immediately, or `track` and later `answer`.
     """
 
     __slots__ = ("_backlog", "_gateway", "_in_flight", "_next_ref", "_runs_alone", "address", "codec", "user_id")
@@ -59,7 +59,7 @@ class RequestStream(WebSocketProtocol):
         self._next_ref = 1
         # True while a request that runs alone is unanswered.
         self._runs_alone = False
-        # Messages that were read and may not begin yet; the first may be decoded already.
+        # Messages that were read but may not begin yet; the first one may already be decoded.
         self._backlog: deque[bytes | Request] | None = None
         self.user_id = ""
 
@@ -69,21 +69,21 @@ class RequestStream(WebSocketProtocol):
         """Carry out a request."""
         raise NotImplementedError
 
-    # What a subclass calls.
+    # For subclasses.
 
     def track(self, request: Request, *, alone: bool = False) -> int:
-        """The request is in flight until `answer` gets the number that this returns. With `alone` no other begins
-        before that."""
+        """Returns a number. The request is in flight until `answer` is called with it. With `alone`, no other request
+        begins before that."""
         ref = self._next_ref
         self._next_ref = ref + 1
         self._in_flight[ref] = _in_flight(request)
         if alone:
             self._runs_alone = True
-        self._gateway.admission.enter()
+        self._gateway.admission.request_began()
         return ref
 
     def answer(self, ref: int, data: bytes | None, error: GreenroomError | None = None) -> None:
-        """Answer the request with this number, and begin those that waited for it. Unknown numbers are ignored."""
+        """Answer the request with this number, and begin requests that waited for it. Unknown numbers are ignored."""
         request = self._in_flight.pop(ref, None)
         if request is None:
             return
@@ -95,7 +95,7 @@ class RequestStream(WebSocketProtocol):
         elif self._backlog is not None:
             self.restart_read_timeout()
             self._begin_backlog()
-        self._gateway.admission.leave()
+        self._gateway.admission.requests_ended()
 
     def reply(self, request: Request, data: bytes | None) -> None:
         self._respond(_in_flight(request), data, None)
@@ -103,7 +103,7 @@ class RequestStream(WebSocketProtocol):
     def reply_error(self, request: Request, error: GreenroomError) -> None:
         self._respond(_in_flight(request), None, error)
 
-    # What the WebSocket calls.
+    # Called by the WebSocket.
 
     def on_binary(self, data: bytes) -> None:
         if self._backlog is None:
@@ -130,10 +130,10 @@ class RequestStream(WebSocketProtocol):
         admission = self._gateway.admission
         admission.forget(self)
         if self._in_flight:
-            admission.leave(len(self._in_flight))
+            admission.requests_ended(len(self._in_flight))
             self._in_flight.clear()
 
-    # What the admission calls.
+    # Called by the admission.
 
     def begin_next(self) -> bool:
         """See `Waiter`."""
@@ -169,21 +169,21 @@ class RequestStream(WebSocketProtocol):
         return count
 
     def resume_reading(self) -> None:
-        """See `Waiter`. Only once nothing waits to begin."""
+        """See `Waiter`. Does nothing while a request is waiting to begin."""
         if self._backlog is not None and not self._backlog:
             self._backlog = None
             self.update_reading()
 
-    # Beginning.
+    # Begins requests.
 
     def _begin(self, data: bytes | Request, *, in_turn: bool = False) -> bytes | Request | None:
-        """Begin a request. Returns what of it has to wait, if it does."""
+        """Begin a request. If it has to wait, returns the message, or the request if it was decoded."""
         in_flight = self._in_flight
         if self._runs_alone or len(in_flight) >= self.server.settings.requests_in_flight:
             return data
         admission = self._gateway.admission
-        if not in_turn and not admission.may_enter():
-            admission.wait(self)
+        if not in_turn and not admission.may_begin():
+            admission.enqueue(self)
             return data
         request = self._decode(data)
         if request is None:
@@ -205,7 +205,7 @@ class RequestStream(WebSocketProtocol):
         self.resume_reading()
 
     def _decode(self, data: bytes | Request) -> Request | None:
-        """A request that this user may make. Anything else ends the connection."""
+        """The request, if this user may make it. Otherwise the connection ends."""
         if isinstance(data, Request):
             return data
         try:
@@ -213,11 +213,11 @@ class RequestStream(WebSocketProtocol):
                 data, decompressed_limit_bytes=self.server.settings.max_unfolded_bytes
             )
         except EnvelopeError:
-            log.debug("a frame of %s is not an envelope: its connection ends", self.address)
+            log.debug("%s sent a frame that is not an envelope and is closed", self.address)
             self.drain()
             return None
         if request.req_identifier not in REQUESTS or request.send_id != self.user_id:
-            log.debug("a request of %s is unknown or another user's: its connection ends", self.address)
+            log.debug("%s sent a request of unknown id or of another user and is closed", self.address)
             self.drain()
             return None
         return request
@@ -233,10 +233,10 @@ class RequestStream(WebSocketProtocol):
         )
         if self.phase is Phase.OPEN or self.phase is Phase.DRAINING:
             self.outbox.add(binary_frame(self.codec.encode_response(response)))
-        if request.last:
+        if request.ends_connection:
             self.drain()
 
 
 def _in_flight(request: Request) -> _InFlight:
     kind = REQUESTS[request.req_identifier]
-    return _InFlight(request.req_identifier, request.operation_id, request.msg_incr, kind.last)
+    return _InFlight(request.req_identifier, request.operation_id, request.msg_incr, kind.ends_connection)

@@ -1,4 +1,4 @@
-"""The table of the gateway's requests: what each carries, how strictly it is checked, and what handles it."""
+"""The table of the gateway's requests: the payload, the checks and the handler of each."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ class Requester(Protocol):
     def queries(self) -> Queries: ...
 
     def reply(self, request: Request, data: bytes | None) -> None:
-        """Reply at once."""
+        """Reply immediately."""
 
     def reply_error(self, request: Request, error: GreenroomError) -> None:
-        """Reply at once that the request failed."""
+        """Reply immediately that the request failed."""
 
     def query(
         self, request: Request, query: Callable[[Caller, Any], Awaitable[bytes]], payload: Message
@@ -46,7 +46,7 @@ class Requester(Protocol):
         """Remember whether the app is in the background."""
 
     def watch(self, subscribe: list[str], unsubscribe: list[str]) -> bytes:
-        """Change whose presence is watched. Returns the presence of those subscribed, serialized."""
+        """Change the users whose presence is watched. Returns the presence of the subscribed users, serialized."""
 
 
 class RequestKind(NamedTuple):
@@ -59,7 +59,7 @@ class RequestKind(NamedTuple):
     """Whether an empty field of the envelope is refused with 500."""
     pipelined: bool = False
     """Whether it may begin while earlier requests of its kind are unanswered. Any other request runs alone."""
-    last: bool = False
+    ends_connection: bool = False
     """Whether the connection ends after the reply, even after an error."""
 
     def run(self, requester: Requester, request: Request) -> None:
@@ -140,7 +140,7 @@ REQUESTS: dict[int, RequestKind] = {
     RequestId.PULL_BY_SEQS: RequestKind(msg_pb2.GetSeqMessageReq, _pull_by_seqs, strict=True),
     RequestId.SEQ_STATES: RequestKind(msg_pb2.GetConversationsHasReadAndMaxSeqReq, _seq_states, strict=True),
     RequestId.LAST_MESSAGES: RequestKind(msg_pb2.GetLastMessageReq, _last_messages),
-    RequestId.LOGOUT: RequestKind(push_pb2.DelUserPushTokenReq, _logout, last=True),
+    RequestId.LOGOUT: RequestKind(push_pb2.DelUserPushTokenReq, _logout, ends_connection=True),
     RequestId.SET_BACKGROUND: RequestKind(sdkws_pb2.SetAppBackgroundStatusReq, _set_background, strict=True),
     RequestId.PRESENCE: RequestKind(sdkws_pb2.SubUserOnlineStatus, _watch),
 }

@@ -1,4 +1,4 @@
-"""The upgrade to WebSocket (RFC 6455, section 4.2): reads the head of a request, makes the answer that accepts it."""
+"""The upgrade to WebSocket (RFC 6455, section 4.2): reads a request's head, and makes the response that accepts it."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ _TOKEN: Final = re.compile(rb"[\t ]*,[\t ]*")
 
 
 class HeadMalformed(ValueError):
-    """These bytes are not the head of a request. The error never quotes them, because they may hold a token."""
+    """These bytes are not the head of a request. The error never quotes them, because they may contain a token."""
 
 
 class UpgradeRequest:
     """The head of the request that opens a connection.
 
-    `headers` has the values of each header, in their order, by its name in lower case.
+    `headers` maps the name of each header, in lower case, to its values in their order.
     """
 
     __slots__ = ("headers", "is_whole", "method", "target", "version")
@@ -40,7 +40,7 @@ class UpgradeRequest:
         return values[0].decode("latin-1") if values else ""
 
     def accept(self) -> bytes | None:
-        """The 101 that accepts this request. None if it does not ask for WebSocket, or asks wrongly.
+        """The 101 that accepts this request. None if the request is not a valid upgrade.
 
         Extensions and subprotocols are ignored, which refuses them.
         """
@@ -70,14 +70,14 @@ class UpgradeRequest:
         return head + end if self.method == b"HEAD" else answer
 
     def _lists(self, name: bytes, token: bytes) -> bool:
-        """Whether a header that is a list has this token, in upper or lower case."""
+        """Whether a header that is a list contains this token, in any case."""
         for value in self.headers.get(name, ()):
             value = value.lower()
             if value == token or token in _TOKEN.split(value):
                 return True
         return False
 
-    # What httptools calls.
+    # Called by httptools.
 
     def on_url(self, url: bytes) -> None:
         self.target += url.decode("utf-8", "surrogateescape")
@@ -90,7 +90,7 @@ class UpgradeRequest:
 
 
 def read_upgrade(data: bytes) -> UpgradeRequest:
-    """Read a head that ends with its empty line. Raises HeadMalformed."""
+    """Read a complete head, including its empty line. Raises HeadMalformed."""
     request = UpgradeRequest()
     parser = httptools.HttpRequestParser(request)
     try:

@@ -1,6 +1,6 @@
-"""One WebSocket connection of a server: bytes of a socket become messages, and frames leave through the outbox.
+"""One WebSocket connection of a server: it reads messages from a socket, and writes frames through the outbox.
 
-It knows HTTP's head, frames, deadlines and the outbox. It does not know what the messages mean.
+It handles the HTTP head, frames, deadlines and the outbox. It does not interpret the messages.
 """
 
 from __future__ import annotations
@@ -38,23 +38,25 @@ HEAD_LIMIT_BYTES = 16 * 1024
 WHOLE_TEXT, WHOLE_BINARY, WHOLE_PING, WHOLE_PONG = 0x81, 0x82, 0x89, 0x8A
 """First bytes of frames that are a whole message, with no reserved bit set."""
 SHORT = 126
-"""A payload below this has its length in the second byte. A second byte of this says that the next two have it."""
+"""A payload shorter than this has its length in the second byte. If the second byte has this value, the next two bytes
+hold the length."""
 LINGER_S = 2.0
-"""How long a peer may take to close after us. To close both ways at once loses what it has not read yet."""
+"""How long a peer may take to close its side after we closed ours. If we closed both sides together, the peer would
+lose the data that it has not read yet."""
 
 
 class Phase(enum.Enum):
     HEAD = "the request's head is being read"
-    OPENING = "the request waits for its answer; frames that are pushed meanwhile are held"
-    OPEN = "frames come and go"
-    DRAINING = "no more is read, requests in flight are still answered"
-    CLOSING = "the outbox drains, nothing is added"
-    LINGERING = "our side is closed"
-    LOST = "the socket is gone"
+    OPENING = "the request is not answered yet; pushed frames are held until then"
+    OPEN = "frames are read and written"
+    DRAINING = "no further frame is read, requests in flight are still answered"
+    CLOSING = "the outbox is written out, nothing is added to it"
+    LINGERING = "our side is closed, the peer's side is still open"
+    LOST = "the socket is closed"
 
 
 class WebSocketServer(Protocol):
-    """What the connections of one server share."""
+    """The state that the connections of one server share."""
 
     loop: asyncio.AbstractEventLoop
     settings: WebSocketSettings
@@ -65,13 +67,13 @@ class WebSocketServer(Protocol):
 class WebSocketProtocol(asyncio.Protocol):
     """One connection. It has no task and no timer of its own.
 
-    A subclass answers `on_request` with `open` or `refuse`, now or later; from `open` on it gets whole messages.
-    Order: messages as they came, frames as they were added. An exception in a hook ends this connection only.
-    `on_lost` is called once for each connection that was made.
+    A subclass answers `on_request` with `open` or `refuse`, immediately or later; after `open` its hooks receive whole
+    messages. Order: messages as they were received, frames as they were added. An exception in a hook ends this
+    connection only. `on_lost` is called once for each connection that was made.
     """
 
     __slots__ = (
-        "_head", "_marked_at", "_parser", "_partial", "_ping_at", "_reading", "_transport", "outbox", "phase",
+        "_head", "_parser", "_partial", "_ping_at", "_reading", "_timeout_from", "_transport", "outbox", "phase",
         "server", "slot",
     )  # fmt: skip
 
@@ -81,14 +83,14 @@ class WebSocketProtocol(asyncio.Protocol):
         self.slot = -1
         self.outbox: Outbox = cast("Outbox", None)
         self._transport: asyncio.Transport | None = None
-        # None until a frame comes that `_read_frames` leaves to the parser. From then on the parser reads them all.
+        # None until `_read_frames` finds a frame that it leaves to the parser. After that the parser reads all frames.
         self._parser: FrameParser | None = None
-        # The beginning of a frame whose end has not come.
+        # The beginning of a frame that is not complete yet.
         self._partial = b""
         self._head: bytearray | None = bytearray()
         self._reading = True
-        # When the phase began. In OPEN: when the last frame was read.
-        self._marked_at = 0.0
+        # The start of the current time-out: when the phase began; in OPEN when the last frame was read.
+        self._timeout_from = 0.0
         self._ping_at: float | None = None
 
     # The hooks.
@@ -104,27 +106,27 @@ class WebSocketProtocol(asyncio.Protocol):
         raise NotImplementedError
 
     def on_lost(self) -> None:
-        """The socket is gone."""
+        """The socket is closed."""
 
     def is_busy(self) -> bool:
-        """Whether something is in flight that `drain` should wait for."""
+        """Whether work is in flight that `drain` should wait for."""
         return False
 
     def wants_reading(self) -> bool:
-        """Whether another message may be read now. `update_reading` asks again."""
+        """Whether another message may be read now. `update_reading` must be called when this changes."""
         return True
 
-    # What a subclass calls.
+    # For subclasses.
 
     def open(self, head: bytes, *, ping: bool = False) -> None:
-        """Write `head` (the 101, and frames right behind it), then the frames that were held, and begin to read
-        frames. With `ping` the server pings this peer."""
+        """Write `head` (the 101, and frames that directly follow it), then the frames that were held, and begin to
+        read frames. With `ping` the server pings this peer."""
         if self.phase is not Phase.OPENING:
             return
         now = self.server.loop.time()
         settings = self.server.settings
         self.phase = Phase.OPEN
-        self._marked_at = now
+        self._timeout_from = now
         if ping:
             self._ping_at = now + settings.ping_interval_s
         early, self._head = self._head, None
@@ -141,16 +143,16 @@ class WebSocketProtocol(asyncio.Protocol):
             self.close()
 
     def drain(self) -> None:
-        """Read no more, answer what is in flight, then close. The write timeout bounds it."""
+        """Stop reading, let the work in flight finish, then close. The write timeout bounds this."""
         if self.phase is Phase.OPEN:
             self.phase = Phase.DRAINING
-            self._marked_at = self.server.loop.time()
+            self._timeout_from = self.server.loop.time()
             self.update_reading()
             self._arm()
             self.close_if_drained()
 
     def close_if_drained(self) -> None:
-        """Something that `drain` may wait for is done."""
+        """Close, if `drain` was called and no work is in flight any more."""
         if self.phase is Phase.DRAINING and not self.is_busy():
             self.close()
 
@@ -162,21 +164,21 @@ class WebSocketProtocol(asyncio.Protocol):
         if self._parser is not None and self._parser.close_frame:
             self.outbox.add(self._parser.close_frame)
         self._head = self._parser = None
-        self._marked_at = self.server.loop.time()
+        self._timeout_from = self.server.loop.time()
         self._arm()
         self._try_close()
 
     def abort(self) -> None:
-        """Drop the connection with everything that waits in it."""
+        """Drop the connection and all its pending data."""
         if self._transport is not None:
             self._transport.abort()
 
     def restart_read_timeout(self) -> None:
-        """Count the read timeout from now: until now it was the server that did not read."""
-        self._marked_at = self.server.loop.time()
+        """Restart the read timeout: until now the server itself was not reading."""
+        self._timeout_from = self.server.loop.time()
 
     def update_reading(self) -> None:
-        """Pause or resume reading: a full outbox and `wants_reading` decide."""
+        """Pause or resume reading, as the outbox, `wants_reading` and the phase allow."""
         transport = self._transport
         if transport is None or transport.is_closing():
             return
@@ -193,12 +195,12 @@ class WebSocketProtocol(asyncio.Protocol):
             else:
                 transport.pause_reading()
 
-    # What asyncio calls.
+    # Called by asyncio.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
         self.outbox = Outbox(self.server.flusher, self._transport)
-        self._marked_at = self.server.loop.time()
+        self._timeout_from = self.server.loop.time()
         self._arm()
 
     def data_received(self, data: bytes) -> None:
@@ -208,7 +210,7 @@ class WebSocketProtocol(asyncio.Protocol):
             elif self.phase is Phase.HEAD:
                 self._read_head(data)
             elif self.phase is Phase.OPENING and self._head is not None:
-                # Frames before the 101: they wait until the connection is open, and nothing more is read.
+                # Frames before the 101: they wait until the connection is open, and no further data is read.
                 self._head += data
                 self.update_reading()
         except Exception as error:
@@ -217,7 +219,7 @@ class WebSocketProtocol(asyncio.Protocol):
             self.abort()
 
     def eof_received(self) -> bool:
-        """The peer sends no more. What is in flight is still answered."""
+        """The peer has closed its sending side. Requests in flight are still answered."""
         self.drain()
         return self.phase is Phase.DRAINING
 
@@ -242,7 +244,7 @@ class WebSocketProtocol(asyncio.Protocol):
         self._partial = b""
         self.on_lost()
 
-    # What the timer wheel calls.
+    # Called by the timer wheel.
 
     def on_deadline(self, now: float) -> float | None:
         """See `timer_wheel.Timed`."""
@@ -272,16 +274,16 @@ class WebSocketProtocol(asyncio.Protocol):
         settings = self.server.settings
         phase = self.phase
         if phase is Phase.HEAD or phase is Phase.OPENING:
-            return self._marked_at + settings.handshake_timeout_s
+            return self._timeout_from + settings.handshake_timeout_s
         if phase is Phase.OPEN:
             if self.outbox.blocked_at is not None:
                 return self.outbox.blocked_at + settings.write_timeout_s
-            return self._marked_at + settings.read_timeout_s
+            return self._timeout_from + settings.read_timeout_s
         if phase is Phase.LINGERING and self._transport and not self._transport.get_write_buffer_size():
-            return self._marked_at + min(LINGER_S, settings.write_timeout_s)
-        return self._marked_at + settings.write_timeout_s
+            return self._timeout_from + min(LINGER_S, settings.write_timeout_s)
+        return self._timeout_from + settings.write_timeout_s
 
-    # Reading.
+    # Reads the head and the frames.
 
     def _read_head(self, data: bytes) -> None:
         head = self._head
@@ -304,8 +306,8 @@ class WebSocketProtocol(asyncio.Protocol):
         self.on_request(request)
 
     def _read_frames(self, data: bytes) -> None:
-        """Read the frames that nearly all clients send: masked, whole, of less than 64 KiB. The first frame that is
-        otherwise, or breaks a rule, goes to websockets' parser, and so does all that follows it."""
+        """Read the frames that almost all clients send: masked, not fragmented, shorter than 64 KiB. The first frame of
+        another kind, or one that breaks a rule, goes to websockets' parser, and so do all frames after it."""
         if self._parser is not None:
             self._parse(self._parser, data)
             return
@@ -331,7 +333,7 @@ class WebSocketProtocol(asyncio.Protocol):
             if end > size:
                 break
             position = end
-            self._marked_at = self.server.loop.time()
+            self._timeout_from = self.server.loop.time()
             payload = apply_mask(data[start:end], data[start - 4 : start])
             if first == WHOLE_BINARY:
                 self.on_binary(payload)
@@ -350,7 +352,7 @@ class WebSocketProtocol(asyncio.Protocol):
     def _parse(self, parser: FrameParser, data: bytes) -> None:
         frames = parser.receive(data)
         if frames:
-            self._marked_at = self.server.loop.time()
+            self._timeout_from = self.server.loop.time()
         self._handle(parser.events(frames))
 
     def _handle(self, events: Iterable[ParserEvent]) -> None:

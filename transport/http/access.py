@@ -17,14 +17,14 @@ __all__ = ["ADMIN", "ANYONE", "TOKEN", "Who", "owner", "owner_if_named"]
 
 @dataclass(frozen=True, slots=True)
 class Who:
-    """`anyone` needs no token, `token` any valid one, `owner` that of a user named in the request or an
-    admin's, `admin` a configured admin's. Membership and roles in a group are not the table's business."""
+    """The token that a route needs: `anyone` none, `token` any valid one, `owner` that of a user named in the request
+    or of an admin, `admin` that of a configured admin. Membership and roles in a group are checked elsewhere."""
 
     kind: Literal["anyone", "token", "owner", "admin"]
     fields: tuple[str, ...] = ()
-    """Owner: fields that name users, dotted where nested; the caller must be one of them."""
+    """For `owner`: the fields that name users, with dots if nested. The caller must be one of these users."""
     may_be_empty: bool = False
-    """Owner: a field left empty names nobody, and is free to all."""
+    """For `owner`: if the field is empty, every user may call."""
 
     def check(self, caller: Caller, request: Any) -> None:
         """Raises NoPermission."""

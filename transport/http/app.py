@@ -1,6 +1,6 @@
-"""The HTTP API: a request is answered from its row of the table, in the protocol's order of checks (PROTOCOL 2.1).
+"""The HTTP API: a request is checked and answered by its row of the table, in the protocol's order (PROTOCOL 2.1).
 
-Holds no chat rule. Logs no token, no body and no message of an unforeseen exception, which may quote them.
+It contains no chat rules. It logs no token, no body, and no text of an unexpected exception, which may quote them.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from greenroom.actors.rules.ids import user_address
 from greenroom.actors.wire.openim_json import JsonMismatch, from_json
 from greenroom.transport.http.call import Call
 from greenroom.transport.http.free_json import BodyMismatch, bind
-from greenroom.transport.http.http_request import ClientGone, HttpRequest
+from greenroom.transport.http.http_request import ClientDisconnected, HttpRequest
 from greenroom.transport.http.reply_json import failure, success
 from greenroom.transport.http.request_body import Bodies, BodiesFull, read_whole
 from greenroom.transport.http.response import HttpResponse, not_found, send_response
@@ -38,48 +38,49 @@ __all__ = ["HttpApi"]
 logger = logging.getLogger("greenroom.http")
 
 _NO_TOKEN_NEEDED = ("/auth/get_admin_token", "/auth/parse_token", "/greenroom/")
-"""POST to paths that start so needs no token, even if there is no such path: the check comes before routing."""
+"""A POST to a path with one of these prefixes needs no token, even if there is no such route: the token is checked
+before routing."""
 
 
 class NotImplementedYet(GreenroomError):
-    """OpenIM has this route; this server does not, and does not pretend to."""
+    """OpenIM has this route; this server does not have it yet."""
 
 
-class NoPlace(Exception):
-    """There are as many calls in flight as may be, and none ended in time."""
+class NoFreeSlot(Exception):
+    """The limit of calls in flight is reached, and none of them ended in time."""
 
 
 class HttpApi:
     """An ASGI application: one look-up finds a request's row, without router and middleware.
 
-    At most `http.requests_in_flight` calls are in flight. More wait for `overload.patience_s`, and are then answered
-    with 503 and NodeBusy. A call is in flight once its body has arrived, so a client that sends slowly makes nobody
-    wait. A body for which there is no room is answered with 503, too.
+    At most `http.requests_in_flight` calls are in flight. Further calls wait for up to `overload.patience_s`, and are
+    then answered with 503 and NodeBusy. A call is not in flight before its body has arrived, so a client that sends
+    slowly makes no other client wait. A body for which there is no room is also answered with 503.
     """
 
     def __init__(self, engine: EngineParts, routes: Iterable[Route]) -> None:
         self._engine = engine
         self._settings = engine.settings.http
         self._table = Table(routes)
-        self._places = asyncio.Semaphore(self._settings.requests_in_flight)
+        self._slots = asyncio.Semaphore(self._settings.requests_in_flight)
         self._bodies = Bodies(self._settings.bodies_limit_bytes)
 
     async def __call__(self, scope: HTTPScope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
         request = HttpRequest(scope, receive)
         try:
             response = await self._answer(request)
-        except ClientGone:
+        except ClientDisconnected:
             return
         http_id = self._engine.rng.randbytes(16).hex()
         http_id = f"{http_id[:8]}-{http_id[8:12]}-4{http_id[13:16]}-a{http_id[17:20]}-{http_id[20:]}"
         try:
             await send_response(response, request, send, http_id=http_id.encode())
         except Exception as error:
-            self._log_unforeseen(request, error)
-            raise  # The answer has begun, so uvicorn can only close the connection.
+            self._log_unexpected(request, error)
+            raise  # The answer has already begun, so uvicorn can only close the connection.
 
     async def _answer(self, request: HttpRequest) -> HttpResponse:
-        """Raises ClientGone."""
+        """Raises ClientDisconnected."""
         try:
             if request.method == "OPTIONS":
                 return HttpResponse(b'"Options Request!"')
@@ -96,18 +97,18 @@ class HttpApi:
             return _refusal(error)
         except BodiesFull:
             return _refusal(NodeBusy(), status=503, closes=True)
-        except NoPlace:
+        except NoFreeSlot:
             return _refusal(NodeBusy(), status=503)
-        except ClientGone:
+        except ClientDisconnected:
             raise
         except Exception as error:
-            self._log_unforeseen(request, error)
+            self._log_unexpected(request, error)
             return _refusal(as_refusal(error))
 
-    # Who calls.
+    # The caller.
 
     def _claims(self, request: HttpRequest, route: Route | None) -> Claims | None:
-        """What the token says. None where no token is needed.
+        """The claims of the token. None if no token is needed.
 
         Raises ArgsError for missing headers, and the token's errors.
         """
@@ -123,14 +124,14 @@ class HttpApi:
         return self._engine.world.auth.parse(request.token)
 
     async def _caller(self, request: HttpRequest, claims: Claims | None) -> Caller:
-        """Raises the token's errors, NoPlace."""
+        """Raises the token's errors, NoFreeSlot."""
         if claims is None:
             return await self._verified(request, None)
-        await self._take_place()
+        await self._acquire_slot()
         try:
             return await self._verified(request, claims)
         finally:
-            self._places.release()
+            self._slots.release()
 
     async def _verified(self, request: HttpRequest, claims: Claims | None) -> Caller:
         """Raises the token's errors."""
@@ -142,19 +143,19 @@ class HttpApi:
         await Call(self._engine, caller).ask(user_address(claims.user_id), verify)
         return caller
 
-    # What is answered.
+    # The answer.
 
     async def _call(self, route: Route, request: HttpRequest, claims: Claims | None) -> HttpResponse:
         body, room = await read_whole(request, self._bodies, self._settings.max_body_bytes)
         try:
-            await self._take_place()
+            await self._acquire_slot()
             try:
                 caller = await self._verified(request, claims)
                 return await self._handle(route, caller, body, as_protobuf=request.is_protobuf and route.protobuf)
             finally:
-                self._places.release()
+                self._slots.release()
         finally:
-            room.leave()
+            room.release()
 
     async def _handle(self, route: Route, caller: Caller, body: bytes, *, as_protobuf: bool) -> HttpResponse:
         assert route.handler is not None
@@ -177,19 +178,19 @@ class HttpApi:
         answer = await route.handler(Call(self._engine, caller), request)
         return answer if isinstance(answer, HttpResponse) else HttpResponse(success(route, answer))
 
-    async def _take_place(self) -> None:
-        """Raises NoPlace."""
-        if not self._places.locked():
-            await self._places.acquire()
+    async def _acquire_slot(self) -> None:
+        """Raises NoFreeSlot."""
+        if not self._slots.locked():
+            await self._slots.acquire()
             return
         try:
             async with asyncio.timeout(self._engine.settings.overload.patience_s):
-                await self._places.acquire()
+                await self._slots.acquire()
         except TimeoutError:
-            raise NoPlace from None
+            raise NoFreeSlot from None
 
-    def _log_unforeseen(self, request: HttpRequest, error: Exception) -> None:
-        """Where it happened, not what it says."""
+    def _log_unexpected(self, request: HttpRequest, error: Exception) -> None:
+        """Log where the exception happened, but not its text."""
         route = self._table.find(request.method, request.path)
         frames = "".join(traceback.format_tb(error.__traceback__))
         logger.error("%s in %s\n%s", type(error).__name__, route.path if route else "(unknown path)", frames)

@@ -1,8 +1,8 @@
 """One HTTP/1.1 connection: uvicorn's protocol on httptools, with the bounds that uvicorn lacks.
 
-uvicorn 0.54 reads heads of any size for any time, queues pipelined requests without a bound, and waits without a limit
-for a client that reads nothing. It also drops the body behind an upgrade offer, the answer to a client that has ended
-its side, and keep-alive in HTTP/1.0.
+uvicorn 0.54 limits neither the size nor the duration of a head, queues pipelined requests without a bound, and waits
+without a limit for a client that does not read. It also drops the body that follows an upgrade offer, the answer to a
+client that has closed its sending side, and keep-alive in HTTP/1.0.
 """
 
 from __future__ import annotations
@@ -31,27 +31,28 @@ if TYPE_CHECKING:
 __all__ = ["BoundedProtocol", "BoundedReads", "Connections"]
 
 _HEAD_READ_BYTES: Final = 2048
-"""Size of a read, except within a body of known length. It bounds the requests that wait behind one that is being
-answered, and the chunks that are parsed at once: 340 of one byte."""
-_CHUNKS_A_TURN: Final = 64
-"""A read with more chunks than this ends the connection's turn. libuv would read 32 times before the next one's."""
+"""Size of a read, except within a body of known length. It bounds the number of pipelined requests that wait for their
+turn, and of chunks that are parsed at once: 340 chunks of one byte."""
+_CHUNKS_PER_TURN: Final = 64
+"""After a read with more chunks than this, other connections are read first. libuv would read 32 times in a row."""
 _BODY_READ_BYTES: Final = 65536
 """Size of a read within a body of known length. It never reaches beyond the body."""
 _MAX_HEAD_FIELDS: Final = 100
-"""Each costs some 200 bytes of memory, however short it is. hyper and Apache have the same limit."""
+"""Maximum number of header fields. Each takes about 200 bytes of memory, however short it is. hyper and Apache have the
+same limit."""
 _BYTES_PER_S: Final = 8192
-"""A body that arrives at this rate may take longer than the time-out: a long list over a slow line."""
+"""A body that arrives at this rate may take longer than the time-out, as a long list over a slow line does."""
 _LINGER_S: Final = 10.0
-"""How long a refused client may go on sending. If the connection closed earlier, TCP would discard the answer."""
+"""How long a refused client may continue to send. If the connection closed earlier, TCP would discard the answer."""
 _REFUSAL: Final = b"HTTP/1.1 %d %b\r\ncontent-type: text/plain\r\ncontent-length: %d\r\nconnection: close\r\n\r\n"
 _NEVER: Final = math.inf
 
 _MUTE: Final = logging.Logger("greenroom.http.uvicorn", logging.CRITICAL + 1)
-"""For uvicorn, whose log lines may quote requests. `HttpApi` logs its own errors."""
+"""uvicorn's logger. It is muted, because its log lines may quote requests. `HttpApi` logs its own errors."""
 
 
 class Connections(ServerState):
-    """What the connections of one server share."""
+    """The state that the connections of one server share."""
 
     def __init__(self, config: Config, settings: HttpSettings) -> None:
         super().__init__()
@@ -60,7 +61,7 @@ class Connections(ServerState):
         self.settings = settings
         self.loop = asyncio.get_running_loop()
         self.headers = CommonHeaders()
-        self.none_left = asyncio.Event()
+        self.all_closed = asyncio.Event()
         """Set when the last connection ends."""
         # A read is parsed before the next one begins, so all connections share one buffer of each size.
         self.head_buffer = memoryview(bytearray(_HEAD_READ_BYTES))
@@ -68,7 +69,7 @@ class Connections(ServerState):
 
 
 class _Flow(FlowControl):
-    """Does not read on while a request waits behind another one."""
+    """Does not resume reading while a pipelined request waits for its turn."""
 
     def __init__(self, transport: asyncio.Transport, pipeline: deque[Any]) -> None:
         super().__init__(transport)
@@ -80,8 +81,8 @@ class _Flow(FlowControl):
 
 
 class BoundedProtocol(HttpToolsProtocol):
-    """Answers requests one after the other, in their order. `review` closes the connection when it is late, and must be
-    called about once a second."""
+    """Answers requests one at a time, in their order. `review` closes the connection when its client is late, and must
+    be called about once a second."""
 
     def __init__(self, shared: Connections) -> None:
         super().__init__(shared.config, shared, {}, shared.loop)
@@ -92,34 +93,34 @@ class BoundedProtocol(HttpToolsProtocol):
         self._settings = shared.settings
         self._buffer = shared.head_buffer
         self._head_bytes: int | None = None
-        """How much of the head that is being read has arrived. None between heads."""
-        self._body_left = 0
-        """Bytes of a body of known length that have not arrived yet."""
-        self._chunks = 0
-        """Pieces of a body in the read that is parsed now."""
-        self._answering: RequestResponseCycle | None = None
-        """The request whose answer is next; `cycle` is the newest request."""
-        self._is_deaf = False
-        """Everything that arrives is discarded."""
-        self._due = _NEVER
-        """When the connection is closed, unless something happens before."""
+        """Number of bytes that have arrived of the head that is being read. None between heads."""
+        self._remaining_body_bytes = 0
+        """Number of bytes of a body of known length that have not arrived yet."""
+        self._chunk_count = 0
+        """Number of body chunks in the read that is being parsed."""
+        self._active_cycle: RequestResponseCycle | None = None
+        """The request whose answer is written next; `cycle` is the newest request."""
+        self._discards_input = False
+        """Whether all further input is discarded."""
+        self._deadline = _NEVER
+        """When the connection is closed, unless its client makes progress before."""
         self._unsent_bytes = 0
-        self._stuck_at = _NEVER
+        self._write_deadline = _NEVER
 
-    # What the server does.
+    # Called by the server.
 
     def review(self, now: float) -> None:
-        """Close the connection if its client is late with a head, a body or the next request, or reads no answer."""
+        """Close the connection if its client is late with a head, a body or the next request, or does not read."""
         unsent = self.transport.get_write_buffer_size()
         if not unsent or unsent != self._unsent_bytes:  # The same number at each review means no progress.
-            self._unsent_bytes, self._stuck_at = unsent, now + self._settings.write_timeout_s
-        if now >= self._stuck_at:
+            self._unsent_bytes, self._write_deadline = unsent, now + self._settings.write_timeout_s
+        if now >= self._write_deadline:
             self.transport.abort()
-        elif now < self._due:
+        elif now < self._deadline:
             return
         elif self.flow.read_paused:
-            self._due = now + self._settings.body_timeout_s  # The client is not late: we do not read.
-        elif self._head_bytes is None and self.cycle is not None and self.cycle.more_body and not self._is_deaf:
+            self._deadline = now + self._settings.body_timeout_s  # The client is not late: the server is not reading.
+        elif self._head_bytes is None and self.cycle is not None and self.cycle.more_body and not self._discards_input:
             self._refuse(HTTPStatus.REQUEST_TIMEOUT)
         else:
             self.transport.close()
@@ -127,12 +128,12 @@ class BoundedProtocol(HttpToolsProtocol):
     def shutdown(self) -> None:
         """Answer the requests in flight, then close."""
         cycle = self.cycle
-        if cycle is None or cycle.response_complete or cycle.disconnected or _is_out(cycle):
+        if cycle is None or cycle.response_complete or cycle.disconnected or _is_written(cycle):
             self.transport.close()
         else:
             cycle.keep_alive = False
 
-    # asyncio's side.
+    # Called by asyncio.
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         self.transport = transport
@@ -142,18 +143,18 @@ class BoundedProtocol(HttpToolsProtocol):
         self._writes = JoinedWrites(transport, self._shared.headers)
         super().connection_made(self._writes)
         self.flow = _Flow(transport, self.pipeline)
-        self._due = self.loop.time() + self._settings.keep_alive_s
+        self._deadline = self.loop.time() + self._settings.keep_alive_s
 
     def get_buffer(self) -> memoryview:
         shared = self._shared
-        in_body = self._body_left > 0 and self._head_bytes is None
-        self._buffer = shared.body_buffer[: self._body_left] if in_body else shared.head_buffer
+        in_body = self._remaining_body_bytes > 0 and self._head_bytes is None
+        self._buffer = shared.body_buffer[: self._remaining_body_bytes] if in_body else shared.head_buffer
         return self._buffer
 
     def buffer_updated(self, nbytes: int) -> None:
-        if self._is_deaf:
+        if self._discards_input:
             return
-        self._chunks = 0
+        self._chunk_count = 0
         try:
             self._parse(self._buffer[:nbytes])
         except httptools.HttpParserError:
@@ -164,37 +165,37 @@ class BoundedProtocol(HttpToolsProtocol):
             self._head_bytes += nbytes
             if self._head_bytes > self._settings.max_head_bytes:
                 self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
-        elif self._chunks > _CHUNKS_A_TURN and not self.flow.read_paused:
+        elif self._chunk_count > _CHUNKS_PER_TURN and not self.flow.read_paused:
             self.flow.pause_reading()
             self.loop.call_soon(self._read_on)
 
     def _read_on(self) -> None:
-        """The other connections have had their turn."""
+        """Resume reading, now that other connections have been read."""
         if len(self.cycle.body) <= HIGH_WATER_LIMIT and not self.transport.is_closing():
             self.flow.resume_reading()
 
     def eof_received(self) -> bool:  # type: ignore[override]
-        """The client sends no more. Its requests are still answered, except by a stream, which may have no end: there
-        the client is taken to have gone."""
-        last = self._forget_unfinished()
+        """The client has closed its sending side. Its requests are still answered, except by a stream, which may have
+        no end: there the client counts as disconnected."""
+        last = self._drop_incomplete()
         is_done = last is None or last.response_started or last.response_complete or last.more_body
         if last is None or is_done or self.scheme == "https":
             self.transport.close()
             return False
-        self._is_deaf, self._due = True, _NEVER
+        self._discards_input, self._deadline = True, _NEVER
         last.keep_alive = False
         return True
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
         self.pipeline.clear()
-        if self._answering is not None and not self._answering.response_complete:
-            self._answering.disconnected = True
-            self._answering.message_event.set()
+        if self._active_cycle is not None and not self._active_cycle.response_complete:
+            self._active_cycle.disconnected = True
+            self._active_cycle.message_event.set()
         if not self.connections:
-            self._shared.none_left.set()
+            self._shared.all_closed.set()
 
-    # The parser's side.
+    # Parsing.
 
     def _parse(self, data: memoryview) -> None:
         """Raises HttpParserError."""
@@ -208,9 +209,9 @@ class BoundedProtocol(HttpToolsProtocol):
                 return
 
     def _decline(self) -> None:
-        """Read on as if the client had not offered another protocol (Java's HttpClient offers HTTP/2 with its first
-        request). The parser takes what follows the head for that protocol, so a new one gets the head, without the
-        offer."""
+        """Continue as if the client had not offered another protocol (Java's HttpClient offers HTTP/2 with its first
+        request). The parser takes the bytes after the head for that protocol, so a new parser reads the head again,
+        without the offer."""
         lines = [b"%b: %b\r\n" % field for field in self.headers if field[0] != b"upgrade"]
         line = b"%b %b HTTP/%b\r\n" % (self.parser.get_method(), self.url, self.parser.get_http_version().encode())
         self.parser = httptools.HttpRequestParser(self)
@@ -219,8 +220,8 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self._head_bytes = self._body_left = 0
-        self._due = self.loop.time() + self._settings.head_timeout_s
+        self._head_bytes = self._remaining_body_bytes = 0
+        self._deadline = self.loop.time() + self._settings.head_timeout_s
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if len(self.headers) >= _MAX_HEAD_FIELDS:
@@ -228,7 +229,7 @@ class BoundedProtocol(HttpToolsProtocol):
         name, value = name.lower(), value.rstrip(b" \t")
         self.headers.append((name, value))
         if name == b"content-length":
-            self._body_left = int(value)
+            self._remaining_body_bytes = int(value)
         elif name == b"expect" and value.lower() == b"100-continue":
             self.expect_100_continue = True
 
@@ -236,35 +237,35 @@ class BoundedProtocol(HttpToolsProtocol):
         parser = self.parser
         if parser.should_upgrade():
             if parser.get_method() == b"CONNECT":
-                raise ValueError("this is no proxy")
-            return  # The head comes again, from `_decline`.
-        if self.url[:1] != b"/" and b"://" in self.url:  # As proxies get it, with the host.
+                raise ValueError("this is not a proxy")
+            return  # `_decline` parses the head again.
+        if self.url[:1] != b"/" and b"://" in self.url:  # The form for proxies, with the host.
             self.url = b"/" + self.url.partition(b"://")[2].partition(b"/")[2]
-        self._head_bytes, self._due = None, _NEVER
+        self._head_bytes, self._deadline = None, _NEVER
         super().on_headers_complete()
         if self.cycle.scope["http_version"] == "1.0" and parser.should_keep_alive():
             self.cycle.keep_alive = True
             self.cycle.default_headers = [*self.cycle.default_headers, (b"connection", b"keep-alive")]
 
     def on_body(self, body: bytes) -> None:
-        self._chunks += 1
-        self._body_left -= len(body)
-        self._due += len(body) / _BYTES_PER_S
+        self._chunk_count += 1
+        self._remaining_body_bytes -= len(body)
+        self._deadline += len(body) / _BYTES_PER_S
         super().on_body(body)
 
     def on_message_complete(self) -> None:
         if not self.parser.should_upgrade():
             self.cycle.more_body = False
             self.cycle.message_event.set()
-            self._due = self.loop.time() + self._settings.keep_alive_s if self.cycle.response_complete else _NEVER
+            self._deadline = self.loop.time() + self._settings.keep_alive_s if self.cycle.response_complete else _NEVER
 
     # Answers.
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
-        self._answering = cycle
+        self._active_cycle = cycle
         self._writes.begin_answer()
         if cycle.more_body:
-            self._due = self.loop.time() + self._settings.body_timeout_s
+            self._deadline = self.loop.time() + self._settings.body_timeout_s
         super()._start_asgi_task(cycle, app)
 
     def on_response_complete(self) -> None:
@@ -274,16 +275,16 @@ class BoundedProtocol(HttpToolsProtocol):
         if self.pipeline:
             self._start_asgi_task(*self.pipeline.pop())
         elif self._head_bytes is None:
-            self._due = self.loop.time() + self._settings.keep_alive_s
+            self._deadline = self.loop.time() + self._settings.keep_alive_s
         self.flow.resume_reading()
 
     def _refuse(self, status: HTTPStatus) -> None:
-        """What arrives is not HTTP, too large or too late. Requests before it are still answered."""
-        self._is_deaf = True
-        last = self._forget_unfinished()
+        """Refuse input that is not HTTP, too large or too late. Earlier requests are still answered."""
+        self._discards_input = True
+        last = self._drop_incomplete()
         FlowControl.resume_reading(self.flow)
         if last is not None and not last.response_complete and not last.more_body:
-            self._due = _NEVER
+            self._deadline = _NEVER
             last.keep_alive = False
             return
         if last is None or not last.more_body or not last.response_started:
@@ -296,24 +297,24 @@ class BoundedProtocol(HttpToolsProtocol):
             last.message_event.set()
         if self.transport.can_write_eof():
             self.transport.write_eof()
-        self._due = self.loop.time() + _LINGER_S
+        self._deadline = self.loop.time() + _LINGER_S
 
-    def _forget_unfinished(self) -> RequestResponseCycle | None:
-        """Drop the newest request if it waits and will never be whole. Returns the newest one that is left."""
+    def _drop_incomplete(self) -> RequestResponseCycle | None:
+        """Drop the newest request if it is waiting and will never be complete. Returns the newest remaining one."""
         if self.pipeline and self.cycle.more_body:
             self.pipeline.popleft()
-            assert self._answering is not None
-            self.cycle = self.pipeline[0][0] if self.pipeline else self._answering
+            assert self._active_cycle is not None
+            self.cycle = self.pipeline[0][0] if self.pipeline else self._active_cycle
         return self.cycle
 
 
-def _is_out(cycle: RequestResponseCycle) -> bool:
-    """Whether the whole answer was written, and only the rest of the request's body is awaited."""
+def _is_written(cycle: RequestResponseCycle) -> bool:
+    """Whether the whole answer was written, and only the rest of the request's body is missing."""
     return cycle.chunked_encoding is False and not cycle.expected_content_length
 
 
 class BoundedReads(asyncio.BufferedProtocol):
-    """The socket's side of a connection: reads go into the buffer that the connection gives.
+    """The socket's side of a connection: data is read into the buffer that the connection provides.
 
     It is a class of its own because uvloop ignores the buffer of a protocol that derives from `asyncio.Protocol`, as
     uvicorn's does.

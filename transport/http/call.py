@@ -1,4 +1,4 @@
-"""What a handler is given: the engine, and on whose behalf it runs."""
+"""The call that a handler receives: the engine, and the caller."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
 __all__ = ["Call", "EngineParts", "LiveSession", "Sessions"]
 
 ASK_TIMEOUT_S = 8.0
-"""Below the SDK's 10 s, above the 5 s after which a store that hangs is given up."""
+"""Less than the SDK's 10 s, more than the 5 s after which the node gives up on a hanging store."""
 
 
 class Base(Protocol):
     def ask(self, target: Address, message: Any, *, timeout_s: float | None = None) -> Awaitable[Any]:
-        """The answer; raises the error of a `Failed`, and AskTimeout."""
+        """Returns the answer. Raises the error of a `Failed`, and AskTimeout."""
 
 
 class LiveSession(Protocol):
@@ -46,12 +46,12 @@ class LiveSession(Protocol):
 
 
 class Sessions(Protocol):
-    """The live connections by user; synchronous, never blocks."""
+    """The live connections by user. Its methods are synchronous and never block."""
 
     def sessions_of(self, user_id: str) -> Sequence[LiveSession]: ...
 
     def online_platforms(self, user_id: str) -> Sequence[int]:
-        """Each platform once; empty: offline."""
+        """The user's platforms, each once; none if the user is offline."""
 
 
 class HasAuth(Protocol):
@@ -60,7 +60,7 @@ class HasAuth(Protocol):
 
 
 class EngineParts(Protocol):
-    """What handlers use of the engine. Nothing of it is changed by a request."""
+    """The parts of the engine that handlers use. No request replaces them."""
 
     @property
     def base(self) -> Base: ...
@@ -80,10 +80,10 @@ class EngineParts(Protocol):
     def rng(self) -> random.Random: ...
     @property
     def secret(self) -> str:
-        """The shared one, which get_admin_token asks for."""
+        """The shared secret, which get_admin_token requires."""
 
     def status(self) -> NodeStatus:
-        """What the node says of itself now."""
+        """The node's present status."""
 
 
 @dataclass(slots=True)
@@ -92,7 +92,7 @@ class Call:
 
     engine: EngineParts
     caller: Caller
-    """On a route without a token: nobody (an empty user id)."""
+    """On a route without a token, its user id is empty."""
 
     async def ask(self, target: Address, command: Command) -> Any:
         """The value of the entity's answer, or its error."""
@@ -100,7 +100,7 @@ class Call:
         return answer.value if isinstance(answer, Answer) else answer
 
     def is_secret(self, candidate: str) -> bool:
-        """Takes the same time whatever the candidate is."""
+        """Whether this is the shared secret. It is compared in constant time."""
         return hmac.compare_digest(candidate.encode(), self.engine.secret.encode())
 
     def is_admin(self, user_id: str) -> bool:

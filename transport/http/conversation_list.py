@@ -1,6 +1,6 @@
-"""The conversation list with last messages: get_sorted_conversation_list, and jssdk's for web clients.
+"""The conversation list with last messages, for get_sorted_conversation_list and for the web clients of jssdk.
 
-Only what the user may see: a last message is the newest one within their span.
+A last message is the newest one that the user may see: the newest one within their span.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ class Entry(NamedTuple):
     """One conversation of a list."""
 
     record: RecordRow
-    last: sdkws_pb2.MsgData | None
-    """None: no message that the user may see."""
+    last_message: sdkws_pb2.MsgData | None
+    """None if there is no message that the user may see."""
     state: SeqState
 
     @property
@@ -35,19 +35,19 @@ class Entry(NamedTuple):
         return max(0, self.state.max_seq - self.state.read_seq)
 
     @property
-    def place(self) -> tuple[bool, int]:
-        """Sort by this, greatest first: pinned, then newest."""
-        return self.record.is_pinned, self.last.sendTime if self.last else self.state.max_seq_time
+    def sort_key(self) -> tuple[bool, int]:
+        """In descending order: pinned conversations first, then the newest."""
+        return self.record.is_pinned, self.last_message.sendTime if self.last_message else self.state.max_seq_time
 
 
 async def entries(store: Store, user_id: str, conversation_ids: Sequence[str] | None) -> list[Entry]:
-    """The user's conversations (all with None), pinned first, newest first."""
+    """The user's conversations with these ids (None: all), pinned ones first, then the newest first."""
     records = await store.records(user_id, conversation_ids)
     ids = [record.conversation_id for record in records]
     states = await store.seq_states(user_id, ids)
     spans = await store.spans(user_id, ids)
-    seen = {one: span.end for one, span in spans.items() if span.end >= max(1, span.begin)}
-    last = await store.last_messages(seen) if seen else {}
+    newest_visible = {one: span.end for one, span in spans.items() if span.end >= max(1, span.begin)}
+    last = await store.last_messages(newest_visible) if newest_visible else {}
     found = []
     for record in records:
         one = record.conversation_id
@@ -56,7 +56,7 @@ async def entries(store: Store, user_id: str, conversation_ids: Sequence[str] | 
             message = sdkws_pb2.MsgData.FromString(last[one].body)
             message.seq, message.isRead = last[one].seq, last[one].is_read
         found.append(Entry(record, message, states.get(one, SeqState(0, 0, 0))))
-    return sorted(found, key=lambda entry: entry.place, reverse=True)
+    return sorted(found, key=lambda entry: entry.sort_key, reverse=True)
 
 
 async def sorted_list(
@@ -96,7 +96,7 @@ async def _peers(store: Store, page: Sequence[Entry]) -> dict[str, UserRow]:
 def _message_info(
     entry: Entry, users: dict[str, UserRow], groups: dict[str, GroupRow]
 ) -> conversation_pb2.MsgInfo | None:
-    message = entry.last
+    message = entry.last_message
     if message is None:
         return None
     info = conversation_pb2.MsgInfo(

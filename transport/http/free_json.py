@@ -1,6 +1,6 @@
-"""Bodies that are no message of the wire: JSON objects bound to msgspec structs by Go's rules.
+"""Bodies that are not protobuf messages: JSON objects bound to msgspec structs by Go's rules.
 
-Keys match in any case, unknown ones are ignored, later ones win, null changes nothing.
+Keys match in any case, unknown keys are ignored, of repeated keys the last one counts, and a null changes nothing.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _Body = TypeVar("_Body", bound=msgspec.Struct)
 
 
 class BodyMismatch(ArgsError):
-    """The body does not bind to what the route reads. The detail holds no value of it."""
+    """The body does not match the struct of the route. The detail quotes no value of the body."""
 
 
 def bind(data: bytes, into: type[_Body]) -> _Body:
@@ -36,7 +36,7 @@ def bind(data: bytes, into: type[_Body]) -> _Body:
 
 
 def fold(fields: dict[str, Any]) -> dict[str, Any]:
-    """The same with keys in lower case, nulls left out."""
+    """The fields with their keys in lower case, without nulls."""
     return {key.lower(): value for key, value in fields.items() if value is not None}
 
 
@@ -56,7 +56,7 @@ def _folded(fields: dict[str, Any], into: type[msgspec.Struct]) -> dict[str, Any
 @cache
 def _fields_of(into: type[msgspec.Struct]) -> tuple[tuple[str, str, type[msgspec.Struct] | None], ...]:
     """Each field's name in lower case, its name, and its struct if it holds one. Cached, because msgspec evaluates the
-    annotations in each call, which takes half a millisecond."""
+    annotations at each call, which takes half a millisecond."""
     return tuple(
         (field.encode_name.lower(), field.encode_name, _struct_of(field.type))
         for field in msgspec.structs.fields(into)
@@ -64,7 +64,7 @@ def _fields_of(into: type[msgspec.Struct]) -> tuple[tuple[str, str, type[msgspec
 
 
 def _struct_of(kind: Any) -> type[msgspec.Struct] | None:
-    """The struct of a field that holds one, or one or null."""
+    """The struct type of a field that holds a struct, or a struct or null."""
     for one in (kind, *get_args(kind)):
         if isinstance(one, type) and issubclass(one, msgspec.Struct):
             return one
@@ -72,5 +72,5 @@ def _struct_of(kind: Any) -> type[msgspec.Struct] | None:
 
 
 def _without_values(text: str) -> str:
-    """msgspec names types and paths; values only appear for unknown enum members, which no body here has."""
+    """msgspec quotes types and paths. It quotes values only for unknown enum members, and no body here has an enum."""
     return text[:200]

@@ -1,4 +1,4 @@
-"""A request as handlers see it: what its head says, and its body as it arrives."""
+"""A request as handlers see it: the fields of its head, and its body as it arrives."""
 
 from __future__ import annotations
 
@@ -9,37 +9,37 @@ from urllib.parse import parse_qsl
 if TYPE_CHECKING:
     from uvicorn._types import ASGIReceiveCallable, HTTPScope
 
-__all__ = ["ClientGone", "HttpRequest"]
+__all__ = ["ClientDisconnected", "HttpRequest"]
 
 _OPERATION_ID_LIMIT = 256
-"""An operation id travels with every push it causes; no client's is longer."""
+"""Maximum number of characters. Every push that a request causes carries this id; no client sends a longer one."""
 
 
-class ClientGone(Exception):
-    """The connection ended before the body did."""
+class ClientDisconnected(Exception):
+    """The client disconnected before its request was received or answered."""
 
 
 class HttpRequest:
     """A request whose head was read. Its body may still be arriving."""
 
     __slots__ = (
-        "_receive", "awaits_go_ahead", "headers", "is_protobuf", "method", "more_body", "operation_id", "path",
-        "query_string", "takes_gzip", "token",
+        "_receive", "accepts_gzip", "expects_continue", "headers", "is_protobuf", "method", "more_body",
+        "operation_id", "path", "query_string", "token",
     )  # fmt: skip
 
     def __init__(self, scope: HTTPScope, receive: ASGIReceiveCallable) -> None:
         self._receive = receive
         self.method: str = scope["method"]
         self.path: str = scope["path"]
-        """Without the query, and with escapes decoded."""
+        """The path without the query, with escapes decoded."""
         self.query_string: bytes = scope["query_string"]
         self.headers: list[tuple[bytes, bytes]] = scope["headers"]  # type: ignore[assignment]
-        """Names in lower case."""
+        """Header names are in lower case."""
         self.operation_id = self.token = ""
-        self.takes_gzip = self.is_protobuf = False
+        self.accepts_gzip = self.is_protobuf = False
         self.more_body = False
-        """Whether some of the body is still to be received."""
-        self.awaits_go_ahead = False
+        """Whether a part of the body was not received yet."""
+        self.expects_continue = False
         """Whether the client waits for 100 Continue before it sends the body."""
         for name, value in self.headers:
             if name == b"operationid":
@@ -47,7 +47,7 @@ class HttpRequest:
             elif name == b"token":
                 self.token = value.decode("latin-1")
             elif name == b"accept-encoding":
-                self.takes_gzip = b"gzip" in value
+                self.accepts_gzip = b"gzip" in value
             elif name == b"content-type":
                 self.is_protobuf = b"protobuf" in value
             elif name == b"content-length":
@@ -55,30 +55,30 @@ class HttpRequest:
             elif name == b"transfer-encoding":
                 self.more_body = True
             elif name == b"expect":
-                self.awaits_go_ahead = value.lower() == b"100-continue"
+                self.expects_continue = value.lower() == b"100-continue"
 
     def query(self) -> dict[str, str]:
-        """The query's fields, decoded. Where a name is given twice, the last value counts."""
+        """The query's fields, decoded. Of a repeated name, the last value counts."""
         return dict(parse_qsl(self.query_string.decode("latin-1"), keep_blank_values=True))
 
     def header(self, name: bytes) -> str:
-        """The last header of a name, which is given in lower case. Empty if there is none."""
+        """The value of the last header with this lower-case name. Empty if there is none."""
         for each, value in reversed(self.headers):
             if each == name:
                 return value.decode("latin-1")
         return ""
 
     async def receive(self) -> bytes:
-        """What has arrived of the body since the last call. Waits for some. Raises ClientGone."""
-        self.awaits_go_ahead = False
+        """The bytes of the body that arrived since the last call. Waits for some. Raises ClientDisconnected."""
+        self.expects_continue = False
         event = await self._receive()
         if event["type"] != "http.request":
-            raise ClientGone
+            raise ClientDisconnected
         self.more_body = event.get("more_body", False)
         return event.get("body", b"")
 
-    async def gone(self) -> None:
-        """Returns when the client has gone. The rest of the body is received and lost."""
-        with contextlib.suppress(ClientGone):
+    async def wait_disconnected(self) -> None:
+        """Returns when the client has disconnected. The rest of the body is received and discarded."""
+        with contextlib.suppress(ClientDisconnected):
             while True:
                 await self.receive()

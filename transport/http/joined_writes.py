@@ -1,4 +1,4 @@
-"""An answer's head leaves in one write with the first piece of its body, and with the headers that all answers have."""
+"""Writes an answer's head together with the first piece of its body, and adds the headers that all answers have."""
 
 from __future__ import annotations
 
@@ -32,19 +32,19 @@ class CommonHeaders:
 
     def __init__(self) -> None:
         self.lines = b""
-        """With the line ends, and the empty line that ends a head."""
-        self.tell_time()
+        """The header lines with their line ends, and the empty line that ends a head."""
+        self.update_date()
 
-    def tell_time(self) -> None:
-        """To be called once a second: the date has seconds."""
+    def update_date(self) -> None:
+        """Update the date. It has seconds, so this must be called once a second."""
         self.lines = b"%bdate: %b\r\n\r\n" % (_CORS, formatdate(usegmt=True).encode())
 
 
 class JoinedWrites(asyncio.Transport):
     """A socket's transport that holds an answer's head until the first piece of the body is written.
 
-    uvicorn writes them apart, which costs a second system call and wakes the client twice. To hold the head is what
-    the ASGI specification asks of servers.
+    uvicorn writes the two separately, which costs a second system call and wakes the client twice. The ASGI
+    specification asks servers to hold the head.
     """
 
     def __init__(self, transport: asyncio.Transport, common: CommonHeaders) -> None:

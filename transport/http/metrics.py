@@ -22,35 +22,35 @@ CONTENT_TYPE: Final = CONTENT_TYPE_PLAIN_0_0_4.encode()
 
 _BY_CLASS: Final = (
     ("awake", GaugeMetricFamily, "Actors that are awake"),
-    ("quarantined", GaugeMetricFamily, "Actors that are not woken because they crashed again and again"),
-    ("mailbox_high_water", GaugeMetricFamily, "Most messages that ever waited in one mailbox"),
+    ("quarantined", GaugeMetricFamily, "Actors that are not woken because they crashed repeatedly"),
+    ("mailbox_high_water", GaugeMetricFamily, "Largest number of messages that ever waited in one mailbox"),
     ("messages", CounterMetricFamily, "Messages handled"),
-    ("crashes", CounterMetricFamily, "Lives that ended with an exception"),
-    ("sleeps", CounterMetricFamily, "Lives that ended because nothing happened"),
+    ("crashes", CounterMetricFamily, "Incarnations that ended with an exception"),
+    ("sleeps", CounterMetricFamily, "Incarnations that ended in sleep"),
     ("unhandled", CounterMetricFamily, "Messages that the class has no handler for"),
 )
-"""Fields of ActorClass."""
+"""The fields of ActorClass that are published."""
 _BY_LANE: Final = (
     ("waiting_slices", GaugeMetricFamily, "Slices that wait for a batch"),
-    ("batch_slices", GaugeMetricFamily, "Slices in the batch that is under way"),
+    ("batch_slices", GaugeMetricFamily, "Slices of the batch in flight"),
     ("batches", CounterMetricFamily, "Batches given to the store"),
 )
-"""Fields of LaneState."""
+"""The fields of LaneState that are published."""
 _OF_STORE: Final = (
     ("slices_stored", "Slices that are durable"),
     ("slices_refused", "Slices refused by the store's rules: repeats, taken keys, old epochs"),
     ("slices_failed", "Slices that the store could not write"),
     ("slices_late", "Slices that the store did not answer within write_timeout_s"),
-    ("reads_damaged", "Reads that met a damaged page"),
+    ("reads_damaged", "Reads that found a damaged page"),
 )
-"""Fields of StoreState."""
+"""The fields of StoreState that are published."""
 
 
 class Metrics(Collector):
-    """The page. Everything is read when somebody asks; nothing is counted for it."""
+    """The metrics page. All values are read when the page is requested; nothing is counted only for it."""
 
-    def __init__(self, look: Callable[[], NodeStatus]) -> None:
-        self._look = look
+    def __init__(self, read_status: Callable[[], NodeStatus]) -> None:
+        self._read_status = read_status
         self._registry = CollectorRegistry(auto_describe=False)
         self._registry.register(self)
         ProcessCollector(registry=self._registry)
@@ -63,14 +63,14 @@ class Metrics(Collector):
         return ()
 
     def collect(self) -> Iterable[Metric]:
-        status = self._look()
-        yield GaugeMetricFamily("greenroom_connections", "Connections whose handshake was good", status.connections)
+        status = self._read_status()
+        yield GaugeMetricFamily("greenroom_connections", "Connections whose handshake succeeded", status.connections)
         yield CounterMetricFamily(
-            "greenroom_sends_answered", "Messages taken, repeats not counted", status.sends_answered
+            "greenroom_sends_answered", "Messages stored, or only pushed; without repeats", status.sends_answered
         )
         yield CounterMetricFamily("greenroom_pushes", "Messages handed to connections", status.pushes)
         yield GaugeMetricFamily(
-            "greenroom_store_failing", "1: the newest word of the store was a failure", float(status.store.is_failing)
+            "greenroom_store_failing", "1: the store's last answer failed or was late", float(status.store.is_failing)
         )
         for field, text in _OF_STORE:
             yield CounterMetricFamily(f"greenroom_store_{field}", text, getattr(status.store, field))

@@ -1,4 +1,4 @@
-"""The OpenAPI 3.1 document, from the same table that answers."""
+"""The OpenAPI 3.1 document, made from the table of routes."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _OPERATION_ID = [{"name": "operationID", "in": "header", "required": True, "sche
 
 
 def describe(routes: Iterable[Route]) -> dict[str, Any]:
-    """Every row; those that are not there yet say `x-implemented: false`."""
+    """The document, with every row. Rows that are not implemented yet have `x-implemented: false`."""
     schemas: dict[str, Any] = {}
     paths: dict[str, dict[str, Any]] = {}
     for route in routes:
@@ -95,7 +95,7 @@ def _schema_of(kind: Any, schemas: dict[str, Any]) -> dict[str, Any]:
 def _reference(message: Any, schemas: dict[str, Any]) -> dict[str, Any]:
     name = message.full_name
     if name not in schemas:
-        schemas[name] = {}  # so that a message within itself ends here
+        schemas[name] = {}  # A message that contains itself ends here.
         properties = {field.name: _field(field, schemas) for field in message.fields}
         schemas[name] = {"type": "object", "properties": properties}
     return {"$ref": f"#/components/schemas/{name}"}

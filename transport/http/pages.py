@@ -1,4 +1,4 @@
-"""Pagination: which of the items a page holds."""
+"""Pagination: the items of one page."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ _Item = TypeVar("_Item")
 
 
 def offset_of(pagination: sdkws_pb2.RequestPagination) -> tuple[int, int]:
-    """(offset, limit); the limit is 0 where nothing but the total is asked for."""
+    """The offset and the limit. The limit is 0 if only the total is requested."""
     limit = max(0, pagination.showNumber)
     return (pagination.pageNumber - 1) * limit, limit
 
 
 def page_of(pagination: sdkws_pb2.RequestPagination, items: Sequence[_Item]) -> Sequence[_Item]:
-    """Past the end: nothing."""
+    """The items of the requested page; none beyond the last page."""
     offset, limit = offset_of(pagination)
     return items[offset : offset + limit]

@@ -26,7 +26,7 @@ def failure(code: int, name: str, detail: str) -> bytes:
 
 
 def success(route: Route, answer: Any, *, as_protobuf: bool = False) -> bytes:
-    """`data` is left out where the response has no fields; an empty list is null."""
+    """`data` is omitted if the response has no fields; an empty list is null."""
     if not route.has_data:
         return EMPTY
     if route.many:

@@ -1,4 +1,4 @@
-"""What the content of a message sent over HTTP must hold, by content type (PROTOCOL 3.9)."""
+"""The fields that the content of a message sent over HTTP must have, by content type (PROTOCOL 3.9)."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ _NEEDED: Mapping[int, Mapping[str, Any]] = {
     ContentType.MARKDOWN: {"content": str},
     ContentType.OA_NOTIFICATION: {"notificationName": str, "notificationType": int, "text": str},
 }  # fmt: skip
-"""Fields that must be there and not empty or zero; numbers also not negative."""
+"""The required fields by content type. They must not be empty or zero, and numbers must not be negative."""
 
 
 class ContentRefused(GreenroomError):
-    """The content lacks what its type needs (upstream leaves this unmapped, so the code is 500)."""
+    """The content lacks a required field (upstream does not map this error, so the code is 500)."""
 
 
 def check_content(content_type: int, content: dict[str, Any]) -> None:

@@ -21,11 +21,12 @@ if TYPE_CHECKING:
 __all__ = ["HttpServer"]
 
 _REVIEW_S = 1.0
-"""Time between two reviews of the connections. One takes half a millisecond for a thousand of them."""
+"""Time between two reviews of the connections. A review of a thousand connections takes half a millisecond."""
 
 
 class HttpServer:
-    """`start`, then `drain` (no new connections, answers go out) or `stop` (at once); then perhaps again."""
+    """Life cycle: `start`, then `drain` (no new connections, answers are still written) or `stop` (immediately). It may
+    be started again."""
 
     def __init__(self, engine: EngineParts, routes: Iterable[Route] = ROUTES) -> None:
         self._settings = engine.settings
@@ -37,11 +38,11 @@ class HttpServer:
 
     @property
     def port(self) -> int:
-        """Where it listens: the given port, or the one that the system chose for port 0, in every start."""
+        """The listening port: the given one, or the one that the system chose for port 0. It does not change."""
         return self._port
 
     async def start(self) -> None:
-        """Listens when this returns. Raises OSError when the address is taken."""
+        """Start to listen. Raises OSError if the address is taken."""
         from uvicorn.config import Config  # Loaded here, because an engine without sockets needs no server.
 
         from greenroom.transport.http.bounded_protocol import BoundedReads, Connections
@@ -61,7 +62,7 @@ class HttpServer:
         self._reviews = loop.create_task(_review(connections))
 
     async def drain(self, timeout_s: float) -> None:
-        """Takes no more connections, answers what is in flight for at most `timeout_s`, then ends."""
+        """Accept no more connections, answer the requests in flight for at most `timeout_s`, then stop."""
         connections = self._connections
         if self._server is None or connections is None:
             return
@@ -71,12 +72,12 @@ class HttpServer:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(timeout_s):
                 while connections.connections:
-                    connections.none_left.clear()
-                    await connections.none_left.wait()
+                    connections.all_closed.clear()
+                    await connections.all_closed.wait()
         await self.stop()
 
     async def stop(self) -> None:
-        """Ends now; requests in flight are cut off."""
+        """Stop immediately; requests in flight are cut off."""
         server, self._server = self._server, None
         if server is None or self._connections is None or self._reviews is None:
             return
@@ -90,9 +91,9 @@ class HttpServer:
 
 
 async def _review(connections: Connections) -> None:
-    """Close connections that are late, and set the date of answers."""
+    """Close connections whose client is late, and update the date of answers."""
     while True:
-        connections.headers.tell_time()
+        connections.headers.update_date()
         now = connections.loop.time()
         for connection in list(connections.connections):
             connection.review(now)

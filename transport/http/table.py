@@ -1,6 +1,6 @@
-"""The shape of a row: method and path, what is read, who may call, what must be there, who answers.
+"""The shape of a row: its method and path, its messages, its callers, its required fields, and its handler.
 
-The rows stand in `routes/`, one file a service; `routes/__init__.py` puts them together.
+The rows are in `routes/`, one file for each service; `routes/__init__.py` puts them together.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 __all__ = ["MAX_IDS", "Handler", "Route", "Table", "absent", "is_wire", "plain", "post", "post_free"]
 
 MAX_IDS = 1000
-"""Most ids in the lists of rows with `capped`."""
+"""Maximum number of ids in the lists that a row names in `capped`."""
 
 Handler = Callable[[Call, Any], Awaitable[Any]]
-"""Takes the request message; on a plain row the HttpRequest. Answers the data of the protocol's reply (None where it
-has no fields, a list where the row says `many`), or a HttpResponse of its own."""
+"""Receives the request message, or on a plain row the HttpRequest. Returns the data of the protocol's reply (None if it
+has no fields, a list if the row has `many`), or an HttpResponse of its own."""
 
 _Request = TypeVar("_Request", bound=Message)
 _Response = TypeVar("_Response", bound=Message)
@@ -37,32 +37,32 @@ _Body = TypeVar("_Body", bound=msgspec.Struct)
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
     path: str
-    """A path that ends in a slash also stands for all paths below it."""
+    """A path that ends in a slash also matches all paths below it."""
     method: str = "POST"
-    """GET answers HEAD as well."""
+    """A GET row also answers HEAD."""
     request: type[Message] | type[msgspec.Struct] | None
-    """A struct: a JSON object that is no message of the wire. None: the handler receives the body itself."""
+    """A struct stands for a JSON object that is not a protobuf message. None: the handler receives the body itself."""
     response: type[Message] | type[msgspec.Struct] | None
     who: Who
     handler: Handler | None
-    """None: not there yet; the answer says so."""
+    """None if the route is not implemented yet; the answer says so."""
     required: tuple[str, ...] = ()
-    """Fields that must not be empty, dotted where nested."""
+    """Fields that must not be empty, with dots if nested."""
     capped: tuple[str, ...] = ()
     """Lists of at most MAX_IDS ids."""
     distinct: tuple[str, ...] = ()
     """Lists without repeated ids."""
     strict: bool = False
-    """A body that does not bind is answered with HTTP 400 (and the envelope)."""
+    """Whether a body that cannot be parsed is answered with HTTP 400 (and the envelope)."""
     many: bool = False
-    """`data` is a list of response messages."""
+    """Whether `data` is a list of response messages."""
     protobuf: bool = False
-    """Also takes a protobuf body; `data` is then the base64 of the protobuf response."""
+    """Whether a protobuf body is also accepted; `data` is then the base64 of the protobuf response."""
     paged: bool = False
-    """Has `pagination`, which must be there with pageNumber >= 1."""
+    """Whether the request has `pagination`, which must be set, with pageNumber >= 1."""
 
     has_data: bool = field(init=False)
-    """The response has fields."""
+    """Whether the response has fields."""
 
     def __post_init__(self) -> None:
         response = self.response
@@ -70,9 +70,9 @@ class Route:
         object.__setattr__(self, "has_data", has_data)
 
     def check(self, request: Any) -> None:
-        """The checks that need no more than the row. Raises ArgsError."""
+        """Make the checks that need only the row. Raises ArgsError."""
         for path in self.required:
-            if not _is_there(request, path):
+            if not _is_set(request, path):
                 raise ArgsError(f"{path} is empty")
         if self.paged:
             pagination = read(request, "pagination")
@@ -80,11 +80,11 @@ class Route:
                 raise ArgsError("pagination is empty or pageNumber is invalid")
         for path in self.capped:
             if len(read(request, path)) > MAX_IDS:
-                raise ArgsError(f"{path} holds more than {MAX_IDS} ids")
+                raise ArgsError(f"{path} has more than {MAX_IDS} ids")
         for path in self.distinct:
             ids: Sequence[str] = read(request, path)
             if len(set(ids)) != len(ids):
-                raise ArgsError(f"{path} holds an id twice")
+                raise ArgsError(f"{path} has a repeated id")
 
 
 def post(
@@ -101,7 +101,7 @@ def post(
     many: bool = False,
     protobuf: bool = False,
 ) -> Route:
-    """A row of wire messages."""
+    """A row whose request and response are protobuf messages."""
     for one in (*required, *capped, *distinct, *who.fields):
         read(request(), one)
     return Route(
@@ -144,29 +144,29 @@ def plain(
 
 
 def absent(path: str, *, method: str = "POST", who: Who = TOKEN) -> Route:
-    """A row of the protocol that this server does not answer yet."""
+    """A row of the protocol that this server does not implement yet."""
     return Route(path=path, method=method, request=None, response=None, who=who, handler=None)
 
 
 class Table:
-    """Rows by method and path. Raises ValueError for two rows of the same."""
+    """Rows by method and path. Raises ValueError for two rows with the same method and path."""
 
     def __init__(self, routes: Iterable[Route]) -> None:
         self._rows: dict[tuple[str, str], Route] = {}
         for route in routes:
             if self._rows.setdefault((route.method, route.path), route) is not route:
                 raise ValueError(f"two rows for {route.method} {route.path}")
-        above = [route for route in self._rows.values() if route.path.endswith("/")]
-        self._above = sorted(above, key=lambda route: len(route.path), reverse=True)
+        prefixes = [route for route in self._rows.values() if route.path.endswith("/")]
+        self._prefixes = sorted(prefixes, key=lambda route: len(route.path), reverse=True)
 
     def find(self, method: str, path: str) -> Route | None:
-        """The row of that path, or the nearest one above it."""
+        """The row of this path, or the nearest row above it."""
         if method == "HEAD":
             method = "GET"
         row = self._rows.get((method, path))
         if row is not None:
             return row
-        return next((row for row in self._above if row.method == method and path.startswith(row.path)), None)
+        return next((row for row in self._prefixes if row.method == method and path.startswith(row.path)), None)
 
     def __iter__(self) -> Iterator[Route]:
         return iter(self._rows.values())
@@ -176,7 +176,7 @@ def is_wire(kind: type[Message] | type[msgspec.Struct]) -> TypeGuard[type[Messag
     return issubclass(kind, Message)
 
 
-def _is_there(request: Message, path: str) -> bool:
+def _is_set(request: Message, path: str) -> bool:
     parent_path, _, name = path.rpartition(".")
     parent: Message = read(request, parent_path) if parent_path else request
     field = parent.DESCRIPTOR.fields_by_name[name]

@@ -46,8 +46,8 @@ async def all_closed(http: HttpStage) -> None:
     connections = http.server._connections
     assert connections is not None
     while connections.connections:
-        connections.none_left.clear()
-        await connections.none_left.wait()
+        connections.all_closed.clear()
+        await connections.all_closed.wait()
 
 
 def leave(*peers: Peer) -> None:
@@ -93,7 +93,7 @@ async def test_large_bodies_that_stall() -> None:
         for peer in peers:
             await peer.say(promise(http, MIB), b" " * (MIB - 1))
         bodies = http.server._api._bodies
-        await until(lambda: bodies.held_bytes >= 8 * MIB - 8)
+        await until(lambda: bodies.size_bytes >= 8 * MIB - 8)
         for size in (0, MIB // 2, MIB - 100):
             body = b'{"userIDs":["u1"]}' + b" " * size
             assert (await http.post("/user/get_users_info", body)).json()["errCode"] == 0
@@ -102,10 +102,10 @@ async def test_large_bodies_that_stall() -> None:
         head, answer = await refused[0].answer()
         assert head.startswith(b"HTTP/1.1 503 ")
         assert b'"errCode":500' in answer
-        assert len(bodies.coming) == 8 - len(refused)
+        assert len(bodies.arriving) == 8 - len(refused)
         leave(*peers)
         await all_closed_but_client(http)
-        assert bodies.held_bytes == 0
+        assert bodies.size_bytes == 0
 
 
 async def all_closed_but_client(http: HttpStage) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 
 from greenroom.tests.kit.http_kit import until
-from greenroom.transport.http.http_request import ClientGone, HttpRequest
+from greenroom.transport.http.http_request import ClientDisconnected, HttpRequest
 from greenroom.transport.http.request_body import Bodies, BodiesFull, chunks, discard, read_whole
 
 if TYPE_CHECKING:
@@ -37,9 +37,9 @@ async def test_body_in_parts_is_cut_at_the_limit() -> None:
     bodies = Bodies(100)
     body, room = await read_whole(Sender(b"x" * 30, b"y" * 30).request, bodies, 50)
     assert body == b"x" * 30 + b"y" * 20
-    assert (bodies.held_bytes, room.size, bodies.coming) == (50, 50, set())
-    room.leave()
-    assert bodies.held_bytes == 0
+    assert (bodies.size_bytes, room.size, bodies.arriving) == (50, 50, set())
+    room.release()
+    assert bodies.size_bytes == 0
 
 
 async def test_body_that_is_whole_keeps_its_room() -> None:
@@ -47,11 +47,11 @@ async def test_body_that_is_whole_keeps_its_room() -> None:
     _, first = await read_whole(Sender(b"x" * 60).request, bodies, 1000)
     with pytest.raises(BodiesFull):
         await read_whole(Sender(b"x" * 50).request, bodies, 1000)
-    assert bodies.held_bytes == 60
-    first.leave()
+    assert bodies.size_bytes == 60
+    first.release()
     _, second = await read_whole(Sender(b"x" * 50).request, bodies, 1000)
-    assert bodies.held_bytes == 50
-    second.leave()
+    assert bodies.size_bytes == 50
+    second.release()
 
 
 async def test_largest_that_still_comes_gives_way() -> None:
@@ -59,43 +59,43 @@ async def test_largest_that_still_comes_gives_way() -> None:
     sizes = (30, 60, 5)
     senders = [Sender(b"x" * size, ends=False) for size in sizes]
     reading = [asyncio.create_task(read_whole(sender.request, bodies, 1000)) for sender in senders]
-    await until(lambda: bodies.held_bytes >= sum(sizes))
+    await until(lambda: bodies.size_bytes >= sum(sizes))
     _, room = await read_whole(Sender(b"x" * 40).request, bodies, 1000)
     with pytest.raises(BodiesFull):
         await reading[1]
-    assert bodies.held_bytes == 30 + 5 + 40
+    assert bodies.size_bytes == 30 + 5 + 40
     for sender in (senders[0], senders[2]):
         sender.send(b"", more=False)
     for size, task in ((30, reading[0]), (5, reading[2])):
         body, other = await task
         assert len(body) == size
-        other.leave()
-    room.leave()
-    assert (bodies.held_bytes, bodies.coming) == (0, set())
+        other.release()
+    room.release()
+    assert (bodies.size_bytes, bodies.arriving) == (0, set())
 
 
 async def test_largest_of_all_is_refused_itself() -> None:
     bodies = Bodies(100)
     sender = Sender(b"x" * 40, ends=False)
     reading = asyncio.create_task(read_whole(sender.request, bodies, 1000))
-    await until(lambda: bool(bodies.held_bytes))
+    await until(lambda: bool(bodies.size_bytes))
     with pytest.raises(BodiesFull):
         await read_whole(Sender(b"x" * 50, b"x" * 50).request, bodies, 1000)
-    assert bodies.held_bytes == 40
+    assert bodies.size_bytes == 40
     sender.go()
-    with pytest.raises(ClientGone):
+    with pytest.raises(ClientDisconnected):
         await reading
-    assert (bodies.held_bytes, bodies.coming) == (0, set())
+    assert (bodies.size_bytes, bodies.arriving) == (0, set())
 
 
 async def test_reader_that_is_cancelled_by_others() -> None:
     bodies = Bodies(100)
     reading = asyncio.create_task(read_whole(Sender(b"x", ends=False).request, bodies, 1000))
-    await until(lambda: bool(bodies.held_bytes))
+    await until(lambda: bool(bodies.size_bytes))
     reading.cancel()
     with pytest.raises(asyncio.CancelledError):
         await reading
-    assert (bodies.held_bytes, bodies.coming) == (0, set())
+    assert (bodies.size_bytes, bodies.arriving) == (0, set())
 
 
 async def test_pieces_and_what_is_left_of_them() -> None:
@@ -109,5 +109,5 @@ async def test_pieces_and_what_is_left_of_them() -> None:
     sender.go()
     await discard(sender.request)
     sender.go()
-    with pytest.raises(ClientGone):
+    with pytest.raises(ClientDisconnected):
         await anext(chunks(sender.request))

@@ -1,4 +1,4 @@
-"""All rows: the protocol's, ours, and the page that describes them."""
+"""All rows: the protocol's rows, our own rows, and the OpenAPI document that describes them."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""What OpenIM has and this server does not answer yet: each path says so, with an error of its own.
+"""Routes that OpenIM has and this server does not implement yet: each is answered with the error NotImplementedYet.
 
-A row leaves this table when its handler comes.
+A row is removed from this table when its handler is added.
 """
 
 from __future__ import annotations

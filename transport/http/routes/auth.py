@@ -1,4 +1,4 @@
-"""/auth/: tokens are made, read and taken back here; their state is the User actor's."""
+"""/auth/: tokens are issued, parsed and revoked here. Their state belongs to the User actor."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ async def get_admin_token(call: Call, request: auth_pb2.getAdminTokenReq) -> aut
     if not call.is_secret(request.secret):
         raise NoPermission("secret invalid")
     if not call.is_admin(request.userID):
-        raise ArgsError("userID is not an admin's")
+        raise ArgsError("userID is not an admin")
     caller = Caller(request.userID, Platform.ADMIN, call.caller.operation_id, is_admin=True)
     issued: IssuedToken = await call.ask(
         Address("user", request.userID), IssueToken(caller=caller, platform_id=Platform.ADMIN)
@@ -33,16 +33,16 @@ async def get_admin_token(call: Call, request: auth_pb2.getAdminTokenReq) -> aut
 
 async def get_user_token(call: Call, request: auth_pb2.getUserTokenReq) -> auth_pb2.getUserTokenResp:
     if request.platformID == Platform.ADMIN:
-        raise NoPermission("platformID is the admins'")
+        raise NoPermission("platformID is reserved for admins")
     if request.platformID and request.platformID not in Platform.ALL:
         raise ArgsError("platformID is invalid")
     if call.is_admin(request.userID):
-        raise NoPermission("userID is an admin's")
+        raise NoPermission("userID is an admin")
     users = await call.engine.store.users([request.userID])
     if not users:
         raise RecordNotFound("user not found")
     if users[0].app_manger_level >= AppLevel.NOTIFICATION_ACCOUNT:
-        raise ArgsError("no token for an account of this appMangerLevel")
+        raise ArgsError("no token for an account with this appMangerLevel")
     issued: IssuedToken = await call.ask(
         Address("user", request.userID), IssueToken(caller=call.caller, platform_id=request.platformID)
     )

@@ -1,6 +1,6 @@
-"""/friend/, what only reads. Friendships cannot be made yet, so their lists are truthfully empty.
+"""/friend/: the routes that only read. Friendships cannot be made yet, so these lists are empty.
 
-A friendship or a block that a test scenario has put into the store shows where the Store can say so.
+A friendship or a block that a test scenario has put into the store is shown by the routes that read it from there.
 """
 
 from __future__ import annotations

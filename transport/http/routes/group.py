@@ -1,4 +1,4 @@
-"""/group/, what changes a group: each a command to its Group actor, which knows the roles."""
+"""/group/: the routes that change a group. Each sends a command to the Group actor, which checks the roles."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ _ID_TRIES = 10
 
 
 async def create_group(call: Call, request: wire.CreateGroupReq) -> wire.CreateGroupResp:
-    """With a given id, or with the first of some random ones that is free."""
+    """Create a group with the given id, or with the first free one of several random ids."""
     if request.groupInfo.groupType != GroupType.WORKING:
         raise ArgsError("groupType must be 2")
     members = [request.ownerUserID, *request.adminUserIDs, *request.memberUserIDs]
     if not all(members) or len(set(members)) != len(members):
-        raise ArgsError("a user id is empty or given twice")
+        raise ArgsError("a user id is empty or repeated")
     for group_id in _group_ids(call, request.groupInfo.groupID):
         named = wire.CreateGroupReq()
         named.CopyFrom(request)

@@ -1,4 +1,4 @@
-"""/group/, applications: nobody can apply to a group yet, so their lists are truthfully empty."""
+"""/group/: the routes for applications. Users cannot apply to a group yet, so these lists are empty."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""/group/, what only reads: groups, members, and their incremental sync."""
+"""/group/: the routes that only read groups, members, and their incremental sync."""
 
 from __future__ import annotations
 

@@ -40,9 +40,9 @@ async def get_active_conversations(
 
 
 async def _messages(call: Call, listed: Sequence[Entry]) -> list[wire.ConversationMsg]:
-    """Conversations without a message that can be pulled are left out."""
+    """Conversations without a message that can be pulled are omitted."""
     store = call.engine.store
-    shown = [entry for entry in listed if entry.last is not None]
+    shown = [entry for entry in listed if entry.last_message is not None]
     group_ids = [entry.record.group_id for entry in shown if entry.record.conversation_type == SessionType.GROUP]
     user_ids = [entry.record.peer_id for entry in shown if entry.record.conversation_type != SessionType.GROUP]
     groups = {row.group_id: render.group_info(row) for row in await store.groups(group_ids)} if group_ids else {}
@@ -50,7 +50,7 @@ async def _messages(call: Call, listed: Sequence[Entry]) -> list[wire.Conversati
     return [
         wire.ConversationMsg(
             conversation=render.conversation(entry.record),
-            lastMsg=entry.last,
+            lastMsg=entry.last_message,
             user=users.get(entry.record.peer_id),
             group=groups.get(entry.record.group_id),
             maxSeq=entry.state.max_seq,

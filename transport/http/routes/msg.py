@@ -1,4 +1,4 @@
-"""/msg/, what users do: seqs, pulls, reading. Sending by admins is next door (send_msg)."""
+"""/msg/: seqs, pulls, and marking messages as read. Sending by admins is in send_msg."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ async def get_server_time(call: Call, request: wire.GetServerTimeReq) -> wire.Ge
 
 
 def _address(conversation_id: str) -> Address:
-    """The entity that owns the conversation, and knows whether the user has a record of it. Raises RecordNotFound."""
+    """The entity that owns the conversation. It checks whether the user has a record of it. Raises RecordNotFound."""
     try:
         return address_of_chat(conversation_id)
     except ValueError:
@@ -97,7 +97,7 @@ def _check_read_seq(seq: int) -> None:
 
 def _check_seqs(seqs: Iterable[int]) -> None:
     if any(seq <= 0 for seq in seqs):
-        raise ArgsError("seqs holds a seq below 1")
+        raise ArgsError("seqs has a seq below 1")
 
 
 ROUTES = (

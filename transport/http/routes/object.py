@@ -1,4 +1,4 @@
-"""/object/: only what a client asks before it uploads; there is no object store behind it yet."""
+"""/object/: only the limits that a client requests before it uploads. There is no object store yet."""
 
 from __future__ import annotations
 

@@ -20,10 +20,10 @@ async def healthz(call: Call, request: HttpRequest) -> HttpResponse:
 
 
 async def metrics(call: Call, request: HttpRequest) -> HttpResponse:
-    """Asks nobody for a token, as is the convention for scrapers. The setting `http.metrics` takes the page away."""
+    """Requires no token, as is the convention for scrapers. There is no page if the setting `http.metrics` is off."""
     if not call.engine.settings.http.metrics:
         return not_found()
-    # Most nodes are never asked, and Prometheus' library is half a megabyte.
+    # Imported here, because most nodes are never scraped, and Prometheus' library takes half a megabyte.
     from greenroom.transport.http.metrics import CONTENT_TYPE, Metrics
 
     return HttpResponse(Metrics(call.engine.status).render(), content_type=CONTENT_TYPE)

@@ -1,4 +1,4 @@
-"""/greenroom/: what is ours and no part of OpenIM's protocol."""
+"""/greenroom/: our own routes, which are not part of OpenIM's protocol."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ __all__ = ["ROUTES"]
 
 
 class StatusRequest(msgspec.Struct):
-    """The node's secret is asked for, and no admin's token: that would need the store and a User, and the status
-    is wanted most when those are ill."""
+    """The node's secret is required, and not an admin's token: to check a token, the store and a User are needed, and
+    the status matters most when those fail."""
 
     secret: str = ""
 

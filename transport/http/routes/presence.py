@@ -1,4 +1,4 @@
-"""/user/*online* and *status*: who is connected, read from the session table."""
+"""/user/*online* and *status*: the users' connections, read from the session table."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ async def get_users_status(call: Call, request: user_pb2.getUserStatusReq) -> us
 async def subscribe_users_status(
     call: Call, request: user_pb2.subscribeOrCancelUsersStatusReq
 ) -> user_pb2.subscribeOrCancelUsersStatusResp:
-    """Does nothing, as upstream: request id 2005 of the WebSocket replaced it."""
+    """Does nothing, as in upstream: request id 2005 of the WebSocket replaced it."""
     if request.genre not in _GENRES:
         raise ArgsError("genre is invalid")
     return user_pb2.subscribeOrCancelUsersStatusResp()

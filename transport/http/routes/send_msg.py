@@ -1,4 +1,4 @@
-"""/msg/send_msg: an admin sends in anybody's name (PROTOCOL 3.9)."""
+"""/msg/send_msg: an admin sends a message in any user's name (PROTOCOL 3.9)."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class OfflinePush(msgspec.Struct, frozen=True, rename=None):
 
 
 class SendBody(msgspec.Struct, frozen=True):
-    """The body, under its names on the wire."""
+    """The body. Its fields have their names on the wire."""
 
     sendID: str
     content: dict[str, Any]
@@ -60,7 +60,7 @@ class Sent(msgspec.Struct, frozen=True):
 
 async def send_msg(call: Call, body: SendBody) -> Sent:
     if not (body.sendID and body.contentType and body.sessionType):
-        raise BodyMismatch("sendID, contentType and sessionType are needed")
+        raise BodyMismatch("sendID, contentType and sessionType are required")
     check_content(body.contentType, body.content)
     if body.contentType == ContentType.OA_NOTIFICATION:
         await _must_be_trusted(call, body.sendID)
@@ -76,7 +76,7 @@ async def _must_be_trusted(call: Call, user_id: str) -> None:
     if not users:
         raise UserNotFound(user_id)
     if users[0].app_manger_level < AppLevel.ADMIN:
-        raise NoPermission("sendID is no notification account")
+        raise NoPermission("sendID is not a notification account")
 
 
 def _message(call: Call, body: SendBody) -> sdkws_pb2.MsgData:

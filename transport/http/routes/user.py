@@ -22,14 +22,14 @@ __all__ = ["ROUTES"]
 
 _RECEIVE_OPTIONS = range(3)
 _SCAN_ROWS = 1000
-"""Rows of one read while users are searched: short enough for the loop."""
+"""Number of rows of one read in a search for users. It is small enough not to delay the loop."""
 _SEARCHABLE_LEVELS = range(2)
 
 
 async def user_register(call: Call, request: user_pb2.userRegisterReq) -> None:
     ids = [user.userID for user in request.users]
     if not all(_is_legal_id(one) for one in ids):
-        raise ArgsError("userID may hold letters, digits and _ only")
+        raise ArgsError("userID may contain only letters, digits and _")
     if len(set(ids)) != len(ids):
         raise ArgsError("userID repeated")
     if not all(user.nickname for user in request.users):
@@ -53,7 +53,7 @@ async def update_user_info(call: Call, request: user_pb2.updateUserInfoReq) -> N
         "global_recv_msg_opt": info.globalRecvMsgOpt,
     }
     if call.caller.is_admin:
-        # A level lets its holder pass checks, so it is never the user's own to raise.
+        # A level exempts its user from checks, so users must not raise their own level.
         changes["app_manger_level"] = info.appMangerLevel
     await _set_user(call, info.userID, {name: value for name, value in changes.items() if value})
 
@@ -97,10 +97,10 @@ async def account_check(call: Call, request: user_pb2.accountCheckReq) -> user_p
 
 
 async def get_users(call: Call, request: user_pb2.getPaginationUsersReq) -> user_pb2.getPaginationUsersResp:
-    """Users whose id or nickname holds what is asked for.
+    """Users whose id or nickname contains the requested text.
 
-    Upstream takes regular expressions; a part of the text is what its console sends, and an expression of a
-    caller's could hold the loop without a limit. Reads every user: the Store has no search yet.
+    Upstream accepts regular expressions. Here a plain text is searched, as upstream's console sends it: a caller's
+    expression could block the loop without a limit. This reads all users, because the Store has no search yet.
     """
     in_id, in_name = request.userID.casefold(), request.nickName.casefold()
     offset, limit = offset_of(request.pagination)
@@ -109,7 +109,7 @@ async def get_users(call: Call, request: user_pb2.getPaginationUsersReq) -> user
     total = 1
     while row < total:
         total, users = await call.engine.store.users_page(row, _SCAN_ROWS)
-        await asyncio.sleep(0)  # Others get their turn: a read of the embedded store does not suspend.
+        await asyncio.sleep(0)  # Let other tasks run: a read of the embedded store does not suspend.
         row += _SCAN_ROWS
         for user in users:
             if user.app_manger_level not in _SEARCHABLE_LEVELS or not _matches(user, in_id, in_name):
@@ -123,7 +123,7 @@ async def get_users(call: Call, request: user_pb2.getPaginationUsersReq) -> user
 async def get_user_client_config(
     call: Call, request: user_pb2.getUserClientConfigReq
 ) -> user_pb2.getUserClientConfigResp:
-    """Nothing sets a client config yet, so every user's is empty."""
+    """A client config cannot be set yet, so it is empty for every user."""
     if request.userID and not await call.engine.store.users([request.userID]):
         raise RecordNotFound("user not found")
     return user_pb2.getUserClientConfigResp()
