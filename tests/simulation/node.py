@@ -219,4 +219,4 @@ class SimulatedNode(Engine):
     def has_unrun_effects(self, address: Address) -> bool:
         """Whether an entity has effects of stored items to run: those of a former incarnation, while it loads."""
         cell = self.base.cells.get(address)
-        return isinstance(cell, EntityCell) and isinstance(cell.actor, StoredEntity) and bool(cell.actor._unfinished)
+        return isinstance(cell, EntityCell) and isinstance(cell.actor, StoredEntity) and bool(cell.actor._pending_items)

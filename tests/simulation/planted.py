@@ -25,7 +25,16 @@ from greenroom.persistence.sqlite.writer import Writer
 from greenroom.persistence.store import AddMessage, RaiseReadSeq
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from greenroom.actors.effects import Effect
+    from greenroom.actors.items import Item
+    from greenroom.actors.messages import Caller
+    from greenroom.actors.runtime.address import Address
+    from greenroom.actors.slices import CommitSlice, SliceRefused, SliceStored
+    from greenroom.actors.stored_entity import _Draft
+    from greenroom.actors.wire.sdkws_pb2 import MsgData
+    from greenroom.persistence.store import Block, Refusal, Slice
 
 __all__ = ["BUGS", "Bug", "planted"]
 
@@ -44,7 +53,7 @@ class Bug(NamedTuple):
 def _acks_before_the_commit() -> Patches:
     real = StoredEntity._commit
 
-    def commit(self: Any, draft: Any) -> None:
+    def commit(self: StoredEntity, draft: _Draft) -> None:
         real(self, draft)
         for effect in _effects_of(self._in_flight):
             if isinstance(effect, Reply):
@@ -56,7 +65,7 @@ def _acks_before_the_commit() -> Patches:
 def _pushes_before_the_commit() -> Patches:
     real = StoredEntity._commit
 
-    def commit(self: Any, draft: Any) -> None:
+    def commit(self: StoredEntity, draft: _Draft) -> None:
         real(self, draft)
         for effect in _effects_of(self._in_flight):
             if isinstance(effect, Deliver):
@@ -65,17 +74,17 @@ def _pushes_before_the_commit() -> Patches:
     return [(StoredEntity, "_commit", commit)]
 
 
-def _effects_of(slice_: Any) -> list[Any]:
+def _effects_of(slice_: CommitSlice | None) -> list[Effect]:
     return [effect for item in slice_.items for effect in item.effects()] if slice_ else []
 
 
 def _forgets_repeats_after_a_restart() -> Patches:
     real = Writer.commit
 
-    def anonymous(write: Any) -> Any:
+    def anonymous(write: Block) -> Block:
         return replace(write, client_msg_id="") if isinstance(write, AddMessage) else write
 
-    def commit(self: Any, slices: Any) -> Any:
+    def commit(self: Writer, slices: Sequence[Slice]) -> list[Refusal | None]:
         if self._epoch > 1:
             slices = [replace(one, writes=[anonymous(write) for write in one.writes]) for one in slices]
         return real(self, slices)
@@ -87,14 +96,14 @@ def _leaves_a_gap_after_a_refused_slice() -> Patches:
     """Its seqs are not given anew; and the writer does not mind."""
     real_refused, real_add = StoredEntity.receiveMsg_SliceRefused, Applier._add_message
 
-    def refused(self: Any, message: Any, sender: Any) -> None:
+    def refused(self: StoredEntity, message: SliceRefused, sender: Address) -> None:
         parts = [part for item in message.items if isinstance(item, Send) for part in item.parts if part.stored]
         real_refused(self, message, sender)
-        if self._draft is not None:
+        if self._draft is not None and isinstance(self, Conversation):
             for part in parts:
                 self.log._newest[part.conversation_id] = part.seq
 
-    def add(self: Any, write: AddMessage) -> None:
+    def add(self: Applier, write: AddMessage) -> None:
         number, _ = self._numbers.conversation(write.conversation_id)
         self._numbers.conversations[write.conversation_id] = (number, write.seq - 1)
         real_add(self, write)
@@ -104,14 +113,14 @@ def _leaves_a_gap_after_a_refused_slice() -> Patches:
 
 def _pushes_with_the_seq_of_a_refused_slice() -> Patches:
     real_add, real_effects = Conversation._add, Send.effects
-    first: dict[int, tuple[Any, list[int]]] = {}
+    first: dict[int, tuple[Send, list[int]]] = {}
 
-    def add(self: Any, send: Any, slice_: Any) -> Any:
-        writes = real_add(self, send, slice_)
+    def add(self: Conversation, send: Send, seqs: dict[str, int]) -> list[Block]:
+        writes = real_add(self, send, seqs)
         first.setdefault(id(send), (send, [part.seq for part in send.parts]))
         return writes
 
-    def effects(self: Any) -> Any:
+    def effects(self: Send) -> Iterator[Effect]:
         _, seqs = first.get(id(self), (self, []))
         for part, seq in zip(self.parts, seqs, strict=False):
             part.seq = seq
@@ -123,7 +132,7 @@ def _pushes_with_the_seq_of_a_refused_slice() -> Patches:
 def _runs_inherited_effects_twice() -> Patches:
     real = StoredEntity.receiveMsg_SliceStored
 
-    def stored(self: Any, message: Any, sender: Any) -> None:
+    def stored(self: StoredEntity, message: SliceStored, sender: Address) -> None:
         real(self, message, sender)
         if not self._is_loaded:
             self._pending_items.extend(message.items)
@@ -134,7 +143,7 @@ def _runs_inherited_effects_twice() -> Patches:
 def _loses_inherited_effects() -> Patches:
     real = StoredEntity.receiveMsg_SliceStored
 
-    def stored(self: Any, message: Any, sender: Any) -> None:
+    def stored(self: StoredEntity, message: SliceStored, sender: Address) -> None:
         if self._is_loaded:
             real(self, message, sender)
 
@@ -148,7 +157,7 @@ def _leaves_nothing_to_the_next_life() -> Patches:
 def _swaps_two_pushes_of_a_slice() -> Patches:
     real = StoredEntity._add_pending
 
-    def add_pending(self: Any, number: int, items: Any) -> None:
+    def add_pending(self: StoredEntity, number: int, items: Iterable[Item]) -> None:
         effects = [effect for item in items for effect in item.effects()]
         pushes = [place for place, effect in enumerate(effects) if isinstance(effect, Deliver)]
         if len(pushes) > 1:
@@ -164,7 +173,7 @@ def _lets_kicked_members_hear() -> Patches:
 
 
 def _takes_send_times_from_the_clock() -> Patches:
-    def stamp(self: Any, message: Any, caller: Any) -> None:
+    def stamp(self: Log, message: MsgData, caller: Caller) -> None:
         message.sendTime = self.world.clock.now_ms()
         message.serverMsgID = self.world.new_id()
 
@@ -174,7 +183,8 @@ def _takes_send_times_from_the_clock() -> Patches:
 def _acks_a_resend_with_another_id() -> Patches:
     real = Conversation.on_repeated
 
-    def on_repeated(self: Any, item: Any, refusal: Any) -> None:
+    def on_repeated(self: Conversation, item: Item, refusal: Refusal) -> None:
+        assert isinstance(item, Send)
         Reply(item.askers, item.answer()).run(self)
         real(self, item, refusal)
 
@@ -206,7 +216,7 @@ def _forgets_what_writes_nothing() -> Patches:
     """A real one, found by the simulation."""
     real = StoredEntity.receiveMsg_SliceRefused
 
-    def refused(self: Any, message: Any, sender: Any) -> None:
+    def refused(self: StoredEntity, message: SliceRefused, sender: Address) -> None:
         slice_ = self._in_flight
         if slice_ is not None:
             pairs = zip(slice_.items, slice_.starts, strict=True)
@@ -221,7 +231,7 @@ def _forgets_what_writes_nothing() -> Patches:
 def _moves_a_cursor_past_what_was_not_taken() -> Patches:
     real = Feed._follow
 
-    async def follow(self: Any) -> None:
+    async def follow(self: Feed) -> None:
         before = self._cursor
         try:
             await real(self)
