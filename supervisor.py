@@ -15,11 +15,12 @@ from greenroom.transport.http.server import HttpServer
 from greenroom.transport.listening import listening_socket
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from pathlib import Path
     from types import TracebackType
     from typing import Self
 
+    from greenroom.actors.feed import Subscriber
     from greenroom.persistence.settings import Settings
     from greenroom.persistence.store import Store
 
@@ -36,10 +37,17 @@ class Node:
     gateway: Gateway
     http: HttpServer
 
-    def __init__(self, settings: Settings, *, make_store: Callable[[Path], Store] | None = None) -> None:
-        """`make_store` makes the store in place of the default one; it receives the path of the database."""
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        make_store: Callable[[Path], Store] | None = None,
+        subscribers: Iterable[Subscriber] = (),
+    ) -> None:
+        """`make_store` makes the store in place of the default one; it receives the path of the database. Each of
+        `subscribers` gets all committed events, from a feed of its own."""
         self.settings = settings
-        self.engine = Engine(settings, make_store=make_store, transports=self._transports)
+        self.engine = Engine(settings, make_store=make_store, subscribers=subscribers, transports=self._transports)
         self.ws_port = self.api_port = 0
         self._has_transports = False
 

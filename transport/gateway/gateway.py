@@ -92,6 +92,7 @@ class Gateway:
 
         Returns once all are closed, or after `timeout_s`; `stop` drops the remaining ones.
         """
+        deadline = self.loop.time() + timeout_s
         self._stop_listening()
         await self._wait_until_idle(timeout_s / 2)
         for connection in tuple(self.connections):
@@ -99,7 +100,7 @@ class Gateway:
                 connection.drain()
             elif connection.phase is Phase.HEAD or connection.phase is Phase.OPENING:
                 connection.abort()
-        await self._wait_until_empty(timeout_s)
+        await self._wait_until_empty(max(deadline - self.loop.time(), 0))
 
     async def stop(self) -> None:
         """Drop the remaining connections immediately."""

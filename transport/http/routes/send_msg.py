@@ -106,7 +106,7 @@ def _message(call: Call, body: SendBody) -> sdkws_pb2.MsgData:
         message.offlinePushInfo.CopyFrom(
             sdkws_pb2.OfflinePushInfo(**msgspec.structs.asdict(body.offlinePushInfo))
         )
-    if body.contentType == 106:
+    if body.contentType == ContentType.AT_TEXT:
         message.atUserIDList.extend(_at_users(body.content))
     if body.isOnlineOnly:
         for name in _ONLINE_ONLY:

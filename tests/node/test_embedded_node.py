@@ -1,0 +1,50 @@
+"""A node in the process of its host: what the host gives it, and what it gets from it."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from greenroom import Client, Node
+from greenroom.persistence import settings as settings_module
+from greenroom.persistence.store import MessageEvent
+from greenroom.tests.kit.node_kit import SECRET
+from greenroom.transport.client.api import Api
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from greenroom.persistence.store import Event
+
+
+class Messages:
+    """A subscriber that keeps the messages that it gets, by their server id."""
+
+    name = "messages"
+    from_first_message = False
+
+    def __init__(self) -> None:
+        self.got: asyncio.Queue[str] = asyncio.Queue()
+
+    async def take(self, events: Sequence[Event], *, missed: bool) -> None:
+        for event in events:
+            if isinstance(event, MessageEvent):
+                self.got.put_nowait(event.server_msg_id)
+
+
+async def test_subscriber_of_a_node_gets_what_came_over_a_socket(tmp_path: Path) -> None:
+    environ = {
+        "GREENROOM_NODE_WS_PORT": "0", "GREENROOM_NODE_API_PORT": "0", "GREENROOM_NODE_DATA_DIR": str(tmp_path),
+        "GREENROOM_SECRET": SECRET, "GREENROOM_STORE_WRITER": "thread",
+    }  # fmt: skip
+    messages = Messages()
+    async with Node(settings_module.load(environ=environ), subscribers=[messages]) as node:
+        async with Api(f"http://127.0.0.1:{node.api_port}") as api:
+            admin = await api.admin_token(SECRET)
+            await api.register("a", admin_token=admin, missing_only=True)
+            token = await api.user_token("a", admin_token=admin)
+        async with Client(ws_url=f"ws://127.0.0.1:{node.ws_port}", user_id="a", token=token) as client:
+            sent = await client.send(recv_id="a", text="hello")
+        async with asyncio.timeout(10):
+            assert await messages.got.get() == sent.server_msg_id
