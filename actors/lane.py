@@ -96,7 +96,7 @@ class Lane(Entity):
         else:
             self.send(message.owner, WritesDone(message.life))
 
-    def turn_over(self) -> bool:
+    def on_turn_end(self) -> bool:
         queue, settings = self.queue, self.world.settings.store
         if self._has_answered:
             # The owners first: what they have decided meanwhile goes with this batch, instead of waiting for it.

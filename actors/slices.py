@@ -53,7 +53,7 @@ class SliceOutcome(Outcome, frozen=True):
     number: int
     items: tuple[Item, ...]
 
-    def tell(self, send: Callable[[Address, Any], None], error: GreenroomError) -> None:
+    def notify_waiters(self, send: Callable[[Address, Any], None], error: GreenroomError) -> None:
         for item in self.items:
             item.lost(send, error)
 
@@ -62,13 +62,13 @@ class SliceStored(SliceOutcome, frozen=True):
     """The slice is durable: its effects may leave."""
 
     # If late: receivers would not know that they miss a push.
-    is_kept: ClassVar[bool] = True
+    is_redelivered: ClassVar[bool] = True
 
 
 class EffectsLeft(SliceOutcome, frozen=True):
     """From a life that ends to the next one: items that are stored and whose effects have not left yet."""
 
-    is_kept: ClassVar[bool] = True
+    is_redelivered: ClassVar[bool] = True
 
 
 class SliceRefused(SliceOutcome, frozen=True):

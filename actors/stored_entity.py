@@ -183,7 +183,7 @@ class StoredEntity(Entity):
     def may_sleep(self) -> bool:
         return self._in_flight is None and self._draft is None
 
-    def turn_over(self) -> None:
+    def on_turn_end(self) -> None:
         if self._draft is not None and self._in_flight is None:
             self._commit(self._draft)
 
@@ -355,7 +355,7 @@ class StoredEntity(Entity):
     def on_stop(self) -> None:
         self._fail_undecided(StoreFailed("the node stops"))
 
-    def left_undone(self) -> EffectsLeft | None:
+    def pending_effects(self) -> EffectsLeft | None:
         _, outcome = self._myRef.current or (None, None)
         if isinstance(outcome, SliceStored | EffectsLeft):
             if outcome.number != self._taken_over:  # It crashed this life before that.
