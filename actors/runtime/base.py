@@ -131,7 +131,7 @@ class LoopBase(ThespianInterface):
             self.outside.tell(target, message)
 
     def tell_awake(self, target: Address, message: Any) -> None:
-        """Send as `tell` does, but only to an actor that is awake. Otherwise the message is dropped."""
+        """Send with the system's address as the sender, but only to an awake actor. Otherwise drop the message."""
         if target in self.cells:
             self.send(self.system_address, target, message)
 
@@ -168,7 +168,7 @@ class LoopBase(ThespianInterface):
             self.send_dead(target, ((sender, message),))
 
     def send_dead(self, target: Address, mail: Iterable[Mail] | None) -> None:
-        """Give messages without a target to the dead-letter handler. Each pending `ask` fails at once."""
+        """Give messages to an address without an actor to the dead-letter handler. Their `ask`s fail at once."""
         for sender, message in mail or ():
             if isinstance(message, Outcome):
                 message.notify_waiters(partial(self.send, target), ActorAbsent(str(target)))

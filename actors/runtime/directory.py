@@ -46,7 +46,7 @@ class Quarantine(msgspec.Struct, frozen=True):
     actor: str
     """The entity's class."""
     crashes: int
-    """Number of crashes since the entity's last long time without a crash."""
+    """Number of crashes since the entity last worked long enough without a crash."""
     strikes: int
     """Number of quarantines in a row, including this one."""
     remaining_s: float

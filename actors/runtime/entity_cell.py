@@ -31,7 +31,7 @@ Handler = Callable[["Entity", Any, "Address"], object]
 """Handles one message for an entity: called with the entity, the message and its sender."""
 
 RESULTS: Final[frozenset[type]] = frozenset({Piped, Answer, Failed, ActorExitRequest, ChildActorExited})
-"""Message classes that are handled during every `hold`. There is at most one result for each request of the entity,
+"""Message classes that are handled during every `hold`. The number of results is bounded by the entity's own requests,
 and exit requests are never refused."""
 
 INCARNATION_ONLY: Final = (Piped, WakeupMessage, ActorExitRequest, ChildActorExited)
