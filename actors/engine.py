@@ -153,7 +153,7 @@ class Engine:
             self._root = Supervisor(
                 [*self.children(), *(self._transports(self) if self._transports is not None else ())],
                 on_ready=lambda: ready.set_result(None),
-                on_fall=self._fell,
+                on_failure=self._fell,
             )
             self.base.spawn(_ROOT, lambda: self._root)
             await asyncio.wait((ready, self.fallen), return_when=asyncio.FIRST_COMPLETED)
@@ -169,7 +169,7 @@ class Engine:
         system, self._system = self._system, None
         if system is not None:
             self.base.stop(_ROOT)
-            await self.base.gone(_ROOT)
+            await self.base.when_ended(_ROOT)
             await self.base.shutdown()
             await self.store.close()  # Once more, because a child that crashed has not closed it.
             system.shutdown()

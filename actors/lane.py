@@ -96,7 +96,7 @@ class Lane(Entity):
         else:
             self.send(message.owner, WritesDone(message.incarnation))
 
-    def turn_over(self) -> bool:
+    def on_turn_end(self) -> bool:
         queue, settings = self.queue, self.world.settings.store
         if self._has_answered:
             # First the owners take their turns: what they have decided meanwhile then joins the next batch.

@@ -54,7 +54,7 @@ class SliceOutcome(Outcome, frozen=True):
     number: int
     items: tuple[Item, ...]
 
-    def tell(self, send: Callable[[Address, Any], None], error: GreenroomError) -> None:
+    def notify_waiters(self, send: Callable[[Address, Any], None], error: GreenroomError) -> None:
         for item in self.items:
             item.fail(send, error)
 
@@ -63,13 +63,13 @@ class SliceStored(SliceOutcome, frozen=True):
     """The slice is durable: its effects may run."""
 
     # The pushes must follow, even late: receivers do not know that they have missed one.
-    is_kept: ClassVar[bool] = True
+    is_redelivered: ClassVar[bool] = True
 
 
 class PendingEffects(SliceOutcome, frozen=True):
     """From an incarnation that ends to the next one: stored items whose effects have not run yet."""
 
-    is_kept: ClassVar[bool] = True
+    is_redelivered: ClassVar[bool] = True
 
 
 class SliceRefused(SliceOutcome, frozen=True):

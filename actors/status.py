@@ -156,5 +156,7 @@ class Observer:
                 for name, one in sorted(self._base.stats().items())
                 if one.wakes or one.crashes
             ],
-            quarantined=[InQuarantine(str(one.address), one.actor, one.crashes, one.left_s) for one in quarantines],
+            quarantined=[
+                InQuarantine(str(one.address), one.actor, one.crashes, one.remaining_s) for one in quarantines
+            ],
         )

@@ -186,7 +186,7 @@ class StoredEntity(Entity):
     def may_sleep(self) -> bool:
         return self._in_flight is None and self._draft is None
 
-    def turn_over(self) -> None:
+    def on_turn_end(self) -> None:
         if self._draft is not None and self._in_flight is None:
             self._commit(self._draft)
 
@@ -358,7 +358,7 @@ class StoredEntity(Entity):
     def on_stop(self) -> None:
         self._fail_unsealed(StoreFailed("the node is stopping"))
 
-    def left_undone(self) -> PendingEffects | None:
+    def pending_effects(self) -> PendingEffects | None:
         _, outcome = self._myRef.current or (None, None)
         if isinstance(outcome, SliceStored | PendingEffects):
             if outcome.number != self._last_outcome:  # The crash came before its items were added.

@@ -175,7 +175,7 @@ class User(StoredEntity):
                 self.runtime.tell_awake(group_address(group_id), MemberOnline(self.id))
             self.send(sender, Answer(command.ref))
 
-        if self.runtime.anybody_awake("group"):
+        if self.runtime.any_awake("group"):
             self.read(self.world.store.joined_groups(self.id), then, command, sender)
         else:
             then([])

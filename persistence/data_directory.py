@@ -1,4 +1,4 @@
-"""The folder that a node owns: its lock, and where its database lies."""
+"""The data directory of a node: its lock, and the path of its database."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ __all__ = ["DataDirectory"]
 
 
 class DataDirectory:
-    """One process holds it at a time, from `acquire` to `release` or to the end of the process.
+    """The folder is locked by one process at a time, from `acquire` to `release` or to the end of the process.
 
-    The lock is the kernel's (flock), so nothing is left to clean up after a crash; the file's text, the
-    owner's process id, is only for the error message.
+    The lock is the kernel's (flock), so it ends with the process, even in a crash. The lock file contains the owner's
+    process id, which is only used in the error message.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
@@ -31,7 +31,7 @@ class DataDirectory:
         return self.path / "greenroom.db"
 
     def acquire(self) -> None:
-        """Make the folder if it is missing and lock it, or raise DataDirectoryInUse."""
+        """Create the folder if it is missing, and lock it. Raises DataDirectoryInUse."""
         if self._lock_fd is not None:
             return
         _make(self.path)
@@ -65,7 +65,7 @@ class DataDirectory:
 
 
 def _make(path: Path) -> None:
-    """Make the folder and the parents that are missing. They are on disk when this returns."""
+    """Create the folder and its missing parents. They are on disk when this returns."""
     missing = [one for one in (path, *path.parents) if not one.exists()]
     for one in reversed(missing):
         one.mkdir(mode=0o700, exist_ok=True)

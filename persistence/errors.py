@@ -1,11 +1,11 @@
-"""What can go wrong with a store, as a tree.
+"""The errors of a store, as a tree.
 
 StoreError
-├── StoreUnavailable      it cannot answer now (disk, lock, closed, a dead writer)
+├── StoreUnavailable      the store cannot answer now (disk, lock, closed, a dead writer)
 ├── DataDirectoryInUse    another process owns the data directory
-├── StoreDamaged          its files do not hold what was committed
-├── StoreTooNew           written by a later release
-└── NotAStore             the file is something else
+├── StoreDamaged          the store's files have lost committed data, or changed it
+├── StoreTooNew           the store was written by a later release
+└── NotAStore             the file is not a store
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ __all__ = ["DataDirectoryInUse", "NotAStore", "StoreDamaged", "StoreError", "Sto
 
 class StoreError(Exception):
     code: ClassVar[int] = 500
-    """OpenIM's error code for a client that meets it."""
+    """OpenIM's error code for clients."""
     retryable: ClassVar[bool] = False
 
 
@@ -30,7 +30,7 @@ class DataDirectoryInUse(StoreError):
 
 
 class StoreDamaged(StoreError):
-    """Its text names the file, and what was asked of it or what it should hold."""
+    """Its text names the file, and the failed read or the missing data."""
 
 
 class StoreTooNew(StoreError):

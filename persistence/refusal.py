@@ -11,16 +11,16 @@ class Reason:
     """Why a slice was refused (values of `Refusal.reason`)."""
 
     STALE_EPOCH = "stale-epoch"
-    """A later opening owns the key: this one must stop writing it."""
+    """The key belongs to a later opening of the store: this one must not write it any more."""
     KEY_TAKEN = "key-taken"
     USER_EXISTS = "user-exists"
     REPEATED = "repeated"
     FAILED = "failed"
-    """The store could not do it (disk, lock, a broken rule). The slice may be stored nevertheless."""
+    """The store failed (disk, lock), or a write breaks another rule. After a failure the slice may still be stored."""
 
 
 class FirstAnswer(NamedTuple):
-    """What was answered when the message was first stored."""
+    """The answer to the send that first stored the message."""
 
     seq: int
     server_msg_id: str
@@ -30,11 +30,11 @@ class FirstAnswer(NamedTuple):
 class Refusal(NamedTuple):
     reason: str
     detail: str = ""
-    """For logs; holds no content of messages."""
+    """A text for logs, without content of messages."""
     write: int = -1
-    """Index of the refused write in the slice, -1 if it was none in particular."""
+    """Index of the refused write in the slice; -1 if the refusal is not about one write."""
     first: FirstAnswer | None = None
-    """With REPEATED: the first answer."""
+    """With REPEATED: the answer to the first send."""
 
 
 class WriteRefused(Exception):

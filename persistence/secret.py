@@ -1,6 +1,6 @@
-"""The secret that signs tokens. It is given, or made at the first start and kept in the data directory.
+"""The secret that signs tokens. It is configured, or generated at the first start and kept in the data directory.
 
-It is never logged and never part of an error. The texts here name only its place.
+It is never part of a log line or of an error. The texts here only name its file or its setting.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ _WELL_KNOWN = frozenset({"openim123", "openim", "secret", "changeme", "change_me
 
 
 class WeakSecret(ValueError):
-    """The secret is one that others know or can guess, and the node's address is one that others can reach."""
+    """The secret is well known or easy to guess, and the node's address can be reached from other hosts."""
 
 
 def secret_of(settings: Settings, data_dir: Path) -> str:
-    """The secret in force. If there is none, it is made and kept in `<data_dir>/secret`.
+    """The secret of this node. If there is none yet, it is generated and kept in `<data_dir>/secret`.
 
     Raises WeakSecret, OSError.
     """
@@ -38,13 +38,13 @@ def secret_of(settings: Settings, data_dir: Path) -> str:
     if _is_weak(secret) and not _is_loopback(settings.node.host):
         raise WeakSecret(
             f"auth.secret is well known or shorter than {_SHORTEST} characters, and {settings.node.host} "
-            "is open to the network: set a strong one, or leave it empty to have one made"
+            "is open to the network: set a strong one, or leave it empty to have one generated"
         )
     return secret
 
 
 def find_secret(settings: Settings) -> str:
-    """The secret of a node that has been started before, for tools that run beside it. Empty if there is none yet."""
+    """The secret of a node that has already been started, for tools that run beside it. Empty if there is none yet."""
     return settings.auth.secret or _read_secret(Path(settings.node.data_dir) / "secret")
 
 
@@ -56,7 +56,7 @@ def _read_secret(path: Path) -> str:
 
 
 def _make_secret(path: Path) -> str:
-    """The file is first written under another name, so that a crash leaves no half of a secret."""
+    """Generate the secret. Its file is first written under another name, so that a crash leaves no half of a secret."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     secret = secrets.token_urlsafe(32)
     draft = path.with_name(f"secret.{os.getpid()}.new")
@@ -77,7 +77,7 @@ def _make_secret(path: Path) -> str:
         os.fsync(folder)
     finally:
         os.close(folder)
-    log.info("made a secret; it is kept in %s", path)
+    log.info("a secret was generated; it is kept in %s", path)
     return secret
 
 

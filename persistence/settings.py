@@ -46,7 +46,7 @@ class NodeSettings(_Section, frozen=True):
 
 class AuthSettings(_Section, frozen=True):
     secret: str
-    """Empty: made at the first start and kept in the data directory."""
+    """Empty: a secret is generated at the first start and kept in the data directory."""
     admin_user_ids: tuple[str, ...]
     token_expire_days: int
     multi_login_policy: int
@@ -94,7 +94,7 @@ class MessageSettings(_Section, frozen=True):
     friend_verify: bool
     history_for_new_members: bool
     sends_in_flight: int
-    """Unanswered sends that a conversation takes."""
+    """Number of unanswered sends to one conversation."""
     mark_seqs_limit: int
     facts_ttl_s: float
     idle_timeout_s: float
@@ -121,7 +121,7 @@ class Settings(_Section, frozen=True):
 
 _PREFIX = "GREENROOM_"
 _SHORT = {"GREENROOM_SECRET": ("auth", "secret")}
-"""Variables whose names do not tell their section."""
+"""Variables whose names do not contain their section."""
 
 _Tables = dict[str, dict[str, Any]]
 _SECTIONS: dict[str, dict[str, Any]] = {
@@ -131,8 +131,8 @@ _SECTIONS: dict[str, dict[str, Any]] = {
 
 
 class SettingsError(ValueError):
-    """A setting that cannot be used. Its text is one line: where the setting comes from, and what is wrong. It never
-    shows a secret."""
+    """A setting that cannot be used. Its text is one line: the source of the setting, and the problem. It never shows a
+    secret."""
 
 
 def packaged() -> str:
@@ -146,8 +146,8 @@ def load(
     environ: Mapping[str, str] | None = None,
     overrides: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> Settings:
-    """The settings in force. `environ` is the process's own by default. `overrides` ({section: {key: value}}) override
-    everything else; a None in them is ignored. Raises SettingsError."""
+    """The settings of this node. `environ` is the process's environment by default. `overrides`
+    ({section: {key: value}}) override everything else; a None in them is ignored. Raises SettingsError."""
     tables: _Tables = tomllib.loads(packaged())
     sources = {(section, key): "settings.toml" for section, keys in tables.items() for key in keys}
 
@@ -204,7 +204,7 @@ def _nearest(name: str, valid: Mapping[str, Any], section: str = "") -> str:
 
 
 def _from_environment(environ: Mapping[str, str]) -> dict[str, tuple[str, str, Any]]:
-    """The section, key and value of each variable that names one of our sections. Other variables are ignored."""
+    """The section, key and value of each variable whose name contains a section. Other variables are ignored."""
     found = {}
     for name in sorted(environ):
         if name in _SHORT:
@@ -245,16 +245,16 @@ def _convert(tables: _Tables, sources: Mapping[tuple[str, str], str]) -> Setting
 
 
 def _problem_of(name: str, value: Any, kind: Any) -> str:
-    """What is wrong with a value, or an empty text. Never shows the value of a text, which may be a secret."""
+    """The problem of a value, or an empty text. It never shows the value of a text, which may be a secret."""
     if kind == tuple[str, ...]:
         good = isinstance(value, list | tuple) and all(isinstance(item, str) and item for item in value)
-        return "" if good else "a list of texts is wanted"
+        return "" if good else "must be a list of texts"
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         value = float(value)
     if type(value) is not kind:
-        return f"{_KINDS[kind]} is wanted"
+        return f"must be {_KINDS[kind]}"
     if name in _CHOICES:
-        return "" if value in _CHOICES[name] else f"one of {', '.join(map(str, _CHOICES[name]))} is wanted"
+        return "" if value in _CHOICES[name] else f"must be one of {', '.join(map(str, _CHOICES[name]))}"
     if name in _MAY_BE_EMPTY or kind is bool:
         return ""
     if kind is str:

@@ -1,8 +1,8 @@
-"""What a store must do: commit slices of writes, each all or nothing, and read what is committed.
+"""The contract of a store: commit slices of writes, each all or nothing, and read committed data.
 
-Writes are data. Most put, change or drop rows (see `tables`); a class of its own stands only for what has a rule. A
-store refuses what breaks such a rule (a stale epoch, a key of another kind, a repeated message); it holds no chat rule
-beyond them.
+Writes are data. Most writes put, change or drop rows (see `tables`); only a write with a rule has its own class. A
+store refuses a write that breaks its rule (a stale epoch, a key of another kind, a repeated message). It knows no other
+chat rules.
 """
 
 from __future__ import annotations
@@ -84,16 +84,16 @@ __all__ = [
 ]  # fmt: skip
 
 KeyKind = Literal["pair", "group"]
-"""What a key names: two users (perhaps one and the same), or a group."""
+"""The kind of a key: it stands for two users (perhaps the same user twice), or for a group."""
 
 LogKind = Literal["friends", "members", "joined", "conversations"]
 """The four version logs of OpenIM's incremental sync (PROTOCOL 5.9)."""
 
 Cursor = NewType("Cursor", str)
-"""A place among the committed events. Only the store that gave it out can read it, at any later time."""
+"""A position among the committed events. Only the store that returned it can read it, at any later time."""
 
 BEGINNING = Cursor("")
-"""Before every event."""
+"""The cursor before every event."""
 
 
 class Write(msgspec.Struct, frozen=True, array_like=True, tag=True, gc=False):
@@ -101,15 +101,15 @@ class Write(msgspec.Struct, frozen=True, array_like=True, tag=True, gc=False):
 
 
 class PutRows(Write, frozen=True):
-    """Store rows of one table, each in place of the one with the same key if there is one. Refused (FAILED): a member
-    of a group that is not stored."""
+    """Store rows of one table. Each replaces the row with the same key if there is one. Refused (FAILED): a member of a
+    group that is not stored."""
 
     rows: list[PutRow]
 
 
 class ChangeRow(Write, frozen=True):
-    """Give some columns of one row new values. A row that is not stored is left so. Refused (FAILED): a key column, a
-    column that the table does not have, a value of another type."""
+    """Set some columns of one row. If the row is not stored, nothing happens. Refused (FAILED): a key column, a column
+    that the table does not have, a value of another type."""
 
     table: Literal["user", "group", "member"]
     key: Key
@@ -117,16 +117,17 @@ class ChangeRow(Write, frozen=True):
 
 
 class DropRows(Write, frozen=True):
-    """Remove the rows with these keys; those that are not stored are ignored."""
+    """Remove the rows with these keys. Keys without a stored row are ignored."""
 
     table: Literal["token", "member", "friend", "black"]
     keys: list[Key]
 
 
 class ClaimKey(Write, frozen=True):
-    """Store what the slice's key names. Refused (KEY_TAKEN) if it is stored with another kind or members.
+    """Store the kind and the members of the slice's key. Refused (KEY_TAKEN) if the key already has another kind or
+    other members.
 
-    `members` of a pair are its two user ids, sorted; of a group, empty.
+    The `members` of a pair are its two user ids, sorted. For a group they are empty.
     """
 
     kind: KeyKind
@@ -134,17 +135,18 @@ class ClaimKey(Write, frozen=True):
 
 
 class AddUsers(Write, frozen=True):
-    """Register users. Refused (USER_EXISTS) if any id is registered."""
+    """Register users. Refused (USER_EXISTS) if any of the ids is already registered."""
 
     users: list[UserRow]
 
 
 class AddMessage(Write, frozen=True):
-    """Store one message under its seq and raise the conversation's max seq and time to it.
+    """Store one message, and raise the conversation's max seq and time to those of the message. The first message
+    creates the conversation.
 
     Refused (FAILED) if seq is not the conversation's max seq + 1.
-    Refused (REPEATED, with the first answer) if (conversation, sender, client_msg_id) is stored and
-    client_msg_id is not empty. The conversation comes into being with its first message.
+    Refused (REPEATED, with the first answer) if client_msg_id is not empty and a message with the same conversation,
+    sender and client_msg_id is already stored.
     """
 
     conversation_id: str
@@ -160,14 +162,14 @@ class AddMessage(Write, frozen=True):
 
 
 class RecordOwner(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """Whose conversation record, and the other user it shows (empty for a group's)."""
+    """The owner of a conversation record, and the other user of a pair (empty for a group)."""
 
     owner_id: str
     peer_id: str
 
 
 class AddRecords(Write, frozen=True):
-    """Make the conversation records that are missing, each with an insert in its owner's log."""
+    """Create the missing conversation records, each with an insert in its owner's log."""
 
     conversation_id: str
     conversation_type: int
@@ -176,7 +178,7 @@ class AddRecords(Write, frozen=True):
 
 
 class ChangeRecord(Write, frozen=True):
-    """As ChangeRow, for one conversation record, with an update in the owner's log."""
+    """The same as ChangeRow for one conversation record, with an update in the owner's log."""
 
     owner_id: str
     conversation_id: str
@@ -184,9 +186,9 @@ class ChangeRecord(Write, frozen=True):
 
 
 class RaiseReadSeq(Write, frozen=True):
-    """Read seq of a user in a conversation := the greater of the stored one and `seq`.
+    """Raise a user's read seq in a conversation to `seq`. A lower `seq` changes nothing.
 
-    The user's own messages raise it without this write (see `Store.read_seq`).
+    The user's own messages raise the read seq without this write (see `Store.read_seq`).
     """
 
     conversation_id: str
@@ -195,7 +197,7 @@ class RaiseReadSeq(Write, frozen=True):
 
 
 class SetReadFlags(Write, frozen=True):
-    """Set isRead on messages not sent by `reader_id`: those in begin..end (both inclusive) and in `seqs`."""
+    """Set isRead on the messages in begin..end (both inclusive) and in `seqs`, unless `reader_id` has sent them."""
 
     conversation_id: str
     reader_id: str
@@ -205,10 +207,10 @@ class SetReadFlags(Write, frozen=True):
 
 
 class BumpVersion(Write, frozen=True):
-    """One change of a version log: version + 1, and each entry is rewritten with it.
+    """Make one change of a version log: raise its version by 1, and rewrite each entry with the new version.
 
-    An entry is (id, state): 1 insert, 2 delete, 3 update. A log's version is 1 before its first change.
-    The owner is a group for `members` (refused (FAILED) if unknown), a user for the other logs.
+    An entry is (id, state): 1 insert, 2 delete, 3 update. A log's version is 1 before its first change. The owner is a
+    user; for `members` it is a group. Refused (FAILED): an unknown group.
     """
 
     log: LogKind
@@ -217,39 +219,39 @@ class BumpVersion(Write, frozen=True):
 
 
 class AddEvent(Write, frozen=True):
-    """Note an event that is no message. It is kept until every subscriber has passed it, or until there are too many
-    events; without a subscriber it is not kept at all."""
+    """Store an event that is not a message. It is kept until every subscriber has passed it, or until there are too
+    many events. Without a subscriber it is not stored."""
 
     kind: str
     subject: str
-    """What it is about: the id of a user, a group, ..."""
+    """Subject of the event: the id of a user, a group, ..."""
     data: bytes
 
 
 class AddSubscriber(Write, frozen=True):
-    """Keep a cursor under this name. It begins after this write, or before everything that is still kept. A name that
-    is stored already keeps its cursor."""
+    """Store a cursor under this name. It starts after this write, or (`from_first_message`) before the oldest stored
+    event. If the name is already stored, its cursor does not change."""
 
     name: str
     from_first_message: bool = False
 
 
 class MoveCursor(Write, frozen=True):
-    """The subscriber is done with all events up to the cursor. A cursor behind the stored one is ignored.
-    Refused (FAILED): an unknown subscriber, a cursor that this store did not give out."""
+    """Note that the subscriber has handled all events up to the cursor. A cursor behind the stored one is ignored.
+    Refused (FAILED): an unknown subscriber, a cursor that this store did not return."""
 
     name: str
     cursor: Cursor
 
 
 class DropSubscriber(Write, frozen=True):
-    """Keep no events for this name any more. A name that is not stored is ignored."""
+    """Remove a subscriber: no more events are kept for it. An unknown name is ignored."""
 
     name: str
 
 
 PutRow = TokenRow | GroupRow | MemberRow | FriendRow | BlackRow
-"""Rows without a rule of their own."""
+"""The row classes that have no rules of their own."""
 
 Block = (
     PutRows | ChangeRow | DropRows | ClaimKey | AddUsers | AddMessage | AddRecords | ChangeRecord | RaiseReadSeq
@@ -262,8 +264,8 @@ class Slice(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Writes of one key, all or nothing."""
 
     key: str
-    """The entity's key, with its kind before a slash: `conversation/a_b`, `group/g1`, `user/u1`. Pairs and
-    groups share one key space for ClaimKey: what follows the slash."""
+    """The entity's key, with its kind before a slash: `conversation/a_b`, `group/g1`, `user/u1`. For ClaimKey only the
+    part after the slash counts, so pairs and groups share one key space."""
     epoch: int
     writes: list[Block]
 
@@ -271,7 +273,7 @@ class Slice(msgspec.Struct, frozen=True, array_like=True, gc=False):
 class ConversationState(NamedTuple):
     max_seq: int
     max_seq_time: int
-    """sendTime of the newest message, ms; 0 without messages."""
+    """sendTime of the newest message in milliseconds; 0 without messages."""
 
 
 class KeyState(NamedTuple):
@@ -287,28 +289,28 @@ class StoredMessage(msgspec.Struct, frozen=True, gc=False):
 
 
 Range = tuple[str, int, int, int]
-"""Conversation, first and last seq, and how many of the newest between them are wanted."""
+"""(conversation, first seq, last seq, limit): at most `limit` messages between these seqs, the newest ones."""
 
 
 class Pulled(msgspec.Struct, frozen=True, gc=False):
-    """What one of several ranges gave."""
+    """The result of one range of a `pull`."""
 
     place: int
-    """Of the range among those asked for."""
+    """Index of the range in the request."""
     begin: int
-    """The user may see begin..end of the conversation; see `Span`."""
+    """The user may see the seqs begin..end of the conversation; see `Span`."""
     end: int
     messages: list[StoredMessage]
-    """Ascending, at least one."""
+    """The messages by ascending seq, at least one."""
 
 
 class Span(NamedTuple):
-    """What of a conversation a user may see: seqs begin..end, both inclusive; end < begin: nothing."""
+    """The part of a conversation that a user may see: seqs begin..end, both inclusive. If end < begin, no message."""
 
     begin: int
     end: int
     max_seq: int
-    """The conversation's newest seq, whatever the user may see."""
+    """The conversation's newest seq, even if the user may not see it."""
 
 
 class Reading(NamedTuple):
@@ -316,32 +318,32 @@ class Reading(NamedTuple):
     peer_id: str
     group_id: str
     read_seq: int
-    """As `Store.read_seq`."""
+    """See `Store.read_seq`."""
 
 
 class SeqState(NamedTuple):
     max_seq: int
-    """The record's own max seq if it has one (the owner left), else the conversation's."""
+    """The record's own max seq if there is one (because the owner left), else the conversation's max seq."""
     read_seq: int
-    """As `Store.read_seq`."""
+    """See `Store.read_seq`."""
     max_seq_time: int
 
 
 class PairFact(NamedTuple):
-    """What the send checks ask of one side of a pair."""
+    """The facts about one user of a pair, for the checks of a send."""
 
     is_registered: bool
     level: int
     """The user's appMangerLevel."""
     global_recv_msg_opt: int
     recv_msg_opt: int
-    """Of this user's record of the pair's single chat; 0 without a record."""
+    """The option in this user's record of the pair's single chat; 0 without a record."""
     blocks_peer: bool
     has_peer_as_friend: bool
 
 
 class Member(msgspec.Struct, frozen=True, gc=False):
-    """A member, with what their profile says."""
+    """A member of a group, with their profile."""
 
     row: MemberRow
     user: UserRow
@@ -350,13 +352,13 @@ class Member(msgspec.Struct, frozen=True, gc=False):
 class VersionLog(NamedTuple):
     version: int
     version_id: str
-    """24 hex digits; fixed for a log's life in one database."""
+    """24 hex digits. They never change as long as the database exists."""
     changed: list[tuple[str, int, int]] | None
-    """(id, state, version) of entries newer than asked for, oldest first; None if more than the limit."""
+    """(id, state, version) of each entry after the requested version, oldest first. None if there are too many."""
 
 
 class MessageEvent(msgspec.Struct, frozen=True, gc=False):
-    """A message was stored."""
+    """The event that a message was stored."""
 
     conversation_id: str
     seq: int
@@ -368,7 +370,7 @@ class MessageEvent(msgspec.Struct, frozen=True, gc=False):
 
 
 class NotedEvent(msgspec.Struct, frozen=True, gc=False):
-    """What an `AddEvent` said."""
+    """The event of an `AddEvent`."""
 
     kind: str
     subject: str
@@ -379,106 +381,106 @@ Event = MessageEvent | NotedEvent
 
 
 class Tail(NamedTuple):
-    """Committed events. Those of one key are in the order of their commits, those of one slice in its order."""
+    """Committed events. The events of one key are in the order of their commits, those of one slice in its order."""
 
     events: list[Event]
-    """Empty: there is nothing more for now."""
+    """The events; empty if there are no more yet."""
     cursor: Cursor
-    """After the last of them."""
+    """The cursor after the last of the events."""
     missed: bool
-    """Events between the cursor that was asked for and this one are gone, because the reader was too far behind."""
+    """Whether events between the given cursor and this one were dropped, because the reader was too far behind."""
 
 
 class Store(Protocol):
-    """All reads see every slice whose commit has been answered. All ids are OpenIM's.
+    """A read sees every slice whose commit has already returned. All ids are OpenIM's.
 
-    Order: slices of one commit are applied in order; commits in the order of their calls.
-    Durability: when `commit` answers None for a slice, it survives SIGKILL and loss of power (a store in
-    memory promises only the order).
-    Errors: a read raises StoreUnavailable when the store cannot answer, StoreDamaged when it meets what is not as it
-    was written.
+    Order: the slices of one commit are applied in their order, and commits in the order of their calls.
+    Durability: a slice for which `commit` has returned None survives SIGKILL and a loss of power (a store in memory
+    only promises the order).
+    Errors: a read raises StoreUnavailable if the store cannot answer, and StoreDamaged if the stored data is damaged.
     """
 
     @property
     def epoch(self) -> int:
-        """The epoch that this opening of the store owns: greater than that of every earlier opening."""
+        """The epoch of this opening of the store. It is greater than that of every earlier opening."""
 
     @property
     def damage(self) -> int:
-        """How many reads and openings have met damage."""
+        """Number of reads and openings that have failed because of damage."""
 
     async def open(self) -> None:
-        """Make the store ready, or raise StoreUnavailable (or what says why: see `errors`)."""
+        """Make the store ready. Raises StoreUnavailable, or a more specific error (see `errors`)."""
 
     async def close(self) -> None:
-        """Finish the commits in flight, then let go of files and processes."""
+        """Finish the commits in flight, then close the files and end the processes."""
 
     async def lost(self) -> None:
-        """Never returns; raises StoreUnavailable when nothing can be written any more. Open the store again then."""
+        """Wait until the store cannot write any more, then raise StoreUnavailable. The store must be opened again."""
 
     async def take(self, key: str) -> None:
-        """From now on only this opening may write slices of this key, until another opening takes the key. Each life of
-        an entity calls it with the key of its slices before it reads anything. Taking a key that was never written does
-        nothing."""
+        """From now on only this opening may write slices of this key, until another opening takes the key. Each
+        incarnation of an entity calls this with the key of its slices before its first read. For a key that was never
+        written, nothing happens."""
 
     async def commit(self, slices: Sequence[Slice]) -> list[Refusal | None]:
-        """One outcome for each slice, None = committed. Never raises: a store that fails answers FAILED."""
+        """Commit slices. Returns one outcome for each slice; None = committed. Never raises: a failure is FAILED."""
 
     async def users(self, user_ids: Sequence[str]) -> list[UserRow]:
-        """In the order asked for; unknown ids are left out."""
+        """Users in the order of the ids. Unknown ids are left out."""
 
     async def users_page(self, offset: int, limit: int) -> tuple[int, list[UserRow]]:
-        """(total, page), in order of registration."""
+        """(total, users of the page), in the order of registration."""
 
     async def tokens(self, user_id: str) -> list[TokenRow]:
-        """In the order in which they were added."""
+        """Tokens in the order in which they were added."""
 
     async def key(self, key: str) -> KeyState | None:
-        """What a pair's or group's key (without its kind) holds; only conversations with messages."""
+        """The state of a pair's or group's key (without its kind); None if it is not stored. Conversations without
+        messages are left out."""
 
     async def pair_facts(self, first: str, second: str) -> dict[str, PairFact]:
-        """Facts of both sides by user id (one entry for a chat with oneself)."""
+        """The facts about both users, by user id (one entry if they are the same user)."""
 
     async def pull(self, user_id: str, ranges: Sequence[Range], limit_bytes: int) -> list[Pulled]:
-        """What the user may see (`spans`) of each range, in the order asked for; one that gives nothing is left out.
-        The range whose bodies exceed the limit, with all before it, is the last that is read; a first message that
-        does so alone is followed by one more."""
+        """The messages of each range that the user may see (`spans`), in the order of the ranges. A range without such
+        messages is left out. The range with which the bodies exceed `limit_bytes` is the last one; but if the first
+        message alone exceeds it, one more range is read."""
 
     async def messages_at(self, conversation_id: str, seqs: Sequence[int]) -> list[StoredMessage]:
-        """Those that exist, in the order asked for."""
+        """The messages that exist, in the order of `seqs`."""
 
     async def last_messages(self, spans: Mapping[str, int]) -> dict[str, StoredMessage]:
-        """Newest message of each conversation at or below the given seq."""
+        """The newest message of each conversation, at or below the given seq."""
 
     async def spans(self, user_id: str, conversation_ids: Sequence[str]) -> dict[str, Span]:
-        """Which of the conversations the user may see, and how much. A chat needs the user's record; an `n_` one is
-        theirs if they have a record of a chat of the same key, or if it is their own (`n_<id>_<id>`). Those that were
-        never written are left out."""
+        """The conversations that the user may see, with the visible part of each. A chat is visible to a user with a
+        record of it. An `n_` conversation is visible to a user with a record of a chat of the same key, and to the user
+        in its name (`n_<id>_<id>`). Conversations that were never written are left out."""
 
     async def newest_seqs(self, user_id: str) -> dict[str, int]:
-        """Max seq of every conversation of the user's records, of their `n_` twins, and of `n_<id>_<id>`;
-        those with max seq 0 are left out (PROTOCOL 5.1)."""
+        """Max seq of each conversation of the user's records, of the `n_` conversation of each, and of `n_<id>_<id>`.
+        Conversations with max seq 0 are left out (PROTOCOL 5.1)."""
 
     async def seq_states(self, user_id: str, conversation_ids: Sequence[str] | None) -> dict[str, SeqState]:
-        """For the user's records (all with None), by conversation id (PROTOCOL 5.5)."""
+        """The seq states of the user's records, by conversation id. None for the ids: all records (PROTOCOL 5.5)."""
 
     async def read_seq(self, conversation_id: str, user_id: str) -> int:
-        """The greater of the read seq stored and the seq of the user's own last message; 0 if none."""
+        """The stored read seq, or the seq of the user's own last message if that is greater. 0 if there is neither."""
 
     async def reading(self, conversation_id: str, user_id: str) -> Reading | None:
-        """What marking as read starts from; None if the user has no record of the conversation."""
+        """The state that is needed to mark messages as read. None if the user has no record of the conversation."""
 
     async def records(self, owner_id: str, conversation_ids: Sequence[str] | None = None) -> list[RecordRow]:
-        """The owner's records, in storage order; only those asked for, in that order, if ids are given."""
+        """All records of the owner, in the order of their creation; or the records of the given ids, in that order."""
 
     async def groups(self, group_ids: Sequence[str]) -> list[GroupRow]:
-        """In the order asked for; unknown ids are left out."""
+        """Groups in the order of the ids. Unknown ids are left out."""
 
     async def members(self, group_id: str, user_ids: Sequence[str] | None = None) -> list[Member]:
-        """By role, highest first, then in order of joining; with ids, those in the order asked for."""
+        """All members by role, highest first, then in the order of joining; or those of `user_ids`, in that order."""
 
     async def joined_groups(self, user_id: str) -> list[str]:
-        """Group ids, by role, highest first, then in order of joining."""
+        """Ids of the user's groups, by their role there, highest first, then in the order of joining."""
 
     async def changes(self, log: LogKind, owner_id: str, since: int, *, limit: int = 200) -> VersionLog: ...
 
@@ -487,5 +489,5 @@ class Store(Protocol):
 
     async def tail(self, after: Cursor, limit: int) -> Tail:
         """Up to `limit` events after the cursor, fewer if their bodies are long. No event is ever committed before a
-        cursor that was given out. Messages are found as long as they are stored, noted events as long as a subscriber
-        has not passed them. Raises ValueError for a cursor that this store did not give out."""
+        cursor that the store has already returned. Messages are found as long as they are stored; other events until
+        every subscriber has passed them. Raises ValueError for a cursor that this store did not return."""

@@ -1,5 +1,5 @@
-"""The tables, described once: a class for each row, whose fields are the columns. Writes, their checks, reads and the
-statements of each backend follow from it.
+"""The tables, described once: a class for the rows of each table, whose fields are the columns. The writes, their
+checks, the reads and the statements of each backend are derived from these classes.
 
 A new column is one line here, with a default, and one step in each backend's migrations.
 """
@@ -21,7 +21,7 @@ __all__ = [
 
 if TYPE_CHECKING:
     Value = str | int | bool | bytes
-    """What a column can hold. An int has 64 bits, with a sign."""
+    """A value of a column. An int is a signed number of 64 bits."""
 else:
     Value = Any  # msgspec decodes no union of str and bytes. `misfit` compares each value with its column.
 
@@ -35,7 +35,7 @@ class Row(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One row. The tag of its class is the name of its table."""
 
     KEY: ClassVar[tuple[str, ...]]
-    """The columns that tell the rows of a table apart: the first of its fields. They never change."""
+    """The columns that identify a row of the table: its first fields. They never change."""
 
 
 class UserRow(Row, frozen=True, tag="user"):
@@ -54,7 +54,7 @@ class UserRow(Row, frozen=True, tag="user"):
 
 
 class TokenRow(Row, frozen=True, tag="token"):
-    """One token's state; the token itself is never stored, only its digest."""
+    """The state of one token. The token itself is never stored, only its digest."""
 
     KEY = ("user_id", "digest")
 
@@ -88,19 +88,19 @@ class GroupRow(Row, frozen=True, tag="group"):
     notification_update_time: int = 0
     notification_user_id: str = ""
     owner_user_id: str = ""
-    """Empty when the group has no owner any more."""
+    """Empty if the group has no owner any more."""
     member_count: int = 0
 
 
 class MemberRow(Row, frozen=True, tag="member"):
-    """A user's place in a group."""
+    """The membership of a user in a group."""
 
     KEY = ("group_id", "user_id")
 
     group_id: str
     user_id: str
     nickname: str = ""
-    """Empty: the profile's nickname shows (likewise face_url)."""
+    """Empty: the nickname of the member's profile is shown. The same holds for face_url."""
     face_url: str = ""
     role_level: int = 0
     join_time: int = 0
@@ -114,7 +114,7 @@ class MemberRow(Row, frozen=True, tag="member"):
 
 
 class RecordRow(Row, frozen=True, tag="record"):
-    """What a user's conversation list says of one conversation."""
+    """One conversation in a user's conversation list."""
 
     KEY = ("owner_id", "conversation_id")
 
@@ -122,7 +122,7 @@ class RecordRow(Row, frozen=True, tag="record"):
     conversation_id: str
     conversation_type: int = 0
     peer_id: str = ""
-    """The other user of a pair; empty for a group's."""
+    """The other user of a pair's conversation; empty for a group's conversation."""
     group_id: str = ""
     recv_msg_opt: int = 0
     is_pinned: bool = False
@@ -132,18 +132,18 @@ class RecordRow(Row, frozen=True, tag="record"):
     ex: str = ""
     burn_duration: int = 0
     min_seq: int = 0
-    """The owner sees nothing below it."""
+    """The owner sees no message below this seq."""
     max_seq: int = 0
-    """The owner sees nothing above it; 0: no such bound, -1: they left before there was a message."""
+    """The owner sees no message above this seq. 0: there is no bound; -1: they left before the first message."""
     notification_max_seq: int = 0
-    """Likewise, for the notifications of the same key."""
+    """The same bound as max_seq, for the notifications of the same key."""
     msg_destruct_time: int = 0
     latest_msg_destruct_time: int = 0
     is_msg_destruct: bool = False
 
 
 class FriendRow(Row, frozen=True, tag="friend"):
-    """`friend_id` is in `owner_id`'s friend list (one direction)."""
+    """`friend_id` is in the friend list of `owner_id`; the other direction has its own row."""
 
     KEY = ("owner_id", "friend_id")
 
@@ -167,7 +167,7 @@ def table_of(row: type[Row]) -> str:
 TABLES: Final[dict[str, type[Row]]] = {
     table_of(row): row for row in (UserRow, TokenRow, GroupRow, MemberRow, RecordRow, FriendRow, BlackRow)
 }
-"""The class of a table's rows."""
+"""The row class of each table, by the table's name."""
 
 
 @cache
@@ -178,14 +178,14 @@ def types_of(row: type[Row]) -> dict[str, type]:
 
 
 def misfit_of_key(row: type[Row], key: Key) -> str:
-    """Why this cannot be a key of the row; empty if it can."""
+    """Why these values cannot be a key of the row; empty if they can."""
     if len(key) != len(row.KEY):
         return f"a key of {table_of(row)} has {len(row.KEY)} parts"
     return misfit(row, dict(zip(row.KEY, key, strict=True)))
 
 
 def misfit(row: type[Row], values: Mapping[str, object]) -> str:
-    """Why these cannot be values of the row's columns; empty if they can."""
+    """Why these values do not fit the row's columns; empty if they fit."""
     types = types_of(row)
     for name, value in values.items():
         if name not in types:

@@ -46,6 +46,7 @@ UNWANTED = (
     "goodbye", "goodbyes", "mourner", "mourners", "news", "strain", "strained", "word of",
     "hears", "tell everybody", "what landed", "store's word",
     "truthfully", "next door", "half again", "give way", "gives way", "gave way", "deaf",
+    "at most so many", "by so much", "so much silence", "laid flat", "ever new", "nobody lives",
 )  # fmt: skip
 """Words that a reader of plain English stumbles over. They stay out of docstrings, comments and pages."""
 GENERATED = "_pb2.py"

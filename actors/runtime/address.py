@@ -12,11 +12,11 @@ new_str = str.__new__
 
 
 class Address(str, ActorAddress):
-    """Where a message goes: `Address("conversation", "a_b")`.
+    """The target of a message: `Address("conversation", "a_b")`.
 
-    It is a `str` first, so hashing and comparing are C slots (Thespian's own address compares in Python and
-    refuses to be hashed), and Thespian still accepts it as an `ActorAddress`. It pickles, sorts and prints as
-    `kind:id`. A kind holds no colon; an id may.
+    It is a `str` first, so hashing and comparison run in C (Thespian's own address compares in Python and cannot be
+    hashed), and Thespian still accepts it as an `ActorAddress`. It can be pickled and sorted, and prints as `kind:id`.
+    A kind contains no colon; an id may contain some.
     """
 
     __slots__ = ()
@@ -25,7 +25,7 @@ class Address(str, ActorAddress):
         return new_str(cls, f"{kind}:{id}")
 
     if not TYPE_CHECKING:
-        # ActorAddress.__init__ would run for each new address; object's, in C, does nothing.
+        # ActorAddress.__init__ would run for each new address. The one of `object`, in C, does nothing.
         __init__ = object.__init__
 
     def __getnewargs__(self) -> tuple[str, str]:  # type: ignore[override]
@@ -38,7 +38,7 @@ class Address(str, ActorAddress):
 
     @property
     def kind(self) -> str:
-        """The kind of actor that lives here."""
+        """The kind of the actor at this address."""
         return self.partition(":")[0]
 
     @property
@@ -48,10 +48,10 @@ class Address(str, ActorAddress):
 
     @property
     def addressDetails(self) -> str:
-        """Thespian's name for the content of an address."""
+        """The address's text, under Thespian's name."""
         return str(self)
 
     @property
     def actorAddressString(self) -> str:
-        """Thespian's name for the readable form."""
+        """The address's text, under Thespian's other name."""
         return str(self)

@@ -1,6 +1,6 @@
-"""LoopBase: a Thespian system base that delivers mailboxes on a running asyncio or uvloop loop.
+"""LoopBase: a Thespian system base that runs actors on a running asyncio or uvloop loop.
 
-It knows actors, addresses and turns; it knows no socket, no disk and no chat.
+It knows actors, addresses and turns. It knows no sockets, no disk and no chat.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from greenroom.actors.runtime.entity_cell import EntityCell
 from greenroom.actors.runtime.plain import PlainCell, ReplyCell, SinkCell
 from greenroom.actors.runtime.replies import Failed, Outcome
 from greenroom.actors.runtime.sampling import Sampler
-from greenroom.actors.runtime.thespian.face import ThespianFace
+from greenroom.actors.runtime.thespian.interface import ThespianInterface
 from greenroom.actors.runtime.thespian.outside import Outside
 
 if TYPE_CHECKING:
@@ -46,25 +46,25 @@ log = logging.getLogger("greenroom.actors.runtime")
 
 
 class ChildCrashed(ChildActorExited):
-    """Tells a parent that the child's life ended with this exception."""
+    """Tells a parent that a child has crashed with this exception."""
 
     def __init__(self, child: Address, error: BaseException) -> None:
         super().__init__(child)
         self.error = error
 
 
-class LoopBase(ThespianFace):
+class LoopBase(ThespianInterface):
     """Runs actors. `ActorSystem(LoopBase(loop), transientUnique=True)` puts Thespian's API on top of it.
 
-    Everything here must be called on the loop's own thread, except what Thespian's `ActorSystem` calls (`tell`, a
-    blocking `ask`, `listen`, `createActor`), which may come from any thread.
+    Every method must be called on the loop's own thread. Only the methods that Thespian's `ActorSystem` calls (`tell`,
+    a blocking `ask`, `listen`, `createActor`) may be called from any thread.
 
-    Order is kept for each pair of sender and target. Nothing is delivered twice. A message is lost only when no actor
-    lives at its address and none wakes there (dead letters), or at shutdown. A mailbox never refuses a message; it logs
-    an alarm when it grows past `mailbox_alarm`.
+    Order is kept for each pair of sender and target. No message is delivered twice. A message is lost only when there
+    is no actor at its address and none can be woken there (dead letters), or at shutdown. A mailbox never refuses a
+    message; it logs an alarm when it grows past `mailbox_alarm`.
 
-    An actor handles at most `turn_limit` messages before the next actor gets its turn, and the loop gets its
-    turn after `tick_limit` messages, so neither an actor nor I/O starves.
+    An actor handles at most `turn_limit` messages before the next actor gets its turn, and the loop gets its turn
+    after `tick_limit` messages. So neither an actor nor I/O starves.
     """
 
     def __init__(
@@ -82,22 +82,22 @@ class LoopBase(ThespianFace):
         self.tick_limit = tick_limit
         self.mailbox_alarm = mailbox_alarm
         self.on_crash = on_crash
-        """Called after an entity crashed, with its address, the message's sender (if there was one) and the error."""
+        """Called after each crash of an entity, with its address, the message's sender (if any) and the error."""
         self.cells: dict[Address, Cell] = {}
         self.ready: deque[Cell] = deque()
         self.scheduled = False
-        self.closed = False
+        self.shutting_down = False
         self.now = loop.time()
         self.sampler = Sampler(loop.time)
-        """Limits log lines about things that may happen thousands of times."""
+        """Limits the log lines about events that may happen thousands of times."""
         self._number = 0
         self._counters: dict[type, Counters] = {}
         self._directories: dict[str, Directory] = {}
         self._tasks: dict[asyncio.Task[None], None] = {}
         self._dead_letters: Address | None = None
-        self._closing: asyncio.Future[None] | None = None
+        self._shutdown_task: asyncio.Future[None] | None = None
         self._end_waiters: dict[Address, list[asyncio.Future[None]]] = {}
-        """Futures that are done when the life at an address ends."""
+        """By address: futures that are done when the actor there has ended."""
         self.system_address = Address("system", "")
         self.cells[self.system_address] = SinkCell(
             self, self.system_address, self.counters_of(LoopBase), self._receive
@@ -107,51 +107,51 @@ class LoopBase(ThespianFace):
     # Sending.
 
     def send(self, sender: Address, target: Address, message: Any) -> None:
-        """Put `message` into the mailbox of `target`, waking it if its kind is registered. Never fails."""
+        """Put `message` into the mailbox of `target`, and wake the entity if necessary. Never fails."""
         try:
             cell = self.cells[target]
         except (KeyError, TypeError):
-            self.send_absent(sender, target, message)
+            self.send_to_missing(sender, target, message)
             return
         mailbox = cell.mailbox
         if mailbox is None:
             mailbox = cell.mailbox = deque()
         mailbox.append((sender, message))
-        if not cell.queued:
-            cell.queued = True
+        if not cell.not_schedulable:
+            cell.not_schedulable = True
             self.ready.append(cell)
             if not self.scheduled:
                 self.schedule()
 
     def tell(self, target: Address, message: Any) -> None:
-        """Send in the system's name. From another thread, the sender is the outside listener."""
+        """Send with the system's address as the sender. From another thread, the sender is the outside listener."""
         if self.outside.on_loop():
             self.send(self.system_address, target, message)
         else:
             self.outside.tell(target, message)
 
     def tell_awake(self, target: Address, message: Any) -> None:
-        """Send in the system's name to an actor that is awake; otherwise the message is dropped. Never wakes."""
+        """Send with the system's address as the sender, but only to an awake actor. Otherwise drop the message."""
         if target in self.cells:
             self.send(self.system_address, target, message)
 
     def pipe(self, address: Address, awaitable: Awaitable[Any], tag: Any = None) -> None:
-        """Call `Entity.pipe` of the entity that lives at `address`, from code outside of it."""
+        """Call `Entity.pipe` of the entity at `address`, from outside that entity."""
         cell = self.cells[address]
         assert isinstance(cell, EntityCell)
         cell.pipe(awaitable, tag, eager=True)
 
-    def anybody_awake(self, kind: str) -> bool:
+    def any_awake(self, kind: str) -> bool:
         """Whether any entity of a kind is awake."""
         return self._directories[kind].awake_count > 0
 
     def tell_all_awake(self, kind: str, message: Any) -> None:
-        """Send to all entities of a kind that are awake. O(number awake)."""
+        """Send to all awake entities of a kind. It costs O(number awake)."""
         for cell in self._directories[kind].awake():
             cell.put(self.system_address, message)
 
-    def send_absent(self, sender: Address, target: Address, message: Any) -> None:
-        """The slow path of `send`: nobody lives at the address. Wake the entity, or make the message a dead letter."""
+    def send_to_missing(self, sender: Address, target: Address, message: Any) -> None:
+        """The slow path of `send`: no actor is at the address. Wake the entity, or make the message a dead letter."""
         if not isinstance(target, Address):
             plain: Any = target
             details = str(plain.addressDetails) if isinstance(plain, ActorAddress) else str(plain)
@@ -161,17 +161,17 @@ class LoopBase(ThespianFace):
                 self.send(sender, target, message)
                 return
         kind = target.kind
-        directory = self._directories.get(kind) if not self.closed else None
+        directory = self._directories.get(kind) if not self.shutting_down else None
         if directory is not None:
             directory.receive(sender, target, message)
         elif kind != "ask":
             self.send_dead(target, ((sender, message),))
 
     def send_dead(self, target: Address, mail: Iterable[Mail] | None) -> None:
-        """Give messages to a dead address to the dead-letter handler. Askers are told at once."""
+        """Give messages to an address without an actor to the dead-letter handler. Their `ask`s fail at once."""
         for sender, message in mail or ():
             if isinstance(message, Outcome):
-                message.tell(partial(self.send, target), ActorAbsent(str(target)))
+                message.notify_waiters(partial(self.send, target), ActorAbsent(str(target)))
             if isinstance(sender, Address) and sender.kind == "ask":
                 self.send(target, sender, Failed(getattr(message, "ref", None), ActorAbsent(str(target))))
             if self._dead_letters is not None and not isinstance(message, DeadEnvelope):
@@ -184,11 +184,11 @@ class LoopBase(ThespianFace):
     @overload
     def ask(self, target: Address, message: Any, timeout: Any, /) -> Any: ...
     def ask(self, target: Address, message: Any, *blocking: Any, timeout_s: float | None = None) -> Any:
-        """Send from a temporary address; the first message sent back to it is the future's result.
+        """Send from a temporary address. The first message to that address is the future's result.
 
-        The future raises the error of a `Failed`, `AskTimeout` when no answer comes within `timeout_s`, and
-        `ActorAbsent` when nobody lives at the address. Late replies are dropped. With a third positional argument this
-        is Thespian's blocking ask, for other threads; on the loop's own thread that raises `RuntimeError` at once.
+        The future raises the error of a `Failed`, `AskTimeout` when there is no answer within `timeout_s`, and
+        `ActorAbsent` when there is no actor at the address. Late answers are dropped. With a third positional argument
+        this is Thespian's blocking ask, for other threads; on the loop's own thread it raises `RuntimeError` at once.
         """
         if blocking:
             return self.outside.ask(target, message, blocking[0])
@@ -213,7 +213,7 @@ class LoopBase(ThespianFace):
         if not future.done():
             future.set_exception(AskTimeout())
 
-    # Birth and death.
+    # Start and end of actors.
 
     def spawn(
         self,
@@ -223,10 +223,10 @@ class LoopBase(ThespianFace):
         parent: Address | None = None,
         keeper: Keeper | None = None,
     ) -> Address:
-        """Make a new actor at `address` now. Raises what the factory raises, and ValueError when the address is taken.
+        """Create an actor at `address` now. Raises the factory's errors, and ValueError if the address is taken.
 
         An `Entity` starts in its next turn. A crash ends it: its parent gets `ChildCrashed`, and its `keeper`, if it
-        has one, gets the mail that is left.
+        has one, gets the unread mail.
         """
         former = self.cells.get(address)
         if former is not None and not isinstance(former, VacantCell):
@@ -251,7 +251,7 @@ class LoopBase(ThespianFace):
         return address
 
     def stop(self, address: Address) -> None:
-        """End the actor at `address` once it has handled the mail in its mailbox. Wakes nobody."""
+        """End the actor at `address` once it has handled the mail in its mailbox. Never wakes an actor."""
         cell = self.cells.get(address)
         if cell is not None:
             cell.put(self.system_address, ActorExitRequest())
@@ -262,18 +262,18 @@ class LoopBase(ThespianFace):
         if cell is not None:
             mail = list(cell.mailbox or ())
             if isinstance(cell, EntityCell):
-                undone = cell.undone()
-                mail = [*undone, *(cell.stashed or ()), *mail]
+                pending = cell.pending_mail()
+                mail = [*pending, *(cell.stashed or ()), *mail]
                 cell.factory = cell.stashed = None
                 if cell.keeper is not None:
                     cell.keeper.forget(cell)
             if cell.mailbox is not None:
                 cell.mailbox.clear()
-            self.bury(cell)
+            self.remove_cell(cell)
             self.send_dead(address, mail)
 
-    def gone(self, address: Address) -> asyncio.Future[None]:
-        """A future that is done when the life at the address has ended, or at once when there is none."""
+    def when_ended(self, address: Address) -> asyncio.Future[None]:
+        """A future that is done when the actor at the address has ended, or at once if there is none."""
         future: asyncio.Future[None] = self.loop.create_future()
         cell = self.cells.get(address)
         if cell is None or isinstance(cell, VacantCell):
@@ -283,29 +283,29 @@ class LoopBase(ThespianFace):
         return future
 
     async def stop_all(self, kind: str, *, timeout_s: float | None = None) -> None:
-        """Stop all entities of a kind that are awake, and wait for their end. Messages still wake new ones."""
+        """Stop all awake entities of a kind, and wait until they have ended. Messages still wake new ones."""
         addresses = [cell.address for cell in self._directories[kind].awake()]
         for address in addresses:
             self.stop(address)
         if addresses:
-            await asyncio.wait([self.gone(address) for address in addresses], timeout=timeout_s)
+            await asyncio.wait([self.when_ended(address) for address in addresses], timeout=timeout_s)
 
     def vacate(self, address: Address) -> None:
-        """Give up an address that waits for its next life. Its mail becomes dead letters."""
+        """Free an address whose actor will not be restarted. Its mail becomes dead letters."""
         cell = self.cells.get(address)
         if isinstance(cell, VacantCell):
             del self.cells[address]
             self.send_dead(address, cell.mailbox)
 
-    def bury(self, cell: Cell, *, error: BaseException | None = None, recursive: bool = True) -> None:
-        """Remove a cell from the base, ask its children to exit, and tell its parent. O(children)."""
+    def remove_cell(self, cell: Cell, *, error: BaseException | None = None, recursive: bool = True) -> None:
+        """Remove a cell from the base, ask its children to exit, and notify its parent. It costs O(children)."""
         address = cell.address
         self.cells.pop(address, None)
         if cell.actor is not None:
             cell.counters.ends += 1
         cell.actor = None
-        cell.queued = True  # A dead cell takes no more turns.
-        cell.end_timers()
+        cell.not_schedulable = True  # It gets no more turns.
+        cell.cancel_timers()
         self.outside.forget(address)
         if self._end_waiters:
             for future in self._end_waiters.pop(address, ()):
@@ -335,14 +335,15 @@ class LoopBase(ThespianFace):
         quarantine_s: float = 1.0,
         quarantine_max_s: float = 60.0,
     ) -> None:
-        """From now on a message to an `Address(kind, id)` that is not awake wakes `factory(id)`.
+        """From now on, a message to an `Address(kind, id)` that is not awake wakes an entity, made by `factory(id)`.
 
         With `idle_timeout_s`, an idle entity without mail, stash or pipe is put to sleep if `may_sleep` allows it. An
         entity that crashes `crash_limit` times within `crash_window_s` is put into quarantine: its senders get
-        `Failed(Quarantined)`. A quarantine takes `quarantine_s` at first, and doubles up to `quarantine_max_s`.
+        `Failed(Quarantined)`. The first quarantine lasts `quarantine_s`; each further one is twice as long, at most
+        `quarantine_max_s`.
         """
         if ":" in kind or kind in self._directories:
-            raise ValueError(f"kind {kind!r} is not valid, or registered already")
+            raise ValueError(f"kind {kind!r} is not valid, or already registered")
         self._directories[kind] = Directory(
             self,
             kind,
@@ -356,19 +357,19 @@ class LoopBase(ThespianFace):
         )
 
     def awake(self, address: Address) -> bool:
-        """Whether an actor lives at the address now."""
+        """Whether there is an actor at the address now."""
         return address in self.cells
 
     def awake_count(self, kind: str) -> int:
-        """How many entities of a kind are awake now."""
+        """Number of entities of a kind that are awake now."""
         return self._directories[kind].awake_count
 
     def quarantined(self) -> list[Address]:
-        """All entities that are in quarantine now."""
+        """The addresses of all entities that are in quarantine now."""
         return [one.address for one in self.quarantines()]
 
     def quarantines(self) -> list[Quarantine]:
-        """The quarantines of now, with their causes. O(entities that have crashed lately)."""
+        """The current quarantines, with their causes. It costs O(entities that have crashed recently)."""
         return [one for each in self._directories.values() for one in each.quarantines()]
 
     # Counters and small services of the cells.
@@ -378,19 +379,19 @@ class LoopBase(ThespianFace):
         return {counters.name: counters.snapshot() for counters in self._counters.values()}
 
     def counters_of(self, actor_class: type) -> Counters:
-        """The live counters of one actor class."""
+        """The current counters of one actor class."""
         counters = self._counters.get(actor_class)
         if counters is None:
             counters = self._counters[actor_class] = Counters(actor_class.__name__, self.mailbox_alarm)
         return counters
 
     def next_number(self) -> int:
-        """A number that this base has not given out before."""
+        """A number that this base has never returned before."""
         self._number += 1
         return self._number
 
     def start_task(self, coroutine: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        """A task that is kept until it is done, and cancelled at shutdown."""
+        """Start a task. The base keeps it until it is done, and cancels it at shutdown."""
         task = self.loop.create_task(coroutine)
         self._tasks[task] = None
         task.add_done_callback(self._tasks.pop)
@@ -399,7 +400,7 @@ class LoopBase(ThespianFace):
     # Turns.
 
     def schedule(self) -> None:
-        """Serve the ready queue in the loop's next iteration."""
+        """Run the ready queue in the loop's next iteration."""
         self.scheduled = True
         self.loop.call_soon(self._run)
 
@@ -407,13 +408,13 @@ class LoopBase(ThespianFace):
         self.now = self.loop.time()
         ready = self.ready
         limit = self.turn_limit
-        left = self.tick_limit
+        remaining = self.tick_limit
         try:
-            while ready and left > 0:
+            while ready and remaining > 0:
                 cell = ready.popleft()
-                left -= cell.turn(limit)
+                remaining -= cell.turn(limit)
         except BaseException:
-            # No crash of an actor: those are caught. The process was told to end while a handler ran.
+            # Not a crash of an actor, because crashes are caught. The process was asked to exit while a handler ran.
             cell.end_turn()
             raise
         finally:
@@ -423,15 +424,15 @@ class LoopBase(ThespianFace):
                 self.scheduled = False
 
     def _receive(self, sender: Address, message: Any) -> None:
-        """Take a message to the system's own address."""
+        """Handle a message to the system's own address."""
         self.outside.receive(sender, message)
 
     # Shutdown.
 
     def shutdown(self, *, grace_s: float = 5.0) -> asyncio.Future[None]:
-        """Stop every actor, then cancel the tasks they left running. Nothing wakes from now on.
+        """Stop every actor, then cancel the tasks that still run. From now on, no actor is woken.
 
-        On the loop, await the future that it returns. From another thread it blocks until all is done.
+        On the loop, this returns a future to await. From another thread, it blocks until the shutdown is done.
         Actors that do not end within `grace_s` are killed.
         """
         if not self.outside.on_loop():
@@ -440,36 +441,36 @@ class LoopBase(ThespianFace):
         return self.begin_shutdown(grace_s)
 
     def begin_shutdown(self, grace_s: float) -> asyncio.Future[None]:
-        """Begin the shutdown of this base unless it has begun, and return its task."""
-        if self._closing is None:
-            self._closing = self.loop.create_task(self._shut_down(grace_s))
-        return self._closing
+        """Start the shutdown of this base unless it has already started, and return its task."""
+        if self._shutdown_task is None:
+            self._shutdown_task = self.loop.create_task(self._shut_down(grace_s))
+        return self._shutdown_task
 
     async def _shut_down(self, grace_s: float) -> None:
-        self.close()
+        self.stop_everything()
         deadline = self.loop.time() + grace_s
-        while (left := self.living()) and (time_left := deadline - self.loop.time()) > 0:
-            await asyncio.wait([self.gone(address) for address in left], timeout=time_left)
-        self.end()
+        while (running := self.running()) and (remaining_s := deadline - self.loop.time()) > 0:
+            await asyncio.wait([self.when_ended(address) for address in running], timeout=remaining_s)
+        self.kill_remaining()
         if self._tasks:
             await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    def close(self) -> None:
-        """The first half of a shutdown: nothing wakes any more, and every actor is asked to stop."""
-        self.closed = True
+    def stop_everything(self) -> None:
+        """The first half of a shutdown: no actor is woken any more, and every actor is asked to stop."""
+        self.shutting_down = True
         for directory in self._directories.values():
             directory.close()
         for address, cell in list(self.cells.items()):
-            # Parents stop their own children, in the order that they need.
+            # Each parent stops its own children, in the order that it needs.
             if isinstance(cell, (PlainCell, EntityCell)) and cell.parent in (None, self.system_address):
                 self.stop(address)
 
-    def living(self) -> list[Address]:
-        """The addresses of all actors that are alive."""
+    def running(self) -> list[Address]:
+        """The addresses of all actors that have not ended."""
         return [a for a, cell in self.cells.items() if isinstance(cell, (PlainCell, EntityCell))]
 
-    def end(self) -> None:
-        """The second half of a shutdown: kill the actors that are left, and fail the asks that wait."""
+    def kill_remaining(self) -> None:
+        """The second half of a shutdown: kill the actors that have not ended, and fail all pending asks."""
         for address, cell in list(self.cells.items()):
             if isinstance(cell, ReplyCell):
                 if not cell.future.done():

@@ -1,7 +1,8 @@
-"""The cell: what the base keeps for one actor's life. Thespian calls it the actor's `_myRef`.
+"""The cell: what the base keeps for one incarnation of an actor. Thespian calls it the actor's `_myRef`.
 
-One cell is one life. A timer or piped result that outlives its cell compares cells first, so nothing of a former
-life reaches the next one.
+An incarnation is the time of one actor between its start or wake and its stop, sleep or crash. Each has its own cell.
+A timer or a piped result compares cells before it delivers, so a result of a former incarnation never reaches the next
+one.
 """
 
 from __future__ import annotations
@@ -24,17 +25,17 @@ if TYPE_CHECKING:
 __all__ = ["Cell", "Mail", "VacantCell"]
 
 Mail = tuple["Address", Any]
-"""Sender and message: what a mailbox holds."""
+"""A message in a mailbox, with its sender: (sender, message)."""
 
 
 class Cell:
-    """An address with a life, and its mailbox. Subclasses say what a turn does.
+    """One incarnation: its address and its mailbox. Subclasses define what a turn does.
 
     Order: first in, first out for each pair of sender and target. No duplicates. Mail is lost only when the
-    address dies for good (dead letters) or the base shuts down.
+    actor ends without a next incarnation (dead letters), or when the base shuts down.
     """
 
-    __slots__ = ("actor", "address", "base", "children", "counters", "mailbox", "parent", "queued", "timers")
+    __slots__ = ("actor", "address", "base", "children", "counters", "mailbox", "not_schedulable", "parent", "timers")
 
     def __init__(
         self, base: LoopBase, address: Address, actor: Actor | None, counters: Counters, parent: Address | None = None
@@ -45,13 +46,13 @@ class Cell:
         self.counters = counters
         self.parent = parent
         self.mailbox: deque[Mail] | None = None
-        # True while the cell is in the base's ready queue, is running, or must not run at all.
-        self.queued = False
+        # True while the cell is in the base's ready queue or running, and when it must not run at all.
+        self.not_schedulable = False
         self.children: dict[Address, None] | None = None
         self.timers: dict[int, asyncio.TimerHandle] | None = None
 
     def turn(self, limit: int) -> int:
-        """Handle up to `limit` messages, and return how many were handled. Only the base calls it."""
+        """Handle at most `limit` messages, and return the number handled. Only the base calls it."""
         raise NotImplementedError
 
     # The hottest lines of the engine: every `Actor.send` runs them.
@@ -61,20 +62,20 @@ class Cell:
         try:
             cell = base.cells[target]
         except (KeyError, TypeError):
-            base.send_absent(self.address, target, message)
+            base.send_to_missing(self.address, target, message)
             return
         mailbox = cell.mailbox
         if mailbox is None:
             mailbox = cell.mailbox = deque()
         mailbox.append((self.address, message))
-        if not cell.queued:
-            cell.queued = True
+        if not cell.not_schedulable:
+            cell.not_schedulable = True
             base.ready.append(cell)
             if not base.scheduled:
                 base.schedule()
 
     def take(self) -> deque[Mail]:
-        """The mailbox, after noting its length."""
+        """Return the mailbox, and note its length in the counters."""
         mailbox = self.mailbox
         if mailbox is None:
             mailbox = self.mailbox = deque()
@@ -91,26 +92,26 @@ class Cell:
         self.make_ready()
 
     def make_ready(self) -> None:
-        """Join the ready queue, unless this cell is in it already."""
-        if not self.queued:
-            self.queued = True
+        """Add this cell to the ready queue, unless it is already there."""
+        if not self.not_schedulable:
+            self.not_schedulable = True
             self.base.ready.append(self)
             if not self.base.scheduled:
                 self.base.schedule()
 
     def end_turn(self) -> None:
-        """End a turn: with mail left, go to the end of the ready queue; without, leave it."""
+        """End a turn: go to the end of the ready queue if there is still mail, otherwise leave the queue."""
         if self.mailbox:
             self.base.ready.append(self)
         else:
-            self.queued = False
+            self.not_schedulable = False
 
     def ask_exit(self, sender: Address, message: Any) -> None:
-        """Deliver an exit request after the mail that is here already."""
+        """Deliver an exit request after the mail that is already in the mailbox."""
         self.put(sender, message)
 
     def wakeupAfter(self, timePeriod: Any, payload: Any = None) -> None:
-        """Send a `WakeupMessage` to this life of the actor after `timePeriod`."""
+        """Send a `WakeupMessage` to this incarnation of the actor after `timePeriod`."""
         if self.timers is None:
             self.timers = {}
         number = self.base.next_number()
@@ -124,8 +125,8 @@ class Cell:
         if self.base.cells.get(self.address) is self:
             self.put(self.address, WakeupMessage(period, payload))
 
-    def end_timers(self) -> None:
-        """Cancel the timers. They end with the life that set them."""
+    def cancel_timers(self) -> None:
+        """Cancel the timers of this incarnation."""
         if self.timers:
             for handle in self.timers.values():
                 handle.cancel()
@@ -149,7 +150,7 @@ class Cell:
         globalName: str | None,
         sourceHash: str | None = None,
     ) -> Address:
-        """Make a child of this actor. When it cannot be made, its `ChildActorExited` follows."""
+        """Create a child of this actor. If that fails, this actor gets a `ChildActorExited` for the child."""
         return self.base.outside.create_child(
             self, actorClass, targetActorRequirements, globalName, sourceHash
         )
@@ -159,11 +160,11 @@ class Cell:
         self.base._handleDeadLetters(address, enable)
 
     def updateCapability(self, capabilityName: str, capabilityValue: Any = None) -> None:
-        """Change one of the system's capabilities; None removes it."""
+        """Change one of the system's capabilities. None removes it."""
         self.base.updateCapability(capabilityName, capabilityValue)
 
     def notifyOnSystemRegistrationChanges(self, address: Address, enable: bool) -> None:
-        """Ignored: one process has no registrations."""
+        """Ignored: systems do not register with each other, because there is only this process."""
 
     def registerSourceAuthority(self, address: Address) -> None:
         """See `sources.Sources`."""
@@ -182,16 +183,16 @@ class Cell:
         self.base.outside.sources.unload(sourceHash)
 
     def actorSystemShutdown(self) -> None:
-        """End the whole system."""
+        """Shut the whole system down."""
         self.base.shutdown()
 
 
 class VacantCell(Cell):
-    """An address without an actor: keeps the mail of a fixed child between its crash and its restart."""
+    """An address without an actor. It keeps the mail of a fixed child between its crash and its restart."""
 
     __slots__ = ()
 
     def __init__(self, base: LoopBase, address: Address, counters: Counters, mail: deque[Mail]) -> None:
         super().__init__(base, address, None, counters)
         self.mailbox = mail
-        self.queued = True  # Never takes a turn.
+        self.not_schedulable = True  # It never gets a turn.

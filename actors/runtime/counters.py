@@ -1,4 +1,4 @@
-"""Counters for each actor class. They alarm; they never drop."""
+"""Counters for each actor class. They log an alarm for a long mailbox; they never drop a message."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ log = logging.getLogger("greenroom.actors.runtime")
 
 
 class ClassStats(msgspec.Struct, frozen=True):
-    """A snapshot of one class's counters. They count from the start of the base."""
+    """A snapshot of one class's counters, which count from the start of the base."""
 
     messages: int
     crashes: int
@@ -24,7 +24,7 @@ class ClassStats(msgspec.Struct, frozen=True):
 
 
 class Counters:
-    """The live counters of one actor class."""
+    """The current counters of one actor class."""
 
     __slots__ = ("alarm", "crashes", "ends", "high_water", "messages", "name", "sleeps", "unhandled", "wakes")
 
@@ -40,7 +40,7 @@ class Counters:
         self.high_water = 0
 
     def note_high_water(self, waiting: int) -> None:
-        """Note that a mailbox of this class is longer than any was before."""
+        """Note that a mailbox of this class is longer than any mailbox before."""
         self.high_water = waiting
         if waiting >= self.alarm:
             log.warning("mailbox alarm: %s has %d messages waiting", self.name, waiting)

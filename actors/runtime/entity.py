@@ -1,4 +1,4 @@
-"""The base class of every actor that has an id: User, Pair, Group, Connection, and fixed children."""
+"""The base class of every actor with an id: User, Pair, Group, Connection, and the fixed children."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from thespian.actors import Actor, ActorExitRequest
 
-from greenroom.actors.runtime.entity_cell import RESULTS, EntityCell, LifeEnded, end_life
+from greenroom.actors.runtime.entity_cell import RESULTS, EntityCell, IncarnationEnded, handle_exit
 from greenroom.actors.runtime.replies import Answer, Ping
 
 if TYPE_CHECKING:
@@ -25,8 +25,7 @@ log = logging.getLogger("greenroom.actors.runtime")
 
 
 class HandlerTable(dict[type, "Handler"]):
-    """Maps message classes to handlers, for one entity class. Each handler is looked up once, through the message's
-    MRO."""
+    """The handlers of one entity class, by message class. Each is looked up once, through the message class's MRO."""
 
     def __init__(self, owner: type[Entity]) -> None:
         self.owner = owner
@@ -34,7 +33,7 @@ class HandlerTable(dict[type, "Handler"]):
     def __missing__(self, message_class: type) -> Handler:
         handler: Handler = self.owner.unhandled
         if issubclass(message_class, ActorExitRequest):
-            handler = end_life
+            handler = handle_exit
         else:
             for each in message_class.__mro__:
                 found = getattr(self.owner, f"receiveMsg_{each.__name__}", None)
@@ -46,7 +45,7 @@ class HandlerTable(dict[type, "Handler"]):
 
 
 class Entity(Actor):
-    """An actor with a life: `on_start`, messages, `on_stop`. A crash ends the life and never escalates.
+    """An actor with a life cycle: `on_start`, messages, `on_stop`. A crash ends the incarnation and never escalates.
 
     ```python
     class Counter(Entity):
@@ -64,21 +63,21 @@ class Entity(Actor):
     ```
 
     A handler is the method `receiveMsg_<ClassName>(self, message, sender)` of the first class in the
-    message's MRO that has one. Each message comes once. Messages of one sender come in the order in which they were
-    sent. A handler runs to its end before the next begins; it must not block.
+    message's MRO that has one. Each message is handled once. Messages of one sender are handled in the order in which
+    they were sent. A handler runs to its end before the next one starts; it must not block.
 
-    When a handler raises a GreenroomError, that is a refusal: the sender gets `Failed(message.ref, error)`
-    and the life goes on. When it raises anything else, the sender gets `Failed(message.ref, ActorCrashed)`, this
-    instance is dropped, and the messages in the mailbox and in the stash go to the next life, in order.
+    A GreenroomError from a handler is a refusal: the sender gets `Failed(message.ref, error)`, and the incarnation
+    continues. Any other exception is a crash: the sender gets `Failed(message.ref, ActorCrashed)`, this instance is
+    dropped, and the messages in the mailbox and in the stash go to the next incarnation, in order.
     """
 
     __slots__ = ("_myRef",)
 
     stash_limit: ClassVar[int] = 1000
-    """How many messages may be stashed. Past it senders get `Failed(MailboxFull)`."""
+    """Number of messages that may be stashed. The senders of further ones get `Failed(MailboxFull)`."""
 
     busy: int = 0
-    """While not zero, `may_sleep` is False. Counts work that is not a pipe."""
+    """Number of pieces of unfinished work that are not pipes. While it is not zero, `may_sleep` is False."""
 
     if TYPE_CHECKING:
 
@@ -87,31 +86,31 @@ class Entity(Actor):
 
     _myRef: EntityCell
     _handlers: ClassVar[HandlerTable]
-    _turns_over: ClassVar[bool] = False
+    _handles_turn_end: ClassVar[bool] = False
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         cls._handlers = HandlerTable(cls)
-        cls._turns_over = cls.turn_over is not Entity.turn_over
+        cls._handles_turn_end = cls.on_turn_end is not Entity.on_turn_end
 
     def on_start(self) -> None:
         """Called once, before the first message."""
 
     def on_stop(self) -> Awaitable[None] | None:
-        """Called once when the life ends without a crash: it falls asleep, is stopped, or the base shuts down.
+        """Called once when the incarnation ends without a crash: by sleep, by a stop, or by the base's shutdown.
 
-        An awaitable is awaited before the address is free again. Mail that comes meanwhile waits for the next
-        life, or becomes a dead letter when there is none.
+        An awaitable is awaited before the address is free again. Mail that arrives meanwhile is for the next
+        incarnation, or becomes dead letters if there is none.
         """
         return None
 
     def on_crash(self, error: BaseException) -> None:
-        """Called when the life ends in a crash: answer those who wait. The instance may be half changed."""
+        """Called after a crash, to answer the clients that still wait. The instance may be half changed."""
 
-    def left_undone(self) -> Outcome | None:
-        """A message from this life to the next one, which gets it before all other mail. Called at the end of every
-        life, after `on_stop` or `on_crash`. If this returns None, an Outcome that the life crashed on is told to those
-        who wait for it.
+    def pending_effects(self) -> Outcome | None:
+        """A message from this incarnation to the next one, which gets it before all other mail. Called at the end of
+        every incarnation, after `on_stop` or `on_crash`. If the crash was on an Outcome and this returns None, the
+        clients that wait for this Outcome are notified of the crash.
         """
         return None
 
@@ -119,15 +118,15 @@ class Entity(Actor):
         """Whether this entity may be put to sleep now. Called only when it has no mail, stash or pipe."""
         return not self.busy
 
-    def turn_over(self) -> bool | None:
-        """Called after each turn. A turn handles one message, or several that were waiting, so what they decided can go
-        out together. True asks for one more turn, after all cells that are ready now. An exception here is a crash,
-        charged to the turn's last message.
+    def on_turn_end(self) -> bool | None:
+        """Called after each turn. A turn handles one message, or several if they were already in the mailbox, so the
+        results of all of them can be sent together. Return True for one more turn, after all cells that are ready now.
+        An exception here is a crash, and counts as a crash on the turn's last message.
         """
         return None
 
     def unhandled(self, message: Any, sender: Address) -> None:
-        """Take a message that this class has no handler for: count it, and log its class name."""
+        """Called for a message that this class has no handler for: count it, and log its class name."""
         self._myRef.counters.unhandled += 1
         names = type(self).__name__, type(message).__name__
         times = self.runtime.sampler.take(names)
@@ -136,7 +135,7 @@ class Entity(Actor):
 
     @property
     def runtime(self) -> LoopBase:
-        """The base that this entity lives on."""
+        """The base that runs this entity."""
         return self._myRef.base
 
     def send(self, targetAddr: Address, msg: Any) -> None:
@@ -152,15 +151,15 @@ class Entity(Actor):
         self._myRef.unstash()
 
     def hold(self, *also: type) -> None:
-        """From the next message on, stash everything but results (Piped, Answer, Failed) and the classes `also`.
+        """From the next message on, stash all but results (Piped, Answer, Failed) and messages of the classes `also`.
 
-        Timers are stashed too; exits are not. A second `hold` replaces the first.
+        Timer messages are stashed too; exit requests are not. A second `hold` replaces the first.
         """
-        self._myRef.held = RESULTS.union(also)
+        self._myRef.accepted_while_stashing = RESULTS.union(also)
 
     def release(self) -> None:
-        """End a `hold`: the stashed messages come back, in their order, before newer mail."""
-        self._myRef.held = None
+        """End a `hold`, and put the stashed messages back into the mailbox, in their order, before newer mail."""
+        self._myRef.accepted_while_stashing = None
         self._myRef.unstash()
 
     def refuse_stashed(self, kind: type, error: GreenroomError) -> None:
@@ -168,24 +167,24 @@ class Entity(Actor):
         self._myRef.refuse_stashed(kind, error)
 
     def end(self) -> NoReturn:
-        """End this life from within a handler. The next message wakes a new one. This is no crash: it does not count
-        towards quarantine.
+        """End this incarnation from within a handler. The next message wakes a new one. This is not a crash: it does
+        not count towards a quarantine.
         """
-        raise LifeEnded
+        raise IncarnationEnded
 
     def pipe(self, awaitable: Awaitable[Any], tag: Any = None, *, eager: bool = True) -> None:
-        """Await `awaitable` while this actor goes on. Its result comes as one `Piped(tag, value, error)`.
+        """Await `awaitable` while this actor continues. It gets the result as one `Piped(tag, value, error)`.
 
-        The result is dropped when this life has ended by then; the awaitable itself runs on. A coroutine runs at once,
-        up to its first suspension and with no current task. One that needs a task before it first suspends
-        (`asyncio.timeout`, httpx) must be given with `eager=False`.
+        If this incarnation has ended by then, the result is dropped; the awaitable itself still runs to its end. A
+        coroutine runs at once, up to its first suspension and with no current task. A coroutine that needs a task
+        before it first suspends (`asyncio.timeout`, httpx) must be given with `eager=False`.
         """
         self._myRef.pipe(awaitable, tag, eager=eager)
 
     def receiveMsg_Ping(self, message: Ping, sender: Address) -> None:
-        """Answer that this entity has loaded."""
+        """Answer the ping. The answer means that this entity has loaded."""
         self.send(sender, Answer(message.ref))
 
     def receiveMessage(self, msg: Any, sender: Address) -> None:
-        """Thespian's entry point. The cell itself does not use it: it looks the handler up."""
+        """Thespian's entry point. The cell does not use it; it looks up the handler itself."""
         self._handlers[type(msg)](self, msg, sender)

@@ -1,4 +1,4 @@
-"""One life of an entity: its turns, its stash, its pipes, and how it ends."""
+"""One incarnation of an entity: its turns, its stash, its pipes, and how it ends."""
 
 from __future__ import annotations
 
@@ -23,56 +23,59 @@ if TYPE_CHECKING:
     from greenroom.actors.runtime.counters import Counters
     from greenroom.actors.runtime.entity import Entity
 
-__all__ = ["RESULTS", "EntityCell", "Handler", "Keeper", "LifeEnded", "end_life"]
+__all__ = ["RESULTS", "EntityCell", "Handler", "IncarnationEnded", "Keeper", "handle_exit"]
 
 log = logging.getLogger("greenroom.actors.runtime")
 
 Handler = Callable[["Entity", Any, "Address"], object]
-"""Handles a message from a sender, for an entity."""
+"""Handles one message for an entity: called with the entity, the message and its sender."""
 
 RESULTS: Final[frozenset[type]] = frozenset({Piped, Answer, Failed, ActorExitRequest, ChildActorExited})
-"""What a hold lets through. Results are bounded by what was asked, and exits are never refused."""
+"""Message classes that are handled during every `hold`. The number of results is bounded by the entity's own requests,
+and exit requests are never refused."""
 
-OF_ONE_LIFE: Final = (Piped, WakeupMessage, ActorExitRequest, ChildActorExited)
-"""Mail that means nothing to the next life."""
+INCARNATION_ONLY: Final = (Piped, WakeupMessage, ActorExitRequest, ChildActorExited)
+"""Mail for one incarnation only: the next one does not get it."""
 
 NEVER_ANSWERED: Final = (Answer, Failed, Piped, ActorSystemMessage)
-"""Failures on these are not answered. Otherwise two failing actors would answer each other without end."""
+"""A failure on one of these is not answered. Otherwise two failing actors would answer each other without end."""
 
 
 class Keeper(Protocol):
-    """Owns an address between two lives: the Directory for a kind, the Supervisor for fixed children."""
+    """Owns an address between two incarnations: the Directory for a kind, the Supervisor for fixed children."""
 
     def forget(self, cell: EntityCell) -> None:
-        """Called before a life leaves the base."""
+        """Called before an incarnation is removed from the base."""
 
     def note_crash(self, cell: EntityCell) -> Quarantined | None:
-        """Called when a life ended in a crash. If no next life may begin for now, returns the refusal for senders."""
+        """Called after a crash. If the next incarnation must not start yet, returns the refusal for the senders."""
 
     def resume(self, address: Address, mail: deque[Mail]) -> None:
-        """Called when a life has left the base, with its unread mail."""
+        """Called after an incarnation was removed from the base, with its unread mail."""
 
     def keep(self, address: Address, mail: Mail) -> None:
-        """Keep mail until the next life begins."""
+        """Keep mail until the next incarnation starts."""
 
 
-class LifeEnded(BaseException):
-    """Ends a turn and the entity's life, without a crash: it was asked to exit, or it called `end`."""
+class IncarnationEnded(BaseException):
+    """Ends the turn and the incarnation without a crash, because of an exit request or a call of `end`."""
 
 
-def end_life(entity: Entity, message: Any, sender: Address) -> None:
-    """Handle an exit request, in every entity class."""
-    raise LifeEnded
+def handle_exit(entity: Entity, message: Any, sender: Address) -> None:
+    """Handle an exit request. Every entity class has this handler."""
+    raise IncarnationEnded
 
 
 class EntityCell(Cell):
-    """One life of an entity. The instance is made in its first turn, so a constructor that fails is a crash of this
-    entity and not of the sender.
+    """One incarnation of an entity. The instance is created in its first turn, so a constructor that fails is a crash
+    of this entity and not of the sender.
     """
 
     actor: Entity | None
 
-    __slots__ = ("current", "factory", "handlers", "held", "keeper", "pipes", "stashed", "touched")
+    __slots__ = (
+        "accepted_while_stashing", "current", "factory", "handlers", "keeper", "last_used_at", "pipes", "stashed",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -87,11 +90,12 @@ class EntityCell(Cell):
         self.factory: Callable[[str], Entity] | None = factory
         self.keeper = keeper
         self.handlers: dict[type, Handler] = {}
-        self.held: frozenset[type] | None = None
+        self.accepted_while_stashing: frozenset[type] | None = None
+        """During a `hold`, the message classes that are handled; all others are stashed."""
         self.stashed: deque[Mail] | None = None
         self.current: Mail | None = None
         self.pipes = 0
-        self.touched = base.now
+        self.last_used_at = base.now
 
     def turn(self, limit: int) -> int:
         if self.actor is None and not self._start():
@@ -106,33 +110,33 @@ class EntityCell(Cell):
         if len(mailbox) > counters.high_water:
             counters.note_high_water(len(mailbox))
         base = self.base
-        self.touched = base.now
+        self.last_used_at = base.now
         handled = 0
-        again: bool | None = False
+        wants_turn: bool | None = False
         try:
             while mailbox and handled < limit:
                 self.current = mail = mailbox.popleft()
                 handled += 1
                 sender, message = mail
                 kind = message.__class__
-                if self.held is not None and kind not in self.held:
+                if self.accepted_while_stashing is not None and kind not in self.accepted_while_stashing:
                     self.stash_current()
                     continue
                 try:
                     handlers[kind](actor, message, sender)
                 except GreenroomError as refusal:
                     self.refuse(mail, refusal)
-            if actor._turns_over:
-                again = actor.turn_over()
+            if actor._handles_turn_end:
+                wants_turn = actor.on_turn_end()
         except Exception as error:
             counters.messages += handled
             self.crash(error)
             return handled
-        except LifeEnded:
+        except IncarnationEnded:
             counters.messages += handled
-            # What was decided before the exit request must still leave.
+            # The decisions from before the exit request must still be sent.
             try:
-                actor.turn_over()
+                actor.on_turn_end()
             except Exception as error:
                 self.crash(error)
             else:
@@ -140,15 +144,15 @@ class EntityCell(Cell):
             return handled
         self.current = None
         counters.messages += handled
-        if mailbox or again:
+        if mailbox or wants_turn:
             base.ready.append(self)
         else:
-            self.queued = False
+            self.not_schedulable = False
             self.mailbox = None
         return handled
 
     def _start(self) -> bool:
-        if self.factory is None:  # Ended while it was in the ready queue.
+        if self.factory is None:  # It ended while it was in the ready queue.
             return False
         try:
             actor = self.factory(self.address.id)
@@ -159,7 +163,7 @@ class EntityCell(Cell):
             self.actor = actor
             actor.on_start()
         except Exception as error:
-            # Take the message that woke it, or the entity would wake and crash without end.
+            # Remove the message that woke the entity. Otherwise it would wake and crash without end.
             if self.mailbox:
                 self.current = self.mailbox.popleft()
             self.crash(error)
@@ -181,7 +185,7 @@ class EntityCell(Cell):
             self.refuse(mail, MailboxFull())
 
     def unstash(self) -> None:
-        """Put the stashed messages back before the newer mail."""
+        """Put the stashed messages back into the mailbox, before newer mail."""
         if self.stashed:
             stashed, self.stashed = self.stashed, None
             if self.mailbox is None:
@@ -199,7 +203,7 @@ class EntityCell(Cell):
                 self.refuse(mail, error)
 
     def pipe(self, awaitable: Awaitable[Any], tag: Any, *, eager: bool) -> None:
-        """Await while the actor goes on. The result is mail for this life only."""
+        """Await while the actor continues. The result is mail for this incarnation only."""
         self.pipes += 1
 
         def settle(value: Any, error: BaseException | None) -> None:
@@ -210,20 +214,20 @@ class EntityCell(Cell):
         drive(awaitable, settle, eager=eager, start_task=self.base.start_task)
 
     def idle_since(self, horizon: float) -> bool:
-        """Whether this entity handled nothing since `horizon` and has nothing in flight."""
+        """Whether this entity has handled no message since `horizon` and has nothing in flight."""
         return (
-            self.touched <= horizon
-            and not self.queued
+            self.last_used_at <= horizon
+            and not self.not_schedulable
             and not self.mailbox
             and not self.stashed
             and not self.pipes
-            and self.held is None
+            and self.accepted_while_stashing is None
             and self.actor is not None
         )
 
     def stop(self) -> None:
-        """End this life without a crash."""
-        self.queued = True  # No more turns.
+        """End this incarnation without a crash."""
+        self.not_schedulable = True
         self.current = None
         closing: Awaitable[None] | None = None
         if self.actor is not None:
@@ -244,17 +248,17 @@ class EntityCell(Cell):
     def _ended(self) -> None:
         if self.base.cells.get(self.address) is not self:
             return
-        undone = self.undone()
-        mail = self._leave(None)
-        mail.extendleft(undone)
-        if self.keeper is not None and not self.base.closed:
+        pending = self.pending_mail()
+        mail = self._remove(None)
+        mail.extendleft(pending)
+        if self.keeper is not None and not self.base.shutting_down:
             self.keeper.resume(self.address, mail)
         else:
             self.base.send_dead(self.address, mail)
 
     def crash(self, error: Exception) -> None:
-        """End this life after a failure: answer the sender, count the crash, pass the mail on. Never escalates."""
-        self.queued = True
+        """End this incarnation after a crash: answer the sender, count the crash, pass the mail on. Never escalates."""
+        self.not_schedulable = True
         base = self.base
         self._note_crash(error)
         if self.actor is not None:
@@ -262,12 +266,12 @@ class EntityCell(Cell):
                 self.actor.on_crash(error)
             except Exception as second:
                 log.warning("on_crash of %s failed with %s", self.counters.name, type(second).__name__)
-        undone = self.undone()
+        pending = self.pending_mail()
         mail, self.current = self.current, None
-        left = self._leave(error)
-        left.extendleft(undone)
+        unread = self._remove(error)
+        unread.extendleft(pending)
         refusal: GreenroomError = ActorCrashed()
-        if mail is not None and not (undone and isinstance(mail[1], Outcome)):
+        if mail is not None and not (pending and isinstance(mail[1], Outcome)):
             self.refuse(mail, refusal)
         if base.on_crash is not None:
             try:
@@ -277,45 +281,45 @@ class EntityCell(Cell):
         if self.keeper is not None:
             quarantined = self.keeper.note_crash(self)
             if quarantined is None:
-                self.keeper.resume(self.address, left)
+                self.keeper.resume(self.address, unread)
                 return
             refusal = quarantined
-        for each in left:
-            self.refuse(each, refusal, keep=True)
+        for each in unread:
+            self.refuse(each, refusal, redeliver=True)
 
-    def refuse(self, mail: Mail, error: GreenroomError, *, keep: bool = False) -> None:
-        """Answer one message with an error, unless it is itself an answer. With `keep`, an Outcome that must not be
-        lost is kept for the next life."""
+    def refuse(self, mail: Mail, error: GreenroomError, *, redeliver: bool = False) -> None:
+        """Answer one message with an error, unless it is itself an answer. With `redeliver`, an Outcome that must not
+        be lost is also kept for the next incarnation."""
         sender, message = mail
         if isinstance(message, Outcome):
-            message.tell(self.actor_send, error)
-            if keep and message.is_kept and self.keeper is not None:
+            message.notify_waiters(self.actor_send, error)
+            if redeliver and message.is_redelivered and self.keeper is not None:
                 self.keeper.keep(self.address, mail)
         elif not isinstance(message, NEVER_ANSWERED):
             self.base.send(self.address, sender, Failed(getattr(message, "ref", None), error))
 
-    def undone(self) -> list[Mail]:
-        """The message that this life leaves to the next one, if there is any."""
-        if self.actor is None:  # It could not be made. The message that it was made for must still be handled.
-            _, left = self.current or (None, None)
-            return [(self.address, left)] if isinstance(left, Outcome) and left.is_kept else []
+    def pending_mail(self) -> list[Mail]:
+        """The message from this incarnation to the next one, in a list; empty if there is none."""
+        if self.actor is None:  # It could not be created. The message that woke it must still be handled.
+            _, message = self.current or (None, None)
+            return [(self.address, message)] if isinstance(message, Outcome) and message.is_redelivered else []
         try:
-            left = self.actor.left_undone()
+            effects = self.actor.pending_effects()
         except Exception as second:
-            log.warning("left_undone of %s failed with %s", self.counters.name, type(second).__name__)
+            log.warning("pending_effects of %s failed with %s", self.counters.name, type(second).__name__)
             return []
-        return [(self.address, left)] if left is not None else []
+        return [(self.address, effects)] if effects is not None else []
 
-    def _leave(self, error: Exception | None) -> deque[Mail]:
-        """Remove this life from the base, and return the mail that the next one inherits."""
+    def _remove(self, error: Exception | None) -> deque[Mail]:
+        """Remove this incarnation from the base, and return the unread mail for the next one."""
         mail: deque[Mail] = self.stashed or deque()
         mail.extend(self.mailbox or ())
         self.stashed = self.mailbox = None
         if self.keeper is not None:
             self.keeper.forget(self)
-        self.base.bury(self, error=error)
+        self.base.remove_cell(self, error=error)
         self.factory = None
-        return deque(each for each in mail if not isinstance(each[1], OF_ONE_LIFE))
+        return deque(each for each in mail if not isinstance(each[1], INCARNATION_ONLY))
 
     def _note_crash(self, error: Exception) -> None:
         self.counters.crashes += 1
@@ -325,7 +329,7 @@ class EntityCell(Cell):
         ]
         name, place = self.counters.name, frames[-1] if frames else "?"
         key = (name, type(error), place)
-        # No exception text, which may quote the message, and no source lines.
+        # Without the exception's text, which may quote the message, and without source lines.
         stack = "".join(f"\n  {frame}" for frame in frames) if self.base.sampler.is_new(key) else ""
         times = self.base.sampler.take(key)
         if times:

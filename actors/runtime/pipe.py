@@ -1,4 +1,4 @@
-"""Await something on an actor's behalf and give its result back. An awaitable that does not suspend needs no Task."""
+"""Awaits an awaitable for an actor, and reports its result. An awaitable that does not suspend needs no task."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ def drive(
     eager: bool,
     start_task: Callable[[Coroutine[Any, Any, None]], object],
 ) -> None:
-    """Await `awaitable` and call `settle(value, error)` exactly once, now or later.
+    """Await `awaitable`, and call `settle(value, error)` exactly once, now or later.
 
     With `eager`, a coroutine runs at once up to its first suspension, with no current task. Code that needs a task
-    before it first suspends (`asyncio.timeout`, httpx) must be given with `eager=False`. A future costs a callback; a
-    coroutine that suspends goes on in a task.
+    before it first suspends (`asyncio.timeout`, httpx) must be given with `eager=False`. A future costs one callback; a
+    coroutine that suspends continues in a task.
     """
     if isinstance(awaitable, asyncio.Future):
         if awaitable.done():
@@ -68,7 +68,7 @@ def _settle_future(future: asyncio.Future[Any], settle: Settle) -> None:
 
 
 class _Suspended:
-    """A coroutine that has run to its first suspension. Awaiting it goes on from there."""
+    """A coroutine that has run up to its first suspension. An await continues it from there."""
 
     __slots__ = ("coroutine", "yielded")
 

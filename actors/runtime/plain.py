@@ -1,4 +1,4 @@
-"""The life of a plain Thespian actor, by Thespian's own rules, and the cells that hold no actor."""
+"""The cell of a plain Thespian actor, which follows Thespian's own rules, and the cells without an actor."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ log = logging.getLogger("greenroom.actors.runtime")
 
 
 class Retry(ActorSystemMessage):
-    """A message that has failed once. It waits at the end of the queue for its second and last try."""
+    """A message that has failed once. It goes to the end of the mailbox for its second and last try."""
 
     __slots__ = ("message",)
 
@@ -44,8 +44,8 @@ class Retry(ActorSystemMessage):
 
 
 class PlainCell(Cell):
-    """A plain actor. A message that fails is tried once more, at the end of the queue; if it fails again, the sender
-    gets it back as a `PoisonMessage`. The instance lives on. It ends with an `ActorExitRequest`; the mail that is left
+    """A plain actor. A message that fails is tried once more, from the end of the mailbox. If it fails again, it is
+    returned to the sender as a `PoisonMessage`. The instance stays in use until an `ActorExitRequest`; its unread mail
     then becomes dead letters.
     """
 
@@ -79,7 +79,7 @@ class PlainCell(Cell):
         if mailbox:
             self.base.ready.append(self)
         else:
-            self.queued = False
+            self.not_schedulable = False
         return handled
 
     def _system_message(self, sender: Address, message: Any) -> None:
@@ -97,7 +97,7 @@ class PlainCell(Cell):
             if not isinstance(message, ActorExitRequest):
                 self._failed(sender, message, error, second=second)
         if isinstance(message, ActorExitRequest):
-            self.base.bury(self, recursive=message.isRecursive)
+            self.base.remove_cell(self, recursive=message.isRecursive)
             mail, self.mailbox = self.mailbox or (), None
             self.base.send_dead(
                 self.address, [(s, m.message if isinstance(m, Retry) else m) for s, m in mail]
@@ -115,7 +115,7 @@ class PlainCell(Cell):
         )
         if not second:
             self.put(sender, Retry(message))
-        # A failure on a PoisonMessage or a ChildActorExited is not reported, or two actors could fail without end.
+        # A failure on a PoisonMessage or a ChildActorExited is not reported: two actors could fail without end.
         elif not isinstance(message, (PoisonMessage, ChildActorExited)):
             details = "".join(traceback.format_exception(error))
             self.base.send(self.address, sender, PoisonMessage(message, details))
@@ -133,7 +133,7 @@ class PlainCell(Cell):
 
 
 class SinkCell(Cell):
-    """A mailbox whose messages go to a callable. The system's own address and outside threads have one."""
+    """A mailbox whose messages go to a callable. The system's own address and each outside thread have one."""
 
     __slots__ = ("accept",)
 
@@ -155,7 +155,7 @@ class SinkCell(Cell):
 
 
 class ReplyCell(Cell):
-    """The temporary address of one `ask`. The first message settles the future; all others are dropped."""
+    """The temporary address of one `ask`. The first message completes the future; all others are dropped."""
 
     __slots__ = ("future",)
 
@@ -176,5 +176,5 @@ class ReplyCell(Cell):
             else:
                 self.future.set_result(message)
         mailbox.clear()
-        self.queued = False
+        self.not_schedulable = False
         return 1

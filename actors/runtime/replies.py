@@ -1,4 +1,4 @@
-"""Replies and results: the few messages that every actor may receive because of what it did before."""
+"""Replies and results: the messages that an actor may receive because of its own earlier requests."""
 
 from __future__ import annotations
 
@@ -17,33 +17,33 @@ __all__ = ["Answer", "Failed", "Outcome", "Ping", "Piped"]
 
 
 class Answer(msgspec.Struct, frozen=True, gc=False):
-    """The request was carried out. `ref` is the request's own."""
+    """The request was carried out. `ref` is the request's `ref`."""
 
     ref: Any
     value: Any = None
 
 
 class Failed(msgspec.Struct, frozen=True, gc=False):
-    """The request was refused or failed. `ref` is the request's own, None when it had none."""
+    """The request was refused or failed. `ref` is the request's `ref`, or None if it had none."""
 
     ref: Any
     error: GreenroomError
 
 
 class Outcome(msgspec.Struct, frozen=True):
-    """Mail that others than its sender wait for. When its entity cannot take it (in quarantine, or gone), those who
-    wait are told, instead of the sender."""
+    """Mail whose result other clients than its sender wait for. If its entity cannot handle it (it is in quarantine, or
+    has ended), these clients are notified instead of the sender."""
 
-    is_kept: ClassVar[bool] = False
-    """Whether the entity must still get it, once it can take it."""
+    is_redelivered: ClassVar[bool] = False
+    """Whether the entity must still get it, once the entity can handle it."""
 
-    def tell(self, send: Callable[[Address, Any], None], error: GreenroomError) -> None:
-        """Tell those who wait that the entity cannot take it, or not yet."""
+    def notify_waiters(self, send: Callable[[Address, Any], None], error: GreenroomError) -> None:
+        """Send the error to the clients that wait: the entity cannot handle this mail, or not yet."""
         raise NotImplementedError
 
 
 class Piped(msgspec.Struct, frozen=True):
-    """The result of an awaitable that this life of the actor gave to `pipe`. Comes exactly once."""
+    """The result of an awaitable that this incarnation gave to `pipe`. Each awaitable has exactly one."""
 
     tag: Any
     value: Any = None

@@ -1,4 +1,4 @@
-"""Sampling of log lines: decides which of many similar events are logged."""
+"""Sampling of log lines: which of many similar events are logged."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ __all__ = ["Sampler"]
 
 
 class Sampler:
-    """The first event of a key gets a line; later ones get at most one line every `every_s` seconds.
+    """The first event of a key is logged; after that, at most one event of the key in every `every_s` seconds.
 
-    Loss: events that get no line are counted in the next line of their key. Keys are never forgotten, so a key must
+    Loss: an event that is not logged is counted in the next line of its key. Keys are never forgotten, so a key must
     name a place in the program, never a user.
     """
 
@@ -23,15 +23,15 @@ class Sampler:
         self._seen: dict[Hashable, tuple[float, int]] = {}
 
     def take(self, key: Hashable) -> int:
-        """The number of events that the line stands for, this one included. 0 means no line."""
+        """The number of events that the log line must report, including this one. 0: do not log this event."""
         now = self._clock()
-        since, silent = self._seen.get(key, (now - self._every_s, 0))
-        if now - since < self._every_s:
-            self._seen[key] = (since, silent + 1)
+        logged_at, skipped = self._seen.get(key, (now - self._every_s, 0))
+        if now - logged_at < self._every_s:
+            self._seen[key] = (logged_at, skipped + 1)
             return 0
         self._seen[key] = (now, 0)
-        return silent + 1
+        return skipped + 1
 
     def is_new(self, key: Hashable) -> bool:
-        """Whether this key has had no event yet."""
+        """Whether there has been no event with this key yet."""
         return key not in self._seen

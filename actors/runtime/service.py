@@ -1,4 +1,4 @@
-"""Service: a fixed child that runs something that can be started and stopped, such as a store or a listening socket."""
+"""Service: a fixed child that starts and stops a part of the node, such as the store or a listening socket."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ __all__ = ["Service"]
 
 
 class Service(Entity):
-    """A fixed child that runs something that can be started and stopped. A failing `start` is a crash of this child. So
-    is an error of `watch`, which waits for as long as the service works. The next life starts it again.
+    """A fixed child that starts and stops a part of the node. An error of `start` is a crash of this child. So is an
+    error of `watch`, which runs as long as the service works. The next incarnation starts the service again.
 
-    `stop` is also called before each `start`, because parts may still run after a crash. So it must accept a service
-    that is stopped already.
+    `stop` is also called before each `start`, because the service may still run in part after a crash. So `stop` must
+    accept a service that has already been stopped.
     """
 
     def __init__(
@@ -52,4 +52,4 @@ class Service(Entity):
             self.pipe(watch(), eager=False)
 
     def on_stop(self) -> Awaitable[None]:
-        return asyncio.ensure_future(self._stop())  # A task, because some services use time-outs.
+        return asyncio.ensure_future(self._stop())  # It needs a task, because some services use time-outs.

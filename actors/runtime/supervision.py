@@ -1,4 +1,4 @@
-"""Fixed children: the actors that run for as long as the engine runs, their order, and what happens when one dies."""
+"""Fixed children: the actors that run as long as the engine runs, their order, and what happens when one ends."""
 
 from __future__ import annotations
 
@@ -34,26 +34,26 @@ class ChildSpec:
     name: str
     factory: Callable[[], Actor]
     restart: Literal["always", "never"] = field(default="always", kw_only=True)
-    """What to do when it ends, with or without a crash."""
+    """Whether it is restarted when it ends, with or without a crash."""
     intensity: tuple[int, float] = field(default=(3, 60.0), kw_only=True)
-    """At most so many restarts within so many seconds. After one more the supervisor falls."""
+    """(restarts, seconds): at most this many restarts within this time. After one more, the supervisor fails."""
     shutdown_s: float = field(default=5.0, kw_only=True)
-    """Seconds that its `on_stop` may take before it is killed."""
+    """Seconds that its `on_stop` may take. After that it is killed."""
     start_s: float = field(default=30.0, kw_only=True)
-    """Seconds that it may take to load. Then it is killed, which counts as a crash."""
+    """Seconds that it may take to load. After that it is killed, which counts as a crash."""
 
     @property
     def address(self) -> Address:
-        """Its address, which is the same in each of its lives."""
+        """Its address, which is the same for each incarnation."""
         return Address("fixed", self.name)
 
 
 class Supervisor(Entity):
-    """Starts its children in order, each once the one before has loaded (has answered a `Ping`). Restarts a child that
-    ended; the new life gets the mail of the former one. Stops the children in reverse order.
+    """Starts its children in order, each once the one before it has loaded (has answered a `Ping`). Restarts a child
+    that has ended; the new incarnation gets the unread mail of the former one. Stops the children in reverse order.
 
-    Past a child's intensity the supervisor falls: it stops the others and ends, its parent gets `ChildActorExited`,
-    and `on_fall(reason)` is called. `on_ready()` is called once, when all children have loaded.
+    If a child exceeds its intensity, the supervisor fails: it stops the other children and ends, its parent gets
+    `ChildActorExited`, and `on_failure(reason)` is called. `on_ready()` is called once, when all children have loaded.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class Supervisor(Entity):
         children: Iterable[ChildSpec],
         *,
         on_ready: Callable[[], None] | None = None,
-        on_fall: Callable[[str], None] | None = None,
+        on_failure: Callable[[str], None] | None = None,
     ) -> None:
         self._specs = {spec.address: spec for spec in children}
         self._to_start = deque(self._specs.values())
@@ -69,10 +69,10 @@ class Supervisor(Entity):
         self._started: list[ChildSpec] = []
         self._restarts: dict[Address, deque[float]] = {}
         self.restarts = {spec.name: 0 for spec in self._specs.values()}
-        """Number of restarts by child, since this supervisor began."""
+        """Number of restarts since this supervisor started, by the child's name."""
         self._on_ready = on_ready
-        self._on_fall = on_fall
-        self._fall_reason = ""
+        self._on_failure = on_failure
+        self._failure_reason = ""
         self._stopping = False
 
     def on_start(self) -> None:
@@ -108,7 +108,7 @@ class Supervisor(Entity):
             self._start_next()
 
     def receiveMsg_Piped(self, message: Piped, sender: Address) -> None:
-        """A child has loaded, or did not load in time."""
+        """Handle the result of a child's ping: the child has loaded, or did not load in time."""
         spec: ChildSpec = message.tag
         if self._stopping:
             return
@@ -119,7 +119,7 @@ class Supervisor(Entity):
             self.runtime.kill(spec.address)
 
     def receiveMsg_ChildActorExited(self, message: ChildActorExited, sender: Address) -> None:
-        """A child has ended."""
+        """Handle the end of a child."""
         spec = self._specs.get(message.childAddress)
         if spec is not None and not self._stopping:
             self._ended(spec, getattr(message, "error", None))
@@ -139,16 +139,16 @@ class Supervisor(Entity):
             times.popleft()
         times.append(now)
         if len(times) > most:
-            self._fall(f"{spec.name} {how}, {len(times)} times within {within_s:g} s")
+            self._fail(f"{spec.name} {how}, {len(times)} times within {within_s:g} s")
             return
         self.restarts[spec.name] += 1
         log.error("%s %s; restarted", spec.name, how)
         self._launch(spec)
 
-    def _fall(self, reason: str) -> None:
+    def _fail(self, reason: str) -> None:
         self._stopping = True
-        self._fall_reason = reason
-        log.critical("supervisor %s falls: %s", self.myAddress, reason)
+        self._failure_reason = reason
+        log.critical("supervisor %s failed: %s", self.myAddress, reason)
         self.runtime.stop(self.myAddress)
 
     def on_stop(self) -> Awaitable[None]:
@@ -159,36 +159,36 @@ class Supervisor(Entity):
         runtime = self.runtime
         for spec in reversed(self._started):
             runtime.stop(spec.address)
-            gone = runtime.gone(spec.address)
-            if not gone.done():
-                await asyncio.wait([gone], timeout=spec.shutdown_s)
-                if not gone.done():
+            ended = runtime.when_ended(spec.address)
+            if not ended.done():
+                await asyncio.wait([ended], timeout=spec.shutdown_s)
+                if not ended.done():
                     log.error("%s did not stop within %g s and is killed", spec.name, spec.shutdown_s)
                     runtime.kill(spec.address)
             runtime.vacate(spec.address)
-        if self._fall_reason and self._on_fall is not None:
-            self._on_fall(self._fall_reason)
+        if self._failure_reason and self._on_failure is not None:
+            self._on_failure(self._failure_reason)
 
     def on_crash(self, error: BaseException) -> None:
-        """A bug of the supervisor itself is a fall as well. Its end stops its children."""
+        """A crash of the supervisor itself is a failure as well. Its end stops its children."""
         self._stopping = True
-        if self._on_fall is not None:
-            self._on_fall(f"supervisor crashed with {type(error).__name__}")
+        if self._on_failure is not None:
+            self._on_failure(f"supervisor crashed with {type(error).__name__}")
 
     # The supervisor is the Keeper of its children's addresses.
 
     def forget(self, cell: EntityCell) -> None:
-        """Nothing to do: the spec stays."""
+        """Nothing to do: the supervisor keeps the spec of each child."""
 
     def note_crash(self, cell: EntityCell) -> Quarantined | None:
-        """Nothing to do: restarts are counted when `ChildActorExited` arrives."""
+        """Nothing to do: the restart is counted when `ChildActorExited` arrives."""
         return None
 
     def keep(self, address: Address, mail: Mail) -> None:
-        """Nothing to do: the next life begins at once, and `resume` gets all mail."""
+        """Nothing to do: the next incarnation starts at once, and `resume` gets all mail."""
 
     def resume(self, address: Address, mail: deque[Mail]) -> None:
-        """Keep the mail for the next life, unless there will be none."""
+        """Keep the mail for the next incarnation, unless there will be none."""
         runtime = self.runtime
         if self._stopping or self._specs[address].restart == "never":
             runtime.send_dead(address, mail)

@@ -1,4 +1,4 @@
-"""The vocabulary of the wire: OpenIM's protobuf messages, and pure functions on their bytes.
+"""OpenIM's wire format: its protobuf messages, its numbers and names, and pure functions on the messages' bytes.
 
-This room is a leaf: it imports nothing else of greenroom, so every room may use it.
+This room is a leaf: it imports no other room of greenroom, so every room may use it.
 """

@@ -1,7 +1,7 @@
-"""Makes the `*_pb2.py` and `*_pb2.pyi` files of this room from its .proto files.
+"""Generates the `*_pb2.py` and `*_pb2.pyi` files of this room from its .proto files.
 
-Run `python -m greenroom.actors.wire.generate` after a change of a .proto file. It needs grpcio-tools,
-which only developers have. The server itself never runs it.
+Run `python -m greenroom.actors.wire.generate` after a change of a .proto file. It needs grpcio-tools, which only the
+developers' installation has. The server never runs it.
 """
 
 from __future__ import annotations
@@ -13,18 +13,18 @@ from pathlib import Path
 __all__ = ["WireGenerationFailed", "generate"]
 
 _ROOM = Path(__file__).parent
-# The global descriptor pool knows files by their path here, and the generated imports follow it.
+# The path of the files in the global descriptor pool. The generated imports use it too.
 _PROTO_FOLDER = "greenroom/actors/wire"
 
 
 class WireGenerationFailed(Exception):
-    """The compiler refused a .proto file. Its message is on stderr."""
+    """The compiler refused a .proto file. Its error is on stderr."""
 
 
 def generate(target: Path) -> list[Path]:
-    """Compile every .proto file of this room into `target`, and return the files written, sorted.
+    """Compile every .proto file of this room into `target`, and return the written files, sorted.
 
-    The compiler works on copies in a temporary folder, so `target` is untouched when it fails.
+    The compiler works on copies in a temporary folder, so `target` is unchanged if it fails.
     """
     from grpc_tools import protoc
 

@@ -1,7 +1,7 @@
-"""JSON as Go's encoding/json reads and writes it, where that differs from Python's readers.
+"""JSON as Go's encoding/json reads and writes it, where Go differs from Python.
 
-Objects stay lists of pairs, because Go accepts keys in any case and lets the later of two duplicates win. Only a caller
-who knows the keys can apply that rule. Text that is not UTF-8, and halves of surrogate pairs, become U+FFFD.
+Objects stay lists of pairs, because Go accepts keys in any case and lets the later of two duplicates win. Only code
+that knows the keys can apply that rule. Bytes that are not UTF-8, and halves of surrogate pairs, become U+FFFD.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ class JsonMalformed(ValueError):
 
 
 class JsonObject(list[tuple[str, Any]]):
-    """The pairs of an object, in their order and with duplicates."""
+    """The (key, value) pairs of an object, in their order and with duplicates."""
 
 
 def _refuse(_: str) -> NoReturn:
@@ -54,7 +54,7 @@ _ESCAPES = (
 
 
 def escape(data: bytes) -> bytes:
-    """Escape the characters that Go escapes to make JSON safe inside HTML. In JSON they occur only in strings."""
+    """Escape the characters that Go escapes to make JSON safe in HTML. In JSON they occur only inside strings."""
     for raw, escaped in _ESCAPES:
         if raw in data:
             data = data.replace(raw, escaped)

@@ -14,7 +14,7 @@ __all__ = ["JsonMismatch", "Scalar", "scalar_of"]
 
 
 class JsonMismatch(ValueError):
-    """JSON that does not fit a message. The text says where, and what was expected; it never shows the value."""
+    """JSON that does not fit a message. The text names the place and the expected type; it never shows the value."""
 
     code: ClassVar[int] = 1001
     """OpenIM's ArgsError."""
@@ -24,10 +24,10 @@ class JsonMismatch(ValueError):
         super().__init__(f"{path or 'the whole'}: expected {expected}")
         self.expected = expected
         self.path = path
-        """Such as `members[3].nickname`. Empty for the whole JSON; a map's key is shown as `[]`."""
+        """Path of the value, such as `members[3].nickname`. Empty for the whole JSON; a map's key is shown as `[]`."""
 
     def under(self, place: str) -> JsonMismatch:
-        """The same mismatch with its path extended by one level."""
+        """The same mismatch, with `place` added in front of its path."""
         if not self.path:
             return JsonMismatch(self.expected, path=place)
         dot = "" if self.path.startswith("[") else "."
@@ -35,14 +35,15 @@ class JsonMismatch(ValueError):
 
 
 class Scalar(NamedTuple):
-    """Reads a scalar from JSON (`read` raises JsonMismatch). `zero` replaces null inside a list or a map."""
+    """One type of scalar. `read` converts a JSON value, or raises JsonMismatch. `zero` replaces null inside a list or a
+    map."""
 
     read: Callable[[Any], Any]
     zero: Any
 
 
 def scalar_of(field: FieldDescriptor) -> Scalar:
-    """The scalar that this field, or each of its elements, holds."""
+    """The scalar type of this field, or of each of its elements."""
     scalar = _SCALARS.get(field.type)
     if scalar is None:
         raise TypeError(f"{field.full_name}: OpenIM's JSON has no such type")

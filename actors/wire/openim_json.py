@@ -1,10 +1,10 @@
 """OpenIM's JSON of protobuf messages: plain Go encoding/json over the structs, not protobuf's own JSON.
 
 Writing: every scalar is written, even a zero. An unset message or wrapper, an empty list and empty bytes become null.
-An empty map gets no key. A wrapper becomes its bare value, an enum a number, bytes base64; integers are exact.
+An empty map is left out. A wrapper becomes its bare value, an enum a number, bytes base64; integers are exact.
 Reading: keys match in any case, unknown keys are ignored, null means not set, and the later of two duplicates wins.
 
-How a message class is written and read is planned once, from its descriptor.
+Each message class has a plan for this, which is made once from its descriptor.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ _LEFT_OUT: Final = object()
 
 
 def to_json(message: Message) -> bytes:
-    """Write a message as the real server does, byte for byte."""
+    """Write a message exactly as OpenIM's server does, byte for byte."""
     return escape(_encode(to_dict(message)))
 
 
 def to_dict(message: Message) -> dict[str, Any]:
-    """The message as Python data, with keys in declared order. Bytes stay bytes; msgspec writes them as base64."""
+    """The message as Python data, with its keys in declared order. Bytes stay bytes; msgspec writes them as base64."""
     return _plan_of(message.DESCRIPTOR).write(message)
 
 
@@ -47,7 +47,7 @@ def tips_content(message: Message) -> bytes:
 
 
 def from_json(data: bytes, message_class: type[_M]) -> _M:
-    """Read a message. Raises JsonMismatch if it is not JSON, or if a known key has a value of another type."""
+    """Read a message. Raises JsonMismatch if the data is not JSON, or if a known key has a value of another type."""
     try:
         value = parse(data)
     except JsonMalformed:
@@ -56,7 +56,7 @@ def from_json(data: bytes, message_class: type[_M]) -> _M:
 
 
 def from_dict(data: Mapping[str, Any] | None, message_class: type[_M]) -> _M:
-    """Read a message from Python data such as json.loads returns; bytes may also be given as bytes. Raises
+    """Read a message from Python data, such as json.loads returns; fields of bytes may also hold bytes. Raises
     JsonMismatch."""
     return _build(data, message_class)
 
@@ -74,8 +74,8 @@ def _build(value: Any, message_class: type[_M]) -> _M:
 class _Field:
     """How one field is written and read.
 
-    `write` turns the message's value into JSON's value; it is None when both are the same. `read` gets JSON's value,
-    which is never null, and the result of an earlier duplicate key: Go reads maps and messages into that.
+    `write` converts the message's value to the JSON value; it is None if both are the same. `read` gets the JSON value,
+    which is never null, and the result of an earlier duplicate key (or None): Go adds to it for maps and messages.
     """
 
     __slots__ = ("keeps_on_null", "name", "read", "write")
@@ -134,15 +134,15 @@ class _Plan:
         return out
 
 
-# One plan for each message class in use, so the descriptor pool bounds it. The stubs give descriptors two unrelated
-# types, so they are Any here.
+# One plan for each message class in use, so the descriptor pool bounds this cache. The type stubs have two unrelated
+# types for descriptors, so they are Any here.
 _plans: dict[object, _Plan] = {}
 
 
 def _plan_of(descriptor: Any) -> _Plan:
     plan = _plans.get(descriptor)
     if plan is None:
-        # Stored once it is complete, so that no thread sees half a plan. No message class contains itself.
+        # It is stored once it is complete, so that no thread sees half a plan. No message class contains itself.
         plan = _plans[descriptor] = _Plan([_field_of(field) for field in descriptor.fields])
     return plan
 
@@ -182,7 +182,7 @@ def _field_of(field: FieldDescriptor) -> _Field:
     if holds.GetOptions().map_entry:
         key, element = holds.fields
         if key.type != FieldDescriptor.TYPE_STRING:
-            raise TypeError(f"{field.full_name}: a map by anything but string")
+            raise TypeError(f"{field.full_name}: a map whose keys are not strings")
         if element.message_type is None:
             return _scalar_map_field(field, scalar_of(element))
         return _message_map_field(field, _plan_of(element.message_type))
@@ -282,7 +282,7 @@ def _message_map_field(field: FieldDescriptor, plan: _Plan) -> _Field:
 
 
 def _at(place: int | str, read: Callable[[Any], Any], value: Any) -> Any:
-    """Read an element. A mismatch gets its place. A map's key is a value, so a mismatch never shows it."""
+    """Read an element. A mismatch names the element's place, but not a map's key, which is part of the data."""
     try:
         return read(value)
     except JsonMismatch as mismatch:

@@ -1,8 +1,8 @@
-"""Pure functions that build protobuf messages out of parts that are already serialized.
+"""Pure functions that build protobuf messages from parts that are already serialized.
 
 They use two rules of protobuf: fields may be concatenated, and the last value of a scalar field wins. So a message is
-serialized once, and every push and pull reuses those bytes. Nothing here parses: invalid bytes in give invalid bytes
-out.
+serialized once, and every push and pull reuses those bytes. No function here parses its input: from invalid bytes it
+makes invalid bytes.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ __all__ = ["pull_entry", "push_messages", "varint", "with_read", "with_seq"]
 
 _NOTIFICATION_PREFIX = "n_"
 _ENTRIES_LIMIT = 10_000
-"""Conversations whose pushes begin with cached bytes: the busiest ones of a node."""
+"""Number of conversations whose key is cached for pushes: the last ones used."""
 _READY_END = 1 << 11
-"""Varints below this are encoded in advance (100 KB). They cover the sizes of most messages, and most seqs."""
+"""The varints below this number are encoded in advance (100 KB): the sizes of most messages, and most seqs."""
 _TWO_BYTES_END = 1 << 14
 _THREE_BYTES_END = 1 << 21
 _WRAP = (1 << 64) - 1
@@ -60,17 +60,17 @@ _READY = tuple(map(_varint, range(_READY_END)))
 
 
 def with_seq(body: bytes, seq: int) -> bytes:
-    """A serialized MsgData with this seq, which replaces any seq that it had."""
+    """The serialized MsgData with this seq, which replaces any earlier seq."""
     return body + _SEQ + varint(seq)
 
 
 def with_read(body: bytes) -> bytes:
-    """A serialized MsgData that says isRead."""
+    """The serialized MsgData with isRead set."""
     return body + _READ
 
 
 def push_messages(conversation_id: str, message: bytes) -> bytes:
-    """A serialized PushMessages that holds exactly this one MsgData.
+    """A serialized PushMessages with exactly this one MsgData.
 
     The message is in `notificationMsgs` when the id starts with `n_`, and otherwise in `msgs`.
     """
@@ -83,7 +83,7 @@ def push_messages(conversation_id: str, message: bytes) -> bytes:
 
 
 def _key_of(conversation_id: str) -> tuple[bytes, bytes]:
-    """The tag of the map's entry for this conversation, and its encoded key followed by the tag of the value."""
+    """The tag of the conversation's entry in the map, and the encoded key followed by the tag of the value."""
     key = conversation_id.encode()
     tag = _DELIMITED_2 if conversation_id.startswith(_NOTIFICATION_PREFIX) else _DELIMITED_1
     return tag, b"".join((_DELIMITED_1, varint(len(key)), key, _DELIMITED_2))
@@ -95,7 +95,7 @@ _pushed_key_of = lru_cache(_ENTRIES_LIMIT)(_key_of)
 def pull_entry(conversation_id: str, messages: Iterable[bytes], is_end: bool, end_seq: int) -> bytes:
     """One conversation's entry in the answer to a pull: these MsgData, in the given order.
 
-    Such entries, concatenated in any order, are a serialized PullMessageBySeqsResp or GetSeqMessageResp.
+    Several entries, concatenated in any order, are a serialized PullMessageBySeqsResp or GetSeqMessageResp.
     """
     parts: list[bytes] = []
     for message in messages:

@@ -1,6 +1,6 @@
-"""The protocol's numbers and names, each once (PROTOCOL 1 to 4, 6, 8). This file is a leaf: it imports nothing of ours.
+"""The protocol's numbers and names, each once (PROTOCOL 1 to 4, 6, 8).
 
-Names are OpenIM's own where it has one. Error codes are in `greenroom.actors.errors`, with the states that they name.
+A name is OpenIM's own if OpenIM has one. The error codes are in `greenroom.actors.errors`, with the errors.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ __all__ = [
 
 
 class RequestId:
-    """What a WebSocket frame asks for or pushes (PROTOCOL 1.5)."""
+    """The request or push of a WebSocket frame (PROTOCOL 1.5)."""
 
     NEWEST_SEQS: Final = 1001
     PULL_BY_RANGE: Final = 1002
@@ -46,7 +46,7 @@ NOTIFICATION_PREFIX: Final = "n_"
 
 
 class ContentType:
-    """What a message holds (PROTOCOL 3.3, 4.2). Notifications have numbers from 1000 to 5000."""
+    """The kind of a message's content (PROTOCOL 3.3, 4.2). Notifications have numbers from 1000 to 5000."""
 
     TEXT: Final = 101
     PICTURE: Final = 102
@@ -128,9 +128,9 @@ class AppLevel:
     """`appMangerLevel` of a user."""
 
     ADMIN: Final = 2
-    """From this level on, blacklists and friendship are not checked."""
+    """From this level up, blacklists and friendship are not checked."""
     NOTIFICATION_ACCOUNT: Final = 3
-    """From this level on, the account is one of the server's own and gets no token."""
+    """From this level up, the account belongs to the server itself and gets no token."""
 
 
 class ReceiveOption:
@@ -160,7 +160,7 @@ class GroupType:
 
 
 class GroupVerification:
-    """`needVerification`: who may join without being approved."""
+    """`needVerification`: whether users may join without an approval."""
 
     APPLICANTS_NEED_APPROVAL: Final = 0
     ALL_NEED_APPROVAL: Final = 1

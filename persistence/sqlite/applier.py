@@ -1,4 +1,4 @@
-"""How each kind of write becomes rows, inside a transaction that the writer holds."""
+"""Applies each kind of write to the tables, inside the writer's transaction."""
 
 from __future__ import annotations
 
@@ -55,29 +55,29 @@ __all__ = ["Applier"]
 
 
 class Applier:
-    """Applies writes in order. Messages, read seqs and marks wait for `flush`, so that a whole batch takes a few
-    statements: each statement costs a round through the GIL.
+    """Applies writes in order. Messages, read seqs and read marks are buffered until `flush`, so that a whole batch
+    needs few statements: each statement has to release and take the GIL.
 
-    Waiting is safe because no other write reads what waits. A mark holds the newest seq as of its own turn.
-    A refusal or an error leaves rows half written: the caller then rolls back and calls `forget`.
+    The buffer is safe because no other write reads these rows. A read mark ends at the seq that is the newest when it
+    is applied. After a refusal or an error some rows may be written: the caller must roll back, and call `forget`.
     """
 
     def __init__(self, connection: SqliteConnection, numbers: RowNumbers, *, events_limit: int = EVENTS_LIMIT) -> None:
-        self.careful = False
-        """Search for a repeat before each message, so that the refusal can hold the first answer. Otherwise the unique
-        index only says that there is a repeat."""
+        self.checks_repeats = False
+        """Whether to search for a repeat before each message, so that the refusal can contain the first answer. Without
+        this, the unique index only reports that there is a repeat."""
         self._connection = connection
         self._numbers = numbers
         self._key = ""
-        """The key of the slice that is applied."""
+        """The key of the current slice."""
         self._messages: list[Any] = []
         self._keys: list[Any] = []
-        """Two rows of `message_key` for each message that waits, laid flat."""
+        """Two rows of `message_key` for each buffered message, in one flat list."""
         self._last = 0
-        """Number of the newest message, while one waits."""
+        """Number of the newest message, while messages are buffered."""
         self._reads: dict[tuple[int, int], int] = {}
         self._marks: list[int] = []
-        """Conversation, first seq, last seq and reader of each mark, laid flat."""
+        """Conversation, first seq, last seq and reader of each read mark, in one flat list."""
         events = EventWriter(connection, self._last_message, limit=events_limit)
         self.appliers: dict[type[Write], Callable[[Any], None]] = {
             AddEvent: events.add_event,
@@ -98,7 +98,7 @@ class Applier:
         }
 
     def apply_all(self, slices: Sequence[Slice]) -> None:
-        """Apply slices and flush; raises at the first refusal."""
+        """Apply slices, and flush. Raises WriteRefused at the first refusal."""
         messages = [write for one in slices for write in one.writes if type(write) is AddMessage]
         if len(messages) > 1:
             self._numbers.meet_conversations(write.conversation_id for write in messages)
@@ -115,9 +115,9 @@ class Applier:
         self.appliers[type(write)](write)
 
     def flush(self) -> None:
-        """Write what waits."""
-        # OR FAIL: without it SQLite keeps a journal for each statement of several rows, to undo that statement alone.
-        # The transaction or the savepoint around these undoes them anyway.
+        """Write the buffered rows."""
+        # Without OR FAIL, SQLite keeps a journal for each statement with several rows, to undo that statement alone.
+        # This is not needed: the transaction or the savepoint around the statements undoes them.
         if self._messages:
             many(
                 self._connection,
@@ -156,7 +156,7 @@ class Applier:
             self._marks = []
 
     def forget(self) -> None:
-        """Drop everything that waits for `flush`."""
+        """Drop all buffered rows."""
         self._messages = []
         self._keys = []
         self._reads = {}
@@ -213,7 +213,7 @@ class Applier:
         head = numbers.conversations.get(write.conversation_id) or numbers.conversation(write.conversation_id)
         sender = numbers.users.get(write.send_id) or numbers.user(write.send_id)
         client = client_key(write.client_msg_id)
-        if self.careful:
+        if self.checks_repeats:
             self._refuse_repeat(head[0], sender, client)
         if seq != head[1] + 1:
             raise _failed(f"seq {seq} does not follow {head[1]}")
@@ -224,11 +224,11 @@ class Applier:
             self._last, head[0], seq, sender, client, server_id_value(write.server_msg_id), write.send_time,
             write.content_type, write.body,
         )  # fmt: skip
-        if self.careful:
+        if self.checks_repeats:
             self.flush()
 
     def _last_message(self) -> int:
-        """Number of the newest message; a message that waits counts."""
+        """Number of the newest message, including buffered messages."""
         if self._messages:
             return self._last
         (last,) = self._connection.execute(f"SELECT {LAST_MESSAGE}").fetchone()
@@ -286,7 +286,7 @@ class Applier:
         self._bump(LOG_NUMBERS[write.log], [owner], write.entries)
 
     def _bump(self, log: int, owners: list[int], entries: list[tuple[str, int]]) -> None:
-        """One change in the log of each owner, with the same entries."""
+        """Make one change in the log of each owner, with the same entries."""
         many(
             self._connection,
             "INSERT INTO version_log (log, owner, version) VALUES {}"
@@ -307,7 +307,7 @@ class Applier:
         )
 
     def _change(self, kind: type[Row], key: Key, values: Mapping[str, Value]) -> bool:
-        """False if there is no such row."""
+        """Change one row. Returns False if there is no such row."""
         _check(misfit_of_key(kind, key) or misfit(kind, values))
         if fixed := [name for name in kind.KEY if name in values]:
             raise _failed(f"{table_of(kind)}.{fixed[0]} never changes")
@@ -319,7 +319,7 @@ class Applier:
         return self._connection.changes() > 0
 
     def _meet_users(self, kind: type[Row], rows: Sequence[Row]) -> None:
-        """Each user that such a row names has a number from now on."""
+        """Look up the number of each user in these rows, or assign one."""
         for column in layout_of(kind).users:
             self._numbers.meet_users([getattr(row, column) for row in rows])
 

@@ -1,4 +1,4 @@
-"""Whether a data directory holds what the store promises. Reads only; a running node may go on meanwhile."""
+"""Checks whether a data directory keeps the store's promises. It only reads, so the node may run meanwhile."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 __all__ = ["FINDINGS_LIMIT", "Finding", "check", "check_connection"]
 
 FINDINGS_LIMIT: Final = 1_000
-"""The check stops at so many findings."""
+"""The check stops after this number of findings."""
 
 
 class Finding(NamedTuple):
     subject: str
-    """What is wrong: a conversation, a log, a table, the file."""
+    """The subject of the problem: a conversation, a log, a table, the file."""
     detail: str
 
     def __str__(self) -> str:
@@ -36,8 +36,8 @@ class Finding(NamedTuple):
 
 RULES: Final[tuple[tuple[str, str], ...]] = (
     (
-        # One key stands for one message, so nothing is stored twice. The "+" removes the column's affinity. With it
-        # SQLite would compare the name with every key of the conversation instead of using the index.
+        # A key belongs to one message, so no message is stored twice. The "+" removes the column's affinity. With the
+        # affinity, SQLite would compare the name with every key of the conversation instead of using the index.
         "a message is not found by its seq, or not by its client message id",
         """SELECT 'conversation ' || coalesce(c.conversation_id, m.conversation), 'seq ' || m.seq
             FROM message m LEFT JOIN conversation c ON c.id = m.conversation
@@ -82,12 +82,12 @@ RULES: Final[tuple[tuple[str, str], ...]] = (
             WHERE chat_group NOT IN (SELECT id FROM chat_group) OR user NOT IN (SELECT id FROM user)""",
     ),
     (
-        "the member count is another",
+        "the member count is wrong",
         """SELECT 'group ' || g.group_id, g.member_count || ' is stored' FROM chat_group g
             WHERE g.member_count <> (SELECT count(*) FROM member m WHERE m.chat_group = g.id)""",
     ),
     (
-        "the owner is another",
+        "the owner is wrong",
         """SELECT 'group ' || g.group_id, g.owner_user_id || ' is stored' FROM chat_group g
             WHERE g.owner_user_id <> coalesce((SELECT u.user_id FROM member m JOIN user u ON u.id = m.user
                 WHERE m.chat_group = g.id AND m.role_level = 100), '')""",
@@ -125,13 +125,13 @@ RULES: Final[tuple[tuple[str, str], ...]] = (
             HAVING count(*) <> max(registered)""",
     ),
 )
-"""(rule, query of subject and detail). Each query must give no rows."""
+"""(broken rule, query for subject and detail). In a sound store, each query returns no rows."""
 
 
 def check(path: Path | str) -> list[Finding]:
-    """Everything that is wrong with a data directory (or a database file), at most FINDINGS_LIMIT findings.
+    """All problems of a data directory (or of a database file), at most FINDINGS_LIMIT findings.
 
-    Memory does not grow with the store. Raises StoreUnavailable if there is nothing to check.
+    The memory that it needs does not grow with the store. Raises StoreUnavailable if there is no database to check.
     """
     file = Path(path)
     if file.is_dir():
@@ -151,7 +151,7 @@ def check(path: Path | str) -> list[Finding]:
     except apsw.Error as error:
         raise StoreUnavailable(f"{file}: {error}") from error
     try:
-        # All queries see the same moment, whatever is written meanwhile.
+        # All queries read the same snapshot, even if the node writes meanwhile.
         connection.execute("BEGIN")
         found = check_connection(connection)
         if not found and not verifies(connection):
@@ -162,7 +162,7 @@ def check(path: Path | str) -> list[Finding]:
 
 
 def check_connection(connection: SqliteConnection) -> list[Finding]:
-    """As `check`, for an open database, which may be in memory."""
+    """The same as `check` for an open database, which may be in memory."""
     findings: list[Finding] = []
     try:
         for finding in _findings(connection):
@@ -203,7 +203,7 @@ def _unreadable(subject: str, error: apsw.Error) -> Finding:
 
 
 def _pages(connection: SqliteConnection) -> Iterator[Finding]:
-    """SQLite's own check of every page: its checksum, and whether it fits the others."""
+    """Problems that SQLite's own check finds: it verifies the checksum of every page, and the links between pages."""
     tables = dict(connection.execute("SELECT rootpage, tbl_name FROM sqlite_schema WHERE rootpage"))
     for (verdict,) in connection.execute("PRAGMA integrity_check"):
         for line in verdict.splitlines():
@@ -214,7 +214,7 @@ def _pages(connection: SqliteConnection) -> Iterator[Finding]:
 
 
 def _lost_messages(connection: SqliteConnection) -> Iterator[Finding]:
-    """The conversations that have messages on damaged pages."""
+    """One finding for each conversation with messages on damaged pages."""
     for number, name in connection.execute("SELECT id, conversation_id FROM conversation").fetchall():
         if _can_read(connection, number, "1"):
             continue
@@ -244,7 +244,7 @@ def _can_read(connection: SqliteConnection, conversation: int, which: str) -> bo
 
 
 def _seqs(connection: SqliteConnection) -> Iterator[Finding]:
-    """In each conversation seqs have no gap, and times never go back."""
+    """Check that the seqs of each conversation have no gap, and that their times never go back."""
     rows = connection.execute(
         "SELECT c.conversation_id, max(c.min_seq, 1), k.name, m.seq, m.send_time FROM conversation c"
         " CROSS JOIN message_key k ON k.conversation = c.id AND k.sender = 0 LEFT JOIN message m ON m.id = k.message"
@@ -260,7 +260,7 @@ def _seqs(connection: SqliteConnection) -> Iterator[Finding]:
             yield Finding(subject, f"seq {row[2]} comes after {seq}")
         seq = row[2]
         if row[3] != seq:
-            yield Finding(subject, f"seq {seq} is gone")
+            yield Finding(subject, f"seq {seq} is missing")
             continue
         if row[4] < time:
             yield Finding(subject, f"seq {seq} is of {row[4]}, before {time}")

@@ -1,6 +1,6 @@
-"""Tells a damaged file from a sound one when it is opened, and names the errors of reads.
+"""Finds damaged files when the store is opened, and makes the store's errors from those of reads.
 
-Pages that are read later are verified one by one: see `statements.connect`.
+Each page is also verified whenever it is read: see `statements.connect`.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ __all__ = ["DamageMet", "examine", "is_unmade", "store_error"]
 log = logging.getLogger("greenroom.persistence")
 
 _NAMED_LIMIT: Final = 1_000
-"""Lines in the log about damage; a reader of the log learns nothing from more."""
+"""Number of log lines about damage. Further lines would contain nothing new."""
 _FRAME_HEAD_BYTES: Final = 24
 _PAGE_BYTES_MIN: Final = 512
 
 
 def examine(database: Path) -> None:
-    """Raises StoreDamaged if the files cannot hold what was committed. Runs before anything is written to them.
-    The cost does not grow with the store, except for the recovery of the log, which every opening needs."""
+    """Raises StoreDamaged if committed data is missing in the files. It runs before the first write to them. Its cost
+    does not grow with the store, except for the recovery of the log, which every opening needs."""
     mark = read_mark(database)
     try:
         size = database.stat().st_size
@@ -62,38 +62,38 @@ def examine(database: Path) -> None:
 
 
 def is_unmade(database: Path) -> bool:
-    """Whether power was lost, or the process killed, before the file's first page was written. That page may then hold
-    anything, and SQLite undoes it at the next opening. A file that is made has a log and never a journal."""
+    """Whether the creation of the file was interrupted before its first page was complete. That page may then contain
+    any bytes, and SQLite undoes it at the next opening. A complete file has a log and never a journal."""
     return database.with_name(f"{database.name}-journal").exists()
 
 
 def store_error(what: str, error: apsw.Error) -> StoreError:
-    """The error that stands for a failed statement; `what` names the file and the question."""
+    """The store's error for a failed statement. `what` names the file and the read."""
     kind = StoreDamaged if is_damage(error) else StoreUnavailable
     return kind(f"{what}: {describe(error)}")
 
 
 class DamageMet:
-    """Counts the damage that one store has met, and logs each damage once."""
+    """Counts the reads and openings of one store that fail because of damage, and logs each damage once."""
 
     def __init__(self) -> None:
         self.met = 0
-        """How many reads and openings have failed."""
+        """Number of reads and openings that have failed because of damage."""
         self._named: set[str] = set()
 
     def note(self, error: StoreError) -> None:
-        """Other errors are ignored."""
+        """Count and log an error if it is damage. Other errors are ignored."""
         if not isinstance(error, StoreDamaged):
             return
         self.met += 1
         told = str(error)
         if told not in self._named and len(self._named) < _NAMED_LIMIT:
             self._named.add(told)
-            log.error("the store is damaged (`greenroom check` says how far): %s", told)
+            log.error("the store is damaged (`greenroom check` lists the damage): %s", told)
 
 
 def _find_cut(database: Path, size: int, log: Path) -> None:
-    """Raises StoreDamaged if pages are missing at the database's end. SQLite would read zeros in their place."""
+    """Raises StoreDamaged if pages are missing at the end of the database. SQLite would read zeros instead of them."""
     with database.open("rb") as file:
         header = file.read(100)
     page = int.from_bytes(header[16:18], "big")
@@ -102,20 +102,20 @@ def _find_cut(database: Path, size: int, log: Path) -> None:
     there = size // page
     if len(header) == 100 and there >= pages:
         return
-    # After an interrupted checkpoint the log still has the pages that were not written.
+    # After an interrupted checkpoint, the log still contains the pages that were not copied.
     logged = {number for number in _logged_pages(log) if there < number <= pages}
     if len(header) < 100 or len(logged) < pages - there:
         raise StoreDamaged(f"{database} is cut: {size} bytes, where its header says {pages} pages of {page}")
 
 
 def _logged_pages(log: Path) -> set[int]:
-    """Numbers of the pages that the log has, damaged or not."""
+    """Numbers of the pages in the log, damaged or not."""
     try:
         content = log.read_bytes()
     except FileNotFoundError:
         return set()
     step = _FRAME_HEAD_BYTES + int.from_bytes(content[8:12], "big")
-    # Frames with another salt are left over from an earlier life of the log.
+    # Frames with another salt are left from before the last restart of the log.
     return {
         int.from_bytes(content[start : start + 4], "big")
         for start in range(32, len(content), step)

@@ -1,4 +1,4 @@
-"""Reads of the committed events: messages and noted events in one order."""
+"""Reads of the committed events: messages and noted events in one sequence."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["EventReads"]
 
 _TAIL_BYTES: Final = 4 << 20
-"""Bytes of bodies in one tail; the event that exceeds it is the last one."""
+"""Limit for the bodies of one tail. The event that exceeds it is the last one."""
 
 
 class EventReads(Reads):
@@ -31,7 +31,7 @@ class EventReads(Reads):
     @read("events after")
     def tail(self, after: Cursor, limit: int) -> Tail:
         db = self._db
-        # All statements see the same moment.
+        # All statements read the same snapshot.
         db.execute("BEGIN")
         try:
             return self._tail(after, limit)
@@ -57,12 +57,12 @@ class EventReads(Reads):
             "SELECT id, message, kind, subject, data FROM event WHERE id > ? ORDER BY id LIMIT ?", (place.event, limit)
         )
         events: list[Event] = []
-        room = _TAIL_BYTES
-        for (message, number), event, size in heapq.merge(map(_message, messages), map(_noted, noted), key=_where):
-            if len(events) == limit or room < 0:
+        remaining_bytes = _TAIL_BYTES
+        for (message, number), event, size in heapq.merge(map(_message, messages), map(_noted, noted), key=_order):
+            if len(events) == limit or remaining_bytes < 0:
                 break
             events.append(event)
-            room -= size
+            remaining_bytes -= size
             place = place._replace(event=number) if number else place._replace(message=message)
         else:
             if len(events) < limit:
@@ -70,8 +70,8 @@ class EventReads(Reads):
         return Tail(events, cursor_of(place), missed)
 
 
-_where: Final = itemgetter(0)
-"""Sorts a message before the events that were noted after it."""
+_order: Final = itemgetter(0)
+"""Sort key of an event: a message comes before the events that were noted after it."""
 
 
 def _message(row: Sequence[Any]) -> tuple[tuple[int, int], Event, int]:

@@ -1,4 +1,4 @@
-"""How events are noted, and how the cursors of those who read them move."""
+"""Writes of noted events, and of the subscribers' cursors."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 __all__ = ["EVENTS_LIMIT", "EventWriter"]
 
 EVENTS_LIMIT: Final = 100_000
-"""Events that are kept. When there are more the oldest are dropped, and subscribers that missed them are told."""
+"""Number of noted events that are kept. Beyond it the oldest are dropped; a subscriber that missed some is notified."""
 
 
 class EventWriter:
-    """Works inside the applier's transaction. A message is an event by itself, so nothing is written for it here."""
+    """Writes inside the applier's transaction. A stored message is already an event, so it needs no write here."""
 
     def __init__(self, connection: SqliteConnection, last_message: Callable[[], int], *, limit: int) -> None:
-        """`last_message` gives the number of the newest message; a message that waits to be written counts."""
+        """`last_message` returns the number of the newest message, including messages that are not flushed yet."""
         self._connection = connection
         self._last_message = last_message
         self._limit = limit

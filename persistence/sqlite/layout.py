@@ -1,5 +1,5 @@
-"""Where the rows of `tables` lie in SQLite, and the statements that follow from it. Users, groups and conversations are
-numbers there, in columns with names of their own."""
+"""How the rows of `tables` are stored in SQLite, and the statements that are derived from this. The stored rows have
+numbers for users, groups and conversations, in columns with other names."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ __all__ = [
 USER: Final = "(SELECT id FROM user WHERE user_id = ?)"
 GROUP: Final = "(SELECT id FROM chat_group WHERE group_id = ?)"
 CONVERSATION: Final = "(SELECT id FROM conversation WHERE conversation_id = ?)"
-"""Each gives the number of an id, in SQL; NULL if there is none."""
+"""USER, GROUP and CONVERSATION: SQL for the number of an id; NULL if the id has none."""
 
 _Row = TypeVar("_Row", bound=Row)
 
@@ -38,20 +38,20 @@ _Row = TypeVar("_Row", bound=Row)
 class Layout(NamedTuple):
     table: str
     numbers: Mapping[str, tuple[str, str]] = MappingProxyType({})
-    """By column, for those that hold a number: its name in SQL, and the SQL that gives the number."""
+    """For each column that is stored as a number: its name in SQL, and the SQL for the number."""
     only: str = ""
-    """A further condition, for a table that also has other rows."""
+    """A further condition, for a table that also contains other rows."""
 
     def name(self, column: str) -> str:
         return self.numbers.get(column, (column,))[0]
 
     @property
     def users(self) -> list[str]:
-        """The columns that name users."""
+        """The columns that contain user ids."""
         return [column for column, (_, number) in self.numbers.items() if number == USER]
 
     def place(self, column: str) -> str:
-        """The SQL that stands for a value of the column."""
+        """The SQL for a value of the column."""
         return self.numbers.get(column, ("", "?"))[1]
 
 
@@ -75,7 +75,7 @@ def layout_of(row: type[Row]) -> Layout:
 
 @cache
 def put_statement(row: type[Row]) -> tuple[str, str]:
-    """For `many`: the statement, and the shape of one row."""
+    """Statement that stores rows, and the form of one row, both for `many`."""
     layout, columns = _LAYOUTS[row], row.__struct_fields__
     names = ", ".join(layout.name(column) for column in columns)
     others = [layout.name(column) for column in columns if column not in row.KEY]
@@ -88,7 +88,7 @@ def put_statement(row: type[Row]) -> tuple[str, str]:
 
 @cache
 def change_statement(row: type[Row], columns: tuple[str, ...]) -> str:
-    """Takes the new values, then the key."""
+    """Statement that changes one row. Its parameters are the new values, then the key."""
     layout = _LAYOUTS[row]
     values = ", ".join(f"{layout.name(column)} = {layout.place(column)}" for column in columns)
     where = [f"{layout.name(column)} = {layout.place(column)}" for column in row.KEY]
@@ -97,7 +97,7 @@ def change_statement(row: type[Row], columns: tuple[str, ...]) -> str:
 
 @cache
 def drop_statement(row: type[Row]) -> tuple[str, str]:
-    """For `many`: the statement, and the shape of one key."""
+    """Statement that removes rows, and the form of one key, both for `many`."""
     layout = _LAYOUTS[row]
     names = ", ".join(layout.name(column) for column in row.KEY)
     places = ", ".join(layout.place(column) for column in row.KEY)
@@ -106,8 +106,8 @@ def drop_statement(row: type[Row]) -> tuple[str, str]:
 
 @cache
 def register_statement() -> tuple[str, str]:
-    """For `many`: stores users, each with its number of registration before its columns, and returns those that were
-    not registered before."""
+    """Statement that registers users, and the form of one row, both for `many`. A row is the number of the registration
+    and then the user's columns. The statement returns the users that were not registered before."""
     columns = ("registered", *UserRow.__struct_fields__)
     names = ", ".join(columns)
     changed = ", ".join(f"{name} = excluded.{name}" for name in columns if name not in UserRow.KEY)
@@ -116,12 +116,12 @@ def register_statement() -> tuple[str, str]:
 
 
 def select(row: type[Row], alias: str, **elsewhere: str) -> str:
-    """The columns of a row, in its order. `elsewhere` has the SQL for columns that are not in this table."""
+    """The columns for a SELECT, in the order of the row's fields. `elsewhere` has the SQL for those of other tables."""
     return ", ".join(elsewhere.get(column, f"{alias}.{column}") for column in row.__struct_fields__)
 
 
 def rows_of(row: type[_Row], found: list[tuple[Any, ...]]) -> list[_Row]:
-    """SQLite's rows, as `select` asked for them, as rows of ours. Flags come from SQLite as 0 and 1."""
+    """Convert SQLite's rows, selected with `select`, to rows of this class. SQLite returns flags as 0 and 1."""
     flags = [place for place, kind in enumerate(types_of(row).values()) if kind is bool]
     if not flags:
         return [row(*values) for values in found]

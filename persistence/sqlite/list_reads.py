@@ -1,4 +1,4 @@
-"""Reads of the lists that clients keep: conversation records, groups and their members, and what changed in each."""
+"""Reads of the lists that clients keep: conversation records, groups and their members, and the changes of a list."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""A count of commits, kept beside the database: with it a log that was cut is not taken for a shorter one.
+"""The number of commits, kept in a file beside the database. It shows whether the log was cut.
 
-SQLite's recovery stops at the first frame of the log with a wrong checksum, and does not report what came after it.
+SQLite's recovery stops at the first frame of the log with a wrong checksum, and does not report the frames after it.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ def mark_path(database: Path | str) -> str:
 
 
 class Mark:
-    """Written after each commit and never synced. After a kill it is exact; after a loss of power it may be behind; it
-    is never ahead. The two slots are written in turn, so a torn write leaves one of them."""
+    """The file is written after each commit and never synced. After a kill the number is exact. After a loss of power
+    it may be too low; it is never too high. Two slots are written in turn, so a torn write damages only one."""
 
     def __init__(self, database: Path | str, instance: bytes) -> None:
         self._fd = os.open(mark_path(database), os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -40,7 +40,7 @@ class Mark:
 
 
 def read_mark(database: Path | str) -> tuple[bytes, int] | None:
-    """(the database's id, commits that it must hold); None if nothing is known."""
+    """(id of the database, number of commits that it must contain); None if the file has no valid slot."""
     try:
         with open(mark_path(database), "rb") as file:
             data = file.read()

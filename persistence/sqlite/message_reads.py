@@ -1,4 +1,4 @@
-"""Reads of messages, and of what of a conversation a user may see."""
+"""Reads of messages, and of the part of a conversation that a user may see."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ SPAN: Final = f"""span AS MATERIALIZED (
     END AS last
     FROM asked a CROSS JOIN conversation c ON c.conversation_id = a.name
     LEFT JOIN record r ON r.owner = a.owner AND r.conversation = c.id)"""
-"""For each row of `asked` (owner, name, ...): first and last of what that user may see of that conversation; last is
-NULL if they may see nothing. A user sees notifications as far as a record of a chat of the same key says, or if they
-are the user's own."""
+"""For each row of `asked` (owner, name, ...): the first and the last seq that this user may see of this conversation.
+The last one is NULL if they may not see the conversation. A user sees the notifications of a key up to the bound in
+their record of a chat of this key, and all notifications of their own."""
 
 
 class MessageReads(Reads):
@@ -59,7 +59,7 @@ class MessageReads(Reads):
         current = -1
         for seq, body, is_read, place, begin, end in chain.from_iterable(cursors):
             if place != current:
-                # One message is not a full answer: the caller must be able to see that there is more.
+                # After a single message, read one more range, so that the caller sees that there are more messages.
                 if limit_bytes < 0 and (len(pulled) > 1 or len(messages) > 1):
                     break
                 current, messages = place, []

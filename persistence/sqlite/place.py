@@ -1,5 +1,5 @@
-"""What a cursor of this backend holds: the numbers of the last message and of the last noted event before it. The one
-writer gives both numbers in the order of commits, and none twice."""
+"""The content of this backend's cursors: the numbers of the last message and of the last noted event before the cursor.
+The writer assigns both numbers in the order of commits, and no number twice."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LAST_EVENT: Final = "coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'eve
 """Number of the newest event ever noted, in SQL."""
 
 FIRST_EVENT: Final = f"coalesce((SELECT min(id) FROM event), {LAST_EVENT} + 1)"
-"""Number of the oldest event that is kept, in SQL; of the next one if none is."""
+"""Number of the oldest event that is still stored, in SQL. If there is none: number of the next event."""
 
 
 class Place(NamedTuple):
@@ -30,7 +30,7 @@ def cursor_of(place: Place) -> Cursor:
 
 
 def place_of(cursor: Cursor) -> Place:
-    """Raises ValueError for a text that is no cursor of this backend."""
+    """Decode a cursor. Raises ValueError for a text that is not a cursor of this backend."""
     if cursor == BEGINNING:
         return Place(0, 0)
     message, event = cursor.split(".")

@@ -1,4 +1,4 @@
-"""What all reads of the embedded store share: the connection, and their errors."""
+"""The common part of all reads of the embedded store: the connection, and the errors."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Reads", "json_list", "read"]
 
-_SHOWN: Final = 3
-"""How many ids an error names of those that were asked for."""
+_IDS_SHOWN: Final = 3
+"""Number of requested ids that the text of an error contains."""
 
 _Self = TypeVar("_Self", bound="Reads")
 _Asked = ParamSpec("_Asked")
@@ -28,15 +28,15 @@ _Answer = TypeVar("_Answer")
 
 
 class Reads:
-    """Base of the classes that hold the reads: each read is a method under `@read`. An answer shows one moment."""
+    """Base of the classes with the reads: each read is a method with `@read`. Its result is one snapshot."""
 
     _connection: SqliteConnection | None
-    """None: the store is closed."""
+    """The connection for reads; None while the store is closed."""
     _instance: bytes
     """The database's id."""
 
     def _trouble(self, asked: str, error: apsw.Error) -> StoreError:
-        """The store's error that stands for a failed statement."""
+        """The store's error for a failed statement."""
         raise NotImplementedError
 
     @property
@@ -45,7 +45,7 @@ class Reads:
         return self._connection
 
     def _number(self, user_id: str) -> int:
-        """The user's number in the store; -1, which no user has, for one that is not named there."""
+        """The user's number in the store; -1, which is no user's number, for an unknown user."""
         found = self._db.execute("SELECT id FROM user WHERE user_id = ?", (user_id,)).fetchone()
         return found[0] if found else -1
 
@@ -56,8 +56,8 @@ def read(
     [Callable[Concatenate[_Self, _Asked], _Answer]],
     Callable[Concatenate[_Self, _Asked], Coroutine[Any, Any, _Answer]],
 ]:
-    """Makes a method a read of the Store. It raises StoreUnavailable or StoreDamaged in place of SQLite's errors, which
-    say what was asked for, and of whom: argument number `of`."""
+    """Make a method a read of the store. It raises StoreUnavailable or StoreDamaged in place of SQLite's errors. Their
+    text contains `what` was read, and its subject: the argument with index `of`."""
 
     def made(
         method: Callable[Concatenate[_Self, _Asked], _Answer],
@@ -77,14 +77,14 @@ def read(
 
 
 def json_list(values: Sequence[object]) -> str:
-    """A parameter for json_each."""
+    """Encode values as a parameter for json_each."""
     return msgspec.json.encode(list(values)).decode()
 
 
 def _brief(asked: object) -> str:
-    """The first few of many; of a range only its conversation."""
+    """A short text: the first of many values; only the conversation of a range."""
     if isinstance(asked, str) or not isinstance(asked, Iterable):
         return str(asked)
     names = [str(one[0] if isinstance(one, tuple) else one) for one in asked]
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return ", ".join(names[:_SHOWN]) + more
+    more = f" and {len(names) - _IDS_SHOWN} more" if len(names) > _IDS_SHOWN else ""
+    return ", ".join(names[:_IDS_SHOWN]) + more

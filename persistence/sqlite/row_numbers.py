@@ -1,4 +1,4 @@
-"""Numbers stand for users and conversations inside the store; its one writer remembers them."""
+"""The numbers of users and conversations in the store's tables, with a cache for its one writer."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ if TYPE_CHECKING:
 __all__ = ["RowNumbers"]
 
 NUMBERS_LIMIT: Final = 200_000
-"""Numbers kept in memory, of each kind (about 40 MB). Past it all are dropped, and each is looked up again."""
+"""Limit for each cache (about 40 MB). Beyond it the whole cache is dropped, and the numbers are read again."""
 
 
 class RowNumbers:
-    """Looks numbers up, and gives a new one where there is none. Nobody else writes while the writer's epoch holds, so
-    a number that is remembered stays right. `mark` and `undo` follow the transaction's savepoints."""
+    """Looks up numbers, and assigns a new one where there is none. While the writer's epoch is valid, no other process
+    writes, so a cached number stays right. `mark` and `undo` follow the transaction's savepoints."""
 
     def __init__(self, connection: SqliteConnection) -> None:
         self._connection = connection
         self.users: dict[str, int] = {}
         self.conversations: dict[str, tuple[int, int]] = {}
-        """Number and max seq."""
+        """(number, max seq) of each conversation, by its id."""
         self._done: list[tuple[dict[str, Any], str, Any]] = []
 
     def user(self, user_id: str) -> int:
@@ -37,7 +37,7 @@ class RowNumbers:
         return number
 
     def meet_users(self, user_ids: Iterable[str]) -> None:
-        """After this all of them are in `users`."""
+        """Look up these users. After this, all of them are in `users`."""
         self._meet(
             self.users,
             user_ids,
@@ -46,7 +46,7 @@ class RowNumbers:
         )
 
     def conversation(self, conversation_id: str) -> tuple[int, int]:
-        """Number and max seq."""
+        """(number, max seq) of a conversation."""
         head = self.conversations.get(conversation_id)
         if head is None:
             self.meet_conversations((conversation_id,))
@@ -54,7 +54,7 @@ class RowNumbers:
         return head
 
     def meet_conversations(self, conversation_ids: Iterable[str]) -> None:
-        """After this all of them are in `conversations`."""
+        """Look up these conversations. After this, all of them are in `conversations`."""
         self._meet(
             self.conversations,
             conversation_ids,
@@ -74,7 +74,7 @@ class RowNumbers:
         return len(self._done)
 
     def undo(self, mark: int) -> None:
-        """Forget what was learnt since the mark, because its rows were rolled back."""
+        """Forget all numbers since the mark, because their rows were rolled back."""
         while len(self._done) > mark:
             names, name, before = self._done.pop()
             if before is None:
@@ -83,7 +83,7 @@ class RowNumbers:
                 names[name] = before
 
     def settle(self) -> None:
-        """The transaction is committed."""
+        """Called after the commit: `undo` is no longer needed."""
         self._done.clear()
         if len(self.users) > NUMBERS_LIMIT:
             self.users.clear()

@@ -1,6 +1,6 @@
-"""The tables of a SQLite store, and the steps from each released version to the next.
+"""The tables of a SQLite store, and the migration from each released version to the next.
 
-Inside the store users, groups and conversations are integers and message ids are 16 bytes.
+In the tables, users, groups and conversations are integers, and message ids are 16 bytes.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ __all__ = [
 ]  # fmt: skip
 
 APPLICATION_ID: Final = 0x47524E4D
-"""In the file's header: "GRNM"."""
+"""Id of our databases in the file's header: "GRNM"."""
 
 MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
     (
         "CREATE TABLE meta (name TEXT PRIMARY KEY, value NOT NULL) WITHOUT ROWID",
         "INSERT INTO meta VALUES ('instance', :instance), ('epoch', 0)",
-        # Every user that is named anywhere has a row. `registered` is the number of a registration, in order.
+        # Each user id that occurs anywhere in the store has a row. `registered` numbers the registrations.
         """CREATE TABLE user (
             id INTEGER PRIMARY KEY, user_id TEXT NOT NULL UNIQUE, registered INTEGER,
             nickname TEXT NOT NULL DEFAULT '', face_url TEXT NOT NULL DEFAULT '', ex TEXT NOT NULL DEFAULT '',
@@ -38,23 +38,23 @@ MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
         """CREATE TABLE token (
             id INTEGER PRIMARY KEY, user INTEGER NOT NULL, digest BLOB NOT NULL, platform_id INTEGER NOT NULL,
             state INTEGER NOT NULL, expire_at INTEGER NOT NULL, UNIQUE (user, digest))""",
-        # first and second are a pair's users, NULL for a group.
+        # first and second are the users of a pair; they are NULL for a group.
         """CREATE TABLE key (
             name TEXT PRIMARY KEY, kind TEXT NOT NULL, first TEXT, second TEXT) WITHOUT ROWID""",
         """CREATE TABLE conversation (
             id INTEGER PRIMARY KEY, conversation_id TEXT NOT NULL UNIQUE, max_seq INTEGER NOT NULL DEFAULT 0,
             min_seq INTEGER NOT NULL DEFAULT 0, max_seq_time INTEGER NOT NULL DEFAULT 0)""",
-        # Rows lie in order of arrival, not by conversation: a batch then fills a few pages instead of
-        # touching one for each conversation, which costs 30 to 45 % less CPU and half the log's bytes.
+        # Rows are stored in the order of arrival, not by conversation: so a batch fills a few pages instead of changing
+        # one for each conversation. This saves 30 to 45 % of the CPU time and half of the log's bytes.
         """CREATE TABLE message (
             id INTEGER PRIMARY KEY, conversation INTEGER NOT NULL, seq INTEGER NOT NULL,
             sender INTEGER NOT NULL, client BLOB, server, send_time INTEGER NOT NULL,
             content_type INTEGER NOT NULL, is_read INTEGER NOT NULL DEFAULT 0, body BLOB NOT NULL)""",
         "CREATE UNIQUE INDEX message_seq ON message (conversation, seq)",
-        # An empty client id is NULL, and NULLs differ. They are in the index because it also finds a sender's last
-        # message.
+        # An empty client id is NULL, and NULLs are distinct. They are in the index because it is also used to find a
+        # sender's last message.
         "CREATE UNIQUE INDEX message_client ON message (conversation, sender, client)",
-        # place is the version of the owner's log at the insert; it gives the order of the owner's records.
+        # place is the version of the owner's log at the insert. The owner's records are sorted by it.
         """CREATE TABLE record (
             owner INTEGER NOT NULL, conversation INTEGER NOT NULL, place INTEGER NOT NULL,
             conversation_type INTEGER NOT NULL, peer INTEGER, group_id TEXT NOT NULL,
@@ -86,7 +86,7 @@ MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
             UNIQUE (chat_group, user))""",
         "CREATE INDEX member_user ON member (user)",
         "CREATE INDEX member_owner ON member (chat_group) WHERE role_level = 100",
-        # log: see LOG_NUMBERS; owner is a group's number in the log of members, else a user's.
+        # log: see LOG_NUMBERS. owner is a group's number in the log of members, and a user's number in the other logs.
         """CREATE TABLE version_log (
             log INTEGER NOT NULL, owner INTEGER NOT NULL, version INTEGER NOT NULL,
             PRIMARY KEY (log, owner)) WITHOUT ROWID""",
@@ -100,21 +100,21 @@ MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
             owner INTEGER NOT NULL, blocked INTEGER NOT NULL, PRIMARY KEY (owner, blocked)) WITHOUT ROWID""",
     ),
     (
-        # Number of transactions, which is compared with the mark beside the database.
+        # Number of transactions. It is compared with the mark beside the database.
         "INSERT INTO meta VALUES ('commits', 0)",
         "ALTER TABLE message ADD COLUMN sum INTEGER",
     ),
-    # Each page has a checksum instead: see `add_checksums`, which goes before.
+    # Each page has a checksum instead: see `add_checksums`, which must run before this step.
     ("ALTER TABLE message DROP COLUMN sum",),
     (
-        # Two keys for each message: (conversation, 0, seq), where 0 is no user's number, and (conversation, sender,
-        # client id), with the seq in place of an empty client id. Both are in one tree and so mostly on one page: a
-        # message to any of 100,000 conversations changes one and a half pages, not three and a half as with two
-        # indexes and a newest seq in `conversation`.
+        # Each message has two keys: (conversation, 0, seq), where 0 is no user's number, and (conversation, sender,
+        # client id), with the seq in place of an empty client id. Both are in one tree and so mostly on one page. With
+        # 100,000 conversations, a message changes 1.5 pages, instead of 3.5 with two indexes and a newest seq in
+        # `conversation`.
         """CREATE TABLE message_key (
             conversation INTEGER NOT NULL, sender INTEGER NOT NULL, name NOT NULL, message INTEGER NOT NULL,
             PRIMARY KEY (conversation, sender, name)) WITHOUT ROWID""",
-        # The old indexes give the first two in order, so almost nothing is sorted.
+        # The old indexes return the first two parts in order, so SQLite has to sort almost nothing.
         """INSERT INTO message_key SELECT conversation, 0, seq, id FROM message
             UNION ALL SELECT conversation, sender, client, id FROM message WHERE client IS NOT NULL
             UNION ALL SELECT conversation, sender, seq, id FROM message WHERE client IS NULL
@@ -125,32 +125,32 @@ MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
         "ALTER TABLE conversation DROP COLUMN max_seq_time",
     ),
     (
-        # From now on a group's own writes set it, and member_count.
+        # From this version on, a group's own writes set this column and member_count.
         "ALTER TABLE chat_group ADD COLUMN owner_user_id TEXT NOT NULL DEFAULT ''",
         """UPDATE chat_group SET owner_user_id = coalesce((
             SELECT u.user_id FROM member m JOIN user u ON u.id = m.user
             WHERE m.chat_group = chat_group.id AND m.role_level = 100 LIMIT 1), '')""",
         "DROP INDEX member_owner",
-        # Number of the newest message that was ever removed, so that no number is given twice. What removes messages
-        # sets it in the same transaction. Before that it waits for the subscribers, up to a bound.
+        # Number of the newest message that was ever removed, so that no number is used twice. Code that removes
+        # messages sets it in the same transaction, and must first wait for the subscribers, up to a bound.
         "INSERT INTO meta VALUES ('removed', 0)",
-        # What was noted for subscribers; message is the newest one at that moment. AUTOINCREMENT: no number is given
-        # twice.
+        # Events that were noted for the subscribers. message is the newest message at that time. With AUTOINCREMENT no
+        # number is used twice.
         """CREATE TABLE event (
             id INTEGER PRIMARY KEY AUTOINCREMENT, message INTEGER NOT NULL, kind TEXT NOT NULL,
             subject TEXT NOT NULL, data BLOB NOT NULL)""",
-        # message and event are the last ones that the subscriber has passed.
+        # message and event are the last message and the last event that the subscriber has passed.
         """CREATE TABLE subscriber (
             name TEXT PRIMARY KEY, message INTEGER NOT NULL, event INTEGER NOT NULL) WITHOUT ROWID""",
     ),
 )
-"""Step i leads from version i to i + 1. Released steps never change; a change of tables is a new step."""
+"""Step i migrates from version i to i + 1. Released steps never change; each change of the tables is a new step."""
 
 SCHEMA_VERSION: Final = len(MIGRATIONS)
 CHECKSUMS_SINCE: Final = 3
 
 LAST_REGISTERED: Final = "SELECT max(registered) FROM user WHERE registered IS NOT NULL"
-"""The condition is that of the index. Without it SQLite reads all users."""
+"""Number of the last registration, in SQL. The condition is that of the index: without it SQLite reads all users."""
 
 NEWEST_SEQ: Final = """ifnull((
     SELECT name FROM message_key WHERE conversation = c.id AND sender = 0 ORDER BY name DESC LIMIT 1), 0)"""
@@ -160,10 +160,10 @@ LOG_NUMBERS: Final[dict[LogKind, int]] = {"friends": 1, "members": 2, "joined": 
 
 
 def migrate(connection: SqliteConnection, *, instance: bytes) -> None:
-    """Bring the database to SCHEMA_VERSION in one transaction; `instance` is its id if it is new.
+    """Migrate the database to SCHEMA_VERSION in one transaction. `instance` is the id of a new database.
 
-    Raises StoreTooNew for a later release's file, NotAStore for a file of something else, StoreDamaged if its pages
-    cannot be verified. A file that `lacks_checksums` needs `add_checksums` first.
+    Raises StoreTooNew for a file of a later release, NotAStore for a file of another program, and StoreDamaged if the
+    pages cannot be verified. A file that `lacks_checksums` needs `add_checksums` first.
     """
     connection.execute("BEGIN IMMEDIATE")
     try:
@@ -189,16 +189,16 @@ def migrate(connection: SqliteConnection, *, instance: bytes) -> None:
 
 
 def lacks_checksums(connection: SqliteConnection) -> bool:
-    """Whether it is a store of a version that had no checksums."""
+    """Whether this is a store of a version without checksums."""
     (application,) = connection.execute("PRAGMA application_id").fetchone()
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     return bool(application == APPLICATION_ID and version < CHECKSUMS_SINCE)
 
 
 def add_checksums(connection: SqliteConnection) -> None:
-    """Rewrite the whole file, each page with a checksum. It needs as much room again beside the file, and in the
-    system's folder for temporary files. Other connections must be closed before, and this one afterwards. If it is
-    interrupted it must be called again."""
+    """Rewrite the whole file, each page with a checksum. This needs free disk space of the file's size beside the file,
+    and as much in the system's folder for temporary files. All other connections must be closed before, and this one
+    afterwards. After an interruption it must be called again."""
     connection.execute("PRAGMA temp_store = FILE")
     reserve_checksums(connection)
     connection.execute("VACUUM")
@@ -207,7 +207,7 @@ def add_checksums(connection: SqliteConnection) -> None:
 
 
 def raise_epoch(connection: SqliteConnection) -> int:
-    """The epoch of a new opening: one above every earlier one."""
+    """Raise the stored epoch, and return it: the epoch of a new opening, above that of every earlier one."""
     connection.execute("BEGIN IMMEDIATE")
     connection.execute("UPDATE meta SET value = value + 1 WHERE name = 'epoch'")
     epoch = stored_epoch(connection)
@@ -221,7 +221,7 @@ def stored_epoch(connection: SqliteConnection) -> int:
 
 
 def count_commit(connection: SqliteConnection) -> int:
-    """The number of this transaction. Call it once in each."""
+    """Count this transaction, and return its number. It must be called once in each transaction."""
     ((commits,),) = connection.execute(
         "UPDATE meta SET value = value + 1 WHERE name = 'commits' RETURNING value"
     ).fetchall()
@@ -239,8 +239,8 @@ def instance_of(connection: SqliteConnection) -> bytes:
 
 
 def client_key(client_msg_id: str) -> bytes | None:
-    """What stands for a client message id in the index: None for the empty one, 16 bytes for 32 hex digits (lower
-    case), 17 bytes with a digest for any other. So no two ids have the same key."""
+    """The value of a client message id in the index: None for an empty id, 16 bytes for 32 hex digits (lower case), 17
+    bytes with a digest for any other id. So no two ids have the same value."""
     if len(client_msg_id) == 32 and (raw := _from_hex(client_msg_id)) is not None:
         return raw
     if not client_msg_id:
@@ -249,7 +249,8 @@ def client_key(client_msg_id: str) -> bytes | None:
 
 
 def server_id_value(server_msg_id: str) -> bytes | str:
-    """32 hex digits become 16 bytes; any other text stays as it is. `server_id_text` reverses it."""
+    """The stored value of a server message id: 16 bytes for 32 hex digits, any other text unchanged. `server_id_text`
+    is the inverse."""
     if len(server_msg_id) == 32 and (raw := _from_hex(server_msg_id)) is not None:
         return raw
     return server_msg_id
@@ -260,7 +261,7 @@ def server_id_text(value: bytes | str) -> str:
 
 
 def version_id(instance: bytes, log: LogKind, owner_id: str) -> str:
-    """24 hex digits: one log's id for as long as the database lives. No other log has them."""
+    """24 hex digits: the id of one log, which never changes while the database exists. No other log has the same id."""
     return _digest(f"{log}/{owner_id}", size=12, key=instance).hex()
 
 

@@ -1,4 +1,4 @@
-"""Reads of seqs: the newest of a key or a user, and how far a user has read."""
+"""Reads of seqs: the newest seqs of a key or of a user, and a user's read seqs."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ if TYPE_CHECKING:
 
 __all__ = ["MESSAGES", "OWN_LOG", "SeqReads"]
 
-UNREAD_WALKED: Final = 64
-"""To find a user's last message the unread ones are walked back, if there are no more than these. Otherwise the index
-of the user's own messages is read, which grows with all that they ever sent there."""
+UNREAD_WALK_MAX: Final = 64
+"""Up to this number of unread messages, a user's last own message is searched among them, newest first. Beyond it, the
+index of the user's own messages is read, whose cost grows with all messages that they have sent there."""
 
 MESSAGES: Final = "message_key k CROSS JOIN message m ON m.id = k.message AND k.sender = 0"
-"""Messages m; conditions on k.conversation and k.name (the seq) select them."""
+"""Messages m. They are selected by conditions on k.conversation and k.name (the seq)."""
 
 NEWEST: Final = """message n ON n.id = (
     SELECT message FROM message_key WHERE conversation = c.id AND sender = 0 ORDER BY name DESC LIMIT 1)"""
@@ -26,18 +26,18 @@ NEWEST: Final = """message n ON n.id = (
 
 OWN_LAST_SEQ: Final = f"""CASE
     WHEN n.seq <= coalesce(d.seq, 0) THEN 0
-    WHEN n.seq - coalesce(d.seq, 0) <= {UNREAD_WALKED} THEN (
+    WHEN n.seq - coalesce(d.seq, 0) <= {UNREAD_WALK_MAX} THEN (
         SELECT k.name FROM {MESSAGES} WHERE k.conversation = c.id AND k.name > coalesce(d.seq, 0)
         AND m.sender = :user ORDER BY k.name DESC LIMIT 1)
     ELSE (SELECT m.seq FROM message m WHERE m.id = (
         SELECT max(k.message) FROM message_key k WHERE k.conversation = c.id AND k.sender = :user))
     END"""
-"""Seq of the last message of :user in conversation c, whose newest message is n, if it may be above their
-stored read seq d."""
+"""Seq of the last message of :user in conversation c, whose newest message is n. If the message is not above the user's
+stored read seq d, the result may be 0 or NULL."""
 
 OWN_LOG: Final = """(SELECT 'n_' || me || '_' || me FROM (SELECT {0} AS me) WHERE NOT EXISTS (
     SELECT 1 FROM key k WHERE k.name = me || '_' || me AND (k.kind <> 'pair' OR k.first <> k.second)))"""
-"""Id of the notifications that a user has for themselves; NULL if another pair or a group has that key."""
+"""Id of a user's own notification conversation. NULL if the key belongs to another pair or to a group."""
 
 
 class SeqReads(Reads):
@@ -114,6 +114,6 @@ class SeqReads(Reads):
         return None if row is None else Reading(*row)
 
     def _with_number(self, user_id: str, statement: str, **values: Any) -> list[Any]:
-        """Rows of a statement that uses the user's number, :user, many times."""
-        # A number never changes, so two queries answer as one would.
+        """Rows of a statement that uses the user's number several times, as :user."""
+        # A user's number never changes, so two queries have the same result as one.
         return self._db.execute(statement, {"user": self._number(user_id), **values}).fetchall()

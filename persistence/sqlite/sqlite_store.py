@@ -1,4 +1,4 @@
-"""The embedded store: one SQLite database. One writer writes it; reads run on the loop."""
+"""The embedded store: one SQLite database. One writer commits to it; reads run on the loop."""
 
 from __future__ import annotations
 
@@ -52,8 +52,8 @@ class _Committer(Protocol):
 class SqliteStore(UserReads, MessageReads, SeqReads, ListReads, EventReads):
     """`Store` on a SQLite file, or in memory (path ":memory:", which is always written inline).
 
-    Its owner holds the data directory (`DataDirectory`): the store itself has no lock, and a later opening ends this
-    one's writing (STALE_EPOCH). It is used from one event loop.
+    The caller must lock the data directory (`DataDirectory`): the store itself has no lock, and after a later opening
+    this one's writes are refused (STALE_EPOCH). It is used from one event loop.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class SqliteStore(UserReads, MessageReads, SeqReads, ListReads, EventReads):
         entropy: Callable[[int], bytes] = os.urandom,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`entropy` gives a new database its id. `clock`, in seconds, times the pauses of a writer in this process."""
+        """`entropy` makes a new database's id. `clock`, in seconds, times the pauses of a writer in this process."""
         self._path = path if path == MEMORY else Path(path)
         self._kind: WriterKind = "inline" if path == MEMORY else writer
         self._events_limit = events_limit
@@ -99,7 +99,7 @@ class SqliteStore(UserReads, MessageReads, SeqReads, ListReads, EventReads):
         if self._connection is not None:
             raise RuntimeError("the store is open")
         try:
-            # Recovering a long log or migrating may take seconds.
+            # The recovery of a long log, or a migration, may take seconds.
             connection, self._epoch, self._instance = await asyncio.to_thread(self._prepare)
         except apsw.Error as error:
             raise self._trouble("", error) from error
@@ -127,7 +127,7 @@ class SqliteStore(UserReads, MessageReads, SeqReads, ListReads, EventReads):
             raise
 
     async def close(self) -> None:
-        # The reader first: the last connection to close moves the log into the database, which a reader may not do.
+        # Close the reader first: the last connection moves the log into the database, which a reader may not do.
         connection, self._connection = self._connection, None
         if connection is not None and self._path != MEMORY:
             connection.close()
@@ -138,7 +138,7 @@ class SqliteStore(UserReads, MessageReads, SeqReads, ListReads, EventReads):
             connection.close()
 
     async def take(self, key: str) -> None:
-        """Nothing to do: there is one writer, and a later opening ends all of this one's writing."""
+        """Nothing to do: there is one writer, and after a later opening all writes of this one are refused."""
 
     async def commit(self, slices: Sequence[Slice]) -> list[Refusal | None]:
         if self._committer is None:
@@ -164,7 +164,7 @@ class SqliteStore(UserReads, MessageReads, SeqReads, ListReads, EventReads):
         except BaseException:
             connection.close()
             raise
-        # Its first read keeps the log's files when the other connection closes.
+        # After this first read, the log's files stay when the other connection closes.
         instance_of(reader)
         connection.close()
         return reader, epoch, instance

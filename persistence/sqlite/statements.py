@@ -1,4 +1,4 @@
-"""One SQLite connection: how it is opened, and statements over many rows at once."""
+"""SQLite connections: how they are opened, and statements for many rows at once."""
 
 from __future__ import annotations
 
@@ -29,19 +29,19 @@ __all__ = [
 MEMORY: Final = ":memory:"
 
 ROWS_LIMIT: Final = 128
-"""Rows of the largest statement, a power of two. More rows gain nothing measurable."""
+"""Number of rows of the largest statement, a power of two. More rows are not measurably faster."""
 STATEMENTS_LIMIT: Final = 512
-"""Prepared statements kept: about 25 of `many` in 8 sizes each, and the single ones."""
+"""Number of prepared statements in the cache: about 25 for `many` in 8 sizes each, and the others."""
 BUSY_TIMEOUT_S: Final = 2.0
-"""How long to wait for another connection's write lock. Beside the writer only openings and checks hold it."""
+"""Limit for the wait for another connection's write lock. Apart from the writer, only openings and checks hold it."""
 CHECKSUM_BYTES: Final = 8
-"""Room at the end of each page; the VFS needs exactly so many."""
+"""Reserved bytes at the end of each page. The VFS needs exactly this number."""
 CACHE_KIB: Final = 32_768
-"""Pages that each connection keeps: the inner pages of all indexes of some ten million messages."""
+"""Page cache of each connection: enough for the inner pages of all indexes of some ten million messages."""
 
 
 class Cursor(Protocol):
-    """The part of APSW's cursor that is used. Its rows are of any type."""
+    """The part of APSW's cursor that the store uses. Its rows are of any type."""
 
     def fetchone(self) -> Any: ...
 
@@ -73,17 +73,17 @@ class SqliteConnection(Protocol):
 
 
 def connect(path: Path | str, *, read_only: bool = False) -> SqliteConnection:
-    """A connection in autocommit mode; transactions are written out. It may move between threads.
+    """Open a connection in autocommit mode: transactions are explicit. It may move between threads.
 
-    Each page of a file ends in a checksum, made when the page is written to it and verified whenever it is read
-    from it; one that is wrong ends the statement with an error (see `is_damage`). The pages of the log have
-    SQLite's own, which are verified when the log is recovered.
+    Each page of the file ends in a checksum, which is set when the page is written and verified whenever it is read.
+    After a wrong one the statement fails (see `is_damage`). The pages in the log have SQLite's own checksums, which are
+    verified when the log is recovered.
     """
     access = apsw.SQLITE_OPEN_READONLY if read_only else apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE
     connection = apsw.Connection(str(path), access, vfs=_checksums(), statementcachesize=STATEMENTS_LIMIT)
     try:
         connection.set_busy_timeout(int(1e3 * BUSY_TIMEOUT_S))
-        # Otherwise SQLite prepares a statement again whenever a value changes that its plan might depend on.
+        # Without it SQLite prepares a statement again whenever a value changes on which its plan might depend.
         connection.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1)
         connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
         connection.execute("PRAGMA temp_store = MEMORY")
@@ -98,23 +98,23 @@ def connect(path: Path | str, *, read_only: bool = False) -> SqliteConnection:
 
 
 def reserve_checksums(connection: SqliteConnection) -> None:
-    """Make room for checksums in the pages of a new file, or of an old one at the next VACUUM."""
+    """Reserve the bytes of the checksums in the pages of a new file, or (at the next VACUUM) of an old file."""
     connection.reserve_bytes(reserve=CHECKSUM_BYTES)
 
 
 def verifies(connection: SqliteConnection) -> bool:
-    """Whether pages that are read from the file are compared with their checksums."""
+    """Whether each page is compared with its checksum when it is read from the file."""
     return bool(connection.execute("PRAGMA checksum_verification").fetchone() == ("1",))
 
 
 def is_damage(error: BaseException) -> bool:
-    """Whether the disk answered, but with other bytes than were written."""
+    """Whether the disk returned other bytes than those that were written."""
     code = getattr(error, "extendedresult", 0)
     return code == apsw.SQLITE_IOERR_DATA or code & 0xFF in {apsw.SQLITE_CORRUPT, apsw.SQLITE_NOTADB}
 
 
 def describe(error: apsw.Error) -> str:
-    """The error with SQLite's name for it. Holds no content of rows."""
+    """A text for the error, with SQLite's name of it and without content of rows."""
     code: int = getattr(error, "extendedresult", apsw.SQLITE_ERROR)
     name = apsw.mapping_extended_result_codes.get(code) or apsw.mapping_result_codes[code & 0xFF]
     return f"a page is damaged ({name})" if is_damage(error) else f"{name}: {error}"
@@ -122,7 +122,7 @@ def describe(error: apsw.Error) -> str:
 
 @cache
 def _checksums() -> str:
-    """The name of the VFS that keeps the checksums; it comes with APSW as an extension."""
+    """Load the VFS that keeps the checksums, an extension in the APSW package, and return its name."""
     connection = apsw.Connection(MEMORY)
     connection.enable_load_extension(True)
     connection.load_extension(os.path.join(os.path.dirname(apsw.__file__), "sqlite_extra_binaries", "cksumvfs"))
@@ -133,7 +133,7 @@ def _checksums() -> str:
 def many(
     connection: SqliteConnection, statement: str, row: str, values: Sequence[Any]
 ) -> list[tuple[Any, ...]]:
-    """As `each`, but gives all rows that the statements return, in one list."""
+    """The same as `each`, but returns the rows of all statements in one list."""
     found: list[tuple[Any, ...]] = []
     for cursor in each(connection, statement, row, values):
         found += cursor.fetchall()
@@ -143,22 +143,22 @@ def many(
 def each(
     connection: SqliteConnection, statement: str, row: str, values: Sequence[Any]
 ) -> Iterator[Cursor]:
-    """Run `statement`, in which `{}` stands for rows of the shape `row`, over all values (rows laid flat).
+    """Run `statement`, in which `{}` stands for rows of the form `row`, for all values (of all rows, in one flat list).
 
-    It runs in sizes that are powers of two, so that a few prepared statements serve every number of rows.
-    A cursor is good until the next one is asked for.
+    Each statement has a power of two as its number of rows, so a few prepared statements are enough for every total.
+    A cursor is valid until the next one is requested.
     """
     width = row.count("?")
-    left = len(values) // width
+    remaining = len(values) // width
     start = 0
-    while left:
-        size = ROWS_LIMIT if left >= ROWS_LIMIT else 1 << (left.bit_length() - 1)
+    while remaining:
+        size = ROWS_LIMIT if remaining >= ROWS_LIMIT else 1 << (remaining.bit_length() - 1)
         end = start + size * width
-        part = values if size == left and not start else values[start:end]
+        part = values if size == remaining and not start else values[start:end]
         with closing(connection.execute(_text(statement, row, size), part)) as cursor:
             yield cursor
         start = end
-        left -= size
+        remaining -= size
 
 
 @lru_cache(STATEMENTS_LIMIT)

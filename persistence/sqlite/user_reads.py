@@ -1,4 +1,4 @@
-"""Reads of users: profiles, tokens, and what the send checks ask of a pair."""
+"""Reads of users: profiles, tokens, and the facts about a pair for the checks of a send."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["UserReads"]
 
 FACTS_SHARED: Final = 256
-"""Facts of a pair that many others have alike are one object."""
+"""Number of shared facts: facts that are equal for many pairs are one object."""
 
 _USER: Final = select(UserRow, "u")
 _TOKEN: Final = select(TokenRow, "t", user_id="?1")

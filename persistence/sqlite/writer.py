@@ -28,19 +28,20 @@ if TYPE_CHECKING:
 __all__ = ["Writer"]
 
 CHECKPOINT_BYTES: Final = 16 << 20
-"""When the log has grown by so much since the last checkpoint, an idle writer makes the next one."""
+"""When the log has grown by this size since the last checkpoint, an idle writer makes the next one."""
 CHECKPOINT_BYTES_MAX: Final = 256 << 20
-"""When the log has grown by so much, a checkpoint is made at once, though a batch waits for it. A message changes three
-to five pages, and the next messages change most of them again, so a late checkpoint moves fewer pages."""
+"""When the log has grown by this size, a checkpoint is made at once, although the next batch must wait for it. A
+message changes three to five pages, and the next messages change most of them again. So a late checkpoint copies fewer
+pages."""
 PAGE_BYTES: Final = 4096
 
 PAUSE_S: Final = 0.05
 PAUSE_MAX_S: Final = 1.0
-"""After a failure batches are refused untried for so long, doubled with each failure in a row. So a full disk is tried
-once a second, and a disk that works again is found within a second."""
+"""Pause after a failure, in which batches are refused at once. It is doubled with each further failure, up to the
+limit. So a full disk is tried once a second, and the store works again at most a second after the disk does."""
 CHECKED_PAGES_MAX: Final = 16_384
-"""After a failure a database of up to so many pages (64 MiB) is checked whole, in a few tenths of a second. In a larger
-one only the last commit is checked."""
+"""After a failure, a database of at most this number of pages (64 MiB) is checked completely, in a few tenths of a
+second. In a larger one only the last commit is checked."""
 
 BROKEN: Final = frozenset(
     {
@@ -52,17 +53,16 @@ BROKEN: Final = frozenset(
         apsw.SQLITE_READONLY,
     }
 )
-"""Errors (by primary code) of the disk, not of a slice. A damaged page is not among them: it fails the slices that need
-it."""
+"""Primary codes of errors of the disk. A damaged page is not among them: it only fails the slices that need it."""
 
 
 class Writer:
     """Commits batches on one connection, synchronously, for one epoch.
 
-    `commit` never raises. It returns after the batch is on disk (WAL, synchronous=FULL), so its outcomes may
-    be answered at once. After a failed commit, batches are refused for a pause. Then the database is opened again; it
-    must take a test write and must still hold the last commit before the next batch is tried. The failed batch may or
-    may not be stored.
+    `commit` never raises. It returns when the batch is on disk (WAL, synchronous=FULL), so the senders may be answered
+    at once. After a failed commit, batches are refused for a pause. Then the database is opened again. Before the next
+    batch is tried, a test write must succeed, and the last commit must still be there. The failed batch may or may not
+    be stored.
     """
 
     def __init__(
@@ -74,7 +74,7 @@ class Writer:
         connection: SqliteConnection | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """With `connection` the writer shares it (a store in memory) and never closes it."""
+        """With `connection` (for a store in memory), the writer shares this connection and never closes it."""
         self._path = path
         self._epoch = epoch
         self._events_limit = events_limit
@@ -83,24 +83,24 @@ class Writer:
         self._mark: Mark | None = None
         self._applier: Applier
         self._numbers: RowNumbers
-        self._failed = False
-        """The database or its disk must be checked before it is used again."""
+        self._needs_check = False
+        """Whether the database and its disk must be checked before the next batch."""
         self._trouble = ""
         self._pause_s = 0.0
         self._paused_until = 0.0
         self._clock = clock
-        self._last: tuple[Sequence[Slice], Sequence[Refusal | None]] = ((), ())
-        """The last batch committed, and its outcomes."""
+        self._last_commit: tuple[Sequence[Slice], Sequence[Refusal | None]] = ((), ())
+        """The last committed batch, and its outcomes."""
         self._log_pages = 0
-        """Pages in the log after the last commit."""
-        self._moved_pages = 0
-        """Pages that the log had at the last checkpoint."""
+        """Number of pages in the log after the last commit."""
+        self._checkpointed_pages = 0
+        """Number of pages in the log at the last checkpoint."""
 
     def open(self) -> None:
         connection = self._shared or connect(self._path)
         try:
             if self._shared is None:
-                # This replaces SQLite's own hook, which makes checkpoints in the middle of a commit.
+                # This replaces SQLite's own hook, which makes checkpoints during a commit.
                 connection.set_wal_hook(self._logged)
                 self._mark = Mark(self._path, instance_of(connection))
             self._numbers = RowNumbers(connection)
@@ -120,52 +120,52 @@ class Writer:
             mark.close()
 
     def commit(self, slices: Sequence[Slice]) -> list[Refusal | None]:
-        """One outcome for each slice, in order; None = committed and on disk."""
+        """Commit slices. Returns one outcome for each slice, in order; None = committed and on disk."""
         if not slices:
             return []
         if self._pause_s and self._clock() < self._paused_until:
             return _failed(slices, self._trouble)
         connection = self._connection
         try:
-            if connection is None or self._failed:
+            if connection is None or self._needs_check:
                 connection = self._reopen()
             outcomes = self._commit(connection, slices)
         except Exception as error:
             self._fail(error)
             return _failed(slices, self._trouble)
         self._pause_s = 0.0
-        self._last = slices, outcomes
+        self._last_commit = slices, outcomes
         self._numbers.settle()
         if self._new_bytes > CHECKPOINT_BYTES_MAX:
             self.checkpoint()
         return outcomes
 
     def idle(self) -> None:
-        """Call this when no batch waits: it moves a log that has grown into the database."""
+        """Make a checkpoint if the log has grown. The caller calls this while no batch waits."""
         if self._new_bytes > CHECKPOINT_BYTES:
             self.checkpoint()
 
     def checkpoint(self) -> None:
-        self._moved_pages = self._log_pages
+        self._checkpointed_pages = self._log_pages
         if self._connection is None or self._shared is not None:
             return
         try:
             self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
         except apsw.Error:
-            # The log keeps everything, but the disk must be checked before more is acked.
-            self._failed = True
+            # The log still contains all commits, but the disk must be checked before the next ack.
+            self._needs_check = True
 
     def _logged(self, connection: SqliteConnection, name: str, pages: int) -> int:
         """SQLite calls this after each commit with the number of pages in the log."""
         if pages < self._log_pages:
-            self._moved_pages = 0  # All of it was moved, and the log begins again.
+            self._checkpointed_pages = 0  # The whole log was copied into the database, and starts again.
         self._log_pages = pages
         return apsw.SQLITE_OK
 
     @property
     def _new_bytes(self) -> int:
-        """How much the log has grown since the last checkpoint."""
-        return (self._log_pages - self._moved_pages) * PAGE_BYTES
+        """Number of bytes by which the log has grown since the last checkpoint."""
+        return (self._log_pages - self._checkpointed_pages) * PAGE_BYTES
 
     def _commit(self, connection: SqliteConnection, slices: Sequence[Slice]) -> list[Refusal | None]:
         connection.execute("BEGIN IMMEDIATE")
@@ -190,8 +190,8 @@ class Writer:
         return outcomes
 
     def _apply_each(self, connection: SqliteConnection, slices: Sequence[Slice]) -> list[Refusal | None]:
-        """Apply each slice by itself, in a new transaction that stays open. A damaged page makes SQLite roll back the
-        whole transaction: then all is applied again without the slice that met it."""
+        """Apply each slice separately, in a new transaction that stays open. A damaged page makes SQLite roll back the
+        whole transaction: then all slices are applied again without the one that needs this page."""
         damaged: dict[int, Refusal | None] = {}
         while True:
             connection.execute("BEGIN IMMEDIATE")
@@ -209,13 +209,13 @@ class Writer:
             self._roll_back(connection)
 
     def _apply_apart(self, connection: SqliteConnection, one: Slice, epoch: int) -> Refusal | None:
-        """Apply one slice under a savepoint, so that its refusal undoes nothing else."""
+        """Apply one slice inside a savepoint, so that its refusal does not undo other slices."""
         if one.epoch < epoch:
             return _stale(one.epoch, epoch)
         mark = self._numbers.mark()
         connection.execute("SAVEPOINT slice")
         index = 0
-        self._applier.careful = True
+        self._applier.checks_repeats = True
         try:
             for index, write in enumerate(one.writes):  # noqa: B007
                 self._applier.apply(one.key, write)
@@ -232,7 +232,7 @@ class Writer:
                 return error.refusal._replace(write=index)
             return Refusal(Reason.FAILED, _describe(error), index)
         finally:
-            self._applier.careful = False
+            self._applier.checks_repeats = False
         connection.execute("RELEASE slice")
         return None
 
@@ -246,31 +246,30 @@ class Writer:
     def _fail(self, error: Exception) -> None:
         if self._connection is not None:
             self._roll_back(self._connection)
-        # Another connection's lock says nothing about the disk.
-        self._failed = self._failed or _code(error) != apsw.SQLITE_BUSY
+        # The lock of another connection is not a failure of the disk.
+        self._needs_check = self._needs_check or _code(error) != apsw.SQLITE_BUSY
         self._trouble = _describe(error)
         self._pause_s = min(2 * self._pause_s or PAUSE_S, PAUSE_MAX_S)
         self._paused_until = self._clock() + self._pause_s
 
     def _reopen(self) -> SqliteConnection:
-        """A new connection to a database that was checked. Nothing is remembered of the old one, because a failed
-        commit may have landed."""
+        """Open a new connection, and check the database. Nothing stays cached, as the failed commit may be stored."""
         with contextlib.suppress(apsw.Error):
             self.close()
         self.open()
         connection = self._connection
         assert connection is not None
-        self._find_last(connection)
+        self._check_last_commit(connection)
         _try_write(connection)
         _quick_check(connection)
-        self._failed = False
+        self._needs_check = False
         return connection
 
-    def _find_last(self, connection: SqliteConnection) -> None:
-        """Raises StoreDamaged if the messages of the last commit are not there."""
+    def _check_last_commit(self, connection: SqliteConnection) -> None:
+        """Raises StoreDamaged if a message of the last commit is missing."""
         newest = {
             write.conversation_id: (write.seq, write.body)
-            for one, outcome in zip(*self._last, strict=True)
+            for one, outcome in zip(*self._last_commit, strict=True)
             if outcome is None
             for write in one.writes
             if type(write) is AddMessage
@@ -282,13 +281,13 @@ class Writer:
                 (conversation_id, seq),
             ).fetchone()
             if row is None or bytes(row[0]) != body:
-                raise StoreDamaged("a message that was committed is gone")
+                raise StoreDamaged("a committed message is missing")
 
 
 def _try_write(connection: SqliteConnection) -> None:
-    """Change a page, change it back, and sync it. This is cheap while the disk still fails."""
+    """Change a page and change it back, with a sync. This is a cheap test while the disk still fails."""
     connection.execute("BEGIN IMMEDIATE")
-    # Twice, because SQLite does not write a page that a statement leaves unchanged.
+    # Two statements, because SQLite does not write a page if its content stays the same.
     connection.execute("UPDATE meta SET value = value + 1 WHERE name = 'epoch'")
     connection.execute("UPDATE meta SET value = value - 1 WHERE name = 'epoch'")
     connection.execute("COMMIT")
@@ -310,7 +309,7 @@ def _code(error: Exception) -> int | None:
 
 
 def _stale(epoch: int, stored: int) -> Refusal:
-    return Refusal(Reason.STALE_EPOCH, f"epoch {epoch} is over, the store is at {stored}")
+    return Refusal(Reason.STALE_EPOCH, f"epoch {epoch} is stale, the store is at {stored}")
 
 
 def _failed(slices: Sequence[Slice], trouble: str) -> list[Refusal | None]:

@@ -25,31 +25,32 @@ if TYPE_CHECKING:
 __all__ = ["ProcessWriter"]
 
 START_LIMIT_S: Final = 30.0
-"""How long a process may take to become ready; recovering a long log takes seconds."""
+"""Limit for the start of a process. The recovery of a long log takes seconds."""
 STOP_LIMIT_S: Final = 6.0
-"""How long a process may take to finish and end; its last act is a checkpoint. Then it is killed. What it has not
-committed was not acked."""
+"""Limit for the end of a process, including a last checkpoint. After that it is killed. Slices that it has not
+committed have not been acked."""
 KILL_LIMIT_S: Final = 1.0
-"""How long a stopping node waits for a killed process; one that waits for its disk dies when the disk answers."""
+"""Limit for the wait of a stopping node for a killed process: if this waits for its disk, it only ends afterwards."""
 BACKOFF_S: Final = 0.05
 BACKOFF_MAX_S: Final = 1.0
-"""Wait before a new process is started, doubled with each death of the last minute."""
+"""Pause before a new process is started. It is doubled with each crash of the last minute."""
 DEATHS_MAX: Final = 10
 DEATHS_WITHIN_S: Final = 60.0
-"""After more deaths within this time the writer is lost: another start is no cure. A failed start counts as a death."""
+"""After more crashes within this time the writer is lost, because another start would not help. A failed start counts
+as a crash."""
 OUTSTANDING_BYTES_MAX: Final = 64 << 20
-"""Frames that are not answered yet; past it commits are refused, because the disk is too slow."""
+"""Limit of the unanswered frames. Beyond it, commits are refused, because the disk is too slow."""
 
 WRITER: Final = "greenroom.persistence.sqlite.writer_process"
-"""The child's program."""
+"""The module that the child process runs."""
 
 log = logging.getLogger("greenroom.persistence")
 
 
 class ProcessWriter:
-    """Commits through one child process. When the process dies, commits without an answer are FAILED (they may be
-    stored or not), and so is every commit until the next process is ready. When it dies again and again, `lost` says
-    why, and every later commit is FAILED."""
+    """Commits through one child process. When the process crashes, all unanswered commits are FAILED (they may be
+    stored or not), and so is every commit until the next process is ready. After too many crashes, `lost` gets the
+    reason, and every later commit is FAILED."""
 
     def __init__(self, path: Path, *, epoch: int, events_limit: int) -> None:
         self._path = path
@@ -59,11 +60,11 @@ class ProcessWriter:
         self._restarting: asyncio.Task[None] | None = None
         self._stopping = asyncio.Event()
         self._deaths: deque[float] = deque()
-        """Times of the last minute's deaths, on the loop's clock."""
+        """Times of the crashes of the last minute, on the loop's clock."""
         self.lost: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        """Why no process can be kept up."""
+        """The reason why no process can be kept running."""
         self.restarts = 0
-        """Processes that died and were replaced."""
+        """Number of processes that have crashed and were replaced."""
 
     @property
     def pid(self) -> int | None:
@@ -82,7 +83,7 @@ class ProcessWriter:
         return answer
 
     async def stop(self) -> None:
-        """Let the process commit what it has, and wait for its end."""
+        """Let the process commit all that it has received, and wait for its end."""
         self._stopping.set()
         if self._restarting is not None:
             await self._restarting
@@ -94,7 +95,7 @@ class ProcessWriter:
         ours, theirs = socket.socketpair()
         ours.setblocking(False)
         try:
-            # Starting a process blocks for some milliseconds, so it does not happen on the loop.
+            # The start of a process blocks for some milliseconds, so it is not done on the loop.
             process = await asyncio.to_thread(self._popen, theirs)
         except OSError as error:
             ours.close()
@@ -117,7 +118,7 @@ class ProcessWriter:
         return link
 
     def _popen(self, stream: socket.socket) -> subprocess.Popen[bytes]:
-        # With -P and PYTHONPATH the child finds the same packages as this process, and none in the working directory.
+        # With -P and PYTHONPATH the child imports the same packages as this process, never from the working directory.
         return subprocess.Popen(
             [sys.executable, "-P", "-m", WRITER, str(self._path), str(self._epoch), str(self._events_limit)],
             stdin=stream.fileno(),
@@ -135,7 +136,7 @@ class ProcessWriter:
         how = f"ended with {dead.process.returncode}"
         while (backoff := self._backoff()) is not None:
             log.error("the writer process %s; another is started in %g s", how, backoff)
-            # `stop` ends the restart here, never during a start, so no process is left without an owner.
+            # `stop` ends the restart here, never during a start. So no started process is forgotten.
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(backoff):
                     await self._stopping.wait()
@@ -152,7 +153,7 @@ class ProcessWriter:
         self.lost.set_result(reason)
 
     def _backoff(self) -> float | None:
-        """Count one more death. Seconds until the next start; None: no start any more."""
+        """Count one more crash. Returns the seconds until the next start, or None if there have been too many."""
         now = asyncio.get_running_loop().time()
         while self._deaths and self._deaths[0] <= now - DEATHS_WITHIN_S:
             self._deaths.popleft()
@@ -168,17 +169,17 @@ class _Link(asyncio.Protocol):
         loop = asyncio.get_running_loop()
         self.process = process
         self.hello: asyncio.Future[str] = loop.create_future()
-        """Empty when the process is ready, else why it is not."""
+        """Empty if the process is ready, otherwise the reason why not."""
         self._lost = lost
         self._closed: asyncio.Future[None] = loop.create_future()
         self._frames = FrameReader()
-        self._waiting: deque[tuple[asyncio.Future[list[Refusal | None]], int, int]] = deque()
-        """Of each commit in flight: its answer, how many slices, how many bytes. The slices are not kept."""
+        self._pending: deque[tuple[asyncio.Future[list[Refusal | None]], int, int]] = deque()
+        """(answer, number of slices, number of bytes) of each commit in flight. The slices are not kept."""
         self._bytes = 0
         self._transport: asyncio.Transport
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        # uvloop's transports have the methods of asyncio's, but not their classes.
+        # uvloop's transports have the methods of asyncio's transports, but not their classes.
         self._transport = cast("asyncio.Transport", transport)
 
     def commit(self, slices: Sequence[Slice]) -> asyncio.Future[list[Refusal | None]]:
@@ -192,11 +193,11 @@ class _Link(asyncio.Protocol):
             answer.set_result(_failed(len(slices), f"not encodable: {error}"))
             return answer
         size = len(frame)
-        if self._waiting and self._bytes + size > OUTSTANDING_BYTES_MAX:
+        if self._pending and self._bytes + size > OUTSTANDING_BYTES_MAX:
             answer.set_result(_failed(len(slices), "the writer process is behind"))
             return answer
         self._bytes += size
-        self._waiting.append((answer, len(slices), size))
+        self._pending.append((answer, len(slices), size))
         self._transport.write(frame)
         return answer
 
@@ -212,7 +213,7 @@ class _Link(asyncio.Protocol):
             self.hello.set_result(decode_hello(frame))
             return
         outcomes = decode_outcomes(frame)
-        answer, _, size = self._waiting.popleft()
+        answer, _, size = self._pending.popleft()
         self._bytes -= size
         if not answer.done():
             answer.set_result(outcomes)
@@ -220,15 +221,15 @@ class _Link(asyncio.Protocol):
     def connection_lost(self, error: Exception | None) -> None:
         if not self.hello.done():
             self.hello.set_result("it ended before it was ready")
-        while self._waiting:
-            answer, count, _ = self._waiting.popleft()
+        while self._pending:
+            answer, count, _ = self._pending.popleft()
             if not answer.done():
                 answer.set_result(_failed(count, "the writer process is gone"))
         self._closed.set_result(None)
         self._lost(self)
 
     async def end(self) -> None:
-        """Let the process finish, and wait for its end. It is killed when that takes too long."""
+        """Let the process finish, and wait for its end. If that takes too long, it is killed."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + STOP_LIMIT_S
         if not self._transport.is_closing():
@@ -237,7 +238,7 @@ class _Link(asyncio.Protocol):
             async with asyncio.timeout_at(deadline):
                 await asyncio.shield(self._closed)
         # The process makes a checkpoint after it has closed the connection.
-        if not await self._is_gone(deadline - loop.time()):
+        if not await self._has_ended(deadline - loop.time()):
             log.error("the writer process did not end within %g s and is killed", STOP_LIMIT_S)
             await self.kill(KILL_LIMIT_S)
 
@@ -246,10 +247,10 @@ class _Link(asyncio.Protocol):
         self.process.kill()
         self._transport.abort()
         await self._closed
-        await self._is_gone(limit_s)
+        await self._has_ended(limit_s)
 
-    async def _is_gone(self, limit_s: float | None) -> bool:
-        """Whether the process has ended within the limit."""
+    async def _has_ended(self, limit_s: float | None) -> bool:
+        """Wait for the process. Returns whether it has ended within the limit."""
         with contextlib.suppress(subprocess.TimeoutExpired):
             await asyncio.to_thread(self.process.wait, None if limit_s is None else max(limit_s, 0.0))
         return self.process.poll() is not None

@@ -1,5 +1,5 @@
-"""The frames between a node and its writer process: four bytes of length, then MessagePack. Slices go to the writer,
-and their outcomes come back. Both sides are of one release, and nobody else holds the socket."""
+"""The frames between a node and its writer process: four bytes of length, then MessagePack. The node sends slices, and
+the writer sends their outcomes. Both sides are of one release, and no other process has the socket."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = [
 ]  # fmt: skip
 
 FRAME_BYTES_MAX: Final = 256 << 20
-"""A longer frame is refused by its sender, and ends the connection at its receiver."""
+"""Length limit of a frame. The sender refuses a longer one; at the receiver it ends the connection."""
 
 _encoder: Final = msgspec.msgpack.Encoder()
 _slices: Final = msgspec.msgpack.Decoder(list[Slice])
@@ -31,7 +31,7 @@ _NOTHING: Final = msgspec.Raw(_encoder.encode(None))
 
 
 def encode_frame(value: Any) -> bytes:
-    """Raises ValueError if it is too long, or holds what cannot be encoded."""
+    """Encode a frame. Raises ValueError if it is too long, or if a value cannot be encoded."""
     try:
         data = _encoder.encode(value)
     except (OverflowError, TypeError) as error:
@@ -42,7 +42,7 @@ def encode_frame(value: Any) -> bytes:
 
 
 def encode_slices(slices: Sequence[Slice]) -> bytes:
-    """A frame; a slice that cannot be encoded is None there. Raises ValueError if it is too long."""
+    """Encode a frame of slices. A slice that cannot be encoded becomes None. Raises ValueError if it is too long."""
     try:
         return encode_frame(slices)
     except ValueError:
@@ -50,7 +50,7 @@ def encode_slices(slices: Sequence[Slice]) -> bytes:
 
 
 def decode_slices(frame: bytes) -> list[Slice | None]:
-    """None stands for a slice that cannot be decoded."""
+    """Decode a frame of slices. A slice that cannot be decoded becomes None."""
     try:
         return _slices.decode(frame)  # type: ignore[return-value]
     except msgspec.ValidationError:
@@ -62,7 +62,7 @@ def decode_outcomes(frame: bytes) -> list[Refusal | None]:
 
 
 def decode_hello(frame: bytes) -> str:
-    """Empty: the writer is ready. Else why it is not."""
+    """Decode the writer's first frame: empty if the writer is ready, otherwise the reason why not."""
     return _hello.decode(frame)
 
 
@@ -81,13 +81,13 @@ def _decoded(one: msgspec.Raw) -> Slice | None:
 
 
 class FrameReader:
-    """Takes bytes as they come and gives the whole frames among them."""
+    """Collects received bytes, and returns the complete frames."""
 
     def __init__(self) -> None:
         self._buffer = bytearray()
 
     def feed(self, data: bytes | memoryview) -> Iterator[bytes]:
-        """Raises ValueError on a length out of bounds."""
+        """Add received bytes, and yield each complete frame. Raises ValueError if a frame is too long."""
         buffer = self._buffer
         buffer += data
         start = 0

@@ -1,7 +1,7 @@
-"""The writer as a process of its own: a busy loop in the node does not delay commits, nor commits the loop.
+"""The writer in its own process: a busy loop in the node does not delay commits, and commits do not delay the loop.
 
-`ProcessWriter` runs it as `python -m ... DATABASE EPOCH EVENTS_LIMIT`, with a socket as standard input. It ends
-with that socket, after the batches that it has read.
+`ProcessWriter` runs it as `python -m ... DATABASE EPOCH EVENTS_LIMIT`, with a socket as standard input. When the socket
+is closed, it commits the batches that it has already read, and ends.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ from greenroom.persistence.sqlite.writer_frames import FrameReader, decode_slice
 __all__ = ["main", "serve"]
 
 READ_BYTES: Final = 1 << 18
-"""Size of one read, a little more than a socket's buffer holds. Batches that come in one read are one transaction."""
+"""Size of one read, a little more than a socket's buffer. The batches of one read become one transaction."""
 IDLE_S: Final = 0.05
-"""After so much silence the log may be moved into the database."""
+"""After this time without a batch, the writer may make a checkpoint."""
 
 
 _UNREADABLE: Final = Refusal(Reason.FAILED, "a value that cannot be encoded")
 
 
 def serve(stream: int, writer: Writer) -> None:
-    """Commit batches until the stream (a descriptor) ends, with an open writer."""
+    """Commit batches with an open writer until the stream (a descriptor) is closed."""
     frames = FrameReader()
     chunk = bytearray(READ_BYTES)
     view = memoryview(chunk)
@@ -50,13 +50,13 @@ def serve(stream: int, writer: Writer) -> None:
 
 
 def _send(stream: int, data: bytes) -> None:
-    left = memoryview(data)
-    while left:
-        left = left[os.write(stream, left) :]
+    remaining = memoryview(data)
+    while remaining:
+        remaining = remaining[os.write(stream, remaining) :]
 
 
 def _commit(writer: Writer, batches: list[bytes]) -> bytes:
-    """The answers to batches that came together."""
+    """Commit batches that were read together, and return the answers to all of them."""
     decoded = [decode_slices(batch) for batch in batches]
     outcomes = iter(writer.commit([one for slices in decoded for one in slices if one is not None]))
     return b"".join(
@@ -65,8 +65,8 @@ def _commit(writer: Writer, batches: list[bytes]) -> bytes:
 
 
 def main(path: str, epoch: int, events_limit: int, stream: int = 0) -> int:
-    """The process's exit status."""
-    # A terminal's ^C and a service manager's stop go to the whole group: the node finishes first, then this process.
+    """Run the process, and return its exit status."""
+    # A terminal's ^C and a service manager's stop go to the whole group, but this process must end after the node.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     writer = Writer(path, epoch=epoch, events_limit=events_limit)
@@ -79,7 +79,7 @@ def main(path: str, epoch: int, events_limit: int, stream: int = 0) -> int:
         _send(stream, encode_frame(""))
         serve(stream, writer)
     except (BrokenPipeError, ConnectionResetError):
-        pass  # The node is gone; what was committed is committed.
+        pass  # The node has ended. Finished commits stay committed.
     finally:
         writer.close()
     return 0

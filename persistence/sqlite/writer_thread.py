@@ -1,4 +1,4 @@
-"""The writer in a thread, for hosts that want no child process, or on the loop itself."""
+"""The writer in a thread, for hosts without child processes, or on the loop itself."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ if TYPE_CHECKING:
 __all__ = ["InlineWriter", "ThreadWriter"]
 
 IDLE_S: Final = 0.05
-"""After so much silence the log may be moved into the database."""
+"""After this time without a batch, the writer may make a checkpoint."""
 OUTSTANDING_MAX: Final = 10_000
-"""Slices that are not answered yet; past it commits are refused, because the disk is too slow."""
+"""Limit of unanswered slices. Beyond it, commits are refused, because the disk is too slow."""
 
 _Answer = asyncio.Future[list[Refusal | None]]
 _Batch = tuple[_Answer, "Sequence[Slice]"]
 
 
 class ThreadWriter:
-    """Commits in a thread. Batches that wait together are one transaction. If the thread fails, `lost` says why, and
-    every commit without an answer, and every later one, is FAILED."""
+    """Commits in a thread. Batches that wait at the same time become one transaction. If the thread fails, `lost` gets
+    the reason, and every unanswered and every later commit is FAILED."""
 
     def __init__(self, writer: Writer) -> None:
         self._writer = writer
@@ -40,7 +40,7 @@ class ThreadWriter:
         self._thread: threading.Thread | None = None
         self._outstanding = 0
         self.lost: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        """Why the thread has ended by itself."""
+        """The reason why the thread has failed."""
 
     async def start(self) -> None:
         self._loop = asyncio.get_running_loop()
@@ -62,7 +62,7 @@ class ThreadWriter:
         if thread is not None:
             self._queue.put(None)
             await asyncio.to_thread(thread.join)
-            # The thread's last answers are scheduled on the loop: let them run.
+            # The thread's last answers are already scheduled on the loop: let them run.
             await asyncio.sleep(0)
 
     def _run(self) -> None:
@@ -75,7 +75,7 @@ class ThreadWriter:
             self._loop.call_soon_threadsafe(self._failed_by, batches, type(error).__name__)
 
     def _work(self, batches: list[_Batch]) -> None:
-        """Commit until told to end. `batches` holds those that are not answered yet."""
+        """Commit until `stop`. `batches` are the batches that are not answered yet."""
         is_idle = False
         ended = False
         while not ended:
@@ -119,12 +119,12 @@ class ThreadWriter:
 
 
 class InlineWriter:
-    """Commits at once, on the loop. For stores in memory and for tools."""
+    """Commits at once, on the loop, for stores in memory and for tools."""
 
     def __init__(self, writer: Writer) -> None:
         self.writer = writer
         self.lost: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        """Never done."""
+        """It is never done."""
 
     async def start(self) -> None:
         self.writer.open()

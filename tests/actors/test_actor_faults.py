@@ -84,16 +84,16 @@ async def test_lane_that_crashes_amid_a_batch(engine: KitEngine, gate: Gate, mon
     await engine.register(*names)
     for number in range(6):
         await engine.send(engine.message(f"a{number}", f"b{number}", clientMsgID="acked"))
-    real = Lane.turn_over
+    real = Lane.on_turn_end
     crashes: list[Lane] = []
 
-    def turn_over(self: Lane) -> bool | None:
+    def on_turn_end(self: Lane) -> bool | None:
         if len(self.queue.batch) and len(self.queue.waiting) == 3 and not crashes:
             crashes.append(self)
             raise ZeroDivisionError
         return real(self)
 
-    monkeypatch.setattr(Lane, "turn_over", turn_over)
+    monkeypatch.setattr(Lane, "on_turn_end", on_turn_end)
     gate.hold()
 
     def send(number: int, name: str) -> asyncio.Task[Any]:

@@ -152,14 +152,14 @@ async def test_late_slice_of_an_entity_in_quarantine(quick: KitEngine, monkeypat
         await asyncio.sleep(0.02)
 
 
-@pytest.mark.parametrize("at", [CommitSlice, AwaitWrites, None], ids=["CommitSlice", "AwaitWrites", "turn_over"])
+@pytest.mark.parametrize("at", [CommitSlice, AwaitWrites, None], ids=["CommitSlice", "AwaitWrites", "on_turn_end"])
 async def test_lane_that_crashes_on_a_message(
     engine: KitEngine, monkeypatch: pytest.MonkeyPatch, at: type | None
 ) -> None:
     """Whether it had noted the message or not, its owner does not wait for ever, and nothing comes twice."""
     await engine.register("a", "b", "c")
     await engine.send(engine.message("a", "b"))
-    real = Lane.turn_over if at is None else Lane._handlers[at]
+    real = Lane.on_turn_end if at is None else Lane._handlers[at]
     crashes: list[Lane] = []
 
     def crash(self: Lane, *message: Any) -> None:
@@ -169,7 +169,7 @@ async def test_lane_that_crashes_on_a_message(
         real(self, *message)
 
     if at is None:
-        monkeypatch.setattr(Lane, "turn_over", crash)
+        monkeypatch.setattr(Lane, "on_turn_end", crash)
     else:
         monkeypatch.setitem(Lane._handlers, at, crash)
     for number in range(2):

@@ -19,7 +19,7 @@ def test_first_start_makes_one_and_says_where(tmp_path: Path, caplog: pytest.Log
     kept = tmp_path / "data" / "secret"
     assert kept.stat().st_mode & 0o777 == 0o600
     assert len(secret) >= 32
-    assert [record.getMessage() for record in caplog.records] == [f"made a secret; it is kept in {kept}"]
+    assert [record.getMessage() for record in caplog.records] == [f"a secret was generated; it is kept in {kept}"]
     assert secret_of(settings, tmp_path / "data") == find_secret(settings) == secret
     assert [path.name for path in kept.parent.iterdir()] == ["secret"]
 

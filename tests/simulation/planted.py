@@ -151,7 +151,7 @@ def _loses_inherited_effects() -> Patches:
 
 
 def _leaves_nothing_to_the_next_life() -> Patches:
-    return [(StoredEntity, "left_undone", lambda self: None)]
+    return [(StoredEntity, "pending_effects", lambda self: None)]
 
 
 def _swaps_two_pushes_of_a_slice() -> Patches:

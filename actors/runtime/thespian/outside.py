@@ -1,4 +1,4 @@
-"""What `ActorSystem` and other threads ask of the base. A message between actors never comes through here."""
+"""Calls of `ActorSystem` and of other threads to the base. No message between actors passes through this code."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ T = TypeVar("T")
 
 
 class Listener:
-    """An address for a thread other than the loop's. Messages to it wait in a queue."""
+    """An address for a thread other than the loop's. Messages to it are put into a queue."""
 
     def __init__(self, outside: Outside, address: Address) -> None:
         self._outside = outside
@@ -66,7 +66,7 @@ class Listener:
         return self.listen(timeout)
 
     def listen(self, timeout: Any = None) -> Any:
-        """Wait for the next message to this address; None when none came in time."""
+        """Wait for the next message to this address. None if there was no message in time."""
         self._outside.refuse_on_loop()
         try:
             return self._queue.get(timeout=None if timeout is None else max(0.0, timePeriodSeconds(timeout)))
@@ -74,16 +74,16 @@ class Listener:
             return None
 
     def newPrimaryActor(self, *args: Any) -> Address:
-        """Make a top-level actor."""
+        """Create a top-level actor."""
         return self._outside.create_primary(*args)
 
     def exit_context(self) -> None:
-        """Give up the address."""
+        """Remove the address."""
         self._outside.call(lambda: self._outside.base.cells.pop(self.address, None))
 
 
 class Outside:
-    """Creates actors by class, keeps global names and capabilities, and passes messages in from other threads."""
+    """Creates actors by class, keeps global names and capabilities, and sends messages for other threads."""
 
     def __init__(self, base: LoopBase, logDefs: Any) -> None:
         self.base = base
@@ -101,7 +101,7 @@ class Outside:
             dictConfig(logDefs)
 
     def bind(self, system: Any) -> None:
-        """Connect to the `ActorSystem` that this base belongs to: share its capabilities, and tell it our address."""
+        """Connect to the `ActorSystem` that uses this base: share its capabilities, and set its address."""
         self.capabilities = system.capabilities
         system.systemAddress = self.base.system_address
         self.capabilities.update(
@@ -146,7 +146,7 @@ class Outside:
         return self._wait(result)
 
     def _wait(self, result: concurrent.futures.Future[T]) -> T:
-        """Wait for the loop's answer. Raises ActorSystemFailure if the loop ends without giving one."""
+        """Wait for the result from the loop. Raises ActorSystemFailure if the loop ends without a result."""
         while not result.done():
             concurrent.futures.wait([result], timeout=0.2)
             if self.base.loop.is_closed() and not result.done():
@@ -179,10 +179,10 @@ class Outside:
         """Shut the base down from another thread, or after its loop has stopped."""
         base = self.base
         if base.loop.is_running():
-            with contextlib.suppress(ActorSystemFailure):  # An actor's own request came first.
+            with contextlib.suppress(ActorSystemFailure):  # An actor has already requested the shutdown.
                 self._wait(asyncio.run_coroutine_threadsafe(self._shut_down(grace_s), base.loop))
             return None
-        if not base.loop.is_closed() and not base.closed:
+        if not base.loop.is_closed() and not base.shutting_down:
             base.loop.run_until_complete(base._shut_down(grace_s))
         return None
 
@@ -190,7 +190,7 @@ class Outside:
         await self.base.begin_shutdown(grace_s)
 
     def receive(self, sender: Address, message: Any) -> None:
-        """Take a message to the system itself."""
+        """Handle a message to the system itself."""
         if isinstance(message, ValidatedSource):
             self.sources.validated(message.sourceHash, message.sourceZip)
         elif isinstance(message, Thespian_StatusReq):
@@ -202,7 +202,7 @@ class Outside:
     def create_primary(
         self, actor_class: Any, requirements: Any, global_name: str | None, source_hash: str | None
     ) -> Address:
-        """Make a top-level actor. Raises what its constructor raises."""
+        """Create a top-level actor. Raises the errors of its constructor."""
 
         def create() -> Address:
             if global_name and global_name in self._names:
@@ -222,7 +222,7 @@ class Outside:
         global_name: str | None,
         source_hash: str | None,
     ) -> Address:
-        """Make a child. When its constructor fails, the parent gets `ChildActorExited`."""
+        """Create a child. If its constructor fails, the parent gets `ChildActorExited`."""
         if global_name and global_name in self._names:
             return self._names[global_name]
         source_hash = source_hash or self.sources.source_of(parent.address)
@@ -271,7 +271,7 @@ class Outside:
         return next((name for name, each in self._names.items() if each == address), None)
 
     def forget(self, address: Address) -> None:
-        """Forget an address that has died."""
+        """Forget an address whose actor has ended."""
         if self._names and (name := self.name_of(address)) is not None:
             del self._names[name]
         self.sources.forget(address)

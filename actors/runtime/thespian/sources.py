@@ -1,4 +1,4 @@
-"""Thespian's source loading: actor classes out of zip files, by hash. It costs nothing while it is not used."""
+"""Thespian's source loading: actor classes from zip files, by hash. It costs nothing while it is not used."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Sources:
         return source_hash
 
     def validated(self, source_hash: str, source_zip: Any) -> None:
-        """Take a source that the authority has validated. One that cannot be read is not kept."""
+        """Keep a source that the authority has validated. A source that cannot be read is not kept."""
         try:
             SourceHashFinder(source_hash, lambda v: v, source_zip).getZipNames()
         except Exception as error:
@@ -56,7 +56,7 @@ class Sources:
         self._tell_all(LoadedSource(source_hash, ""))
 
     def unload(self, source_hash: str) -> None:
-        """Forget a source, and every module that came from it."""
+        """Forget a source, and every module that was loaded from it."""
 
         def unload() -> None:
             if self.sources.pop(source_hash, None) is not None:
@@ -70,7 +70,7 @@ class Sources:
         self._outside.call(unload)
 
     def notify(self, address: Address, enable: bool) -> None:
-        """Start or stop telling an actor about sources that come and go."""
+        """Start or stop notifying an actor of loaded and unloaded sources."""
         self._notified = [each for each in self._notified if each != address]
         if enable:
             self._notified.append(address)
@@ -79,21 +79,21 @@ class Sources:
                 base.send(base.system_address, address, LoadedSource(source_hash, ""))
 
     def note(self, address: Address, source_hash: str) -> None:
-        """Note the source that an actor was made from. Its children come from the same one."""
+        """Note the source of an actor's class. The classes of its children are loaded from the same source."""
         self._made_from[address] = source_hash
 
     def source_of(self, address: Address) -> str | None:
-        """The source that an actor was made from."""
+        """The source of an actor's class."""
         return self._made_from.get(address)
 
     def forget(self, address: Address) -> None:
-        """Forget an address that has died."""
+        """Forget an address whose actor has ended."""
         self._made_from.pop(address, None)
         if address in self._notified:
             self._notified.remove(address)
 
     def close(self) -> None:
-        """Unload everything."""
+        """Unload all sources."""
         for source_hash in list(self.sources):
             self.unload(source_hash)
 

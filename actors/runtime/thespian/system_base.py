@@ -1,7 +1,7 @@
 """The system bases, by the names that Thespian and its users import.
 
-`LoopBase` runs on a loop that is running already. `ActorSystemBase` has a loop of its own in a thread, so that
-Thespian's blocking `ask`, `tell` and `listen` work as on any other base.
+`LoopBase` uses a loop that is already running. `ActorSystemBase` has its own loop in a thread, so that Thespian's
+blocking `ask`, `tell` and `listen` work as on any other base.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ __all__ = ["ActorSystemBase", "ChildCrashed", "LoopBase"]
 
 
 class ActorSystemBase(LoopBase):
-    """A `LoopBase` on a loop of its own in a daemon thread, with the constructor that Thespian expects.
+    """A `LoopBase` with its own loop in a daemon thread, and with the constructor that Thespian expects.
 
     Actors run in that thread. `shutdown` ends it.
     """
@@ -39,7 +39,7 @@ class ActorSystemBase(LoopBase):
             self.loop.close()
 
     def shutdown(self, *, grace_s: float = 5.0) -> Any:
-        """Stop every actor, the loop and its thread. Blocks, unless an actor asks for it."""
+        """Stop every actor, the loop and its thread. This blocks, unless an actor calls it."""
         if self.outside.on_loop():
             closing = super().shutdown(grace_s=grace_s)
             closing.add_done_callback(lambda _: self.loop.stop())

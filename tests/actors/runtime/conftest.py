@@ -56,7 +56,7 @@ async def base() -> AsyncIterator[LoopBase]:
     made = LoopBase(loop)
     yield made
     await made.shutdown()
-    assert made.living() == []
+    assert made.running() == []
     left = {task for task in asyncio.all_tasks(loop) - before - {asyncio.current_task()} if not task.done()}
     assert not left
 

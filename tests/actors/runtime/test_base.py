@@ -148,7 +148,7 @@ async def test_exit_is_told_to_parent_and_children(base: LoopBase) -> None:
     await asyncio.sleep(0)
     assert base.awake(parent.child)
     base.tell(address, ActorExitRequest())
-    await base.gone(parent.child)
+    await base.when_ended(parent.child)
     assert not base.awake(address)
     assert ChildActorExited(address) in grandparent.got
 
@@ -169,7 +169,7 @@ async def test_wakeup_of_a_plain_actor(base: LoopBase) -> None:
     assert actor.got == [WakeupMessage(5, "now")]
     actor.wakeupAfter(5, "never")
     base.stop(address)
-    await base.gone(address)
+    await base.when_ended(address)
     await asyncio.sleep(6)
     assert len(actor.got) == 2
 
@@ -188,7 +188,7 @@ async def test_crash_of_a_spawned_entity_is_told_to_its_parent(base: LoopBase) -
     parent, actor = spawn(base, "1")
     child = base.spawn(Address("fragile", "1"), Fragile, parent=parent)
     base.tell(child, "x")
-    await base.gone(child)
+    await base.when_ended(child)
     await asyncio.sleep(0)
     (told,) = actor.got
     assert isinstance(told, ChildCrashed)
@@ -209,7 +209,7 @@ async def test_shutdown_ends_everything(base: LoopBase) -> None:
     asked = base.ask(address, "nothing")
     await asyncio.sleep(0)
     await base.shutdown()
-    assert base.living() == []
+    assert base.running() == []
     assert isinstance(asked.exception(), Exception)
     base.tell(address, "too late")
     with pytest.raises(ActorAbsent):
@@ -305,7 +305,7 @@ async def test_bare_idle_actor_is_small(base: LoopBase, traced: None) -> None:
             base.spawn(Address(kind, str(n)), Actor)
 
     assert size_of_each(make) < 512
-    for address in base.living():
+    for address in base.running():
         base.kill(address)
 
 
@@ -322,5 +322,5 @@ async def test_idle_entity_is_small(base: LoopBase, traced: None) -> None:
             base._run()
 
     assert size_of_each(make) < 600
-    for address in base.living():
+    for address in base.running():
         base.kill(address)

@@ -56,7 +56,7 @@ async def test_idle_entity_sleeps_and_wakes_as_new(base: LoopBase, one: Address,
 
 
 async def test_very_many_sleep_sooner(base: LoopBase, one: Address, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(directory, "AWAKE_LIMIT", 5)
+    monkeypatch.setattr(directory, "FULL_TIMEOUT_AWAKE_MAX", 5)
     for number in range(20):
         await base.ask(Address("recorder", str(number)), Say("a"))
     assert base.awake_count("recorder") == 20
@@ -160,14 +160,14 @@ async def test_pipe_of_a_former_life_is_dropped(base: LoopBase, one: Address, he
     base.tell(one, Load(loaded_later()))
     await asyncio.sleep(0.5)
     base.stop(one)
-    await base.gone(one)
+    await base.when_ended(one)
     await base.ask(one, Say("a"))
     await asyncio.sleep(2)
     assert heard == ["start", "stop", "start", "a"]
 
 
 class Gatherer(Recorder):
-    def turn_over(self) -> None:
+    def on_turn_end(self) -> None:
         self.log.append("over")
 
     def receiveMsg_Open(self, message: Open, sender: Address) -> None:
@@ -180,14 +180,14 @@ async def test_turn_is_over_before_an_exit(base: LoopBase, heard: list[str]) -> 
     base.tell(one, Say("a"))
     base.tell(one, Say("b"))
     base.stop(one)
-    await base.gone(one)
+    await base.when_ended(one)
     assert heard == ["start", "a", "b", "over", "stop"]
 
 
 class Polite(Recorder):
     """Asks once for a turn after the others."""
 
-    def turn_over(self) -> bool:
+    def on_turn_end(self) -> bool:
         self.log.append("over")
         return self.log.count("over") == 1
 
@@ -223,7 +223,7 @@ async def test_timer_dies_with_its_life(base: LoopBase, one: Address, heard: lis
     base.tell(one, Tick(5))
     await asyncio.sleep(1)
     base.stop(one)
-    await base.gone(one)
+    await base.when_ended(one)
     await asyncio.sleep(10)
     assert not base.awake(one)
     await base.ask(one, Say("a"))

@@ -55,7 +55,7 @@ class Nursery:
         self.b = ChildSpec("b", lambda: Child("b", self.noted))
         base.spawn(
             ROOT,
-            lambda: Supervisor((self.a, self.b), on_ready=self.ready.set, on_fall=self.fell.append),
+            lambda: Supervisor((self.a, self.b), on_ready=self.ready.set, on_failure=self.fell.append),
         )
 
 
@@ -65,7 +65,7 @@ async def test_children_start_in_order_once_loaded_and_stop_in_reverse(base: Loo
     assert nursery.noted == ["a starts", "a loaded", "b starts", "b loaded"]
     nursery.noted.clear()
     base.stop(ROOT)
-    await base.gone(ROOT)
+    await base.when_ended(ROOT)
     assert nursery.noted == ["b stops", "a stops"]
     assert nursery.fell == []
 
@@ -86,7 +86,7 @@ async def test_supervisor_falls_past_the_intensity(base: LoopBase) -> None:
     for _ in range(3):
         base.tell(nursery.a.address, "crash")
         await asyncio.sleep(1.1)
-    await base.gone(ROOT)
+    await base.when_ended(ROOT)
     assert nursery.noted == ["a starts", "a loaded", "a starts", "a loaded", "b stops"]
     assert nursery.fell == ["a crashed with ValueError, 3 times within 10 s"]
     assert not base.awake(nursery.b.address)
@@ -116,7 +116,7 @@ async def test_fallen_supervisor_is_restarted_by_its_own(base: LoopBase) -> None
     leaf = ChildSpec("leaf", lambda: Child("leaf", noted), intensity=(0, 10.0))
     branch = ChildSpec("branch", lambda: Supervisor((leaf,)))
     fell: list[str] = []
-    base.spawn(ROOT, lambda: Supervisor((branch,), on_fall=fell.append))
+    base.spawn(ROOT, lambda: Supervisor((branch,), on_failure=fell.append))
     await asyncio.sleep(2)
     base.tell(leaf.address, "crash")
     await asyncio.sleep(2)
@@ -129,7 +129,7 @@ async def test_child_whose_factory_fails_makes_the_supervisor_fall(base: LoopBas
         raise OSError
 
     fell: list[str] = []
-    base.spawn(ROOT, lambda: Supervisor((ChildSpec("x", fail),), on_fall=fell.append))
+    base.spawn(ROOT, lambda: Supervisor((ChildSpec("x", fail),), on_failure=fell.append))
     await asyncio.sleep(1)
     assert fell == ["x crashed with OSError, 4 times within 60 s"]
 
@@ -138,7 +138,7 @@ async def test_child_that_does_not_load_in_time(base: LoopBase) -> None:
     noted: list[str] = []
     fell: list[str] = []
     spec = ChildSpec("x", lambda: Child("x", noted, load_s=100), start_s=5, intensity=(1, 60.0))
-    base.spawn(ROOT, lambda: Supervisor((spec,), on_fall=fell.append))
+    base.spawn(ROOT, lambda: Supervisor((spec,), on_failure=fell.append))
     await asyncio.sleep(30)
     assert noted == ["x starts", "x starts"]
     assert len(fell) == 1
@@ -152,6 +152,6 @@ async def test_child_that_does_not_stop_in_time(base: LoopBase, caplog: pytest.L
     await ready.wait()
     began = base.loop.time()
     base.stop(ROOT)
-    await base.gone(ROOT)
+    await base.when_ended(ROOT)
     assert 5 <= base.loop.time() - began < 6
     assert "x did not stop within 5 s" in caplog.text

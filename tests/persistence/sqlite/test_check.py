@@ -72,8 +72,8 @@ async def test_store_in_use(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("damage", "subject", "detail"),
     [
-        ("DELETE FROM message WHERE seq = 3", "conversation si_a_b", "seq 3 is gone"),
-        ("DELETE FROM message WHERE seq = 5", "conversation si_a_b", "seq 5 is gone"),
+        ("DELETE FROM message WHERE seq = 3", "conversation si_a_b", "seq 3 is missing"),
+        ("DELETE FROM message WHERE seq = 5", "conversation si_a_b", "seq 5 is missing"),
         ("DELETE FROM message WHERE seq = 5", "conversation si_a_b", "a key of no message: a client id"),
         ("DELETE FROM message_key WHERE name = 3", "conversation si_a_b", "seq 4 comes after 2"),
         ("DELETE FROM message_key WHERE name = 5", "conversation si_a_b", "not found by its seq"),
@@ -87,7 +87,7 @@ async def test_store_in_use(folder: Path) -> None:
         ("DELETE FROM user WHERE user_id = 'b'", "record of 2", "unknown owner"),
         ("DELETE FROM conversation", "conversation 1", "unknown conversation"),
         ("UPDATE chat_group SET member_count = 7", "group g", "7 is stored"),
-        ("UPDATE chat_group SET owner_user_id = 'b'", "group g", "the owner is another: b is stored"),
+        ("UPDATE chat_group SET owner_user_id = 'b'", "group g", "the owner is wrong: b is stored"),
         ("UPDATE event SET message = 99", "event 1", "after a message that was never stored"),
         ("UPDATE subscriber SET message = 99", "subscriber push", "ahead of all events: 99.0"),
         ("UPDATE subscriber SET event = 2", "subscriber push", "ahead of all events: 0.2"),

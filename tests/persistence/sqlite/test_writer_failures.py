@@ -151,7 +151,7 @@ def test_committed_message_that_is_gone(
         disk.now += 1
         (outcome,) = writer.commit(batch(4))
         assert outcome is not None
-        assert outcome.detail == "a message that was committed is gone"
+        assert outcome.detail == "a committed message is missing"
     other.execute(f"INSERT INTO message VALUES ({', '.join('?' * len(kept))})", kept)
     other.close()
     disk.now += 1

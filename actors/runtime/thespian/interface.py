@@ -9,12 +9,12 @@ if TYPE_CHECKING:
     from greenroom.actors.runtime.cell import Cell
     from greenroom.actors.runtime.thespian.outside import Outside
 
-__all__ = ["ThespianFace"]
+__all__ = ["ThespianInterface"]
 
 
-class ThespianFace:
-    """What `ActorSystem` calls on its base, except `tell`, `ask` and `shutdown`. Safe from any thread, except
-    `_handleDeadLetters`, which only actors call.
+class ThespianInterface:
+    """The methods that `ActorSystem` calls on its base, except `tell`, `ask` and `shutdown`. Any thread may call them;
+    only `_handleDeadLetters` is for actors alone.
     """
 
     cells: dict[Address, Cell]
@@ -23,21 +23,21 @@ class ThespianFace:
 
     @property
     def actorRegistry(self) -> dict[Address, Cell]:
-        """The cell of each address (or of its string)."""
+        """The cells by address. The string of an address finds its cell as well."""
         return self.cells
 
     def newPrimaryActor(
         self, actorClass: Any, targetActorRequirements: Any, globalName: str | None, sourceHash: str | None
     ) -> Address:
-        """Make a top-level actor."""
+        """Create a top-level actor."""
         return self.outside.create_primary(actorClass, targetActorRequirements, globalName, sourceHash)
 
     def listen(self, timeout: Any = None) -> Any:
-        """Wait, on another thread, for a message from an actor to the outside."""
+        """Wait on another thread for a message from an actor to the outside listener."""
         return self.outside.listen(timeout)
 
     def external_clone(self) -> Any:
-        """A new outside address, for one thread."""
+        """A new outside listener, for one thread."""
         return self.outside.clone()
 
     def _handleDeadLetters(self, address: Address, enable: bool) -> None:
@@ -47,7 +47,7 @@ class ThespianFace:
             self._dead_letters = None
 
     def updateCapability(self, capabilityName: str, capabilityValue: Any = None) -> None:
-        """Change one of the system's capabilities; None removes it."""
+        """Change one of the system's capabilities. None removes it."""
         self.outside.update_capability(capabilityName, capabilityValue)
 
     def loadActorSource(self, fname: Any) -> str:

@@ -24,18 +24,18 @@ WORKER = Address("worker", "1")
 class Work(Outcome, frozen=True):
     """To be done in any life; "poison" crashes the life that begins it."""
 
-    is_kept: ClassVar[bool] = True
+    is_redelivered: ClassVar[bool] = True
     name: str
     told: list[str]
 
-    def tell(self, send: Callable[[Address, Any], None], error: GreenroomError) -> None:
+    def notify_waiters(self, send: Callable[[Address, Any], None], error: GreenroomError) -> None:
         self.told.append(f"{self.name}: {type(error).__name__}")
 
 
 class News(Work, frozen=True):
     """Nobody needs it later."""
 
-    is_kept: ClassVar[bool] = False
+    is_redelivered: ClassVar[bool] = False
 
 
 class Worker(Entity):
@@ -65,7 +65,7 @@ class Worker(Entity):
     def receiveMsg_Crash(self, message: Crash, sender: Address) -> None:
         raise ValueError
 
-    def left_undone(self) -> Outcome | None:
+    def pending_effects(self) -> Outcome | None:
         return self.noted
 
 
