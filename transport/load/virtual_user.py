@@ -15,9 +15,10 @@ from google.protobuf.message import DecodeError
 from greenroom.actors.runtime.address import Address
 from greenroom.actors.runtime.entity import Entity
 from greenroom.actors.wire import msg_pb2
+from greenroom.actors.wire.vocabulary import RequestId
 from greenroom.transport.client.backoff import Backoff
 from greenroom.transport.client.client_message import new_message
-from greenroom.transport.client.device import SEND_MESSAGE, Arrival, Device
+from greenroom.transport.client.device import Arrival, Device
 from greenroom.transport.client.errors import (
     ClientClosed,
     ClientError,
@@ -285,7 +286,7 @@ class VirtualUser(Entity):
         now, conversation_id = time.monotonic_ns(), speak.destination.conversation_id
         self._share.recorder.record(events.Sent(now, self._in_history, conversation_id, client_msg_id, speak.stored))
         try:
-            self._device.post(SEND_MESSAGE, request).add_done_callback(done)
+            self._device.post(RequestId.SEND_MESSAGE, request).add_done_callback(done)
         except ClientError as problem:
             self._tell_self(SendDone(now, client_msg_id, b"", problem))
 
