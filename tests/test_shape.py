@@ -146,6 +146,18 @@ def test_plain_words() -> None:
     assert not found, "\n".join(found)
 
 
+def test_no_class_name_twice() -> None:
+    """Public classes of the product, but for those that protoc generates, which are named after OpenIM's messages."""
+    names = Counter(
+        node.name
+        for path in _sources()
+        if not path.name.endswith(GENERATED)
+        for node in ast.parse(path.read_text()).body
+        if isinstance(node, ast.ClassDef) and not node.name.startswith("_")
+    )
+    assert not [name for name, count in names.items() if count > 1]
+
+
 def test_no_file_name_twice() -> None:
     """But for the errors of each room, and the routes, which are named after OpenIM's services."""
     own = [path for path in _sources() if path.parent.name != "routes" and not path.name.endswith(GENERATED)]

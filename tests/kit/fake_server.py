@@ -9,16 +9,16 @@ from random import Random
 from typing import TYPE_CHECKING, NamedTuple
 
 from greenroom.transport.load.judge.events import (
-    Acked,
-    Begun,
-    Drained,
+    DeviceDrained,
+    DeviceStarted,
     Event,
-    Failed,
-    Joined,
-    Left,
     MarkedRead,
-    Received,
-    Sent,
+    MemberJoined,
+    MemberLeft,
+    MessageReceived,
+    SendAcked,
+    SendFailed,
+    SendStarted,
     SeqsAnswered,
     StoredSeen,
     StorePulled,
@@ -110,7 +110,7 @@ class FakeServer:
 
     def run(self) -> list[Event]:
         for device in self.devices:
-            self.events.append(Begun(self.tick(), device.name, device.user))
+            self.events.append(DeviceStarted(self.tick(), device.name, device.user))
         actions = [self.send] * 8 + [self.flush] * 6 + [self.ask, self.mark, self.go, self.go, self.ephemeral]
         actions.append(self.join_or_leave)
         for _ in range(self.steps):
@@ -136,21 +136,21 @@ class FakeServer:
         members = [user for user, last in conversation.members.items() if last is None]
         device = self.random.choice([one for one in self.devices if one.user in members])
         msg = self.new_id()
-        self.events.append(Sent(self.tick(), device.name, conversation.name, msg, True))
+        self.events.append(SendStarted(self.tick(), device.name, conversation.name, msg, True))
         fate = self.random.random()
         if fate < 0.05:  # It does not get there.
-            self.events.append(Failed(self.tick(), device.name, conversation.name, msg, 0))
+            self.events.append(SendFailed(self.tick(), device.name, conversation.name, msg, 0))
             return
         if self.due("acks before the commit, and loses it"):
             self.ack(device, conversation, self.message(msg, device.user))
             return
         message = self.commit(conversation, msg, device)
         if fate < 0.1:  # It landed, and the client never knows.
-            self.events.append(Failed(self.tick(), device.name, conversation.name, msg, 0))
+            self.events.append(SendFailed(self.tick(), device.name, conversation.name, msg, 0))
         elif fate < 0.3:  # The ack is lost or late, and the client sends again.
             if fate < 0.2 or self.bug == "acks a resend with another id":
                 self.ack(device, conversation, message)
-            self.events.append(Sent(self.tick(), device.name, conversation.name, msg, True))
+            self.events.append(SendStarted(self.tick(), device.name, conversation.name, msg, True))
             if self.due("acks a resend with another id"):
                 message = message._replace(server_msg_id="another")
             elif self.due("stores a resend again"):
@@ -161,13 +161,13 @@ class FakeServer:
 
     def ack(self, device: Device, conversation: Conversation, message: Message) -> None:
         ids = (message.client_msg_id, message.server_msg_id)
-        self.events.append(Acked(self.tick(), device.name, conversation.name, *ids, message.send_time))
+        self.events.append(SendAcked(self.tick(), device.name, conversation.name, *ids, message.send_time))
 
     def ephemeral(self) -> None:
         conversation = self.random.choice(self.conversations[:2])
         device = self.random.choice([one for one in self.devices if one.user in conversation.members])
         message = self.message(self.new_id(), device.user)
-        self.events.append(Sent(self.tick(), device.name, conversation.name, message.client_msg_id, False))
+        self.events.append(SendStarted(self.tick(), device.name, conversation.name, message.client_msg_id, False))
         self.ack(device, conversation, message)
         for other in self.devices:
             if other.user in conversation.members and other.online and self.random.random() < 0.9:
@@ -212,7 +212,7 @@ class FakeServer:
 
     def is_acked(self, conversation: Conversation, message: Message | None) -> bool:
         return message is not None and any(
-            isinstance(event, Acked)
+            isinstance(event, SendAcked)
             and event.conversation_id == conversation.name
             and event.client_msg_id == message.client_msg_id
             for event in self.events
@@ -236,7 +236,7 @@ class FakeServer:
         if user in members:
             if len(members) > 1:
                 group.members[user] = group.top
-                self.events.append(Left(group.name, user, group.top))
+                self.events.append(MemberLeft(group.name, user, group.top))
             return
         # A closed history also hides what their devices have not yet had of an earlier membership.
         last = group.members.get(user) or 0
@@ -250,7 +250,7 @@ class FakeServer:
             if device.user == user:
                 before = device.synced.get(group.name, 0)
                 device.synced[group.name] = before if open_history else group.top
-        self.events.append(Joined(group.name, user, group.top + 1, 0 if open_history else -1))
+        self.events.append(MemberJoined(group.name, user, group.top + 1, 0 if open_history else -1))
 
     def drain(self) -> None:
         for device in self.devices:
@@ -261,7 +261,7 @@ class FakeServer:
             conversation.log.pop(conversation.top)
             conversation.top -= 1
         for device in self.devices:
-            self.events.append(Drained(self.tick(), device.name))
+            self.events.append(DeviceDrained(self.tick(), device.name))
         for conversation in self.conversations:
             for user in conversation.members:
                 self.ask_about(conversation, user)
@@ -278,7 +278,7 @@ class FakeServer:
         conversation = Conversation(name)
         for user in members:
             conversation.members[user] = None
-            self.events.append(Joined(name, user, 0))
+            self.events.append(MemberJoined(name, user, 0))
         return conversation
 
     def new_id(self) -> str:
@@ -357,7 +357,7 @@ class FakeServer:
     def receive(
         self, device: Device, conversation: Conversation, seq: int, message: Message, *, pulled: bool
     ) -> None:
-        self.events.append(Received(self.tick(), device.name, conversation.name, seq, *message, pulled))
+        self.events.append(MessageReceived(self.tick(), device.name, conversation.name, seq, *message, pulled))
 
 
 def interleaved(events: Iterable[Event], seed: int) -> list[Event]:

@@ -15,14 +15,14 @@ from greenroom import Client
 from greenroom.actors.wire import msg_pb2
 from greenroom.tests.kit.wire_kit import Device, text_message, until
 from greenroom.transport.load.judge.events import (
-    Acked,
-    Begun,
-    Drained,
+    DeviceDrained,
+    DeviceStarted,
     Event,
-    Failed,
-    Joined,
-    Received,
-    Sent,
+    MemberJoined,
+    MessageReceived,
+    SendAcked,
+    SendFailed,
+    SendStarted,
     StoredSeen,
     StorePulled,
 )
@@ -79,8 +79,8 @@ class FaultLoad:
         self._tokens = await self.node.tokens(*(name for pair in self._pairs for name in pair))
         for writer, reader in self._pairs:
             for user in (writer, reader):
-                self.events.append(Joined(_chat(writer, reader), user, 0))
-                self.events.append(Begun(time.monotonic_ns(), f"{user}/5", user, hears_itself=False))
+                self.events.append(MemberJoined(_chat(writer, reader), user, 0))
+                self.events.append(DeviceStarted(time.monotonic_ns(), f"{user}/5", user, hears_itself=False))
             self._readers[reader] = Client(
                 ws_url=self.node.ws_url, user_id=reader, token=self._tokens[reader], since="beginning",
                 on_message=partial(self._received, reader), backoff_base_s=0.1,
@@ -140,7 +140,7 @@ class FaultLoad:
             newest = (await device.newest())[chat]
             seqs = self._readers[reader].seqs
             await until(lambda seqs=seqs, chat=chat, newest=newest: seqs.get(chat, 0) >= newest)
-            self.events.append(Drained(time.monotonic_ns(), f"{reader}/5"))
+            self.events.append(DeviceDrained(time.monotonic_ns(), f"{reader}/5"))
             for begin in range(1, newest + 1, PULL):
                 for one in await device.pull(chat, begin, min(begin + PULL - 1, newest)):
                     if one.status < 4:
@@ -164,7 +164,7 @@ class FaultLoad:
         ids = message.client_msg_id, message.server_msg_id, message.send_id
         where = message.conversation_id, message.seq
         self.events.append(
-            Received(time.monotonic_ns(), f"{reader}/5", *where, *ids, message.raw.sendTime, pulled=False)
+            MessageReceived(time.monotonic_ns(), f"{reader}/5", *where, *ids, message.raw.sendTime, pulled=False)
         )
 
     async def _talk(self, writer: str, reader: str, name: str, dice: random.Random) -> None:
@@ -186,7 +186,7 @@ class FaultLoad:
             return False
         chat, began = _chat(writer, reader), time.monotonic_ns()
         key = f"{writer}/5", chat, client_msg_id
-        self.events.append(Sent(began, *key, stored=True))
+        self.events.append(SendStarted(began, *key, stored=True))
         message = text_message(writer, reader, clientMsgID=client_msg_id, content=self._content)
         response = None
         with contextlib.suppress(ConnectionClosed, asyncio.CancelledError):
@@ -195,13 +195,13 @@ class FaultLoad:
         now = time.monotonic_ns()
         if response is None or response.err_code:
             code = response.err_code if response is not None else 0
-            self.events.append(Failed(now, *key, code))
+            self.events.append(SendFailed(now, *key, code))
             if response is not None:
                 self.codes.add(code)
                 self.refusals.append((began, now))
             return False
         answer = msg_pb2.SendMsgResp.FromString(response.data or b"")
-        self.events.append(Acked(now, *key, answer.serverMsgID, answer.sendTime))
+        self.events.append(SendAcked(now, *key, answer.serverMsgID, answer.sendTime))
         self.acks.append((began, now))
         if began >= self._since:
             self._fresh.add(name)

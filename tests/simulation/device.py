@@ -62,7 +62,7 @@ class Device:
         """Conversation -> the seq of the last message taken."""
         self._pushed: dict[str, int] = {}
         """Conversation -> the last seq that this connection was pushed."""
-        world.record(events.Begun(world.tick(), self.name, user_id))
+        world.record(events.DeviceStarted(world.tick(), self.name, user_id))
 
     @property
     def online(self) -> bool:
@@ -202,7 +202,7 @@ class Device:
         self.last_seen[conversation_id] = message.seq or self.last_seen.get(conversation_id, 0)
         world.note(self.name, "got", conversation_id, message.seq, message.clientMsgID)
         world.record(
-            events.Received(
+            events.MessageReceived(
                 world.tick(), self.name, conversation_id, message.seq, message.clientMsgID, message.serverMsgID,
                 message.sendID, message.sendTime, pulled, foreign,
             )
@@ -250,11 +250,11 @@ class Device:
     async def _send(self, one: Outgoing) -> None:
         world = self.world
         where = self.name, one.conversation_id, one.client_msg_id
-        world.record(events.Sent(world.tick(), *where, one.stored))
+        world.record(events.SendStarted(world.tick(), *where, one.stored))
         try:
             response = await self.request(1003, one.data)
         except Gone:
-            world.record(events.Failed(world.tick(), *where, 0))
+            world.record(events.SendFailed(world.tick(), *where, 0))
             if not one.stored:
                 self.pending.pop(one.client_msg_id, None)
             return
@@ -262,14 +262,14 @@ class Device:
             one.under_way -= 1
         if response.err_code:
             world.note(self.name, "refused", one.client_msg_id, response.err_code)
-            world.record(events.Failed(world.tick(), *where, response.err_code))
+            world.record(events.SendFailed(world.tick(), *where, response.err_code))
             if response.err_code in FINAL or not one.stored:
                 self.pending.pop(one.client_msg_id, None)
             return
         self.pending.pop(one.client_msg_id, None)
         answer = msg_pb2.SendMsgResp.FromString(response.data or b"")
         world.note(self.name, "acked", one.client_msg_id)
-        world.record(events.Acked(world.tick(), *where, answer.serverMsgID, answer.sendTime))
+        world.record(events.SendAcked(world.tick(), *where, answer.serverMsgID, answer.sendTime))
         if one.stored and not world.disk.holds_answer(answer.serverMsgID):
             world.violation("acked_before_commit", f"{self.name} {one.conversation_id} {one.client_msg_id}")
 

@@ -218,7 +218,7 @@ class World:
         await asyncio.sleep(SUBSCRIBER_LIMIT_S)
         for device in self.devices:
             await device.ask_seqs()
-            self.record(events.Drained(self.tick(), device.name))
+            self.record(events.DeviceDrained(self.tick(), device.name))
         limit.cancel()
 
     def _does_not_heal(self) -> None:

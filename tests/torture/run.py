@@ -27,7 +27,7 @@ import uvloop
 from greenroom.persistence.sqlite.check import check
 from greenroom.tests.kit.node_kit import SECRET, NodeProcess
 from greenroom.tests.torture.kills import Killer
-from greenroom.transport.load.judge.events import Acked
+from greenroom.transport.load.judge.events import SendAcked
 from greenroom.transport.load.judge.recorder import read
 from greenroom.transport.load.runner import Runner
 from greenroom.transport.load.scenario import with_values
@@ -156,7 +156,7 @@ def _result(outcome: Figures, killer: Killer, seed: int, folder: Path, node: Nod
     starts = [since for since, _ in killer.load]
     acked = [0] * len(starts)
     for event in read([folder / "history"]):
-        if type(event) is Acked:
+        if type(event) is SendAcked:
             place = bisect.bisect(starts, event.at) - 1
             if place >= 0 and event.at <= killer.load[place][1]:
                 acked[place] += 1

@@ -101,7 +101,7 @@ def _violation_lines(violation: Violation) -> Iterator[str]:
         at = fields.pop("at", None)
         since = "" if at is None else f"+{(at - start) / 1e6:.3f} ms"
         shown = " ".join(f"{name}={value}" for name, value in fields.items() if _is_telling(name, value))
-        yield f"  {since:>15}  {type(event).__name__:<12} {shown}"
+        yield f"  {since:>15}  {type(event).__name__:<15} {shown}"
 
 
 def _is_telling(name: str, value: object) -> bool:

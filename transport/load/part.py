@@ -80,7 +80,7 @@ class LocalPart:
         for conversation_id, members in population.members.items():
             for user in members:
                 if self._has(user):
-                    share.recorder.record(events.Joined(conversation_id, population.user_ids[user], 0))
+                    share.recorder.record(events.MemberJoined(conversation_id, population.user_ids[user], 0))
         per_s = share.scenario.client.connects_per_s * len(share.places) / len(population.devices)
         began = time.monotonic_ns()
         for number, place in enumerate(share.places):
@@ -135,7 +135,7 @@ class LocalPart:
         for place in share.places:
             device = share.devices.get(place)
             if device is not None and device.online and not (exempt_behind and not self.has_all(place, newest)):
-                share.recorder.record(events.Drained(now, share.population.devices[place].in_history))
+                share.recorder.record(events.DeviceDrained(now, share.population.devices[place].in_history))
         await _each([partial(self._pull_all, name, newest.get(name, 0)) for name in self._own_conversations()])
         users = range(len(share.population.user_ids))
         await _each([partial(self._ask_seqs, user) for user in users if self._has(user)])

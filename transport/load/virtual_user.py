@@ -90,7 +90,7 @@ def address_of(place: int) -> Address:
 class VirtualUser(Entity):
     """One device. The id in its address is its place in the population.
 
-    Every message that was sent gets one Acked or one Failed in the history, unless the run ends before.
+    Every message that was sent gets one SendAcked or one SendFailed in the history, unless the run ends before.
     """
 
     def __init__(self, share: LoadShare, place: int) -> None:
@@ -161,7 +161,7 @@ class VirtualUser(Entity):
             return
         if not self._began:
             self._began = True
-            self._share.recorder.record(events.Begun(time.monotonic_ns(), self._in_history, self._user_id))
+            self._share.recorder.record(events.DeviceStarted(time.monotonic_ns(), self._in_history, self._user_id))
         self._connect_planned_ns = message.planned_ns
         self.pipe(self._log_in(), eager=False)
 
@@ -284,7 +284,9 @@ class VirtualUser(Entity):
             self._tell_self(SendDone(time.monotonic_ns(), client_msg_id, data, problem))
 
         now, conversation_id = time.monotonic_ns(), speak.destination.conversation_id
-        self._share.recorder.record(events.Sent(now, self._in_history, conversation_id, client_msg_id, speak.stored))
+        self._share.recorder.record(
+            events.SendStarted(now, self._in_history, conversation_id, client_msg_id, speak.stored)
+        )
         try:
             self._device.post(RequestId.SEND_MESSAGE, request).add_done_callback(done)
         except ClientError as problem:
@@ -321,7 +323,7 @@ class VirtualUser(Entity):
         if speak.planned_ns >= share.measured_from_ns and not self._slow:
             share.sample.ack.record_ns(message.at - speak.planned_ns)
         share.recorder.record(
-            events.Acked(
+            events.SendAcked(
                 message.at,
                 self._in_history,
                 speak.destination.conversation_id,
@@ -342,7 +344,7 @@ class VirtualUser(Entity):
         code = problem.code if isinstance(problem, Refused) else 0
         conversation_id = speak.destination.conversation_id
         self._share.recorder.record(
-            events.Failed(message.at, self._in_history, conversation_id, message.client_msg_id, code)
+            events.SendFailed(message.at, self._in_history, conversation_id, message.client_msg_id, code)
         )
 
     # The closed loop
@@ -383,7 +385,7 @@ class VirtualUser(Entity):
             client_msg_id = raw.clientMsgID
             planned_ns = planned_ns_of(client_msg_id)
             record(
-                events.Received(
+                events.MessageReceived(
                     at,
                     self._in_history,
                     conversation_id,
