@@ -44,6 +44,7 @@ UNWANTED = (
     "pass over", "passed over", "passes over", "passing over", "hear out", "heard out", "hears out",
     "forsake", "forsaken", "forsakes", "forsook", "unfold", "unfolded", "unfolding", "unfolds",
     "goodbye", "goodbyes", "mourner", "mourners", "news", "strain", "strained", "word of",
+    "hand out", "hands out", "handed out", "takes in", "by lot", "dial", "dials", "dialled",
 )  # fmt: skip
 """Words that a reader of plain English stumbles over. They stay out of docstrings, comments and pages."""
 GENERATED = "_pb2.py"

@@ -1,6 +1,6 @@
 """A small chat run in memory, told as a history: server, clients and their network, from a seed.
 
-With one of BUGS it does one wrong thing once; `planted` says whether the run came to the place where it does.
+With one of BUGS it makes this mistake once; `planted` says whether the run reached the place of the bug.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ BUGS = {
     "pushes an unstored message twice": "unstored_twice",
     "loses the tail at a restart": "received_not_stored",
 }
-"""What can be planted, and the kind of violation that names it."""
+"""The bugs that can be planted, and the kind of violation for each."""
 
 
 class Message(NamedTuple):
@@ -75,14 +75,14 @@ class Conversation:
         self.log: dict[int, Message] = {}
         self.top = 0
         self.members: dict[str, int | None] = {}
-        """User -> the last seq that they may see; None: they are a member."""
+        """User -> the last seq that they may see; None if they are a member."""
         self.read: dict[str, int] = {}
         self.marked: dict[str, set[int]] = {}
         self.answered_read: dict[str, int] = {}
 
 
 class FakeServer:
-    """`FakeServer(seed, bug=...).run()` gives the events of one run, in the order of their happening."""
+    """`FakeServer(seed, bug=...).run()` returns the events of one run, in the order in which they happened."""
 
     def __init__(self, seed: int, *, bug: str = "", steps: int = 160) -> None:
         assert not bug or bug in BUGS, bug
@@ -123,13 +123,13 @@ class FakeServer:
         return self.now
 
     def due(self, bug: str) -> bool:
-        """Whether to do it now: once, not in the first moments."""
+        """Whether to run the bug now: once, and not at the very start."""
         if self.bug != bug or self.planted or len(self.events) < 40 or self.random.random() < 0.3:
             return False
         self.planted = True
         return True
 
-    # What clients do.
+    # Actions of clients.
 
     def send(self) -> None:
         conversation = self.random.choice(self.conversations)
@@ -138,14 +138,14 @@ class FakeServer:
         msg = self.new_id()
         self.events.append(SendStarted(self.tick(), device.name, conversation.name, msg, True))
         fate = self.random.random()
-        if fate < 0.05:  # It does not get there.
+        if fate < 0.05:  # The request is lost.
             self.events.append(SendFailed(self.tick(), device.name, conversation.name, msg, 0))
             return
         if self.due("acks before the commit, and loses it"):
             self.ack(device, conversation, self.message(msg, device.user))
             return
         message = self.commit(conversation, msg, device)
-        if fate < 0.1:  # It landed, and the client never knows.
+        if fate < 0.1:  # The message is stored, but the ack is lost.
             self.events.append(SendFailed(self.tick(), device.name, conversation.name, msg, 0))
         elif fate < 0.3:  # The ack is lost or late, and the client sends again.
             if fate < 0.2 or self.bug == "acks a resend with another id":
@@ -182,7 +182,7 @@ class FakeServer:
             self.catch_up(device, pulled=True)
 
     def flush(self) -> None:
-        """What is in flight to a device arrives."""
+        """Deliver the messages in flight to a device."""
         device = self.random.choice(self.devices)
         if device.online:
             self.catch_up(device, pulled=False)
@@ -238,7 +238,7 @@ class FakeServer:
                 group.members[user] = group.top
                 self.events.append(MemberLeft(group.name, user, group.top))
             return
-        # A closed history also hides what their devices have not yet had of an earlier membership.
+        # A closed history also hides messages of an earlier membership that their devices have not received yet.
         last = group.members.get(user) or 0
         is_behind = any(one.synced.get(group.name, 0) < last for one in self.devices if one.user == user)
         open_history = is_behind or self.random.random() < 0.5
@@ -272,7 +272,7 @@ class FakeServer:
                     self.events.append(StoredSeen(name, seq, *message))
             self.events.append(StorePulled(conversation.name))
 
-    # What the server does.
+    # Actions of the server.
 
     def _conversation(self, name: str, members: list[str]) -> Conversation:
         conversation = Conversation(name)
@@ -332,7 +332,7 @@ class FakeServer:
             self.receive(self.devices[-1], conversation, seq, message, pulled=False)
 
     def catch_up(self, device: Device, *, pulled: bool) -> None:
-        """A device is given what it has not had, in order."""
+        """Deliver to a device all messages that it has not received yet, in order."""
         for conversation in self.conversations:
             if device.user not in conversation.members:
                 continue
@@ -361,8 +361,8 @@ class FakeServer:
 
 
 def interleaved(events: Iterable[Event], seed: int) -> list[Event]:
-    """The same history as if every device had been recorded by another process: their order in one another is
-    any, their own is kept."""
+    """The same history as if a separate process had recorded each device: the events of one device keep their order,
+    those of different devices are in any order."""
     random = Random(seed)
     streams: dict[str, list[Event]] = {}
     for event in events:

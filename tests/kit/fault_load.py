@@ -1,4 +1,4 @@
-"""Users who talk on while a node's disk fails: each send is answered, and all is written down for the judge."""
+"""Users who keep sending while a node's disk fails: each send is answered, and the judge gets all events."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ if TYPE_CHECKING:
 __all__ = ["FaultLoad"]
 
 PULL = 20
-"""Messages in a pull."""
+"""Maximum number of messages in one pull."""
 
 
 class FaultLoad:
     """Pairs in which one writes and the other reads, over sockets. The writers are devices without any retry: each
     request must be answered, with an ack or a refusal; a refused message is sent again half of the time, under the
-    same id. `rate` is of all together, in messages a second. A hundred payloads must fit
-    a pull's answer, of 768 KiB."""
+    same id. `rate` is in messages per second of all pairs together. A hundred payloads must fit the answer to a
+    pull, which has 768 KiB."""
 
     def __init__(
         self, node: NodeProcess, *, seed: str, pairs: int = 8, in_flight: int = 4, rate: float = 400,
@@ -53,9 +53,9 @@ class FaultLoad:
         self._content = b'{"content":"%b"}' % (b"x" * payload_bytes)
         self.events: list[Event] = []
         self.acks: list[tuple[int, int]] = []
-        """(sent, acked) of each ack."""
+        """(sent, acked) times of each ack."""
         self.refusals: list[tuple[int, int]] = []
-        """(sent, refused)."""
+        """(sent, refused) times of each refusal."""
         self.codes: set[int] = set()
         self._pairs = [(f"a{number}", f"b{number}") for number in range(pairs)]
         self._dice = random.Random(seed)
@@ -69,7 +69,7 @@ class FaultLoad:
         self._over = False
         self._since = 0
         self._fresh: set[str] = set()
-        """Who has had an ack for something sent since `_since`."""
+        """Senders with an ack for a message that was sent after `_since`."""
 
     @property
     def slowest_s(self) -> float:
@@ -110,27 +110,27 @@ class FaultLoad:
         self._going.clear()
 
     async def goes_on(self) -> None:
-        """Until each writer has had acks for what was sent from now on."""
+        """Wait until each sender has an ack for a message that was sent after this call."""
         self._fresh.clear()
         self._since = time.monotonic_ns()
         await until(lambda: len(self._fresh) == len(self._talks) or self._broken(), 30)
         self.check()
 
     def check(self) -> None:
-        """Fails if a send met silence, or something that no client should meet."""
+        """Fail if a send was not answered, or had an error that no client should get."""
         for talk in self._talks:
             if talk.done():
                 talk.result()
 
     async def kill_node(self) -> None:
-        """SIGKILL, and start it again; the writers come back, their unanswered sends are resent."""
+        """SIGKILL, and start it again. The writers reconnect, and their pending sends are repeated."""
         self.node.kill()
         await self._disconnect()
         await self.node.start()
         await self._connect()
 
     async def verdict(self) -> Verdict:
-        """End the talk, wait until the readers have all, pull what is stored, and judge."""
+        """End the load, wait until the readers have all messages, pull the stored messages, and judge."""
         self._over = True
         self.resume()
         await asyncio.gather(*self._talks)
@@ -180,7 +180,7 @@ class FaultLoad:
                 client_msg_id = ""
 
     async def _send(self, writer: str, reader: str, client_msg_id: str, name: str) -> bool:
-        """Whether it was acked."""
+        """Whether the message was acked."""
         device = self._devices.get(writer)
         if device is None:  # The node is down.
             return False
@@ -190,7 +190,7 @@ class FaultLoad:
         message = text_message(writer, reader, clientMsgID=client_msg_id, content=self._content)
         response = None
         with contextlib.suppress(ConnectionClosed, asyncio.CancelledError):
-            # A time-out is silence, and fails the test.
+            # No answer: the TimeoutError fails the test.
             response = await device.send(message)
         now = time.monotonic_ns()
         if response is None or response.err_code:

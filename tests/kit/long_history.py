@@ -80,7 +80,7 @@ def history(events: int, conversations: int, devices: int) -> Iterator[Event]:
 
 
 def peak_bytes() -> int:
-    """The most memory that this process ever held (getrusage would count the one that started it, too)."""
+    """The highest memory of this process (getrusage would count the process that started it, too)."""
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM:")) * 1024
 

@@ -1,4 +1,4 @@
-"""What goes wrong in a run. Each seed has its own few kinds of fault, so that rare meetings are not drowned."""
+"""The faults of a run. Each seed has only a few kinds of faults, so that rare combinations are not drowned out."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["Nemesis"]
 
 
 class Nemesis:
-    """`rage` until the world heals; then the node is up."""
+    """`rage` makes faults until the world heals; then the node is up."""
 
     def __init__(self, world: World) -> None:
         self.world = world
@@ -66,7 +66,7 @@ class Nemesis:
             node.loop.call_soon(node.crash, self.random.choice(awake))
 
     async def _bomb(self) -> None:
-        """Whoever looks at the clock next fails in the middle of his turn."""
+        """The next actor that reads the clock fails in the middle of its turn."""
         self.world.clock.bomb = True
 
     async def _crash_lane(self) -> None:

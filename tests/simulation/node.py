@@ -1,4 +1,4 @@
-"""The engine on a simulated loop and disk, with the gateway before it: a node without its HTTP side and its files."""
+"""The engine on a simulated loop and disk, behind the gateway: a node without its HTTP side and its files."""
 
 from __future__ import annotations
 
@@ -42,11 +42,11 @@ _Made = TypeVar("_Made", bound=Entity)
 
 
 class SimulatedBug(Exception):
-    """What an entity crashes of."""
+    """The exception of a crashing entity."""
 
 
 class SimulatedClock:
-    """The wall clock: virtual time and an error that faults change. `bomb`: the next look at it fails."""
+    """The wall clock: virtual time, plus an error that faults change. `bomb`: its next reading fails."""
 
     def __init__(self, kernel: Kernel) -> None:
         self._kernel = kernel
@@ -62,7 +62,7 @@ class SimulatedClock:
 
 
 def _stopwatch(random: Random) -> Iterator[float]:
-    """Seconds; what lies between two looks takes some milliseconds."""
+    """The time in seconds. Some milliseconds pass between two readings."""
     now = 0.0
     while True:
         yield now
@@ -70,7 +70,7 @@ def _stopwatch(random: Random) -> Iterator[float]:
 
 
 class ShuffledReady(deque["Cell"]):
-    """Which cell has its turn next is drawn: the base promises an order within a mailbox only."""
+    """The next cell is chosen at random, because the base guarantees an order only within a mailbox."""
 
     def __init__(self, random: Random) -> None:
         super().__init__()
@@ -108,7 +108,7 @@ def _ids(message: Any) -> tuple[Any, ...]:
 
 
 class SimulatedNode(Engine):
-    """One life of the node's process: the engine on a simulated loop and disk, and the gateway before it."""
+    """One incarnation of the node's process: the engine on a simulated loop and disk, behind the gateway."""
 
     store: SimulatedStore
     quarantine_max_s = 4.0
@@ -119,7 +119,7 @@ class SimulatedNode(Engine):
     ) -> None:  # fmt: skip
         self.kernel = kernel
         self.loop = loop
-        clock.bomb = False  # It is meant for an entity.
+        clock.bomb = False  # Addressed to an entity.
         self.is_ready = False
         self._shuffled = shuffled
         super().__init__(
@@ -134,7 +134,7 @@ class SimulatedNode(Engine):
 
     @property
     def fall_reason(self) -> str:
-        """Why the tree could not be kept up; empty while it stands."""
+        """Why the supervision tree failed; empty while it runs."""
         return self.fallen.result() if self.is_running and self.fallen.done() else ""
 
     async def start(self) -> None:
@@ -191,19 +191,19 @@ class SimulatedNode(Engine):
         return [ChildSpec("gateway", lambda: Service(lambda: gateway.start(NOWHERE), gateway.stop))]
 
     async def drain_and_stop(self) -> None:
-        """As SIGTERM does."""
+        """End the node as SIGTERM does."""
         await self.gateway.drain(self.settings.node.drain_timeout_s)
         await self.stop()
 
     def crash(self, address: Address) -> None:
-        """End an actor's life between two turns."""
+        """End an actor's incarnation between two turns."""
         cell: Any = self.base.cells.get(address)
         if cell is not None and cell.actor is not None:
             self.kernel.note("crash", str(address))
             cell.crash(SimulatedBug())
 
     def entities(self, *, busy: bool) -> list[Address]:
-        """Those that are awake; only those that wait for the store, if there are any and `busy` asks for them."""
+        """The awake actors; with `busy`, only those that wait for the store, if there are any."""
         cells: dict[Address, Any] = {a: cell for a, cell in self.base.cells.items() if a.kind in ENTITIES}
         waiting = [address for address, cell in cells.items() if getattr(cell.actor, "_sealed", None) is not None]
         return waiting if busy and waiting else list(cells)

@@ -1,4 +1,4 @@
-"""What is said of a run: the history's judge, the store's own check, and who was in which group when."""
+"""The verdict on a run: the judge of the history, the store's own check, and the memberships of each group."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ INVITED, KICKED, QUIT = 1509, 1508, 1504
 
 
 def judge_world(world: World) -> None:
-    """Add to the history what the store holds, and to the violations whatever is wrong."""
+    """Add the stored messages to the history, and the findings to the violations."""
     rows = world.disk.connection.execute(
         "SELECT c.conversation_id, m.seq, m.body FROM message m JOIN conversation c ON c.id = m.conversation"
         " ORDER BY c.conversation_id, m.seq"
@@ -52,7 +52,7 @@ def judge_world(world: World) -> None:
 
 
 def _members(world: World, stored: dict[str, list[sdkws_pb2.MsgData]]) -> None:
-    """Who was a member from which seq to which: the tips in the chats say so, each in the slice of its change."""
+    """Who was a member from which seq to which, by the tips in the chats: each tip is in the slice of its change."""
     for one, other in world.pairs:
         for conversation_id in (f"si_{one}_{other}", f"n_{one}_{other}"):
             for user in (one, other):
