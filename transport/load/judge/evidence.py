@@ -1,4 +1,4 @@
-"""The second pass over a history: it finds the names for each breach, and the few events that show it."""
+"""The second reading of a history: it finds the names for each breach, and the few events that show it."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _NEARBY_SEQS: Final = 1
 
 
 class _Case:
-    """One breach, and what the second pass has found for it."""
+    """One breach, and what the second reading has found for it."""
 
     __slots__ = ("answers", "around", "breach", "elsewhere", "message", "user")
 

@@ -1,7 +1,7 @@
 """The tables of a judgement: each event is a row of integers on disk. Memory is bounded.
 
 Ids are stored as their 64-bit hashes. The probability that two of ten million ids have the same hash is three in a
-million. A second pass over the history finds the names for the report.
+million. A second reading of the history finds the names for the report.
 """
 
 from __future__ import annotations

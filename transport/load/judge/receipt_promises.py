@@ -1,5 +1,5 @@
 """The promises to each device in each conversation: it received all messages that it had to, once and in order, and no
-message from a conversation without its user. One pass over the receipts, sorted by conversation, device and seq.
+message from a conversation without its user. One pass through the receipts, sorted by conversation, device and seq.
 """
 
 from __future__ import annotations

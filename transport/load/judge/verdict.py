@@ -105,7 +105,7 @@ class Verdict(msgspec.Struct):
 
 
 class Breach(NamedTuple):
-    """A violation in numbers: ids are hashes, until the second pass over the history finds their names."""
+    """A violation in numbers: ids are hashes, until the second reading of the history finds their names."""
 
     kind: str
     n: int
