@@ -47,6 +47,7 @@ UNWANTED = (
     "hears", "tell everybody", "what landed", "store's word",
     "truthfully", "next door", "half again", "give way", "gives way", "gave way", "deaf",
     "at most so many", "by so much", "so much silence", "laid flat", "ever new", "nobody lives",
+    "hand out", "hands out", "handed out", "takes in", "by lot", "dial", "dials", "dialled",
 )  # fmt: skip
 """Words that a reader of plain English stumbles over. They stay out of docstrings, comments and pages."""
 GENERATED = "_pb2.py"
@@ -147,6 +148,18 @@ def test_plain_words() -> None:
         for word in unwanted.findall(" ".join(text.split()))
     ]
     assert not found, "\n".join(found)
+
+
+def test_no_class_name_twice() -> None:
+    """Public classes of the product, but for those that protoc generates, which are named after OpenIM's messages."""
+    names = Counter(
+        node.name
+        for path in _sources()
+        if not path.name.endswith(GENERATED)
+        for node in ast.parse(path.read_text()).body
+        if isinstance(node, ast.ClassDef) and not node.name.startswith("_")
+    )
+    assert not [name for name, count in names.items() if count > 1]
 
 
 def test_no_file_name_twice() -> None:

@@ -8,9 +8,9 @@ from __future__ import annotations
 from typing import Final
 
 __all__ = [
-    "CHAT_PREFIXES", "NOTIFICATION_PREFIX", "AppLevel", "ChangeState", "ContentType", "GroupStatus", "GroupType",
-    "GroupVerification", "JoinSource", "LoginPolicy", "MessageFrom", "MessageStatus", "Platform", "PullOrder",
-    "ReceiveOption", "RequestId", "Role", "SessionType", "TokenState",
+    "CHAT_PREFIXES", "NOTIFICATION_PREFIX", "AccountStatus", "AppLevel", "ChangeState", "ContentType", "GroupStatus",
+    "GroupType", "GroupVerification", "JoinSource", "LoginPolicy", "MessageFrom", "MessageStatus", "Platform",
+    "PullOrder", "ReceiveOption", "RequestId", "Role", "SessionType", "TokenState",
 ]  # fmt: skip
 
 
@@ -83,6 +83,8 @@ class MessageFrom:
 
 
 class MessageStatus:
+    """`status` of a message. At DELETED or above, its seq has no message to show."""
+
     SENDING: Final = 1
     SENT: Final = 2
     DELETED: Final = 4
@@ -122,6 +124,13 @@ class LoginPolicy:
 class TokenState:
     NORMAL: Final = 0
     KICKED: Final = 2
+
+
+class AccountStatus:
+    """`accountStatus` in the answer to `account_check`. Older servers send a text instead."""
+
+    REGISTERED: Final = 1
+    REGISTERED_TEXT: Final = "registered"
 
 
 class AppLevel:

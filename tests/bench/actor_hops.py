@@ -1,4 +1,4 @@
-"""Actor hops a second, on our base against Thespian's simpleSystemBase, in the same run."""
+"""Actor hops per second, on our base and on Thespian's simpleSystemBase, in the same run."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ if TYPE_CHECKING:
 __all__ = ["figures"]
 
 FAN = 100
-"""Actors that one sender of the fan pattern sends to and hears from."""
+"""Number of actors that one sender of the fan pattern exchanges messages with."""
 
 
 class Start:
-    """Tells an actor whom to play with, how often, and what to set when done."""
+    """A message to an actor: its partners, the number of hops, and the event to set at the end."""
 
     def __init__(self, others: list[Any], hops: int, done: Any) -> None:
         self.others, self.hops, self.done = others, hops, done
 
 
 class Player(Actor):
-    """Thespian's plain API, the same code on both bases. Sends back what it gets until the hops are done."""
+    """Thespian's plain API, the same code on both bases. It returns each message until the hops are done."""
 
     left = 0
     done: Any = None
@@ -56,14 +56,14 @@ class Player(Actor):
 
 
 class Ball:
-    """What entities play with."""
+    """The message that entities exchange."""
 
 
 BALL = Ball()
 
 
 class EntityPlayer(Entity):
-    """The same play by handlers found by message class."""
+    """The same exchange with handlers that are looked up by message class."""
 
     left = 0
     done: Any = None
@@ -85,7 +85,7 @@ class EntityPlayer(Entity):
 
 
 def on_simple(hops: int, fan: int) -> float:
-    """Thespian's own base, told from outside: it runs until all is done."""
+    """Thespian's own base, driven from outside: it runs until all hops are done."""
     system = ActorSystem("simpleSystemBase", logDefs=False, transientUnique=True)
     player = system.createActor(Player)
     others = [system.createActor(Player) for _ in range(fan)]
@@ -99,7 +99,7 @@ def on_simple(hops: int, fan: int) -> float:
 
 
 async def on_loop(hops: int, fan: int, player_class: type[Actor]) -> float:
-    """Our base, on the loop that runs this."""
+    """Our base, on the running loop."""
     base = LoopBase(asyncio.get_running_loop())
     player = base.spawn(Address("player", "0"), player_class)
     others = [base.spawn(Address("player", str(n)), player_class) for n in range(1, fan + 1)]

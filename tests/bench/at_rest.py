@@ -18,9 +18,9 @@ __all__ = ["figures"]
 
 AT_ONCE = 50
 PING_EVERY_S = 24.0
-"""As the native SDK pings."""
+"""The ping interval of the native SDK."""
 SETTLE_S = 5.0
-"""For what a start and the logins leave behind."""
+"""The wait until the work after a start and the logins is done."""
 _COMPILED = {"PYTHONDONTWRITEBYTECODE": ""}
 """From its second start on a node finds its modules compiled; a machine may forbid Python to keep them."""
 
@@ -70,7 +70,7 @@ async def figures(*, seconds: float, repeats: int) -> AsyncIterator[Figure]:
 async def _idle(
     process: NodeProcess, users: list[tuple[str, str]], ping_every_s: float | None, idle_s: float
 ) -> tuple[float, dict[str, Any]]:
-    """Log all in; the share of a core that the node takes when all is quiet, in percent."""
+    """Log all users in, and measure the share of a core that the idle node uses, in percent."""
     assert process.process is not None
     pid = process.process.pid
     job = {"job": "logins", "port": process.ws_port, "pid": pid, "at_once": AT_ONCE, "ping_every_s": ping_every_s}

@@ -1,4 +1,4 @@
-"""A database with a past, written straight through the schema: it would take the product an hour."""
+"""A database with many messages, written directly with SQL, because the product would take an hour."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ WARM_UP = 200
 AT_ONCE = 50
 PING_EVERY_S = 15.0
 IDLE_S = 2
-"""Users without traffic go to sleep after this, here, so that one need not wait a minute for it."""
+"""Users without traffic go to sleep after this time here, instead of after a minute."""
 
 
 async def figures(*, seconds: float, repeats: int) -> AsyncIterator[Figure]:

@@ -1,4 +1,4 @@
-"""More than a node can carry, from many connections: what each send was told, and after how long."""
+"""More load than a node can carry, from many connections: the answer to each send, and its latency."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _MEMORY_EVERY_S = 0.5
 _AT_ONCE = 64
 _DRAIN_LIMIT_S = 30.0
 _CLOSED = 1024
-"""Sends in flight of the closed loop: a batch of the store under way, and another one waiting."""
+"""Number of sends in flight in the closed loop: one batch in the store, and one waiting."""
 TEXT, TYPING = 101, 113
 
 
@@ -39,32 +39,32 @@ class _Answer(msgspec.Struct):
 
 @dataclass
 class Told:
-    """What became of the sends."""
+    """The outcomes of the sends."""
 
     acked: list[str] = field(default_factory=list)
-    """Client ids, in the order of the acks."""
+    """Client message ids, in the order of the acks."""
     refused: dict[int, int] = field(default_factory=dict)
-    """By error code."""
+    """Error code -> number of sends."""
     written_ms: list[float] = field(default_factory=list)
-    """From the write to the ack."""
+    """Times from the write to the ack."""
     planned_ms: list[float] = field(default_factory=list)
-    """From the planned time to the ack."""
+    """Times from the planned time to the ack."""
     refused_ms: list[float] = field(default_factory=list)
-    """From the write to the error."""
+    """Times from the write to the error."""
     planned: int = 0
     never_written: int = 0
-    """Planned, and still behind a full window at the end."""
+    """Number of planned sends that still waited behind a full window at the end."""
     unanswered: int = 0
     memory: list[int] = field(default_factory=list)
-    """Bytes of the node and its writer, twice a second while the load was on."""
+    """Memory of the node and its writer in bytes, twice a second during the load."""
     cpu_s: float = 0.0
-    """Of the node and its writer while the load was on."""
+    """CPU time of the node and its writer during the load."""
     in_time: int = 0
-    """Acks that came while the load was on."""
+    """Number of acks during the load."""
     seconds: float = 0.0
 
     def forget(self) -> None:
-        """Begin to count: what came before was for warming up."""
+        """Start counting. The sends before were for warming up."""
         for each in (self.written_ms, self.planned_ms, self.refused_ms, self.acked):
             each.clear()
         self.refused.clear()
@@ -72,7 +72,7 @@ class Told:
 
 
 class _Sender:
-    """One connection: writes what is planned for it while fewer than `window` of its sends are unanswered."""
+    """One connection: it writes its planned sends while fewer than `window` of them are pending."""
 
     def __init__(self, client: Any, user_id: str, peer: str, window: int, told: Told, content_type: int) -> None:
         self.client, self.user_id, self.peer = client, user_id, peer
@@ -123,7 +123,7 @@ class _Sender:
 
 
 class Crowd:
-    """Connections of users that each write to the next one."""
+    """Connections of users, each of whom writes to the next one."""
 
     def __init__(self, port: int, users: Sequence[tuple[str, str]], *, window: int, content_type: int = TEXT) -> None:
         self.port, self.users, self.window, self.content_type = port, users, window, content_type
@@ -148,7 +148,7 @@ class Crowd:
 
     @property
     def lost(self) -> int:
-        """Connections that the node has ended."""
+        """Number of connections that the node has closed."""
         return sum(each.client.failed for each in self.senders)
 
     @property
@@ -156,7 +156,7 @@ class Crowd:
         return sum(each.client.pushes for each in self.senders)
 
     async def closed_loop(self, seconds: float, *, pid: int, warm_s: float = 1.0) -> float:
-        """As fast as the node answers with _CLOSED in flight in all; acks a second."""
+        """Send as fast as the node answers, with _CLOSED sends in flight in all. Returns acks per second."""
         told = self.told
 
         def go_on(sender: _Sender) -> None:
@@ -180,7 +180,7 @@ class Crowd:
         return rate
 
     async def open_loop(self, rate: float, seconds: float, *, pid: int, warm_s: float = 0.0, seed: int = 1) -> Told:
-        """`rate` a second whatever the answers are; each from a connection drawn by lot."""
+        """Send `rate` messages per second, whatever the answers are, each from a random connection."""
         told, dice = self.told, random.Random(seed)
         told.forget()
         told.memory = []
@@ -210,7 +210,7 @@ class Crowd:
         return told
 
     async def drain(self) -> None:
-        """Until each send is answered; gives up after a time."""
+        """Wait until each send is answered; give up after a time."""
         deadline = time.perf_counter() + _DRAIN_LIMIT_S
         while any(each.under_way for each in self.senders if not each.client.failed):
             if time.perf_counter() > deadline:
@@ -224,7 +224,7 @@ def part_of(values: Sequence[float], part: float) -> float:
 
 
 async def excess(job: dict[str, Any]) -> None:
-    """The closed loop's rate, then `times` as much as that."""
+    """Measure the rate of the closed loop, then offer `times` this rate."""
     crowd = Crowd(job["port"], job["users"], window=job["window"])
     await crowd.open()
     rate = await crowd.closed_loop(job["seconds"], pid=job["pid"])

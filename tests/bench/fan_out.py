@@ -21,7 +21,7 @@ MEMBERS = 500
 RATE = 20
 WINDOW = 8
 FRAME_BYTES = 620
-"""What a push of our text takes in JSON."""
+"""The size of a push of our text in JSON."""
 
 
 async def figures(*, seconds: float, repeats: int) -> AsyncIterator[Figure]:

@@ -1,4 +1,4 @@
-"""A WebSocket client that costs next to nothing: frames ready made, what comes is counted by its first bytes."""
+"""A WebSocket client that uses little CPU: frames are made in advance, and counted by their first bytes."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _ACK_LIMIT_BYTES = 290
 
 
 class LeanClient(asyncio.Protocol):
-    """Counts acks (or other answers) and pushes; calls `on_data` once for each read that held any."""
+    """Counts acks (or other answers) and pushes; calls `on_data` once for each read that had any."""
 
     def __init__(self, head: bytes, *, plain: bool) -> None:
         self._head: bytes | None = head
@@ -102,7 +102,7 @@ class LeanClient(asyncio.Protocol):
 
 
 async def connect(port: int, user_id: str, token: str, *, sdk_type: str = "js", gzip: bool = False) -> LeanClient:
-    """Returns after the 101."""
+    """Connect. Returns after the answer 101."""
     query = urlencode(
         {
             "sendID": user_id, "token": token, "platformID": PLATFORM, "operationID": f"op-{user_id}",
@@ -141,7 +141,7 @@ def request_frame(
 def messages_of(
     user_id: str, *, to: str = "", group: str = "", sdk_type: str = "js", gzip: bool = False
 ) -> Callable[[], bytes]:
-    """Makes frames that send a text; everything but the client's id of the message is made here."""
+    """Makes frames that send a text. Everything but the client message id is made in advance."""
     text = os.urandom(TEXT_BYTES // 2).hex()
     while True:
         message = sdkws_pb2.MsgData(

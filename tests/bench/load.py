@@ -146,7 +146,7 @@ async def fan(job: dict[str, Any]) -> None:
     before = dict.fromkeys(members, 0)
 
     def pump() -> None:
-        """A message counts as under way until all have it and its sender knows."""
+        """A message counts as in flight until all members have it and its sender has the ack."""
         if not stopped and job["rate"] is None:
             done = min(delivered[0] // len(members), sender.answers)
             free = job["window"] - (sender.sent - done)
@@ -185,7 +185,7 @@ async def fan(job: dict[str, Any]) -> None:
 
 
 async def sink(job: dict[str, Any]) -> None:
-    """Takes connections and reads what comes, for the raw send loop."""
+    """Accepts connections and reads all data, for the raw send loop."""
 
     class Sink(asyncio.Protocol):
         pass

@@ -24,7 +24,7 @@ __all__ = ["figures"]
 
 PEERS = 1_000
 STARTS = 4
-"""For each repeat, the stores in turns."""
+"""Number of starts in each repeat. The stores take turns."""
 _TRY_EVERY_S = 0.002
 
 
@@ -58,7 +58,7 @@ async def figures(*, seconds: float, repeats: int) -> AsyncIterator[Figure]:
 
 
 async def _first_ack(process: NodeProcess, token: str) -> tuple[float, float]:
-    """Seconds from the start of the process to the first ack, and the CPU time of all of its life."""
+    """Seconds from the start of the process to the first ack, and the process's CPU time up to its end."""
     command = [
         sys.executable, "-m", "greenroom", "serve", "--data-dir", str(process.data_dir),
         "--ws-port", str(process.ws_port), "--api-port", str(process.api_port),

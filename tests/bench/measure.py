@@ -1,4 +1,4 @@
-"""What all benchmarks share: CPU time and memory of a node, a node of one's own, repeats, and a figure's line."""
+"""Shared by all benchmarks: CPU time and memory of a node, a started node, repeats, and the line of a figure."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Figure:
 
 
 def members_of(pid: int) -> list[int]:
-    """A process and all below it."""
+    """A process and all its descendants."""
     found = [pid]
     for process in found:
         for task in Path(f"/proc/{process}/task").glob("*/children"):
@@ -54,7 +54,7 @@ def members_of(pid: int) -> list[int]:
 
 
 def cpu_s(pid: int) -> dict[int, float]:
-    """User and system time of a process and of each below it; children that ended count with their parent."""
+    """User and system time of a process and its descendants; ended children count with their parent."""
     spent = {}
     for process in members_of(pid):
         with contextlib.suppress(OSError):
@@ -69,7 +69,7 @@ def rss_bytes(pid: int) -> int:
 
 
 def pss_bytes(pid: int) -> int:
-    """Its share of the memory in use: a page that several processes use counts in parts."""
+    """The process's share of the memory in use: a page that several processes use is divided among them."""
     for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
         if line.startswith("Pss:"):
             return int(line.split()[1]) * 1024
@@ -108,7 +108,7 @@ async def tokens(process: NodeProcess, user_ids: Sequence[str]) -> list[tuple[st
 
 
 class Load:
-    """A load generator in a process of its own, whose CPU is nobody's: a job in, a result a line out."""
+    """A load generator in a process of its own, whose CPU does not count: one job in, results out, one per line."""
 
     def __init__(self, **job: Any) -> None:
         self._job = job
@@ -124,7 +124,7 @@ class Load:
         return self
 
     async def result(self) -> dict[str, Any]:
-        """The next line that it says."""
+        """The next line of its output."""
         assert self._process.stdout is not None
         line = await self._process.stdout.readline()
         if not line:
@@ -133,7 +133,7 @@ class Load:
         return result
 
     async def __aexit__(self, *_: object) -> None:
-        """It ends when its standard input does."""
+        """The generator ends when its standard input ends."""
         assert self._process.stdin is not None
         self._process.stdin.close()
         await self._process.wait()

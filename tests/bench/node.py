@@ -47,7 +47,7 @@ def _start_profiled_writer(command: list[str], **options: Any) -> subprocess.Pop
 
 
 class _Starter:
-    """`subprocess` as the writer's client sees it."""
+    """A `subprocess` for the writer's client."""
 
     DEVNULL = subprocess.DEVNULL
     TimeoutExpired = subprocess.TimeoutExpired

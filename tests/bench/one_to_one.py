@@ -41,7 +41,7 @@ async def drive(process: Any, job: dict[str, Any], *, seconds: float, warm_s: fl
 
 
 def _rate(result: dict[str, Any]) -> float:
-    """Of two counts that may differ at the edges of a window the lower one counts."""
+    """The lower of two counts, which may differ at the edges of a window."""
     done: int = min(result["answers"][0], result["pushes"][1])
     return done / float(result["cpu_s"])
 
@@ -53,7 +53,7 @@ async def figures(*, seconds: float, repeats: int) -> AsyncIterator[Figure]:
         durable, _Kind("one-to-one, gob+gzip, 8 in flight", job_of(8, "go", gzip=True)),
         _Kind("one-to-one, JSON, 1 in flight", job_of(1)), memory,
     ]  # fmt: skip
-    # Kinds take turns, so that the machine's moods meet all of them.
+    # Kinds take turns, so that changes of the machine's speed affect all of them.
     for _ in range(repeats):
         for kind in kinds:
             env = {"BENCH_STORE": "memory"} if kind.in_memory else {}

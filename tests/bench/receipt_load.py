@@ -1,4 +1,4 @@
-"""Messages whose receivers mark each of them as read over HTTP: done when the receipt is with the sender."""
+"""Messages that their receivers mark as read over HTTP. A message is done when its sender has the receipt."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class _Reader(asyncio.Protocol):
 
 
 async def receipts(job: dict[str, Any]) -> None:
-    """`window` messages of each pair are under way, from the send to the receipt's arrival at the sender."""
+    """`window` messages of each pair are in flight, from the send to the receipt's arrival at the sender."""
     users = job["users"]
     loop = asyncio.get_running_loop()
     senders: list[LeanClient] = []

@@ -39,7 +39,7 @@ BENCHMARKS: dict[str, ModuleType] = {
         overload,
     )
 }  # fmt: skip
-"""By name; each has `figures(seconds=, repeats=)`, which gives its lines."""
+"""Name -> module. Each has `figures(seconds=, repeats=)`, which returns its lines."""
 
 
 async def run(only: str | None, *, seconds: float, repeats: int) -> None:

@@ -26,12 +26,12 @@ CHATS = 1_000
 
 
 def cpu_s(pid: int | None) -> float:
-    """Of this process and of the writer."""
+    """CPU time of this process and of the writer."""
     return time.process_time() + (process_cpu_s(pid) if pid is not None else 0.0)
 
 
 async def measure(folder: Path, kind: str, batch: int, *, busy: bool) -> tuple[float, float, float]:
-    """(rows a CPU-second, median ms, 99th percentile ms of one batch)."""
+    """Rows per CPU-second; median and 99th percentile of one batch in ms."""
     store = SqliteStore(":memory:" if kind == "memory" else folder / f"{kind}-{batch}-{busy}.db",
                         writer="thread" if kind == "thread" else "process")  # fmt: skip
     await store.open()
@@ -66,7 +66,7 @@ async def measure(folder: Path, kind: str, batch: int, *, busy: bool) -> tuple[f
                 pass
             await asyncio.sleep(0)
 
-    # Every conversation has its first message before anything is measured: names are met once.
+    # Each conversation gets its first message before the measurement, so that its name is already known.
     rows, before = CHATS, rows
     batch, before_batch = CHATS // LANES, batch
     await asyncio.gather(*[lane(number) for number in range(LANES)])
@@ -78,7 +78,7 @@ async def measure(folder: Path, kind: str, batch: int, *, busy: bool) -> tuple[f
     spent, wall = cpu_s(store.writer_pid) - start, time.perf_counter() - wall
     if load is not None:
         load.cancel()
-        # The load burns whatever is left of one core: what it leaves to rows cannot be told apart here.
+        # The load uses the rest of one core, so the CPU for the rows alone cannot be measured here.
         spent = float("nan")
     await store.close()
     waits.sort()

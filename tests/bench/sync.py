@@ -20,7 +20,7 @@ __all__ = ["figures"]
 MESSAGES = 20
 ROUNDS = 20
 KINDS = (("1001 and the first 1002, of 100", 100, False), ("1001, 1002s of 100", 100, True))
-"""What is asked: a name, conversations in one 1002, whether all of them."""
+"""The requests: a name, the number of conversations in one 1002, and whether to ask for all."""
 
 
 async def figures(*, seconds: float, repeats: int) -> AsyncIterator[Figure]:

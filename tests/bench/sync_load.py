@@ -49,7 +49,7 @@ async def sync(job: dict[str, Any]) -> None:
             return answer.data or b""
 
         for turn in range(job["rounds"] + 1):
-            if turn == 1:  # The first one only warms the store's pages.
+            if turn == 1:  # The first round only warms the store's pages.
                 window, received = Window(job["pid"], nobody), 0
             newest = await ask(1001, sdkws_pb2.GetMaxSeqReq(userID=user_id).SerializeToString())
             seqs = sdkws_pb2.GetMaxSeqResp.FromString(newest).maxSeqs

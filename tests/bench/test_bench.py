@@ -1,4 +1,4 @@
-"""Every benchmark runs to its end and prints its lines; how fast anything is, is not judged here."""
+"""Every benchmark runs to its end and prints its lines. Speed is not judged here."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the jobs of the load generator share: what was done between two moments, its end, and how results are said."""
+"""Shared by the jobs of the load generator: the work between two moments, its end, and the output of results."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _DRAIN_LIMIT_S = 20.0
 
 
 class Window:
-    """What was done, and what the node spent on it, between two moments."""
+    """The work between two moments, and the CPU that the node used for it."""
 
     def __init__(self, pid: int, *clients: list[LeanClient]) -> None:
         self._pid = pid
@@ -47,7 +47,7 @@ class Window:
 
 
 async def settle(senders: list[LeanClient], pushed: list[tuple[list[LeanClient], int]]) -> None:
-    """Wait until each send is answered, and each group of clients has got so many pushes. Raises TimeoutError."""
+    """Wait until each send is answered, and each group of clients has its number of pushes. Raises TimeoutError."""
     async with asyncio.timeout(_DRAIN_LIMIT_S):
         while any(each.answers < each.sent for each in senders) or any(
             sum(each.pushes for each in some) < wanted for some, wanted in pushed

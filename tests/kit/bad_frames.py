@@ -1,4 +1,4 @@
-"""What a bad client may do to the gateway: dials, frames and sends, each with what PROTOCOL.md answers."""
+"""What a bad client may do to the gateway: handshakes, frames and sends, each with the answer by PROTOCOL.md."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ async def refused_dial(
 
 
 def frame_of_size(device: Device, size: int) -> bytes:
-    """A good request of exactly so many bytes as a plain JSON frame."""
+    """A valid request of exactly this many bytes, as a plain JSON frame."""
     message = text_message("mallory", "victim", content=f'{{"content":"{BODY}"}}'.encode(), ex="x" * 37_000)
     frame = device.codec.encode_request(
         Request(1003, send_id="mallory", operation_id="o", msg_incr="exact", data=message.SerializeToString())
@@ -144,7 +144,7 @@ async def bad_frame(scene: Scene, kind: tuple[Any, bool], frame: Any, code: int)
 
 
 async def raw_bytes(scene: Scene, data: bytes, *, after_upgrade: bool) -> None:
-    """Bytes that are no WebSocket, or no HTTP."""
+    """Bytes that are not WebSocket, or not HTTP."""
     reader, writer = await asyncio.open_connection("127.0.0.1", scene.node.ws_port)
     try:
         if after_upgrade:

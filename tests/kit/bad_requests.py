@@ -1,4 +1,4 @@
-"""What a bad client may do to the HTTP API: bodies and headers, each with what PROTOCOL.md answers."""
+"""What a bad client may do to the HTTP API: bodies and headers, each with the answer by PROTOCOL.md."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ BODIES: dict[str, tuple[str, bytes, int, int]] = {
     "malformed": (INFO, f'{{"userIDs":["{BODY}"'.encode(), 1001, 200),
     "not json": (INFO, BODY.encode(), 1001, 200),
     "empty": (INFO, b"", 1001, 200),
-    # Go's JSON reads it as U+FFFD: a user that is not there, and is left out.
+    # Go's JSON reads it as U+FFFD: a user that does not exist, and is left out of the answer.
     "no utf-8": (INFO, b'{"userIDs":["\xff\xfe"]}', 0, 200),
     "deep": (INFO, b'{"userIDs":' + b"[" * 100_000, 1001, 200),
     "list for an object": (INFO, b'["alice"]', 1001, 200),
@@ -97,7 +97,7 @@ async def wrong_secret(scene: Scene) -> None:
 
 
 async def half_a_body(scene: Scene) -> None:
-    """A client that leaves in the middle of its body."""
+    """A client that disconnects in the middle of its body."""
     _, writer = await asyncio.open_connection("127.0.0.1", scene.node.api_port)
     head = f"POST {INFO} HTTP/1.1\r\nHost: x\r\noperationID: o\r\ntoken: {scene.admin}\r\nContent-Length: 5000\r\n\r\n"
     writer.write(head.encode() + BODY.encode())

@@ -1,4 +1,4 @@
-"""Where bad input is given: a node that runs, tokens, a pair of bystanders, and what must not be logged."""
+"""The scene for bad input: a running node, tokens, a pair of bystanders, and content that must not be logged."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from greenroom.tests.kit.wire_kit import ANSWER_LIMIT_S, Device, Pair
 __all__ = ["ANDROID", "BODY", "OTHER_SECRET", "WEB", "Case", "Scene", "bound", "signed"]
 
 BODY = "MarkerOfAMessageBody"
-"""Stands in everything here that is or could be content; the node's log must not have it."""
+"""Part of everything here that is or could be content. The node's log must not contain it."""
 WEB, ANDROID = 5, 2
 OTHER_SECRET = "another secret, as long as it has to be"
 
@@ -32,7 +32,7 @@ class Scene(NamedTuple):
     async def post(
         self, path: str, content: bytes, *, token: str | None = None, **headers: str | None
     ) -> httpx.Response:
-        """A header that is None is left out."""
+        """Headers with the value None are left out."""
         all_headers: dict[str, str | None] = {
             "operationID": "op-http", "token": self.admin if token is None else token,
             "content-type": "application/json", **headers,
@@ -43,7 +43,7 @@ class Scene(NamedTuple):
 
 
 Case = Callable[[Scene], Awaitable[None]]
-"""Does one bad thing and checks the answer."""
+"""Sends one piece of bad input and checks the answer."""
 
 
 def bound(case: Callable[..., Awaitable[None]], *arguments: Any, **named: Any) -> Case:

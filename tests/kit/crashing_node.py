@@ -36,7 +36,7 @@ armed = False
 
 
 class Crash:
-    """To a fixed child: raise."""
+    """A message to a fixed child: crash."""
 
 
 def _crash(self: Entity, message: Crash, sender: Address) -> None:
@@ -44,7 +44,7 @@ def _crash(self: Entity, message: Crash, sender: Address) -> None:
 
 
 def plant_crash() -> None:
-    """From now on every entity crashes on a `Crash`."""
+    """After this call, every entity crashes on a `Crash`."""
     setattr(Entity, "receiveMsg_Crash", _crash)  # noqa: B010 (mypy)
 
 

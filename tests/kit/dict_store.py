@@ -58,7 +58,7 @@ class DictStore:
         await asyncio.get_running_loop().create_future()
 
     async def take(self, key: str) -> None:
-        """A later opening ends all of this one's writing."""
+        """After a later opening of the same data, this one can no longer write."""
 
     async def commit(self, slices: Sequence[Slice]) -> list[Refusal | None]:
         if not self._is_open:
@@ -225,7 +225,7 @@ class DictStore:
         return [f"n_{key}"] if kind == "pair" and len({*members}) < 2 else []
 
     def _end_of(self, user_id: str, name: str) -> int | None:
-        """Last of what the user may see of the conversation, None if nothing."""
+        """The last seq of the conversation that the user may see; None if there is none."""
         newest, records = self._newest(name), self._rows("record")
         own = records.get((user_id, name))
         if own is not None:

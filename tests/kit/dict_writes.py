@@ -1,4 +1,4 @@
-"""What a store made of dicts holds, and how each kind of write changes it: the contract's rules in plain Python."""
+"""The data of a store made of dicts, and how each kind of write changes them: the contract's rules in plain Python."""
 
 from __future__ import annotations
 
@@ -45,39 +45,39 @@ __all__ = ["DictData", "Place", "cursor_of", "place_of"]
 
 
 class Place(NamedTuple):
-    """What a cursor holds."""
+    """The content of a cursor."""
 
     before: int
-    """How many events lie before it."""
+    """Number of events before the cursor."""
     gone: int
-    """As `DictData.gone` when it was made: its holder was told of that."""
+    """`DictData.gone` at the time of the cursor: its holder knows of those losses."""
 
 
 class DictData:
-    """The state that openings share. What a slice has changed is undone if one of its writes is refused."""
+    """The state that all openings share. The changes of a slice are undone if one of its writes is refused."""
 
     def __init__(self, *, events_limit: int) -> None:
         self.epoch = 0
         self.events_limit = events_limit
         self.rows: dict[str, dict[Key, Any]] = {table: {} for table in TABLES}
-        """Of each table, by key, in the order in which they came."""
+        """Table -> key -> row, in the order of insertion."""
         self.keys: dict[str, tuple[KeyKind, tuple[str, ...]]] = {}
         self.conversations: dict[str, None] = {}
-        """Those that a write has named."""
+        """Conversations that a write has named."""
         self.messages: dict[str, list[AddMessage]] = defaultdict(list)
-        """Of each conversation, by seq - 1."""
+        """Conversation -> messages; the index is seq - 1."""
         self.flagged: dict[tuple[str, int], bool] = {}
-        """Conversation and seq of messages that were marked as read."""
+        """(conversation, seq) of each message that was marked as read."""
         self.reads: dict[tuple[str, str], int] = {}
-        """Of conversation and user."""
+        """(conversation, user) -> read seq."""
         self.versions: dict[tuple[LogKind, str], int] = {}
         self.entries: dict[tuple[LogKind, str], dict[str, tuple[int, int]]] = defaultdict(dict)
-        """Of each log, (state, version) by id."""
+        """Log -> id -> (state, version)."""
         self.events: list[Event | None] = []
-        """In the order of commits. None: it is not kept any more."""
+        """Events in the order of commits. None: the event is no longer kept."""
         self.subscribers: dict[str, Place] = {}
         self.gone = 0
-        """The last event that is not kept any more lies before this one."""
+        """Number of events up to the last one that is no longer kept."""
         self._undo: list[Callable[[], object]] = []
         self._appliers: dict[type, Callable[[str, Any], None]] = {
             AddEvent: self._add_event,
@@ -273,7 +273,7 @@ def cursor_of(place: Place) -> Cursor:
 
 
 def place_of(cursor: Cursor) -> Place:
-    """Raises ValueError for what is no cursor."""
+    """Raises ValueError if the text is not a cursor."""
     if cursor == BEGINNING:
         return Place(0, 0)
     before, gone = cursor.split(".")

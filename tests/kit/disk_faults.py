@@ -19,7 +19,7 @@ __all__ = ["Injection", "injected", "locked", "no_room"]
 
 
 class Injection:
-    """What strace does to a process, and how often it has done so."""
+    """A fault that strace injects into a process, and how often it has done so."""
 
     def __init__(self, trace: Path) -> None:
         self._trace = trace
@@ -27,7 +27,7 @@ class Injection:
     @property
     def hits(self) -> int:
         text = self._trace.read_text(errors="replace")
-        # Who is still delayed when strace ends is let go amid the call.
+        # When strace ends, a call that is still delayed continues at once.
         return sum(text.count(mark) for mark in ("(INJECTED)", "(DELAYED)", "<detached ...>"))
 
 
@@ -35,8 +35,8 @@ class Injection:
 async def injected(
     pid: int, calls: str, action: str, trace: Path, *, only: Path | None = None
 ) -> AsyncIterator[Injection]:
-    """While it lasts, these calls of the process (all its threads) end so; with `only`, those on one file.
-    `action` is as strace's `inject` has it; the trace goes to a file."""
+    """While it lasts, strace injects `action` (in the syntax of its `inject`) into these calls of all threads of the
+    process; with `only`, into those on one file. `trace` is the file for the trace."""
     path = ["-P", str(only)] if only is not None else []
     process = await asyncio.create_subprocess_exec(
         find_strace(), "-f", "-p", str(pid), *path, "-o", str(trace),
@@ -59,7 +59,7 @@ async def injected(
 
 @contextlib.contextmanager
 def no_room(pid: int) -> Iterator[None]:
-    """The process may write no further than into a file's first page: past it writes are cut short, or EFBIG."""
+    """While it lasts, the process may write only a file's first page: longer writes are cut short, or get EFBIG."""
     _, hard = resource.prlimit(pid, resource.RLIMIT_FSIZE)
     resource.prlimit(pid, resource.RLIMIT_FSIZE, (4096, hard))
     try:
@@ -70,7 +70,7 @@ def no_room(pid: int) -> Iterator[None]:
 
 @contextlib.asynccontextmanager
 async def locked(path: Path) -> AsyncIterator[None]:
-    """Another connection holds the database's exclusive lock."""
+    """While it lasts, another connection holds the database's exclusive lock."""
     other = connect(path)
     other.execute("PRAGMA busy_timeout = 20000")
     try:

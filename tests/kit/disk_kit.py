@@ -1,7 +1,7 @@
 """What a disk may hold after a loss of power, made from what strace saw of a program's files.
 
-What a finished sync covers is there. Of what came later each sector may be there or not, a file may have any of
-its later lengths, and a name may have been made or removed or not.
+Writes that a finished sync covers are there. Each sector of a later write may be there or not, a file may have any of
+its later lengths, and a name may or may not have been made or removed.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ class Event(NamedTuple):
     path: Path
     start: int
     end: int
-    """Lines of the trace. A sync covers what had ended when it started."""
+    """Lines of the trace. A sync covers the calls that had already ended when it started."""
     data: bytes = b""
     offset: int = 0
-    """Of a write; the new length of a resize."""
+    """The offset of a write, or the new length of a resize."""
 
 
 class _File:
@@ -71,7 +71,7 @@ class _File:
                     _apply(content, event._replace(data=part, offset=start))
                 start = end
         del content[size:]
-        # A file may grow before its data comes: by zeros, or by what was on the disk there.
+        # A file may grow before its data is written: by zeros, or by old data of the disk.
         missing = size - len(content)
         return bytes(content) + (dice.randbytes(missing) if dice.random() < 0.5 else bytes(missing))
 
@@ -90,7 +90,7 @@ class Disk:
     def __init__(self, root: Path) -> None:
         self._root = root
         self._names: dict[Path, _File | None] = {}
-        """As the program sees them; a folder is None."""
+        """The files as the program sees them; None for a folder."""
         self._durable: dict[Path, _File | None] = {}
         self._pending: list[tuple[Event, _File | None]] = []
         """Names made and removed since the last sync of their folder."""
@@ -112,7 +112,7 @@ class Disk:
                 self._file(path).sync(event.start)
 
     def survivors(self, dice: random.Random) -> dict[Path, bytes]:
-        """By path under the root."""
+        """Path under the root -> file."""
         names = dict(self._durable)
         chance = dice.choice((0.0, 1.0, 0.5))
         for event, file in self._pending:
@@ -151,7 +151,7 @@ def _reachable(path: Path, names: dict[Path, _File | None], root: Path) -> bool:
 
 
 def disk_strace(trace: Path) -> tuple[str, ...]:
-    """What to run a program with, to read its trace by `events_in`."""
+    """The command to run a program under, so that `events_in` can read its trace."""
     return strace_prefix(trace, calls=CALLS, shown=("-y", "-xx", "-s", "1000000"))
 
 
@@ -159,7 +159,7 @@ def events_in(trace: Path, root: Path, said: Path) -> Iterator[Event]:
     """What happened to the files under `root`, and what was written to `said`, in order.
 
     Raises ValueError at a call that it does not know how to replay. The shared memory of SQLite (-shm) is
-    left out: whoever opens a database first makes it anew.
+    left out: the first process that opens a database makes it again.
     """
     for call in calls_in(trace):
         strings = [bytes.fromhex(one.replace("\\x", "")) for one in _HEX.findall(call.text)]

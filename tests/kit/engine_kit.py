@@ -1,4 +1,4 @@
-"""An engine without sockets: entities on a running loop, a store in memory, sessions that write down pushes."""
+"""An engine without sockets: entities on a running loop, a store in memory, sessions that record pushes."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ __all__ = ["KitEngine", "ManualClock", "RecordingSessions", "caller", "running_e
 
 
 BACKEND = os.environ.get("GREENROOM_TEST_STORE", "sqlite")
-"""What the engines of the tests keep their state in. `dicts`: the second backend; no entity may notice."""
+"""The store of the tests' engines. `dicts`: the second backend; entities must not notice the difference."""
 
 
 class ManualClock:
@@ -88,7 +88,7 @@ class RecordingSessions(SessionTable):
         return absent
 
     def seqs(self, user_id: str, conversation_id: str) -> list[int]:
-        """What the user was pushed of a conversation, stored messages only."""
+        """The stored messages of a conversation that were pushed to the user."""
         return [
             one.message.seq
             for one in self.received[user_id]
@@ -97,7 +97,7 @@ class RecordingSessions(SessionTable):
 
 
 class KitEngine(Engine):
-    """A real engine in memory, with a clock that tests set, and sessions that write down pushes."""
+    """A real engine in memory, with a clock that tests set, and sessions that record pushes."""
 
     sessions: RecordingSessions
 
@@ -115,7 +115,7 @@ class KitEngine(Engine):
         self._feeds_of_tests: list[Feed] = []
 
     def feed_of(self, subscriber: Subscriber) -> Feed:
-        """A feed beside those of the engine; its test starts it, and may stop it."""
+        """A feed in addition to those of the engine; its test starts it, and may stop it."""
         feed = Feed(subscriber, store=self.store, commits=self.world.commits, sampler=self.base.sampler)
         self._feeds_of_tests.append(feed)
         return feed
@@ -161,6 +161,6 @@ def caller(user_id: str) -> Caller:
 
 @asynccontextmanager
 async def running_engine(**environ: str) -> AsyncIterator[KitEngine]:
-    """`environ`: settings, named as the environment names them."""
+    """`environ`: settings, with the names of their environment variables."""
     async with KitEngine(settings_module.load(environ=environ)) as engine:
         yield engine

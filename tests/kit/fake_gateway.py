@@ -23,25 +23,25 @@ if TYPE_CHECKING:
 
 
 class FakeGateway:
-    """Keeps conversations by id, each a list of MsgData whose seq is the place; pushes to all who are in."""
+    """Keeps conversations by id, each as a list of MsgData in seq order. Pushes to all connected users."""
 
     def __init__(self) -> None:
         self.conversations: dict[str, list[sdkws_pb2.MsgData]] = {}
         self.by_client_msg_id: dict[str, sdkws_pb2.MsgData] = {}
         self.sessions: dict[ServerConnection, tuple[str, Codec]] = {}
         self.requests: list[tuple[str, int]] = []
-        """(user, request id) of all that came."""
+        """(user, request id) of each request."""
         self.pulled_ranges: list[tuple[str, int, int]] = []
         self.refuse: tuple[int, str] | None = None
-        """Refuse every dial with this."""
+        """Refuse every handshake with this error."""
         self.refuse_sends: list[tuple[int, str]] = []
-        """Refuse the next sends with these, one each."""
+        """Refuse the next sends with these errors, one each."""
         self.refuse_pulls: list[tuple[int, str]] = []
-        """The same for pulls."""
+        """Refuse the next pulls with these errors, one each."""
         self.mute = False
-        """Answer nothing."""
+        """Answer no request."""
         self.lose_acks = 0
-        """So many sends are stored and cut the connection instead of being acked."""
+        """Number of sends that are stored, but cut the connection instead of being acked."""
         self.lose_push: Callable[[sdkws_pb2.MsgData], bool] = lambda message: False
         self.dials = 0
         self.port = 0
@@ -61,7 +61,7 @@ class FakeGateway:
         await self.stop()
 
     async def start(self) -> None:
-        """Listen; on the same port as the last time."""
+        """Listen, on the same port as before."""
         self._server = await serve(
             self._talk,
             "127.0.0.1",
@@ -107,14 +107,14 @@ class FakeGateway:
         return message
 
     async def push(self, conversation_id: str, message: sdkws_pb2.MsgData) -> None:
-        """Push to everybody connected."""
+        """Push a message to all connected users."""
         push = sdkws_pb2.PushMessages()
         shelf = push.notificationMsgs if conversation_id.startswith("n_") else push.msgs
         shelf[conversation_id].Msgs.append(message)
         await self.push_all(push)
 
     async def push_all(self, push: sdkws_pb2.PushMessages) -> None:
-        """Push several messages at once to everybody connected."""
+        """Push several messages at once to all connected users."""
         data = push.SerializeToString()
         for connection, (_, kind) in tuple(self.sessions.items()):
             try:

@@ -1,6 +1,6 @@
 """A small chat run in memory, told as a history: server, clients and their network, from a seed.
 
-With one of BUGS it does one wrong thing once; `planted` says whether the run came to the place where it does.
+With one of BUGS it makes this mistake once; `planted` says whether the run reached the place of the bug.
 """
 
 from __future__ import annotations
@@ -9,16 +9,16 @@ from random import Random
 from typing import TYPE_CHECKING, NamedTuple
 
 from greenroom.transport.load.judge.events import (
-    Acked,
-    Begun,
-    Drained,
+    DeviceDrained,
+    DeviceStarted,
     Event,
-    Failed,
-    Joined,
-    Left,
     MarkedRead,
-    Received,
-    Sent,
+    MemberJoined,
+    MemberLeft,
+    MessageReceived,
+    SendAcked,
+    SendFailed,
+    SendStarted,
     SeqsAnswered,
     StoredSeen,
     StorePulled,
@@ -51,7 +51,7 @@ BUGS = {
     "pushes an unstored message twice": "unstored_twice",
     "loses the tail at a restart": "received_not_stored",
 }
-"""What can be planted, and the kind of violation that names it."""
+"""The bugs that can be planted, and the kind of violation for each."""
 
 
 class Message(NamedTuple):
@@ -75,14 +75,14 @@ class Conversation:
         self.log: dict[int, Message] = {}
         self.top = 0
         self.members: dict[str, int | None] = {}
-        """User -> the last seq that they may see; None: they are a member."""
+        """User -> the last seq that they may see; None if they are a member."""
         self.read: dict[str, int] = {}
         self.marked: dict[str, set[int]] = {}
         self.answered_read: dict[str, int] = {}
 
 
 class FakeServer:
-    """`FakeServer(seed, bug=...).run()` gives the events of one run, in the order of their happening."""
+    """`FakeServer(seed, bug=...).run()` returns the events of one run, in the order in which they happened."""
 
     def __init__(self, seed: int, *, bug: str = "", steps: int = 160) -> None:
         assert not bug or bug in BUGS, bug
@@ -110,7 +110,7 @@ class FakeServer:
 
     def run(self) -> list[Event]:
         for device in self.devices:
-            self.events.append(Begun(self.tick(), device.name, device.user))
+            self.events.append(DeviceStarted(self.tick(), device.name, device.user))
         actions = [self.send] * 8 + [self.flush] * 6 + [self.ask, self.mark, self.go, self.go, self.ephemeral]
         actions.append(self.join_or_leave)
         for _ in range(self.steps):
@@ -123,34 +123,34 @@ class FakeServer:
         return self.now
 
     def due(self, bug: str) -> bool:
-        """Whether to do it now: once, not in the first moments."""
+        """Whether to run the bug now: once, and not at the very start."""
         if self.bug != bug or self.planted or len(self.events) < 40 or self.random.random() < 0.3:
             return False
         self.planted = True
         return True
 
-    # What clients do.
+    # Actions of clients.
 
     def send(self) -> None:
         conversation = self.random.choice(self.conversations)
         members = [user for user, last in conversation.members.items() if last is None]
         device = self.random.choice([one for one in self.devices if one.user in members])
         msg = self.new_id()
-        self.events.append(Sent(self.tick(), device.name, conversation.name, msg, True))
+        self.events.append(SendStarted(self.tick(), device.name, conversation.name, msg, True))
         fate = self.random.random()
-        if fate < 0.05:  # It does not get there.
-            self.events.append(Failed(self.tick(), device.name, conversation.name, msg, 0))
+        if fate < 0.05:  # The request is lost.
+            self.events.append(SendFailed(self.tick(), device.name, conversation.name, msg, 0))
             return
         if self.due("acks before the commit, and loses it"):
             self.ack(device, conversation, self.message(msg, device.user))
             return
         message = self.commit(conversation, msg, device)
-        if fate < 0.1:  # It landed, and the client never knows.
-            self.events.append(Failed(self.tick(), device.name, conversation.name, msg, 0))
+        if fate < 0.1:  # The message is stored, but the ack is lost.
+            self.events.append(SendFailed(self.tick(), device.name, conversation.name, msg, 0))
         elif fate < 0.3:  # The ack is lost or late, and the client sends again.
             if fate < 0.2 or self.bug == "acks a resend with another id":
                 self.ack(device, conversation, message)
-            self.events.append(Sent(self.tick(), device.name, conversation.name, msg, True))
+            self.events.append(SendStarted(self.tick(), device.name, conversation.name, msg, True))
             if self.due("acks a resend with another id"):
                 message = message._replace(server_msg_id="another")
             elif self.due("stores a resend again"):
@@ -161,13 +161,13 @@ class FakeServer:
 
     def ack(self, device: Device, conversation: Conversation, message: Message) -> None:
         ids = (message.client_msg_id, message.server_msg_id)
-        self.events.append(Acked(self.tick(), device.name, conversation.name, *ids, message.send_time))
+        self.events.append(SendAcked(self.tick(), device.name, conversation.name, *ids, message.send_time))
 
     def ephemeral(self) -> None:
         conversation = self.random.choice(self.conversations[:2])
         device = self.random.choice([one for one in self.devices if one.user in conversation.members])
         message = self.message(self.new_id(), device.user)
-        self.events.append(Sent(self.tick(), device.name, conversation.name, message.client_msg_id, False))
+        self.events.append(SendStarted(self.tick(), device.name, conversation.name, message.client_msg_id, False))
         self.ack(device, conversation, message)
         for other in self.devices:
             if other.user in conversation.members and other.online and self.random.random() < 0.9:
@@ -182,7 +182,7 @@ class FakeServer:
             self.catch_up(device, pulled=True)
 
     def flush(self) -> None:
-        """What is in flight to a device arrives."""
+        """Deliver the messages in flight to a device."""
         device = self.random.choice(self.devices)
         if device.online:
             self.catch_up(device, pulled=False)
@@ -212,7 +212,7 @@ class FakeServer:
 
     def is_acked(self, conversation: Conversation, message: Message | None) -> bool:
         return message is not None and any(
-            isinstance(event, Acked)
+            isinstance(event, SendAcked)
             and event.conversation_id == conversation.name
             and event.client_msg_id == message.client_msg_id
             for event in self.events
@@ -236,9 +236,9 @@ class FakeServer:
         if user in members:
             if len(members) > 1:
                 group.members[user] = group.top
-                self.events.append(Left(group.name, user, group.top))
+                self.events.append(MemberLeft(group.name, user, group.top))
             return
-        # A closed history also hides what their devices have not yet had of an earlier membership.
+        # A closed history also hides messages of an earlier membership that their devices have not received yet.
         last = group.members.get(user) or 0
         is_behind = any(one.synced.get(group.name, 0) < last for one in self.devices if one.user == user)
         open_history = is_behind or self.random.random() < 0.5
@@ -250,7 +250,7 @@ class FakeServer:
             if device.user == user:
                 before = device.synced.get(group.name, 0)
                 device.synced[group.name] = before if open_history else group.top
-        self.events.append(Joined(group.name, user, group.top + 1, 0 if open_history else -1))
+        self.events.append(MemberJoined(group.name, user, group.top + 1, 0 if open_history else -1))
 
     def drain(self) -> None:
         for device in self.devices:
@@ -261,7 +261,7 @@ class FakeServer:
             conversation.log.pop(conversation.top)
             conversation.top -= 1
         for device in self.devices:
-            self.events.append(Drained(self.tick(), device.name))
+            self.events.append(DeviceDrained(self.tick(), device.name))
         for conversation in self.conversations:
             for user in conversation.members:
                 self.ask_about(conversation, user)
@@ -272,13 +272,13 @@ class FakeServer:
                     self.events.append(StoredSeen(name, seq, *message))
             self.events.append(StorePulled(conversation.name))
 
-    # What the server does.
+    # Actions of the server.
 
     def _conversation(self, name: str, members: list[str]) -> Conversation:
         conversation = Conversation(name)
         for user in members:
             conversation.members[user] = None
-            self.events.append(Joined(name, user, 0))
+            self.events.append(MemberJoined(name, user, 0))
         return conversation
 
     def new_id(self) -> str:
@@ -332,7 +332,7 @@ class FakeServer:
             self.receive(self.devices[-1], conversation, seq, message, pulled=False)
 
     def catch_up(self, device: Device, *, pulled: bool) -> None:
-        """A device is given what it has not had, in order."""
+        """Deliver to a device all messages that it has not received yet, in order."""
         for conversation in self.conversations:
             if device.user not in conversation.members:
                 continue
@@ -357,12 +357,12 @@ class FakeServer:
     def receive(
         self, device: Device, conversation: Conversation, seq: int, message: Message, *, pulled: bool
     ) -> None:
-        self.events.append(Received(self.tick(), device.name, conversation.name, seq, *message, pulled))
+        self.events.append(MessageReceived(self.tick(), device.name, conversation.name, seq, *message, pulled))
 
 
 def interleaved(events: Iterable[Event], seed: int) -> list[Event]:
-    """The same history as if every device had been recorded by another process: their order in one another is
-    any, their own is kept."""
+    """The same history as if a separate process had recorded each device: the events of one device keep their order,
+    those of different devices are in any order."""
     random = Random(seed)
     streams: dict[str, list[Event]] = {}
     for event in events:

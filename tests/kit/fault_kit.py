@@ -1,4 +1,4 @@
-"""What tests of failing actors share: a gate before the store, and what was stored and shown."""
+"""Shared by the tests of failing actors: a gate in front of the store, and the stored and pushed messages."""
 
 from __future__ import annotations
 
@@ -35,21 +35,21 @@ PAIR = Address("conversation", "a_b")
 
 
 def life_at(engine: KitEngine, address: Address, kind: type[LifeT]) -> LifeT:
-    """The entity that lives at an address now."""
+    """The entity that is awake at an address."""
     actor = engine.base.cells[address].actor
     assert isinstance(actor, kind)
     return actor
 
 
 def crash(engine: KitEngine, address: Address) -> None:
-    """End the life at an address between two turns."""
+    """End the incarnation at an address between two turns."""
     cell = engine.base.cells[address]
     assert isinstance(cell, EntityCell)
     cell.crash(ZeroDivisionError())
 
 
 def plant(monkeypatch: pytest.MonkeyPatch, owner: type, name: str, method: Any) -> None:
-    """Put another method in an actor's class, for the actors that are awake, too."""
+    """Replace a method of an actor's class, also for the actors that are already awake."""
     message = name.removeprefix("receiveMsg_")
     kind: type = getattr(messages, message, getattr(slices, message, type(None)))
     found = [each for each in (Pair, Group, User) if issubclass(each, owner) and hasattr(owner, name)]
@@ -57,11 +57,11 @@ def plant(monkeypatch: pytest.MonkeyPatch, owner: type, name: str, method: Any) 
         each._handlers[kind]
     monkeypatch.setattr(owner, name, method)
     for each in found:
-        monkeypatch.delitem(each._handlers, kind)  # It is found anew, and afterwards it is the old one again.
+        monkeypatch.delitem(each._handlers, kind)  # The new method is looked up; after the test, the old one is back.
 
 
 def crash_at(monkeypatch: pytest.MonkeyPatch, owner: type, name: str, *moments: str) -> list[str]:
-    """The first calls of a method raise, "before" or "after" it has done its work; what is left of `moments`."""
+    """Make the first calls of a method raise, "before" or "after" its work. Returns the `moments` not used yet."""
     real = getattr(owner, name)
     left = list(moments)
 
@@ -79,7 +79,7 @@ def crash_at(monkeypatch: pytest.MonkeyPatch, owner: type, name: str, *moments: 
 
 
 class Gate:
-    """Stands before the store's commits: holds them back, or fails them."""
+    """A gate in front of the store's commits: it delays them, or makes them fail."""
 
     def __init__(self, engine: KitEngine, monkeypatch: pytest.MonkeyPatch) -> None:
         self._commit = engine.world.store.commit
@@ -87,7 +87,7 @@ class Gate:
         self._free.set()
         self._arrived = asyncio.Event()
         self.fail: list[str] = []
-        """What happens to the next batches: "before" (not stored) or "after" (stored, but said to have failed)."""
+        """The faults of the next batches: "before" (not stored) or "after" (stored, but reported as failed)."""
         self.batches: list[list[str]] = []
         """The keys of the slices of each batch, in order."""
         monkeypatch.setattr(engine.world.store, "commit", self.commit)
@@ -105,7 +105,7 @@ class Gate:
         self._arrived.clear()
 
     async def arrived(self) -> None:
-        """A batch waits here."""
+        """Wait until a batch has reached the gate."""
         await self._arrived.wait()
 
     def release(self) -> None:

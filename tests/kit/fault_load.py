@@ -1,4 +1,4 @@
-"""Users who talk on while a node's disk fails: each send is answered, and all is written down for the judge."""
+"""Users who keep sending while a node's disk fails: each send is answered, and the judge gets all events."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from greenroom import Client
 from greenroom.actors.wire import msg_pb2
 from greenroom.tests.kit.wire_kit import Device, text_message, until
 from greenroom.transport.load.judge.events import (
-    Acked,
-    Begun,
-    Drained,
+    DeviceDrained,
+    DeviceStarted,
     Event,
-    Failed,
-    Joined,
-    Received,
-    Sent,
+    MemberJoined,
+    MessageReceived,
+    SendAcked,
+    SendFailed,
+    SendStarted,
     StoredSeen,
     StorePulled,
 )
@@ -36,14 +36,14 @@ if TYPE_CHECKING:
 __all__ = ["FaultLoad"]
 
 PULL = 20
-"""Messages in a pull."""
+"""Maximum number of messages in one pull."""
 
 
 class FaultLoad:
     """Pairs in which one writes and the other reads, over sockets. The writers are devices without any retry: each
     request must be answered, with an ack or a refusal; a refused message is sent again half of the time, under the
-    same id. `rate` is of all together, in messages a second. A hundred payloads must fit
-    a pull's answer, of 768 KiB."""
+    same id. `rate` is in messages per second of all pairs together. A hundred payloads must fit the answer to a
+    pull, which has 768 KiB."""
 
     def __init__(
         self, node: NodeProcess, *, seed: str, pairs: int = 8, in_flight: int = 4, rate: float = 400,
@@ -53,9 +53,9 @@ class FaultLoad:
         self._content = b'{"content":"%b"}' % (b"x" * payload_bytes)
         self.events: list[Event] = []
         self.acks: list[tuple[int, int]] = []
-        """(sent, acked) of each ack."""
+        """(sent, acked) times of each ack."""
         self.refusals: list[tuple[int, int]] = []
-        """(sent, refused)."""
+        """(sent, refused) times of each refusal."""
         self.codes: set[int] = set()
         self._pairs = [(f"a{number}", f"b{number}") for number in range(pairs)]
         self._dice = random.Random(seed)
@@ -69,7 +69,7 @@ class FaultLoad:
         self._over = False
         self._since = 0
         self._fresh: set[str] = set()
-        """Who has had an ack for something sent since `_since`."""
+        """Senders with an ack for a message that was sent after `_since`."""
 
     @property
     def slowest_s(self) -> float:
@@ -79,8 +79,8 @@ class FaultLoad:
         self._tokens = await self.node.tokens(*(name for pair in self._pairs for name in pair))
         for writer, reader in self._pairs:
             for user in (writer, reader):
-                self.events.append(Joined(_chat(writer, reader), user, 0))
-                self.events.append(Begun(time.monotonic_ns(), f"{user}/5", user, hears_itself=False))
+                self.events.append(MemberJoined(_chat(writer, reader), user, 0))
+                self.events.append(DeviceStarted(time.monotonic_ns(), f"{user}/5", user, hears_itself=False))
             self._readers[reader] = Client(
                 ws_url=self.node.ws_url, user_id=reader, token=self._tokens[reader], since="beginning",
                 on_message=partial(self._received, reader), backoff_base_s=0.1,
@@ -110,27 +110,27 @@ class FaultLoad:
         self._going.clear()
 
     async def goes_on(self) -> None:
-        """Until each writer has had acks for what was sent from now on."""
+        """Wait until each sender has an ack for a message that was sent after this call."""
         self._fresh.clear()
         self._since = time.monotonic_ns()
         await until(lambda: len(self._fresh) == len(self._talks) or self._broken(), 30)
         self.check()
 
     def check(self) -> None:
-        """Fails if a send met silence, or something that no client should meet."""
+        """Fail if a send was not answered, or had an error that no client should get."""
         for talk in self._talks:
             if talk.done():
                 talk.result()
 
     async def kill_node(self) -> None:
-        """SIGKILL, and start it again; the writers come back, their unanswered sends are resent."""
+        """SIGKILL, and start it again. The writers reconnect, and their pending sends are repeated."""
         self.node.kill()
         await self._disconnect()
         await self.node.start()
         await self._connect()
 
     async def verdict(self) -> Verdict:
-        """End the talk, wait until the readers have all, pull what is stored, and judge."""
+        """End the load, wait until the readers have all messages, pull the stored messages, and judge."""
         self._over = True
         self.resume()
         await asyncio.gather(*self._talks)
@@ -140,7 +140,7 @@ class FaultLoad:
             newest = (await device.newest())[chat]
             seqs = self._readers[reader].seqs
             await until(lambda seqs=seqs, chat=chat, newest=newest: seqs.get(chat, 0) >= newest)
-            self.events.append(Drained(time.monotonic_ns(), f"{reader}/5"))
+            self.events.append(DeviceDrained(time.monotonic_ns(), f"{reader}/5"))
             for begin in range(1, newest + 1, PULL):
                 for one in await device.pull(chat, begin, min(begin + PULL - 1, newest)):
                     if one.status < 4:
@@ -164,7 +164,7 @@ class FaultLoad:
         ids = message.client_msg_id, message.server_msg_id, message.send_id
         where = message.conversation_id, message.seq
         self.events.append(
-            Received(time.monotonic_ns(), f"{reader}/5", *where, *ids, message.raw.sendTime, pulled=False)
+            MessageReceived(time.monotonic_ns(), f"{reader}/5", *where, *ids, message.raw.sendTime, pulled=False)
         )
 
     async def _talk(self, writer: str, reader: str, name: str, dice: random.Random) -> None:
@@ -180,28 +180,28 @@ class FaultLoad:
                 client_msg_id = ""
 
     async def _send(self, writer: str, reader: str, client_msg_id: str, name: str) -> bool:
-        """Whether it was acked."""
+        """Whether the message was acked."""
         device = self._devices.get(writer)
         if device is None:  # The node is down.
             return False
         chat, began = _chat(writer, reader), time.monotonic_ns()
         key = f"{writer}/5", chat, client_msg_id
-        self.events.append(Sent(began, *key, stored=True))
+        self.events.append(SendStarted(began, *key, stored=True))
         message = text_message(writer, reader, clientMsgID=client_msg_id, content=self._content)
         response = None
         with contextlib.suppress(ConnectionClosed, asyncio.CancelledError):
-            # A time-out is silence, and fails the test.
+            # No answer: the TimeoutError fails the test.
             response = await device.send(message)
         now = time.monotonic_ns()
         if response is None or response.err_code:
             code = response.err_code if response is not None else 0
-            self.events.append(Failed(now, *key, code))
+            self.events.append(SendFailed(now, *key, code))
             if response is not None:
                 self.codes.add(code)
                 self.refusals.append((began, now))
             return False
         answer = msg_pb2.SendMsgResp.FromString(response.data or b"")
-        self.events.append(Acked(now, *key, answer.serverMsgID, answer.sendTime))
+        self.events.append(SendAcked(now, *key, answer.serverMsgID, answer.sendTime))
         self.acks.append((began, now))
         if began >= self._since:
             self._fresh.add(name)

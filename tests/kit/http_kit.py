@@ -36,7 +36,7 @@ __all__ = ["ADMIN_ID", "SECRET", "STATUS", "Asks", "FakeSession", "HttpStage", "
 SECRET = "openIM123-but-longer-for-hs256-keys"
 ADMIN_ID = "imAdmin"
 USERS = {"u1": 0, "u2": 0, ADMIN_ID: 2, "bot": 4}
-"""Registered, with their appMangerLevel."""
+"""Registered users, with their appMangerLevel."""
 STATUS = NodeStatus(
     is_healthy=False,
     version="1.2.3",
@@ -79,17 +79,17 @@ class FakeSessions:
 
 
 class Asks:
-    """What handlers ask of entities: a test can see it, hold it, and have it fail."""
+    """The commands that handlers send to entities: a test can see them, delay them, and make them fail."""
 
     def __init__(self, base: LoopBase) -> None:
         self._ask = base.ask
         base.ask = self.ask  # type: ignore[assignment, method-assign]
         self.asked: list[tuple[Address, Any]] = []
-        """All but the checks of tokens."""
+        """All commands but the checks of tokens."""
         self.errors: dict[type, list[Exception]] = {}
-        """What the next commands of a class are answered with."""
+        """Class of command -> the errors that answer the next ones."""
         self.go = asyncio.Event()
-        """Cleared: asks wait until it is set."""
+        """While it is cleared, asks wait."""
         self.go.set()
         self.begun = asyncio.Event()
         """Set by each ask."""
@@ -114,13 +114,13 @@ class Asks:
 
 
 async def until(holds: Callable[[], bool]) -> None:
-    """Wait for what tells nobody of itself; the loop goes on meanwhile."""
+    """Wait for a condition that no event announces, while the loop keeps running."""
     while not holds():  # noqa: ASYNC110
         await asyncio.sleep(0)
 
 
 class Peer:
-    """A client that writes bytes as it likes."""
+    """A client that can write any bytes."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.reader, self.writer = reader, writer
@@ -146,7 +146,7 @@ class Peer:
 
 @dataclass(repr=False)
 class Parts:
-    """The engine as handlers see it, with sessions and a status that a test sets."""
+    """The engine as handlers see it, with sessions and a status that the test sets."""
 
     base: LoopBase
     store: Store
@@ -169,7 +169,7 @@ class HttpStage:
     sessions: FakeSessions
     asks: Asks
     tokens: dict[str, str]
-    """Of each registered user, for platform 1."""
+    """A token of each registered user, for platform 1."""
 
     @property
     def store(self) -> Store:
@@ -194,7 +194,7 @@ class HttpStage:
         return await self.client.post(path, json={} if body is None else body, headers=sent)
 
     async def data(self, path: str, body: Any = None, *, user: str | None = "u1") -> Any:
-        """The data of a success, None where it has none."""
+        """The data of a successful answer; None if it has none."""
         envelope = (await self.post(path, body, user=user)).json()
         assert envelope["errCode"] == 0, envelope
         assert (envelope["errMsg"], envelope["errDlt"]) == ("", "")
@@ -207,13 +207,13 @@ class HttpStage:
         return envelope["errCode"], envelope["errMsg"]
 
     def refuse(self, kind: type, *errors: Exception) -> None:
-        """Have the next commands of that class fail."""
+        """Make the next commands of this class fail."""
         self.asks.errors[kind] = list(errors)
 
 
 @asynccontextmanager
 async def http_stage(*, routes: Iterable[Route] = ROUTES, **environ: str) -> AsyncIterator[HttpStage]:
-    """`environ`: settings, named as the environment names them, without `GREENROOM_`."""
+    """`environ`: settings, with the names of their environment variables without `GREENROOM_`."""
     settings = {"SECRET": SECRET, "NODE_API_PORT": "0", "OVERLOAD_PATIENCE_S": "5"} | environ
     async with running_engine(**{f"GREENROOM_{name}": value for name, value in settings.items()}) as engine:
         sessions, world = FakeSessions(), engine.world

@@ -21,7 +21,7 @@ __all__ = ["LoadRun", "start_load", "wait_load"]
 SHORT = ("--for", "2s", "--set", "pace.ramp_s=0.3", "--set", "thresholds.harness_lag_p99_ms=2000",
          "--set", "thresholds.harness_cpu_share=2", "--set", "thresholds.ack_p99_ms=8000",
          "--set", "thresholds.delivery_p99_ms=8000", "--set", "thresholds.login_p99_ms=9000")  # fmt: skip
-"""A short form that a busy machine passes, too: it is the messages that are judged here, not the machine."""
+"""A short run that passes on a busy machine, too: tests judge the messages, not the machine."""
 
 
 @dataclass

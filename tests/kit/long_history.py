@@ -12,14 +12,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from greenroom.transport.load.judge.events import (
-    Acked,
-    Begun,
-    Drained,
+    DeviceDrained,
+    DeviceStarted,
     Event,
-    Joined,
     MarkedRead,
-    Received,
-    Sent,
+    MemberJoined,
+    MessageReceived,
+    SendAcked,
+    SendStarted,
     SeqsAnswered,
     StoredSeen,
     StorePulled,
@@ -46,30 +46,30 @@ def history(events: int, conversations: int, devices: int) -> Iterator[Event]:
 
     for number in range(min(conversations, 200)):
         for member in range(devices):
-            yield Begun(0, device(number, member), user(number, member))
+            yield DeviceStarted(0, device(number, member), user(number, member))
     for number in range(conversations):
         for member in range(devices):
-            yield Joined(f"sg_{number}", user(number, member), 0)
+            yield MemberJoined(f"sg_{number}", user(number, member), 0)
     for message in range(messages):
         number, seq = message % conversations, message // conversations + 1
         name, sender, at = f"sg_{number}", message % devices, at + 1_000
         msg, server, sent_by = f"{message:032x}", f"{message * 7919:032x}", user(number, message % devices)
-        yield Sent(at, device(number, sender), name, msg, True)
+        yield SendStarted(at, device(number, sender), name, msg, True)
         if message % 10 == 0:
-            yield Sent(at + 400, device(number, sender), name, msg, True)
-            yield Acked(at + 500, device(number, sender), name, msg, server, START_MS + message)
+            yield SendStarted(at + 400, device(number, sender), name, msg, True)
+            yield SendAcked(at + 500, device(number, sender), name, msg, server, START_MS + message)
         for member in range(devices):
             came = at + 100 + member
-            yield Received(
+            yield MessageReceived(
                 came, device(number, member), name, seq, msg, server, sent_by, START_MS + message, False
             )
-        yield Acked(at + 200, device(number, sender), name, msg, server, START_MS + message)
+        yield SendAcked(at + 200, device(number, sender), name, msg, server, START_MS + message)
         if message % 20 == 0:
             yield MarkedRead(at + 600, sent_by, name, seq, at + 610)
             yield SeqsAnswered(at + 620, sent_by, name, seq, seq, at + 630)
     for number in range(min(conversations, 200)):
         for member in range(devices):
-            yield Drained(at + 10_000, device(number, member))
+            yield DeviceDrained(at + 10_000, device(number, member))
     for message in range(messages):
         number = message % conversations
         sent_by = user(number, message % devices)
@@ -80,7 +80,7 @@ def history(events: int, conversations: int, devices: int) -> Iterator[Event]:
 
 
 def peak_bytes() -> int:
-    """The most memory that this process ever held (getrusage would count the one that started it, too)."""
+    """The highest memory of this process (getrusage would count the process that started it, too)."""
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM:")) * 1024
 

@@ -1,4 +1,4 @@
-"""A loop whose time stands still until it is moved: what is due by then runs in order."""
+"""A loop whose time stands still until a test moves it: then the callbacks that are due run in order."""
 
 from __future__ import annotations
 

@@ -9,15 +9,15 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
 from greenroom.transport.load.judge.events import (
-    Acked,
-    Begun,
-    Drained,
+    DeviceDrained,
+    DeviceStarted,
     Event,
-    Joined,
-    Left,
     MarkedRead,
-    Received,
-    Sent,
+    MemberJoined,
+    MemberLeft,
+    MessageReceived,
+    SendAcked,
+    SendStarted,
     SeqsAnswered,
     StoredSeen,
     StorePulled,
@@ -39,15 +39,15 @@ def naive_judge(events: Iterable[Event]) -> set[Key]:
 class _Naive:
     def __init__(self, events: list[Event]) -> None:
         self.found: set[Key] = set()
-        self.devices: dict[str, Begun] = {}
+        self.devices: dict[str, DeviceStarted] = {}
         for event in events:
-            if isinstance(event, Begun):
+            if isinstance(event, DeviceStarted):
                 self.devices.setdefault(event.device, event)
-        self.drained = {event.device for event in events if isinstance(event, Drained)} & set(self.devices)
-        self.drain_end = max((event.at for event in events if isinstance(event, Drained)), default=END)
+        self.drained = {event.device for event in events if isinstance(event, DeviceDrained)} & set(self.devices)
+        self.drain_end = max((event.at for event in events if isinstance(event, DeviceDrained)), default=END)
         conversations: dict[str, list[Any]] = defaultdict(list)
         for event in events:
-            if not isinstance(event, Begun | Drained):
+            if not isinstance(event, DeviceStarted | DeviceDrained):
                 conversations[event.conversation_id].append(event)
         for name, own in conversations.items():
             self.name = name
@@ -60,17 +60,17 @@ class _Naive:
         def of(kind: type) -> list[Any]:
             return [event for event in events if isinstance(event, kind)]
 
-        self.sent = of(Sent)
-        self.acked = of(Acked)
-        self.received = of(Received)
+        self.sent = of(SendStarted)
+        self.acked = of(SendAcked)
+        self.received = of(MessageReceived)
         self.store = of(StoredSeen)
         self.answers = of(SeqsAnswered)
         self.marks = of(MarkedRead)
         self.pulled = bool(self.store or of(StorePulled))
-        self.first_sent: dict[str, Sent] = {}
+        self.first_sent: dict[str, SendStarted] = {}
         for event in self.sent:
             self.first_sent.setdefault(event.client_msg_id, event)
-        self.spans = self.memberships(of(Joined), of(Left))
+        self.spans = self.memberships(of(MemberJoined), of(MemberLeft))
         self.slots: dict[int, Any] = {}
         for event in [*self.store, *self.received]:
             if event.seq > 0:
@@ -84,7 +84,9 @@ class _Naive:
         for user in {event.user_id for event in self.answers}:
             self.reader(user)
 
-    def memberships(self, joins: list[Joined], leaves: list[Left]) -> dict[str, list[tuple[int, int, int, int]]]:
+    def memberships(
+        self, joins: list[MemberJoined], leaves: list[MemberLeft]
+    ) -> dict[str, list[tuple[int, int, int, int]]]:
         spans = {}
         for user in {join.user_id for join in joins} | {leave.user_id for leave in leaves}:
             begins = sorted((j.from_seq, j.maybe_from_seq) for j in joins if j.user_id == user)
@@ -145,12 +147,12 @@ class _Naive:
             if wrong:
                 self.say("wrong_storage", seq=max(wrong), msg=msg)
 
-    def held_throughout(self, device: str, sent: Sent) -> bool:
+    def held_throughout(self, device: str, sent: SendStarted) -> bool:
         begun = self.devices[device]
         whole = any(begin <= 1 and end == END for begin, end, _, _ in self.spans.get(begun.user_id, []))
         return whole and self.holds(begun, sent)
 
-    def holds(self, begun: Begun, sent: Sent) -> bool:
+    def holds(self, begun: DeviceStarted, sent: SendStarted) -> bool:
         hears = begun.hears_itself or sent.device != begun.device
         return hears and (begun.from_start or sent.at > begun.at)
 
@@ -170,7 +172,7 @@ class _Naive:
             if len(places) > 1:
                 self.say("stored_twice", seq=max(places), msg=msg)
 
-    def device(self, device: str, received: list[Received]) -> None:
+    def device(self, device: str, received: list[MessageReceived]) -> None:
         got: dict[int, str] = {}
         for number, event in enumerate(received):
             repeats = [

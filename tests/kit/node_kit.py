@@ -21,7 +21,7 @@ __all__ = ["SECRET", "NodeProcess", "free_port"]
 _END_LIMIT_S = 60.0
 SECRET = "a secret for the tests of a node"
 _START_LIMIT_S = 60.0
-"""A start takes a second on a calm machine. Only one that hangs should meet this limit."""
+"""A start takes a second on an idle machine. Only a start that hangs should reach this limit."""
 
 
 def free_port() -> int:
@@ -45,10 +45,10 @@ class NodeProcess:
         self.folder = folder
         self.ws_port, self.api_port = free_port(), free_port()
         self.prefix = prefix
-        """What runs the node, such as strace with its options."""
+        """The command that runs the node, such as strace with its options."""
         self.env = env or {}
         self.module = module
-        """What takes the command `serve`."""
+        """The program that has the command `serve`."""
         self.process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -112,7 +112,7 @@ class NodeProcess:
             self.kill()
 
     async def tokens(self, *user_ids: str, platform_id: int = 5) -> dict[str, str]:
-        """Register those that are missing, and make a token for each."""
+        """Register the users that are missing, and make a token for each user."""
         async with Api(self.api_url) as api:
             admin = await api.admin_token(SECRET)
             await api.register(*user_ids, admin_token=admin, missing_only=True)

@@ -17,18 +17,18 @@ MARK = "GREENROOM_TEST_RUN"
 
 
 class ProcessWatch:
-    """Marks what this process starts from now on. One for a process. Finds nothing where there is no /proc."""
+    """Marks all processes that this process starts afterwards. Only one per process. Without /proc it finds nothing."""
 
     def __init__(self) -> None:
         self.count = 0
-        """How many processes were started by this one."""
+        """Number of processes that this one has started."""
         self._mark = f"{MARK}={os.getpid()}-{time.time_ns()}"
         name, _, value = self._mark.partition("=")
         os.environ[name] = value
         sys.addaudithook(self._on_event)
 
     def running(self) -> dict[int, str]:
-        """The command lines of those that run, by process id."""
+        """Process id -> command line, for the marked processes that still run."""
         mark = self._mark.encode()
         found = {}
         for place in Path("/proc").glob("[0-9]*"):
@@ -39,7 +39,7 @@ class ProcessWatch:
         return found
 
     def left(self, known: set[int], *, within_s: float) -> dict[int, str]:
-        """Those that still run after so long, except known ones. They are killed."""
+        """The marked processes that still run after this time, except known ones. They are killed."""
         deadline = time.monotonic() + within_s
         while left := {pid: command for pid, command in self.running().items() if pid not in known}:
             if time.monotonic() > deadline:

@@ -1,4 +1,4 @@
-"""An entity that writes down what happens to it, and what can be said to it."""
+"""An entity that records its events, and the messages that it handles."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Say(msgspec.Struct, frozen=True):
 
 
 class SayLouder(Say, frozen=True):
-    """No entity has a handler for this class; its base's one is found."""
+    """No entity has a handler for this class; the handler of its base class is used."""
 
 
 class Crash(msgspec.Struct, frozen=True):
@@ -46,7 +46,7 @@ class Tick(msgspec.Struct, frozen=True):
 
 
 class Recorder(Entity):
-    """Writes down what happens to it, by id, across its lives."""
+    """Records its events, by id, across its incarnations."""
 
     heard: ClassVar[dict[str, list[str]]] = {}
     life: ClassVar[dict[str, int]] = {}

@@ -26,7 +26,7 @@ NEEDED = (
 
 
 def missing_tools() -> list[str]:
-    """What the browser tests need and this machine lacks."""
+    """The requirements of the browser tests that this machine lacks."""
     lacking = [] if shutil.which("chromium") else ["chromium"]
     if not sdk_is_here() and shutil.which("npm") is None:
         lacking.append("npm")
@@ -55,7 +55,7 @@ def fetch_sdk() -> Path:
 
 
 _TYPES = {".wasm": "application/wasm", ".js": "text/javascript"}
-"""Not left to the machine's own table: a module of another type is not run."""
+"""Fixed here, because a browser does not run a module with a wrong type from the machine's own table."""
 
 
 class _Files(SimpleHTTPRequestHandler):

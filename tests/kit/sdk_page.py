@@ -27,7 +27,7 @@ class SdkPage:
         self._context = context
         self._page = page
         self.console: list[str] = []
-        """What the page wrote to its console, errors of the page too."""
+        """The lines of the page's console, and the page's errors."""
         page.on("console", lambda line: self.console.append(f"{line.type}: {line.text}"))
         page.on("pageerror", lambda error: self.console.append(f"pageerror: {error}"))
 
@@ -42,7 +42,7 @@ class SdkPage:
         await self._context.close()
 
     async def reload(self) -> None:
-        """Restart the app: the SDK begins anew over the storage that it left."""
+        """Restart the app: a new SDK starts with the storage of the old one."""
         await self._load(self._page.url)
 
     async def _load(self, url: str) -> None:
@@ -104,7 +104,7 @@ class SdkPage:
         return str(group["groupID"])
 
     async def received(self) -> list[Mapping[str, Any]]:
-        """Messages by callback, in the order they came: clientMsgID, seq, sendID, content, ..."""
+        """Messages from callbacks, in the order of arrival: clientMsgID, seq, sendID, content, ..."""
         return list(await self.ask("received"))
 
     async def history(self, conversation_id: str) -> list[Mapping[str, Any]]:
@@ -112,11 +112,11 @@ class SdkPage:
         return list(await self.ask("history", conversation_id))
 
     async def events(self, name: str = "") -> list[Mapping[str, Any]]:
-        """What the SDK told: {name, data, errCode, errMsg}, in the order it came."""
+        """The events of the SDK: {name, data, errCode, errMsg}, in order."""
         return [event for event in await self.ask("events") if not name or event["name"] == name]
 
     async def wait_event(self, name: str, *, times: int = 1, timeout_s: float = 30.0) -> None:
-        """Until the event has come so many times since the page was loaded."""
+        """Wait until the event has happened `times` times since the page was loaded."""
         await self._page.wait_for_function(
             "([name, times]) => window.harness.events().filter(event => event.name === name).length >= times",
             arg=[name, times],
@@ -124,7 +124,7 @@ class SdkPage:
         )
 
     async def wait_synced(self, *, timeout_s: float = 30.0) -> None:
-        """Until the first sync after the login is done."""
+        """Wait until the first sync after the login is done."""
         await self.wait_event("OnSyncServerFinish", timeout_s=timeout_s)
 
     async def wait_received(
@@ -134,7 +134,7 @@ class SdkPage:
         matching: Callable[[Mapping[str, Any]], bool] = lambda message: message["contentType"] == 101,
         timeout_s: float = 30.0,
     ) -> list[Mapping[str, Any]]:
-        """Until so many matching messages have come by callback; returns them."""
+        """Wait until this many matching messages have arrived by callback. Returns them."""
         deadline = time.monotonic() + timeout_s
         while True:
             found = [message for message in await self.received() if matching(message)]

@@ -1,4 +1,4 @@
-"""What a store holds of a conversation."""
+"""The stored messages of a conversation."""
 
 from __future__ import annotations
 
@@ -11,6 +11,6 @@ __all__ = ["messages_of"]
 
 
 async def messages_of(store: Store, chat: str) -> list[StoredMessage]:
-    """All of them, ascending."""
+    """All messages, in ascending order."""
     newest = (await store.last_messages({chat: 1 << 60})).get(chat)
     return await store.messages_at(chat, range(1, newest.seq + 1)) if newest else []

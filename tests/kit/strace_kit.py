@@ -1,4 +1,4 @@
-"""What a node did with its files and sockets, as strace saw it: each call with the moments of its start and end."""
+"""The calls of a node on its files and sockets, as strace saw them: each with the lines of its start and end."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ _UNFINISHED = " <unfinished ...>"
 class Call(NamedTuple):
     name: str
     target: str
-    """The file's path, or what the socket connects."""
+    """The path of the file, or the addresses of the socket."""
     text: str
     start: int
     end: int
-    """Lines of the trace: calls of all threads, in the order of the kernel's word of them."""
+    """Lines of the trace, which has the calls of all threads in the order in which the kernel reported them."""
     result: int
 
 
@@ -48,7 +48,7 @@ def strace_prefix(
     calls: str = "write,pwrite64,writev,sendto,sendmsg,fdatasync,fsync",
     shown: tuple[str, ...] = ("-s", "8192", "-yy"),
 ) -> tuple[str, ...]:
-    """What to run a node with."""
+    """The command to run a node under."""
     strace = find_strace()
     # A message may stand anywhere in a page, and a frame may be long: whole buffers.
     return (strace, "-f", "-e", f"trace={calls}", "-e", "signal=none", *shown, "-o", str(trace))

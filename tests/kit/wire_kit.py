@@ -27,7 +27,7 @@ PUSH, KICK = 2001, 2002
 
 
 async def until(condition: Any, limit_s: float = ANSWER_LIMIT_S) -> None:
-    """Wait for what no event tells of: the state of another process."""
+    """Wait for a condition that no event announces, such as the state of another process."""
     deadline = time.monotonic() + limit_s
     while not condition():
         assert time.monotonic() < deadline, "waited in vain"
@@ -48,7 +48,7 @@ def text_message(send_id: str, recv_id: str = "", *, group_id: str = "", **field
 
 
 class Device:
-    """One connection. Frames are read by a task: answers by their msgIncr, pushes kept in the wire's order."""
+    """One connection. A task reads its frames: answers by their msgIncr, pushes in the order of arrival."""
 
     def __init__(self, socket: ClientConnection, user_id: str, sdk_type: Literal["go", "js"], gzip: bool) -> None:
         self.socket = socket
@@ -124,7 +124,7 @@ class Device:
         return await self.answer(1003, message.SerializeToString())
 
     async def sent(self, message: sdkws_pb2.MsgData) -> msg_pb2.SendMsgResp:
-        """Send it, and expect an ack."""
+        """Send the message, and expect an ack."""
         response = await self.send(message)
         assert response.err_code == 0, response.err_msg
         return msg_pb2.SendMsgResp.FromString(response.data or b"")
@@ -149,7 +149,7 @@ class Device:
         return [message.seq for message in self.pushed(conversation_id)]
 
     async def wait_for(self, conversation_id: str, seq: int) -> None:
-        """Until the push of this seq has come, or one after it."""
+        """Wait until the push of this seq, or of a later one, has arrived."""
         async with asyncio.timeout(ANSWER_LIMIT_S):
             while max(self.seqs(conversation_id), default=0) < seq:
                 self.changed.clear()
@@ -162,7 +162,7 @@ class Device:
         return self.socket.close_code or 0
 
     def abort(self) -> None:
-        """The network takes the connection away."""
+        """Cut the connection, as a network failure does."""
         self.socket.transport.abort()
 
 
@@ -187,7 +187,7 @@ class Pair:
         await asyncio.gather(*(client.close() for client in self.clients))
 
     async def talk(self) -> None:
-        """One message each way, acked and received."""
+        """Send one message each way; both are acked and received."""
         for sender, receiver, inbox in zip(self.clients, self.clients[::-1], self._inboxes[::-1], strict=True):
             self.count += 1
             text = f"{self.body} {self.count}"

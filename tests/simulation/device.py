@@ -23,17 +23,17 @@ if TYPE_CHECKING:
 __all__ = ["Device", "Outgoing"]
 
 PATIENCE_S = 60.0
-"""For an answer on a connection that lives: longer than any fault."""
+"""The limit for an answer on a live connection: longer than any fault."""
 HEARTBEAT_S = 20.0
-"""Below the read timeout of the gateway."""
+"""The ping interval: below the read timeout of the gateway."""
 FINAL = (1001, 1002, 1004, 1101, 1201, 1204)
-"""Errors that say no for good."""
+"""Codes of final refusals."""
 UNSTORED = {"history": False, "persistent": False, "unreadCount": False}
 
 
 @dataclass
 class Outgoing:
-    """A message that is not answered for good yet."""
+    """A message without a final answer yet."""
 
     conversation_id: str
     client_msg_id: str
@@ -59,17 +59,17 @@ class Device:
         self._count = 0
         self._pulling: asyncio.Task[None] | None = None
         self.last_seen: dict[str, int] = {}
-        """Conversation -> the seq of the last message taken."""
+        """Conversation -> the seq of the last accepted message."""
         self._pushed: dict[str, int] = {}
-        """Conversation -> the last seq that this connection was pushed."""
-        world.record(events.Begun(world.tick(), self.name, user_id))
+        """Conversation -> the last seq that was pushed on this connection."""
+        world.record(events.DeviceStarted(world.tick(), self.name, user_id))
 
     @property
     def online(self) -> bool:
         return self.socket is not None
 
     async def answered(self) -> None:
-        """Until everything that it has asked is answered, or its connection is gone."""
+        """Wait until all its requests are answered, or its connection has ended."""
         await asyncio.gather(*self._asked.values(), return_exceptions=True)
 
     @property
@@ -79,7 +79,7 @@ class Device:
     # The connection.
 
     async def connect(self) -> None:
-        """Until it is online and has asked for the newest seqs."""
+        """Wait until it is online and has the newest seqs."""
         world = self.world
         while self.socket is None:
             try:
@@ -123,7 +123,7 @@ class Device:
             self.world.loop.call_later(HEARTBEAT_S, self._beat, socket)
 
     def drop(self, *, login: bool = False) -> None:
-        """The device's own network goes away; it may log in anew, which kicks what the server still holds of it."""
+        """The device loses its network. It may log in again, which kicks the connection that the server still has."""
         if login:
             self._token = ""
         if self.socket is not None:
@@ -140,7 +140,7 @@ class Device:
                     answer.exception()
 
     async def request(self, identifier: int, data: bytes) -> Response:
-        """Raises Gone when the connection ends first."""
+        """Raises Gone if the connection ends first."""
         socket = self.socket
         if socket is None:
             raise Gone
@@ -163,7 +163,7 @@ class Device:
             self.world.violation("never_answered", f"{self.name} asked {identifier}")
             self.drop()
 
-    # What comes.
+    # Incoming frames.
 
     def _take(self, frame: bytes) -> None:
         response = self.codec.decode_response(frame)
@@ -202,7 +202,7 @@ class Device:
         self.last_seen[conversation_id] = message.seq or self.last_seen.get(conversation_id, 0)
         world.note(self.name, "got", conversation_id, message.seq, message.clientMsgID)
         world.record(
-            events.Received(
+            events.MessageReceived(
                 world.tick(), self.name, conversation_id, message.seq, message.clientMsgID, message.serverMsgID,
                 message.sendID, message.sendTime, pulled, foreign,
             )
@@ -229,10 +229,10 @@ class Device:
         finally:
             self._pulling = None
 
-    # What it does.
+    # Actions.
 
     def say(self, conversation_id: str, *, recv_id: str = "", group_id: str = "", stored: bool = True) -> None:
-        """A new message, to be sent until it is answered for good."""
+        """Make a new message, and send it until it has a final answer."""
         client_msg_id = self.world.new_id()
         message = sdkws_pb2.MsgData(
             sendID=self.user_id, recvID=recv_id, groupID=group_id, clientMsgID=client_msg_id, contentType=101,
@@ -250,11 +250,11 @@ class Device:
     async def _send(self, one: Outgoing) -> None:
         world = self.world
         where = self.name, one.conversation_id, one.client_msg_id
-        world.record(events.Sent(world.tick(), *where, one.stored))
+        world.record(events.SendStarted(world.tick(), *where, one.stored))
         try:
             response = await self.request(1003, one.data)
         except Gone:
-            world.record(events.Failed(world.tick(), *where, 0))
+            world.record(events.SendFailed(world.tick(), *where, 0))
             if not one.stored:
                 self.pending.pop(one.client_msg_id, None)
             return
@@ -262,25 +262,25 @@ class Device:
             one.under_way -= 1
         if response.err_code:
             world.note(self.name, "refused", one.client_msg_id, response.err_code)
-            world.record(events.Failed(world.tick(), *where, response.err_code))
+            world.record(events.SendFailed(world.tick(), *where, response.err_code))
             if response.err_code in FINAL or not one.stored:
                 self.pending.pop(one.client_msg_id, None)
             return
         self.pending.pop(one.client_msg_id, None)
         answer = msg_pb2.SendMsgResp.FromString(response.data or b"")
         world.note(self.name, "acked", one.client_msg_id)
-        world.record(events.Acked(world.tick(), *where, answer.serverMsgID, answer.sendTime))
+        world.record(events.SendAcked(world.tick(), *where, answer.serverMsgID, answer.sendTime))
         if one.stored and not world.disk.holds_answer(answer.serverMsgID):
             world.violation("acked_before_commit", f"{self.name} {one.conversation_id} {one.client_msg_id}")
 
     def send_again(self) -> None:
-        """Whatever was refused for now or lost its connection; now and then one that is still under way, too."""
+        """Repeat messages that were refused for the moment or lost their connection; at times a pending one, too."""
         for one in list(self.pending.values()):
             if not one.under_way or (one.stored and self.world.random.random() < 0.05):
                 self.send(one)
 
     async def mark(self, conversation_id: str) -> None:
-        """Mark as read up to the last message that came, or up to an earlier one."""
+        """Mark as read up to the last received message, or up to an earlier one."""
         world, seq = self.world, self.last_seen.get(conversation_id, 0)
         if not seq:
             return
@@ -297,13 +297,13 @@ class Device:
         world.record(events.MarkedRead(asked, self.user_id, conversation_id, seq, agreed))
 
     async def rename(self) -> None:
-        """Every group of the user is told."""
+        """Change the user's info, which notifies all their groups."""
         changes: dict[str, str | int] = {"nickname": self.world.new_id()}
         with contextlib.suppress(Gone, GreenroomError):
             await self.world.ask(user_address(self.user_id), SetUserInfo(caller=self.caller, changes=changes))
 
     async def ask_seqs(self) -> None:
-        """1006, of all conversations."""
+        """Request 1006, for all conversations."""
         world, asked = self.world, self.world.tick()
         request = msg_pb2.GetConversationsHasReadAndMaxSeqReq(userID=self.user_id)
         try:
@@ -319,7 +319,7 @@ class Device:
                 )
 
     async def settle(self) -> None:
-        """Until everything is answered for good and nothing is known to be missing."""
+        """Wait until all messages have a final answer, and no message is known to be missing."""
         pause_s = 0.2
         while self.pending or self.timelines.behind or not self.online:
             await self.connect()

@@ -17,11 +17,11 @@ TEXT, BINARY, CLOSE, PING, PONG = 1, 2, 8, 9, 10
 
 
 class Gone(Exception):
-    """The connection, or the node, is no more: what was asked of it may have been done."""
+    """The connection or the node has ended. Pending requests may or may not have been carried out."""
 
 
 class DeviceSocket(asyncio.Protocol):
-    """One connection from its upgrade to its end. `opened` fails with Gone when it is refused."""
+    """One connection, from its upgrade to its end. `opened` fails with Gone if the upgrade is refused."""
 
     def __init__(
         self, loop: asyncio.AbstractEventLoop, query: dict[str, str], *,
@@ -60,7 +60,7 @@ class DeviceSocket(asyncio.Protocol):
             if end < 0:
                 return
             if not buffer.startswith(b"HTTP/1.1 101"):
-                return  # The reason follows, then the end.
+                return  # The answer's body, then the end, follow.
             del buffer[: end + 4]
             self.opened.set_result(None)
         while (frame := self._next_frame()) is not None:

@@ -1,4 +1,4 @@
-"""The disk of the simulated node: outlives it, is slow, fails, and may say so of a commit that did land."""
+"""The simulated node's disk: it outlives the node, is slow, fails, and may report a failure for a stored commit."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ READS = (
 
 
 class FaultyConnection(apsw.Connection):
-    """A connection that fails once when it was told to."""
+    """A connection that fails once, on request."""
 
     countdown = 0
-    """Statements until one fails; 0: none."""
+    """Number of statements until one fails; 0 if none fails."""
     fail_commit = ""
-    """before: the next COMMIT does nothing and fails; after: it is done, and fails."""
+    """before: the next COMMIT fails and stores nothing; after: it is stored, but fails."""
 
     def execute(self, sql: str, parameters: Any = None, /) -> apsw.Cursor:  # type: ignore[override]
         if self.countdown:
@@ -57,18 +57,18 @@ class Faults:
     commit_fails: float = 0.0
     commit_delay_s: float = 0.001
     commit_hangs: float = 0.0
-    """For some seconds, past the node's patience."""
+    """A delay of some seconds, longer than the node's patience."""
     read_fails: float = 0.0
     read_waits: float = 0.0
 
 
 class Disk:
-    """What is committed is in `connection`, whatever becomes of the node."""
+    """Committed data are in `connection`, even if the node dies."""
 
     def __init__(self, kernel: Kernel, loop: ProcessLoop) -> None:
         self.kernel = kernel
         self.loop = loop
-        """The disk's own process: what is under way there goes on when the node dies."""
+        """The disk's own process: pending work goes on when the node dies."""
         self.faults = Faults()
         self._faulty = FaultyConnection(MEMORY, statementcachesize=STATEMENTS_LIMIT)
         self.connection: SqliteConnection = self._faulty
@@ -134,7 +134,7 @@ class Disk:
             connection.countdown, connection.fail_commit = 0, ""
 
     async def pause(self) -> None:
-        """Before and after a read."""
+        """The delays before and after a read."""
         random, faults = self.kernel.random, self.faults
         if faults.read_waits and random.random() < faults.read_waits:
             await asyncio.sleep(random.expovariate(100))
@@ -143,7 +143,7 @@ class Disk:
 
 
 class SimulatedStore(SqliteStore):
-    """The real store on the disk's connection, as one opening of it."""
+    """One opening of the real store, on the disk's connection."""
 
     def __init__(self, disk: Disk) -> None:
         super().__init__(MEMORY, clock=lambda: disk.kernel.now)
@@ -156,7 +156,7 @@ class SimulatedStore(SqliteStore):
         return connection, epoch, instance_of(connection)
 
     async def close(self) -> None:
-        """Let go of the connection without closing it."""
+        """Release the connection without closing it."""
         self._connection = None
 
     async def commit(self, slices: Sequence[Slice]) -> list[Refusal | None]:

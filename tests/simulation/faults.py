@@ -1,4 +1,4 @@
-"""What goes wrong in a run. Each seed has its own few kinds of fault, so that rare meetings are not drowned."""
+"""The faults of a run. Each seed has only a few kinds of faults, so that rare combinations are not drowned out."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ HEIR_LOOKS, HEIR_LOOK_S = 2000, 0.0002
 
 
 class Nemesis:
-    """`rage` until the world heals; then the node is up."""
+    """`rage` makes faults until the world heals; then the node is up."""
 
     def __init__(self, world: World) -> None:
         self.world = world
@@ -82,7 +82,7 @@ class Nemesis:
                 return
 
     async def _bomb(self) -> None:
-        """Whoever looks at the clock next fails in the middle of his turn."""
+        """The next actor that reads the clock fails in the middle of its turn."""
         self.world.clock.bomb = True
 
     async def _crash_lane(self) -> None:

@@ -21,22 +21,22 @@ if TYPE_CHECKING:
 __all__ = ["Kernel", "ProcessLoop", "Stuck"]
 
 STEPS_LIMIT = 2_000_000
-"""Callbacks of one run; past it something turns in circles."""
+"""Maximum number of callbacks in one run. A run with more never ends."""
 
 
 class Stuck(Exception):
-    """Nothing is left to happen, or it never ends."""
+    """There is no callback left to run, or the run never ends."""
 
 
 class Kernel:
-    """The clock, and all that is going to happen. `trace` is everything that did, in order."""
+    """The clock, and all pending events. `trace` has all past events, in order."""
 
     def __init__(self, seed: int) -> None:
         self.random = Random(seed)
         self.now = 0.0
         self.trace: list[tuple[Any, ...]] = []
         self.troubles: list[str] = []
-        """Exceptions that reached a loop: nobody expected them."""
+        """Unexpected exceptions that reached a loop."""
         self._timers: list[tuple[float, float, int, asyncio.TimerHandle]] = []
         self._number = 0
         self._processes: list[ProcessLoop] = []
@@ -55,7 +55,7 @@ class Kernel:
         heapq.heappush(self._timers, (handle.when(), self.random.random(), self._number, handle))
 
     def later(self, loop: ProcessLoop, delay_s: float, callback: Callable[..., object], *args: Any) -> None:
-        """Have a process run something after a while, if it lives then."""
+        """Let a process run a callback after a delay, if it is then alive."""
         loop.call_at(self.now + delay_s, callback, *args)
 
     def forget(self, loop: ProcessLoop) -> None:
@@ -71,7 +71,7 @@ class Kernel:
         raise Stuck("the run does not end")
 
     def _step(self) -> None:
-        """A round of one process: what is ready in it now; or, when nobody has anything to do, the next moment."""
+        """One round: the ready callbacks of one process, or, if no process has any, the next moment of time."""
         able = [loop for loop in self._processes if loop.ready]
         if able:
             able[0 if len(able) == 1 else self.random.randrange(len(able))].run_round()
@@ -88,7 +88,7 @@ class Kernel:
 
 
 class ProcessLoop(asyncio.AbstractEventLoop):
-    """What asyncio and the node need of a loop. `kill` ends it as SIGKILL does: nothing in it runs any more."""
+    """The parts of a loop that asyncio and the node need. `kill` ends it as SIGKILL does: none of its callbacks run."""
 
     def __init__(self, kernel: Kernel, name: str, network: Network) -> None:
         self.kernel = kernel
@@ -102,7 +102,7 @@ class ProcessLoop(asyncio.AbstractEventLoop):
         asyncio._set_running_loop(self)
         try:
             for _ in range(len(self.ready)):
-                if not self.ready:  # Killed by the one before.
+                if not self.ready:  # Killed by the callback before.
                     break
                 handle = self.ready.popleft()
                 if not handle.cancelled():
@@ -151,7 +151,7 @@ class ProcessLoop(asyncio.AbstractEventLoop):
         return handle
 
     def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:
-        """It is passed over when its time comes."""
+        """The timer is skipped when it is due."""
 
     def create_future(self) -> asyncio.Future[Any]:
         return asyncio.Future(loop=self)
@@ -162,7 +162,7 @@ class ProcessLoop(asyncio.AbstractEventLoop):
     def run_in_executor(  # type: ignore[override]
         self, executor: Any, func: Callable[..., Any], *args: Any
     ) -> asyncio.Future[Any]:
-        """A thread's work is done in no time, and its result comes in a later round."""
+        """The work of a thread takes no time; its result arrives in a later round."""
         future = self.create_future()
         try:
             future.set_result(func(*args))

@@ -1,4 +1,4 @@
-"""A network in memory: byte streams in order, cut into pieces, each piece late by its own; and links that break."""
+"""A network in memory: ordered byte streams, cut into pieces, each with its own delay; and links that break."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Network:
         self.mean_delay_s = random.choice([0.0002, 0.002, 0.02])
         self.high_water_bytes = random.choice([2_000, 16_000, 64_000])
         self.links: dict[int, End] = {}
-        """The clients' ends of the links that live, by number."""
+        """Number -> the client's end, for the live links."""
         self._listener: tuple[ProcessLoop, Callable[[], Any]] | None = None
         self._count = 0
 
@@ -55,7 +55,7 @@ class Network:
         return near
 
     def cut(self, link: End, *, silent: bool) -> None:
-        """The link carries nothing any more. Both sides learn of it soon, or (silent) after a long while."""
+        """The link carries no more data. Both sides notice it soon, or, if `silent`, after a long time."""
         random = self.kernel.random
         self.kernel.note("cut", link.number, silent)
         for end in (link, link.peer):
@@ -65,7 +65,7 @@ class Network:
 
 
 class Listener:
-    """What `create_server` gives."""
+    """The result of `create_server`."""
 
     def __init__(self, network: Network, loop: ProcessLoop) -> None:
         self._network = network
@@ -93,16 +93,16 @@ class End(asyncio.Transport):
         self.side = side
         self.is_cut = False
         self._arrives_at = 0.0
-        """When the last piece that was written arrives: none comes before an earlier one."""
+        """When the last written piece arrives. No piece arrives before an earlier one."""
         self._unread = 0
-        """Bytes written here that the peer has not taken."""
+        """Number of bytes written here that the peer has not read yet."""
         self._blocked = False
         self._closing = False
         self._lost = False
         self._made = side == "c"
         self._reading = True
         self._waiting: deque[bytes | None] = deque()
-        """What has arrived while nobody read; None is the end."""
+        """Data that arrived while reading was paused; None is the end."""
 
     def accept(self, factory: Callable[[], Any]) -> None:
         if not self._lost:
@@ -161,7 +161,7 @@ class End(asyncio.Transport):
     # The network's side.
 
     def lose(self, error: Exception | None) -> None:
-        """This side learns that the link is gone."""
+        """This side notices that the link is broken."""
         if self._lost:
             return
         self._lost = self._closing = True
@@ -170,7 +170,7 @@ class End(asyncio.Transport):
             self.protocol.connection_lost(error)
 
     def process_died(self) -> None:
-        """The kernel of its machine ends the connection; what was on its way may be lost or not."""
+        """The kernel of this side's machine ends the connection. Data on the way may or may not be lost."""
         if not self._lost:
             self._lost = True
             self._reset_peer()

@@ -1,4 +1,4 @@
-"""The engine on a simulated loop and disk, with the gateway before it: a node without its HTTP side and its files."""
+"""The engine on a simulated loop and disk, behind the gateway: a node without its HTTP side and its files."""
 
 from __future__ import annotations
 
@@ -44,11 +44,11 @@ _Made = TypeVar("_Made", bound=Entity)
 
 
 class SimulatedBug(Exception):
-    """What an entity crashes of."""
+    """The exception of a crashing entity."""
 
 
 class SimulatedClock:
-    """The wall clock: virtual time and an error that faults change. `bomb`: the next look at it fails."""
+    """The wall clock: virtual time, plus an error that faults change. `bomb`: its next reading fails."""
 
     def __init__(self, kernel: Kernel) -> None:
         self._kernel = kernel
@@ -64,7 +64,7 @@ class SimulatedClock:
 
 
 def _stopwatch(random: Random) -> Iterator[float]:
-    """Seconds; what lies between two looks takes some milliseconds."""
+    """The time in seconds. Some milliseconds pass between two readings."""
     now = 0.0
     while True:
         yield now
@@ -72,7 +72,7 @@ def _stopwatch(random: Random) -> Iterator[float]:
 
 
 class ShuffledReady(deque["Cell"]):
-    """Which cell has its turn next is drawn: the base promises an order within a mailbox only."""
+    """The next cell is chosen at random, because the base guarantees an order only within a mailbox."""
 
     def __init__(self, random: Random) -> None:
         super().__init__()
@@ -110,7 +110,7 @@ def _ids(message: Any) -> tuple[Any, ...]:
 
 
 class SimulatedNode(Engine):
-    """One life of the node's process: the engine on a simulated loop and disk, and the gateway before it."""
+    """One incarnation of the node's process: the engine on a simulated loop and disk, behind the gateway."""
 
     store: SimulatedStore
     quarantine_max_s = 4.0
@@ -121,7 +121,7 @@ class SimulatedNode(Engine):
     ) -> None:  # fmt: skip
         self.kernel = kernel
         self.loop = loop
-        clock.bomb = False  # It is meant for an entity.
+        clock.bomb = False  # Addressed to an entity.
         self.is_ready = False
         self._shuffled = shuffled
         super().__init__(
@@ -136,7 +136,7 @@ class SimulatedNode(Engine):
 
     @property
     def fall_reason(self) -> str:
-        """Why the tree could not be kept up; empty while it stands."""
+        """Why the supervision tree failed; empty while it runs."""
         return self.fallen.result() if self.is_running and self.fallen.done() else ""
 
     async def start(self) -> None:
@@ -193,19 +193,19 @@ class SimulatedNode(Engine):
         return [ChildSpec("gateway", lambda: Service(lambda: gateway.start(NOWHERE), gateway.stop))]
 
     async def drain_and_stop(self) -> None:
-        """As SIGTERM does."""
+        """End the node as SIGTERM does."""
         await self.gateway.drain(self.settings.node.drain_timeout_s)
         await self.stop()
 
     def crash(self, address: Address) -> None:
-        """End an actor's life between two turns."""
+        """End an actor's incarnation between two turns."""
         cell = self.base.cells.get(address)
         if isinstance(cell, EntityCell) and cell.actor is not None:
             self.kernel.note("crash", str(address))
             cell.crash(SimulatedBug())
 
     def entities(self, *, busy: bool) -> list[Address]:
-        """Those that are awake; only those that wait for the store, if there are any and `busy` asks for them."""
+        """The awake actors; with `busy`, only those that wait for the store, if there are any."""
         cells = {a: cell for a, cell in self.base.cells.items() if a.kind in ENTITIES}
         waiting = [
             address

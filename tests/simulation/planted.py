@@ -1,4 +1,4 @@
-"""Bugs planted in the engine's own classes, for as long as a block lasts: what the simulation must be able to find."""
+"""Bugs that a block plants in the engine's own classes. The simulation must find them."""
 
 from __future__ import annotations
 
@@ -43,11 +43,11 @@ Patches = list[tuple[Any, str, "Callable[..., Any]"]]
 
 class Bug(NamedTuple):
     kind: str
-    """The violation that names it, perhaps among others."""
+    """The violation that shows the bug, perhaps among others."""
     seed: int
-    """The first that finds it."""
+    """The first seed that finds the bug."""
     plant: Callable[[], Patches]
-    """Class, name of a method, and what stands in its place."""
+    """Class, name of a method, and its replacement."""
 
 
 def _acks_before_the_commit() -> Patches:
@@ -93,7 +93,7 @@ def _forgets_repeats_after_a_restart() -> Patches:
 
 
 def _leaves_a_gap_after_a_refused_slice() -> Patches:
-    """Its seqs are not given anew; and the writer does not mind."""
+    """The seqs of the slice are not assigned again, and the writer accepts the gap."""
     real_refused, real_add = StoredEntity.receiveMsg_SliceRefused, Applier._add_message
 
     def refused(self: StoredEntity, message: SliceRefused, sender: Address) -> None:
@@ -213,7 +213,7 @@ def _lets_read_seqs_go_back() -> Patches:
 
 
 def _forgets_what_writes_nothing() -> Patches:
-    """A real one, found by the simulation."""
+    """A real bug, which the simulation found."""
     real = StoredEntity.receiveMsg_SliceRefused
 
     def refused(self: StoredEntity, message: SliceRefused, sender: Address) -> None:
@@ -267,7 +267,7 @@ BUGS = {
 
 @contextmanager
 def planted(name: str) -> Iterator[None]:
-    """The engine has this bug; an empty name: none."""
+    """While it lasts, the engine has this bug; no bug if the name is empty."""
     with ExitStack() as stack:
         for owner, method, instead in BUGS[name].plant() if name else ():
             stack.enter_context(patch.object(owner, method, instead))

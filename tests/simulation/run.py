@@ -16,7 +16,7 @@ __all__ = ["digest", "main"]
 
 
 def digest(trace: list[tuple[Any, ...]]) -> str:
-    """What stands for a trace: two runs did the same if it is the same."""
+    """The digest of a trace. Two runs with the same digest did the same."""
     return hashlib.sha256("\n".join(map(repr, trace)).encode()).hexdigest()
 
 

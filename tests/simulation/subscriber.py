@@ -1,4 +1,4 @@
-"""A subscriber of committed events that lives through the node's lives, as a provider outside of the node would."""
+"""A subscriber of committed events that survives the node's restarts, like a provider outside the node."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ if TYPE_CHECKING:
 __all__ = ["SUBSCRIBER_LIMIT_S", "SimulatedSubscriber"]
 
 SUBSCRIBER_LIMIT_S = 35
-"""By then a feed that was backing off has tried once more."""
+"""After this time a feed that was backing off has tried again."""
 
 
 class ProviderAway(Exception):
-    """It takes nothing now, or has taken something and does not say so."""
+    """It accepts no events now, or accepted events without confirming them."""
 
 
 class SimulatedSubscriber:
-    """Takes its time, and fails now and then, before it has noted what it was told or after."""
+    """It is slow, and fails at times, before or after it has noted the events."""
 
     name = "provider"
     from_first_message = True
@@ -32,7 +32,7 @@ class SimulatedSubscriber:
     def __init__(self, kernel: Kernel) -> None:
         self._kernel = kernel
         self.heard: dict[str, list[int]] = {}
-        """The seqs of each conversation, as they came."""
+        """Conversation -> seqs, in the order of arrival."""
 
     async def take(self, events: Sequence[Event], *, missed: bool) -> None:
         random = self._kernel.random
@@ -49,7 +49,7 @@ class SimulatedSubscriber:
             raise ProviderAway
 
     def violations(self, stored: Iterable[tuple[str, int]]) -> Iterator[str]:
-        """What it should have heard, and in which order: each stored message at least once, by seq."""
+        """Check the events: each stored message at least once, in seq order."""
         seqs: dict[str, list[int]] = {}
         for conversation_id, seq in stored:
             seqs.setdefault(conversation_id, []).append(seq)

@@ -55,7 +55,7 @@ def test_planted_bug_is_found(bug: str) -> None:
 
 
 def _replay(seed: int, bug: str, *, hash_seed: str, trace: Path) -> tuple[str, bytes]:
-    """What a process of its own says of a seed, and its trace."""
+    """The output of a process of its own for a seed, and its trace."""
     command = [sys.executable, "-m", "greenroom.tests.simulation.run", "--seed", str(seed), "--trace", str(trace)]
     result = subprocess.run(
         [*command, "--bug", bug],
@@ -67,7 +67,7 @@ def _replay(seed: int, bug: str, *, hash_seed: str, trace: Path) -> tuple[str, b
 
 @pytest.mark.timeout(130)
 def test_failing_seed_replays_bit_for_bit(tmp_path: Path) -> None:
-    """In two processes, with other hashes: the same trace and the same violations."""
+    """Two processes, with different hash seeds: the same trace and the same violations."""
     bug = "acks before the commit"
     seed = BUGS[bug].seed
     runs = [_replay(seed, bug, hash_seed=hashes, trace=tmp_path / hashes) for hashes in ("1", "2")]

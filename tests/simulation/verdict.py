@@ -1,4 +1,4 @@
-"""What is said of a run: the history's judge, the store's own check, and who was in which group when."""
+"""The verdict on a run: the judge of the history, the store's own check, and the memberships of each group."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ INVITED, KICKED, QUIT = 1509, 1508, 1504
 
 
 def judge_world(world: World) -> None:
-    """Add to the history what the store holds, and to the violations whatever is wrong."""
+    """Add the stored messages to the history, and the findings to the violations."""
     rows = world.disk.connection.execute(
         "SELECT c.conversation_id, m.seq, m.body FROM message m JOIN conversation c ON c.id = m.conversation"
         " ORDER BY c.conversation_id, m.seq"
@@ -40,7 +40,8 @@ def judge_world(world: World) -> None:
                     one.contentType >= 1000,
                 )
             )  # fmt: skip
-    for conversation_id in {event.conversation_id: None for event in world.history if isinstance(event, events.Sent)}:
+    sends = (event for event in world.history if isinstance(event, events.SendStarted))
+    for conversation_id in {event.conversation_id: None for event in sends}:
         world.record(events.StorePulled(conversation_id))
     verdict = judge(world.history)
     for found in verdict.violations:
@@ -51,16 +52,16 @@ def judge_world(world: World) -> None:
 
 
 def _members(world: World, stored: dict[str, list[sdkws_pb2.MsgData]]) -> None:
-    """Who was a member from which seq to which: the tips in the chats say so, each in the slice of its change."""
+    """Who was a member from which seq to which, by the tips in the chats: each tip is in the slice of its change."""
     for one, other in world.pairs:
         for conversation_id in (f"si_{one}_{other}", f"n_{one}_{other}"):
             for user in (one, other):
-                world.record(events.Joined(conversation_id, user, 0))
+                world.record(events.MemberJoined(conversation_id, user, 0))
     for group, first in world.first.items():
         conversation_id = f"sg_{group}"
         members = set(first)
         for user in first:
-            world.record(events.Joined(conversation_id, user, 0))
+            world.record(events.MemberJoined(conversation_id, user, 0))
         for message in stored.get(conversation_id, ()):
             if message.contentType not in (INVITED, KICKED, QUIT):
                 continue
@@ -68,12 +69,12 @@ def _members(world: World, stored: dict[str, list[sdkws_pb2.MsgData]]) -> None:
             if message.contentType == INVITED:
                 for user in [one["userID"] for one in tips["invitedUserList"]]:
                     open_from = 0 if world.open_history else -1
-                    world.record(events.Joined(conversation_id, user, message.seq, open_from))
+                    world.record(events.MemberJoined(conversation_id, user, message.seq, open_from))
                     members.add(user)
             else:
                 gone = [tips["quitUser"]] if message.contentType == QUIT else tips["kickedUserList"]
                 for user in [one["userID"] for one in gone]:
-                    world.record(events.Left(conversation_id, user, message.seq))
+                    world.record(events.MemberLeft(conversation_id, user, message.seq))
                     members.discard(user)
         rows = world.disk.connection.execute(
             "SELECT u.user_id FROM member m JOIN user u ON u.id = m.user JOIN chat_group g ON g.id = m.chat_group"

@@ -33,11 +33,11 @@ __all__ = ["World"]
 
 ADMIN = Caller("imAdmin", 10, "op", True)
 HEAL_LIMIT_S = 200.0
-"""Virtual seconds within which everything must have been answered once the faults are over."""
+"""Virtual seconds after the end of the faults, within which all requests must be answered."""
 
 
 class World:
-    """`run` gives the violations; `trace` and `history` say what happened."""
+    """`run` returns the violations; `trace` and `history` say what happened."""
 
     def __init__(self, seed: int) -> None:
         self.kernel = kernel = Kernel(seed)
@@ -59,7 +59,7 @@ class World:
         users = [f"u{number}" for number in range(random.randint(3, 5))]
         self.users = users
         self.listeners = {user for user in users if random.random() < 0.2}
-        """Users who say nothing: nothing but marks makes their read seqs."""
+        """Users who send nothing, so only marks change their read seqs."""
         self.devices = [
             Device(self, user, platform)
             for user in users
@@ -69,12 +69,12 @@ class World:
         self.pairs = list(dict.fromkeys([(users[0], users[1]), *drawn]))
         sizes = [random.randint(2, len(users)) for _ in range(random.choice((1, 2)))]
         self.groups = {f"g{number}": random.sample(users, size) for number, size in enumerate(sizes)}
-        """Group -> its members, as the world last heard; the first is the owner."""
+        """Group -> its members, as far as the world knows; the first one is the owner."""
         self.ever: dict[str, set[str]] = {group: set(members) for group, members in self.groups.items()}
-        """Who was ever asked into a group."""
+        """Users who were ever invited to a group."""
         self.first: dict[str, list[str]] = {group: list(members) for group, members in self.groups.items()}
 
-    # What devices and faults use.
+    # For devices and faults.
 
     def note(self, *what: Any) -> None:
         self.kernel.note(*what)
@@ -83,7 +83,7 @@ class World:
         self.history.append(event)
 
     def tick(self) -> int:
-        """Nanoseconds, no two alike."""
+        """The time in nanoseconds; no two readings are equal."""
         self._last_tick = max(self._last_tick + 1, int(self.kernel.now * 1e9))
         return self._last_tick
 
@@ -95,7 +95,7 @@ class World:
         self.violations.append((kind, detail))
 
     async def ask(self, address: Address, command: Any) -> Any:
-        """Ask an entity, as the HTTP side does. Raises the refusal, or Gone when the node dies first."""
+        """Ask an entity, as the HTTP side does. Raises the refusal, or Gone if the node dies first."""
         await asyncio.sleep(self.network.delay())
         node = self.node
         if node is None or not node.is_ready:
@@ -128,7 +128,7 @@ class World:
             answer.set_exception(Gone())
 
     async def insist(self, address: Address, command: Any) -> Any:
-        """Ask until it is answered for good."""
+        """Ask until there is a final answer."""
         while True:
             try:
                 return await self.ask(address, command)
@@ -137,7 +137,7 @@ class World:
                     return error
                 await asyncio.sleep(0.3)
 
-    # The node's lives.
+    # The node's incarnations.
 
     async def start_node(self) -> None:
         loop = self.kernel.process("node", self.network)
@@ -149,7 +149,7 @@ class World:
         await self.on_node(self.node, self.node.start())
 
     async def on_node(self, node: SimulatedNode, work: Coroutine[Any, Any, Any]) -> None:
-        """Run something on the node's loop; Gone when the node dies first."""
+        """Run a coroutine on the node's loop. Raises Gone if the node dies first."""
         done: asyncio.Future[None] = self.loop.create_future()
 
         def settle(error: BaseException | None) -> None:
@@ -177,7 +177,7 @@ class World:
     # The run.
 
     def run(self) -> list[tuple[str, str]]:
-        """What was broken, as (kind, detail)."""
+        """The violations, as (kind, detail)."""
         logging.disable(logging.CRITICAL)
         try:
             self.kernel.run(self.loop, self._run())
@@ -209,7 +209,7 @@ class World:
         await asyncio.gather(*lives)
         await asyncio.gather(*(device.answered() for device in self.devices))
         for device in self.devices:
-            device.drop()  # What was lost on the way is found by the next login.
+            device.drop()  # The next login finds the messages that were lost on the way.
         await self._settle()
         await self._probe()
         await self._settle()
@@ -218,7 +218,7 @@ class World:
         await asyncio.sleep(SUBSCRIBER_LIMIT_S)
         for device in self.devices:
             await device.ask_seqs()
-            self.record(events.Drained(self.tick(), device.name))
+            self.record(events.DeviceDrained(self.tick(), device.name))
         limit.cancel()
 
     def _does_not_heal(self) -> None:
@@ -291,7 +291,7 @@ class World:
             socket.link.resume_reading()
 
     async def _change_group(self, user: str) -> None:
-        """The owner invites or kicks; others quit. What becomes of it is read from the store in the end."""
+        """The owner invites or kicks; others quit. The outcome is read from the store at the end."""
         random = self.random
         group = random.choice(list(self.groups))
         members = self.groups[group]
@@ -321,7 +321,7 @@ class World:
         self.groups[group] = after
 
     async def _probe(self) -> None:
-        """A last message in each conversation: it must reach everybody by itself."""
+        """Send a last message in each conversation. It must reach all members by itself."""
         for one, other in self.pairs:
             device = next(device for device in self.devices if device.user_id == one)
             device.say(f"si_{one}_{other}", recv_id=other)

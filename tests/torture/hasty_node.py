@@ -1,4 +1,4 @@
-"""A node that breaks the promise: it answers for messages before they are stored. The torture must find it out."""
+"""A node that breaks the promise: it acks messages before they are stored. The torture must detect this."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The ways in which a node under load is killed, and the one who kills it."""
+"""The ways to kill a node under load, and the killer."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ WRITING: Final = "while the log was written"
 UNACKED: Final = "between commit and ack"
 WRITER: Final = "the writer process alone"
 KINDS: Final = {MOMENT: 0.25, WRITING: 0.3, UNACKED: 0.3, WRITER: 0.15}
-"""What is killed when, and how often."""
+"""Kind of kill -> its share of the kills."""
 UP_S: Final = (0.5, 1.1)
-"""How long the node carries load before the next kill."""
+"""The time under load before the next kill."""
 WAIT_S: Final = 10.0
-"""For a moment that does not come."""
+"""The limit for waiting for the moment of a kill."""
 
 
 class Killer:
-    """Kills a node and starts it again. `load` has when it was up, in nanoseconds of the monotonic clock."""
+    """Kills a node and starts it again. `load` has the times when it was up, in nanoseconds of the monotonic clock."""
 
     def __init__(self, node: NodeProcess, rng: random.Random) -> None:
         self._node = node
@@ -41,7 +41,7 @@ class Killer:
         self.load: list[tuple[int, int]] = []
 
     async def kill(self) -> None:
-        """Let it work for a while, kill it in one of the ways, and have it work again."""
+        """Let the node work for a while, kill it in one of the ways, and start it again."""
         (kind,) = self._rng.choices(list(KINDS), list(KINDS.values()))
         since = time.monotonic_ns()
         await asyncio.sleep(self._rng.uniform(*UP_S))
@@ -57,7 +57,7 @@ class Killer:
             os.kill(self._pid, signal.SIGUSR1)
             await self._ended()
         elif self._rng.random() < 0.5:
-            _kill(writers)  # Else it still finishes what it was given.
+            _kill(writers)  # Otherwise it still finishes its work.
         self._node.kill()
         await self._node.start()
 
@@ -67,7 +67,7 @@ class Killer:
         return self._node.process.pid
 
     async def _log_written(self) -> str:
-        """Return when the write-ahead log has just grown or changed: a commit is under way."""
+        """Return when the write-ahead log has just grown or changed: a commit is in progress."""
         log = self._node.data_dir / "greenroom.db-wal"
         deadline = time.monotonic() + WAIT_S
         with contextlib.suppress(FileNotFoundError):
@@ -79,7 +79,7 @@ class Killer:
         return MOMENT
 
     async def _ended(self) -> None:
-        """The node has killed itself; raises RuntimeError if no commit came."""
+        """Wait until the node has killed itself. Raises RuntimeError if there was no commit."""
         assert self._node.process is not None
         deadline = time.monotonic() + WAIT_S
         while self._node.process.poll() is None:

@@ -1,9 +1,9 @@
-"""Torture: a node under load is killed again and again, and the judge goes through all that was promised.
+"""Torture: a node under load is killed repeatedly, and the judge checks every promise.
 
     .venv/bin/python -m greenroom.tests.torture.run --kills 25 [--seed N] [--rate PER_S]
 
 The load is `greenroom load`'s own (scenario.toml), the arbiter `greenroom judge`'s. Exit code 0: nothing that was
-acked is lost, doubled or out of order, every member's device got all of it, and the data directory is sound.
+acked is lost, duplicated or out of order, every member's device received it, and the data directory is sound.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ import uvloop
 from greenroom.persistence.sqlite.check import check
 from greenroom.tests.kit.node_kit import SECRET, NodeProcess
 from greenroom.tests.torture.kills import Killer
-from greenroom.transport.load.judge.events import Acked
+from greenroom.transport.load.judge.events import SendAcked
 from greenroom.transport.load.judge.recorder import read
 from greenroom.transport.load.runner import Runner
 from greenroom.transport.load.scenario import with_values
@@ -42,7 +42,7 @@ __all__ = ["Result", "torture"]
 
 NODE = "greenroom.tests.torture.node"
 RATE_PER_S = 2400.0
-"""Planned; while the node is away, users have nobody to send to, and nothing is made up for."""
+"""The planned rate. Messages that were planned while the node was down are not sent later."""
 LOST = ("acked_not_stored", "acked_never_seen", "lost", "lost_unacked", "received_not_stored", "seq_gap")
 DOUBLED = ("received_twice", "stored_twice", "seq_reused", "unstored_twice", "answers_differ")
 DISORDERED = ("out_of_order", "time_back", "max_seq_back")
@@ -56,14 +56,14 @@ class Result:
     acked: int
     received: int
     acked_per_s: float
-    """Median over the times between two kills, the time that the clients took to come back included."""
+    """The median over the times between two kills, including the time in which the clients reconnect."""
     totals: dict[str, int]
-    """What the judge found, by its kinds."""
+    """Kind -> number of violations that the judge found."""
     held: int
-    """Devices that were held to have got everything."""
+    """Number of devices that had to receive all messages."""
     devices: int
     damage: list[str] = field(default_factory=list)
-    """What `greenroom check` found."""
+    """The findings of `greenroom check`."""
 
     @property
     def ok(self) -> bool:
@@ -87,7 +87,7 @@ class Result:
 
 
 class _Quiet:
-    """A view that shows nothing but what a run waits for."""
+    """A view that shows only the phase of a run."""
 
     def __init__(self) -> None:
         self.loading = asyncio.Event()
@@ -104,7 +104,7 @@ class _Quiet:
 
 
 async def torture(folder: Path, *, kills: int, seed: int, rate_per_s: float = RATE_PER_S, module: str = NODE) -> Result:
-    """`module` is what runs as `greenroom`. Raises RuntimeError if the node does not start again."""
+    """`module` is run as `greenroom`. Raises RuntimeError if the node does not start again."""
     text = Path(__file__).with_name("scenario.toml").read_text()
     values = {"seed": str(seed), "pace.rate_per_s": str(rate_per_s)}
     node = NodeProcess(folder, module=module)
@@ -125,7 +125,7 @@ async def torture(folder: Path, *, kills: int, seed: int, rate_per_s: float = RA
             await _first(killer.kill(), running)
             if number % TOLD_EVERY == 0:
                 print(f"{number} kills", flush=True)
-        await _first(asyncio.sleep(1.0), running)  # The last life of the node carries load, too.
+        await _first(asyncio.sleep(1.0), running)  # The last incarnation of the node is under load, too.
         runner.interrupt()
         outcome = await running
         await node.terminate()
@@ -156,7 +156,7 @@ def _result(outcome: Figures, killer: Killer, seed: int, folder: Path, node: Nod
     starts = [since for since, _ in killer.load]
     acked = [0] * len(starts)
     for event in read([folder / "history"]):
-        if type(event) is Acked:
+        if type(event) is SendAcked:
             place = bisect.bisect(starts, event.at) - 1
             if place >= 0 and event.at <= killer.load[place][1]:
                 acked[place] += 1

@@ -1,4 +1,4 @@
-"""An ack is a promise: a node that is killed again and again under load loses, doubles and disorders nothing."""
+"""An ack is a promise: a node that is killed repeatedly under load loses, duplicates and reorders no message."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A chat in the terminal on top of `Client`: it sends what is typed, and prints what comes in."""
+"""A chat in the terminal, on top of `Client`: it sends each typed line, and prints incoming messages."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from greenroom.transport.client.errors import ClientError
 __all__ = ["Chat"]
 
 HISTORY = 10
-"""How many older messages are shown at the start."""
+"""Number of older messages that are shown at the start."""
 LINES_WAITING = 64
 
 
 class Chat:
-    """One conversation, on a terminal or in a pipe. It ends with the input, with Ctrl-C, or with a kick."""
+    """One conversation, on a terminal or in a pipe. It ends with its input, with Ctrl-C, or with a kick."""
 
     def __init__(
         self, settings: Settings, *, user_id: str, peer_id: str = "", group_id: str = "", follow: bool = False
@@ -77,7 +77,7 @@ class Chat:
 
     async def _show(self, client: Client) -> None:
         async for message in client.messages():
-            if message.seq:  # A typing sign has none.
+            if message.seq:  # A typing sign has no seq.
                 _show(message, elsewhere=message.conversation_id != self._conversation_id)
 
     async def _send(self, client: Client) -> None:
@@ -99,7 +99,7 @@ def _show(message: Received, *, elsewhere: bool = False) -> None:
 
 
 def _printable(text: str) -> str:
-    """The text without characters that move the cursor or colour the terminal, because a stranger may have sent it."""
+    """The text without characters that move the cursor or colour the terminal: a stranger may have sent it."""
     return "".join(letter if letter.isprintable() else " " for letter in text)
 
 
@@ -110,8 +110,7 @@ def _tell(line: str) -> None:
 async def _lines() -> AsyncIterator[str]:
     """The lines of the standard input (a terminal, a pipe or a file), read without blocking the loop.
 
-    A daemon thread reads them, because the read of a terminal cannot be cancelled and must not keep the process from
-    ending.
+    A daemon thread reads them, because a read from a terminal cannot be cancelled, and must not keep the process alive.
     """
     loop = asyncio.get_running_loop()
     waiting: asyncio.Queue[str | None] = asyncio.Queue(LINES_WAITING)

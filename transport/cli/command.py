@@ -1,6 +1,6 @@
-"""The commands and their options. What each command does is in a file beside this one.
+"""The commands and their options. Each command is implemented in a file beside this one.
 
-A command imports its file when it runs: with all of them at the top every command would start 0.3 s later.
+A command imports its file when it runs. If all files were imported at the top, every command would start 0.3 s later.
 """
 
 from __future__ import annotations
@@ -14,10 +14,11 @@ from typing import Annotated, TypeVar
 
 from cyclopts import App, CycloptsError, Parameter
 
+from greenroom.actors.wire.vocabulary import Platform
 from greenroom.persistence.settings import SettingsError
 from greenroom.transport.cli.load_options import LoadOptions
 from greenroom.transport.cli.options import CommandFailed, NodeOptions
-from greenroom.transport.cli.problems import FAILED, complain, told
+from greenroom.transport.cli.problems import FAILED, complain, exit_code_of
 from greenroom.transport.client.errors import ClientError
 from greenroom.transport.load.exit_codes import BadInput
 
@@ -25,20 +26,20 @@ __all__ = ["StartNode", "main"]
 
 MISUSED = 2
 JUDGING = ("judge", "load", "status")
-"""Commands that use the exit codes up to 63 to say what they found."""
+"""Commands that use the exit codes up to 63 for their results."""
 JUDGING_MISUSED, JUDGING_FAILED = 64, 74
 _Answer = TypeVar("_Answer")
 _DEFAULTS = NodeOptions()
 _LOAD_DEFAULTS = LoadOptions()
 
 StartNode = Callable[[NodeOptions], int]
-"""Runs a node until it is told to end and returns the exit code. `__main__` gives it, because it knows the node."""
+"""Runs a node until it is asked to stop, and returns the exit code. `__main__`, which knows the node, passes it in."""
 
 
 def main(arguments: Sequence[str], *, start_node: StartNode) -> int:
-    """Run one command line. Exit codes: 0 done, 1 failed, 2 misused; after 1 and 2 one line on stderr says why.
+    """Run one command line. Exit codes: 0 success, 1 failure, 2 misuse. For 1 and 2, one line on stderr has the reason.
 
-    For a command that judges, 2 means that it found something; misuse is 64, other bad input is above that.
+    Commands that judge use 2 for a result; for them, misuse is 64 and other bad input is above 64.
     """
     judging = bool(arguments) and arguments[0] in JUDGING
     misused, failed = (JUDGING_MISUSED, JUDGING_FAILED) if judging else (MISUSED, FAILED)
@@ -48,7 +49,7 @@ def main(arguments: Sequence[str], *, start_node: StartNode) -> int:
         return code if isinstance(code, int) else 0
 
     try:
-        return told(run, failed=failed)
+        return exit_code_of(run, failed=failed)
     except (CycloptsError, SettingsError) as problem:
         return complain(problem, misused)
     except CommandFailed as problem:
@@ -76,11 +77,13 @@ def _app(start_node: StartNode) -> App:
     def token(
         *,
         user: Annotated[str, Parameter(help="The user's id.")],
-        platform: Annotated[int, Parameter(help="1 iOS, 2 Android, 3 Windows, 4 macOS, 5 web, 7 Linux, ...")] = 5,
+        platform: Annotated[
+            int, Parameter(help="1 iOS, 2 Android, 3 Windows, 4 macOS, 5 web, 7 Linux, ...")
+        ] = Platform.WEB,
         register: Annotated[bool, Parameter(negative="", help="Register the user if missing.")] = False,
         node: NodeOptions = _DEFAULTS,
     ) -> int:
-        """Print a new token for a user. It may end the user's older ones on that platform."""
+        """Print a new token for a user. It may invalidate the user's older tokens on that platform."""
         from greenroom.transport.cli.token import make_token
 
         print(_wait(make_token(node.settings(), user, platform_id=platform, register=register)))
@@ -89,13 +92,13 @@ def _app(start_node: StartNode) -> App:
     @app.command
     def chat(
         *,
-        as_: Annotated[str, Parameter(name="--as", help="Who you are.")],
-        to: Annotated[str, Parameter(help="The user you talk to.")] = "",
-        group: Annotated[str, Parameter(help="The group you talk in, instead.")] = "",
+        as_: Annotated[str, Parameter(name="--as", help="Your user id.")],
+        to: Annotated[str, Parameter(help="The user to chat with.")] = "",
+        group: Annotated[str, Parameter(help="The group to chat in, instead.")] = "",
         follow: Annotated[bool, Parameter(negative="", help="Stay after the end of a piped input.")] = False,
         node: NodeOptions = _DEFAULTS,
     ) -> int:
-        """Chat in the terminal: a line you type is a message you send. Registers both users if missing."""
+        """Chat in the terminal: each line you type is sent as a message. Registers both users if missing."""
         from greenroom.transport.cli.chat import Chat
 
         if bool(to) == bool(group):
@@ -108,8 +111,8 @@ def _app(start_node: StartNode) -> App:
         json: Annotated[bool, Parameter(negative="", help="Print everything as JSON.")] = False,
         node: NodeOptions = _DEFAULTS,
     ) -> int:
-        """Ask a running node how it is. Exit codes: 0 it is well, 1 an actor is in quarantine, or the store fails or
-        is damaged, 69 no node answers, 77 the secret is another one, or there is none.
+        """Show the state of a running node. Exit codes: 0 it is well, 1 an actor is in quarantine, or the store fails
+        or is damaged, 69 no node answers, 77 the secret is wrong or missing.
         """
         from greenroom.transport.cli.status_screen import show_status
 
@@ -117,14 +120,14 @@ def _app(start_node: StartNode) -> App:
 
     @app.command
     def load(
-        scenario: Annotated[str, Parameter(help="A shipped one, or a TOML file.")],
+        scenario: Annotated[str, Parameter(help="The name of a shipped scenario, or a TOML file.")],
         /,
         *,
         run: LoadOptions = _LOAD_DEFAULTS,
         node: NodeOptions = _DEFAULTS,
     ) -> int:
-        """Put a load on an OpenIM server and judge every message. Exit codes: 0 the thresholds hold, 1 they do
-        not, 2 a message was lost, doubled or out of order, 3 the harness was the bottleneck, 64 and above: bad input.
+        """Put a load on an OpenIM server, and judge every message. Exit codes: 0 the thresholds hold, 1 they do not,
+        2 a message was lost, duplicated or out of order, 3 the harness was the bottleneck, 64 and above: bad input.
         """
         from greenroom.transport.cli.load import load as run_load
 
@@ -146,11 +149,11 @@ def _app(start_node: StartNode) -> App:
 
     @app.command
     def judge(
-        *files: Annotated[Path, Parameter(help="The files that the processes of one run recorded.")],
+        *files: Annotated[Path, Parameter(help="The history files of one run, one for each process.")],
         json: Annotated[bool, Parameter(negative="", help="Print the verdict as JSON.")] = False,
-        workdir: Annotated[Path | None, Parameter(help="A folder with room: 80 bytes an event.")] = None,
+        workdir: Annotated[Path | None, Parameter(help="A folder for temporary tables: 80 bytes per event.")] = None,
     ) -> int:
-        """Judge a recorded history: was a message lost, doubled or out of order? Exit code 2 if so."""
+        """Judge a recorded history: was a message lost, duplicated or out of order? Exit code 2 if so."""
         from greenroom.transport.cli.judge import judge_files
 
         if not files:

@@ -1,4 +1,4 @@
-"""`greenroom judge`: it prints the verdict on a recorded history, for a person or as JSON."""
+"""`greenroom judge`: print the verdict on a recorded history, for a person or as JSON."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["CLEAN", "VIOLATED", "judge_files", "verdict_lines"]
 
 CLEAN, VIOLATED = 0, 2
 BAD_DATA, NO_INPUT, NO_ROOM = 65, 66, 74
-"""As in sysexits.h: the file is no history; it is not there; the disk is full or cannot be written."""
+"""As in sysexits.h: the file is not a history; it does not exist; the disk is full or cannot be written."""
 _SHOWN_PER_KIND = 3
 
 
@@ -31,7 +31,7 @@ def judge_files(files: list[Path], *, as_json: bool, workdir: Path | None) -> in
             raise CommandFailed(f"judge: {file} {what}", exit_code=NO_INPUT)
     if workdir is not None and not workdir.is_dir():
         raise CommandFailed(f"judge: --workdir {workdir} is not a folder", exit_code=NO_INPUT)
-    began = perf_counter()
+    started_at = perf_counter()
     try:
         verdict = judge(read(dict.fromkeys(files)), workdir=workdir)
     except HistoryUnreadable as problem:
@@ -42,12 +42,12 @@ def judge_files(files: list[Path], *, as_json: bool, workdir: Path | None) -> in
         print(verdict.to_json().decode())
     else:
         print("\n".join(verdict_lines(verdict)))
-        print(f"judged in {perf_counter() - began:.1f} s", file=sys.stderr)
+        print(f"judged in {perf_counter() - started_at:.1f} s", file=sys.stderr)
     return CLEAN if verdict.ok else VIOLATED
 
 
 def verdict_lines(verdict: Verdict) -> Iterator[str]:
-    """The verdict for a person: what was counted, which promises were broken, and the events that show it."""
+    """The verdict for a person: the counts, the broken promises, and the events that show each breach."""
     yield from _count_lines(verdict.counts)
     for note in verdict.notes:
         yield f"note: {note}"
@@ -101,7 +101,7 @@ def _violation_lines(violation: Violation) -> Iterator[str]:
         at = fields.pop("at", None)
         since = "" if at is None else f"+{(at - start) / 1e6:.3f} ms"
         shown = " ".join(f"{name}={value}" for name, value in fields.items() if _is_telling(name, value))
-        yield f"  {since:>15}  {type(event).__name__:<12} {shown}"
+        yield f"  {since:>15}  {type(event).__name__:<15} {shown}"
 
 
 def _is_telling(name: str, value: object) -> bool:

@@ -1,4 +1,4 @@
-"""`greenroom load`: it reads the options, does the run, and writes the report. The exit code says what was found."""
+"""`greenroom load`: read the options, run the load, and write the report. The exit code is the result."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "": 1.0}
 
 
 def load(name: str, options: LoadOptions, node: NodeOptions) -> int:
-    """Run it. Raises BadInput."""
+    """Run the load. Returns the exit code. Raises BadInput."""
     scenario = _scenario(name, options)
     settings = node.settings()
     secret = options.secret
@@ -47,7 +47,7 @@ def load(name: str, options: LoadOptions, node: NodeOptions) -> int:
         admin_id=admins[0] if admins else "imAdmin",
     )
     if options.processes < 1:
-        raise BadInput(Exit.USAGE, "--processes: 1 at least")
+        raise BadInput(Exit.USAGE, "--processes: at least 1")
     devices = scenario.users * len(scenario.client.platforms)
     limit = raise_file_limit() - FILES_BESIDES_USERS
     if devices > limit * options.processes:
@@ -89,12 +89,12 @@ def load(name: str, options: LoadOptions, node: NodeOptions) -> int:
 
 
 async def _until_signal(runner: Runner) -> Figures:
-    """Run until the end. The first Ctrl-C ends the load in good order, a second one at once."""
+    """Run to the end. The first Ctrl-C ends the load in good order, a second one at once."""
     loop = asyncio.get_running_loop()
 
     def stop() -> None:
         runner.interrupt()
-        # Not at once: one Ctrl-C may arrive twice, from the terminal and from the program that started this one.
+        # Later, because one Ctrl-C may arrive twice: from the terminal, and from the program that started this one.
         loop.call_later(ONE_INTERRUPT_S, loop.remove_signal_handler, signal.SIGINT)
 
     loop.add_signal_handler(signal.SIGINT, stop)
@@ -118,7 +118,7 @@ def _scenario(name: str, options: LoadOptions) -> Scenario:
     for setting in options.set_:
         key, equals, value = setting.partition("=")
         if not equals:
-            raise BadInput(Exit.USAGE, f"--set {setting}: step.key=value is wanted")
+            raise BadInput(Exit.USAGE, f"--set {setting}: expected step.key=value")
         values[key.strip()] = value.strip()
     given = {
         "users": options.users,
@@ -137,7 +137,7 @@ def _scenario(name: str, options: LoadOptions) -> Scenario:
 def _seconds(text: str) -> float:
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|)", text.strip())
     if match is None:
-        raise BadInput(Exit.USAGE, f"--for {text}: a time such as 30s, 500ms or 5m is wanted")
+        raise BadInput(Exit.USAGE, f"--for {text}: expected a time such as 30s, 500ms or 5m")
     return float(match[1]) * _UNITS[match[2]]
 
 
@@ -147,7 +147,7 @@ def _summarise(console: Console, figures: Figures, html: Path, json: Path) -> No
 
     counts = figures.counts
     if figures.interrupted:
-        say("Interrupted: this is what was done until then.")
+        say("Interrupted: these are the results up to then.")
     say(
         f"{counts['sent']} sent, {counts['acked']} acked, {counts['failed']} failed, "
         f"{counts['received']} received ({counts['pulled']} of them pulled), "

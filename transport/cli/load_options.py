@@ -14,28 +14,34 @@ __all__ = ["LoadOptions"]
 @Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
 class LoadOptions:
-    """What to run, against which server, and where the results go."""
+    """The run, the server, and the files for the results."""
 
     users: Annotated[int | None, Parameter(help="Virtual users.")] = None
-    rate: Annotated[float | None, Parameter(help="Messages a second of all together (open loop).")] = None
-    for_: Annotated[str | None, Parameter(name="--for", help="How long at the full rate, such as 30s or 5m.")] = None
-    closed: Annotated[bool, Parameter(negative="", help="Closed loop: users think between answer and send.")] = False
-    find_capacity: Annotated[
-        bool, Parameter(negative="", help="Search the highest rate at which the thresholds hold; --for is a trial's.")
+    rate: Annotated[float | None, Parameter(help="Messages per second of all users together (open loop).")] = None
+    for_: Annotated[str | None, Parameter(name="--for", help="Time at the full rate, such as 30s or 5m.")] = None
+    closed: Annotated[
+        bool, Parameter(negative="", help="Closed loop: users think between an answer and the next send.")
     ] = False
-    processes: Annotated[int, Parameter(help="Processes that share the users.")] = 1
+    find_capacity: Annotated[
+        bool,
+        Parameter(
+            negative="", help="Search for the highest rate at which the thresholds hold; --for is the time of a trial."
+        ),
+    ] = False
+    processes: Annotated[int, Parameter(help="Number of processes that share the users.")] = 1
     seed: Annotated[int | None, Parameter(help="The same seed repeats the plan.")] = None
     set_: Annotated[
-        tuple[str, ...], Parameter(name="--set", help="A value of the scenario: step.key=value, section.key=value.")
+        tuple[str, ...],
+        Parameter(name="--set", help="Set a value of the scenario: step.key=value or section.key=value."),
     ] = ()
     ws: Annotated[str | None, Parameter(help="The server's WebSocket gateway, such as ws://127.0.0.1:10001.")] = None
     api: Annotated[str | None, Parameter(help="The server's HTTP API, such as http://127.0.0.1:10002.")] = None
     secret: Annotated[
-        str | None, Parameter(help="The server's secret; else GREENROOM_SECRET, or the data folder's.")
+        str | None, Parameter(help="The server's secret. Default: GREENROOM_SECRET, or the one in the data folder.")
     ] = None
     server_pid: Annotated[
-        tuple[int, ...], Parameter(help="Processes of the server on this machine, for its CPU and memory.")
+        tuple[int, ...], Parameter(help="Process ids of the server on this machine, to measure its CPU and memory.")
     ] = ()
     history: Annotated[Path | None, Parameter(help="Keep the history here, for `greenroom judge`.")] = None
-    html: Annotated[Path | None, Parameter(help="The report; greenroom-load-SCENARIO.html if not given.")] = None
-    json: Annotated[Path | None, Parameter(help="The figures; greenroom-load-SCENARIO.json if not given.")] = None
+    html: Annotated[Path | None, Parameter(help="The report. Default: greenroom-load-SCENARIO.html.")] = None
+    json: Annotated[Path | None, Parameter(help="The figures. Default: greenroom-load-SCENARIO.json.")] = None

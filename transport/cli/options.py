@@ -1,4 +1,4 @@
-"""The options that commands share: which node is meant, and where its secret is."""
+"""The options that commands share: the node, and its secret."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["CommandFailed", "NodeOptions", "secret_for"]
 
 
 class CommandFailed(Exception):
-    """A command cannot go on: one line for the user, and the exit code."""
+    """A command cannot continue: one line for the user, and the exit code."""
 
     def __init__(self, line: str, *, exit_code: int = 1) -> None:
         super().__init__(line)
@@ -25,11 +25,11 @@ class CommandFailed(Exception):
 @Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
 class NodeOptions:
-    """Which node is meant."""
+    """The node that a command applies to."""
 
-    config: Annotated[Path | None, Parameter(help="A settings file over the packaged one.")] = None
+    config: Annotated[Path | None, Parameter(help="A settings file that overrides the packaged one.")] = None
     data_dir: Annotated[Path | None, Parameter(help="The node's folder: database, secret.")] = None
-    host: Annotated[str | None, Parameter(help="The address that it listens on.")] = None
+    host: Annotated[str | None, Parameter(help="The address that the node listens on.")] = None
     ws_port: Annotated[int | None, Parameter(help="Port of the WebSocket gateway.")] = None
     api_port: Annotated[int | None, Parameter(help="Port of the HTTP API.")] = None
 
@@ -44,7 +44,7 @@ class NodeOptions:
         return load(self.config, overrides={"node": node})
 
     def as_typed(self) -> str:
-        """The options as they would be typed, to show another command for the same node."""
+        """The options as a user would type them, to show another command for the same node."""
         given = {
             "--config": self.config,
             "--data-dir": self.data_dir,
@@ -56,7 +56,7 @@ class NodeOptions:
 
 
 def secret_for(settings: Settings) -> str:
-    """The node's secret. Raises CommandFailed if it has none yet."""
+    """The node's secret. Raises CommandFailed if it does not exist yet, or cannot be read."""
     try:
         secret = find_secret(settings)
     except OSError as problem:

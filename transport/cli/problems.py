@@ -8,19 +8,20 @@ from collections.abc import Callable
 from greenroom.persistence.errors import StoreError
 from greenroom.persistence.secret import WeakSecret
 
-__all__ = ["FAILED", "INTERRUPTED", "complain", "told"]
+__all__ = ["FAILED", "INTERRUPTED", "complain", "exit_code_of"]
 
 FAILED, INTERRUPTED = 1, 130
 
 
 def complain(problem: object, code: int) -> int:
-    """Print the problem on one line. Returns the code."""
+    """Print the problem on one line of stderr. Returns the code."""
     print(f"greenroom: {' '.join(str(problem).split())}", file=sys.stderr)
     return code
 
 
-def told(run: Callable[[], int], *, failed: int = FAILED) -> int:
-    """The exit code of `run`, or `failed` if the operating system, the store or the secret stops it."""
+def exit_code_of(run: Callable[[], int], *, failed: int = FAILED) -> int:
+    """The exit code of `run`. After an error of the operating system, the store or the secret: complain, and return
+    `failed`."""
     try:
         return run()
     except (StoreError, WeakSecret) as problem:

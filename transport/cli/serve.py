@@ -18,7 +18,7 @@ class Listening(Protocol):
 
 
 def greeting(settings: Settings, node: Listening, *, options: str) -> str:
-    """Where the node listens, and how to chat over it. `options` as they were typed: a client needs the same ones."""
+    """The node's URLs, and the commands for a chat. `options` are those that the user typed; a client needs them."""
     return (
         f"greenroom listens: {ws_url(settings, node.ws_port)} (WebSocket), "
         f"{api_url(settings, node.api_port)} (HTTP API)\n"

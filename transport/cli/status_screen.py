@@ -1,4 +1,4 @@
-"""`greenroom status`: a running node on one screen, or as JSON. The exit code says whether it is well."""
+"""`greenroom status`: the state of a running node, on one screen or as JSON. The exit code says whether it is well."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ UNREACHABLE, NO_SECRET = 69, 77
 """As in sysexits.h, and as `greenroom load` uses them."""
 _TIMEOUT_S = 5.0
 _SHOWN = 20
-"""How many addresses in quarantine are shown on the screen. JSON has them all."""
+"""Maximum number of quarantined addresses on the screen. JSON has them all."""
 
 
 async def show_status(settings: Settings, *, as_json: bool) -> int:
-    """Print what the node says; returns the exit code. Raises CommandFailed."""
+    """Print the node's status. Returns the exit code. Raises CommandFailed."""
     status = await _ask(settings)
     print(msgspec.json.encode(status).decode() if as_json else "\n".join(status_lines(status)))
     return WELL if status.is_healthy else ILL

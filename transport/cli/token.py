@@ -17,7 +17,7 @@ async def admin_token(api: Api, settings: Settings) -> str:
 
 
 async def make_token(settings: Settings, user_id: str, *, platform_id: int, register: bool) -> str:
-    """A new token for a user. With `register` a user who is missing is registered first."""
+    """A new token for a user. With `register`, the user is registered first if missing."""
     async with Api(api_url(settings)) as api:
         admin = await admin_token(api, settings)
         if register:

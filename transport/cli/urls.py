@@ -10,12 +10,12 @@ _EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}
 
 
 def ws_url(settings: Settings, port: int | None = None) -> str:
-    """The URL of its gateway. `port` takes the place of the one in the settings."""
+    """The URL of the node's gateway. `port` replaces the port of the settings."""
     return f"ws://{_reachable(settings.node.host)}:{settings.node.ws_port if port is None else port}"
 
 
 def api_url(settings: Settings, port: int | None = None) -> str:
-    """The URL of its HTTP API. `port` takes the place of the one in the settings."""
+    """The URL of the node's HTTP API. `port` replaces the port of the settings."""
     return f"http://{_reachable(settings.node.host)}:{settings.node.api_port if port is None else port}"
 
 

@@ -1,4 +1,4 @@
 """The client: one device of a user over WebSocket, and the HTTP API.
 
-Nothing is imported here, because the command line needs only the errors, and a node needs nothing.
+This file imports nothing, because the command line needs only the errors, and a node needs none of it.
 """

@@ -1,4 +1,4 @@
-"""The HTTP API for clients: one connection pool, one envelope, errors with their code."""
+"""The HTTP API for clients: one connection pool, one envelope, and errors with their codes."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, Self
 
 import httpx
 
+from greenroom.actors.errors import UserExists
+from greenroom.actors.wire.vocabulary import AccountStatus, GroupType, Platform
 from greenroom.transport.client.errors import ConnectionLost, Refused
 
 if TYPE_CHECKING:
@@ -15,16 +17,13 @@ if TYPE_CHECKING:
 
 __all__ = ["Api"]
 
-ALREADY_REGISTERED = 1102
-REGISTERED = (1, "registered")
-"""The accountStatus of a known user: a number, or a text from older servers."""
-WORKING_GROUP = 2
+REGISTERED = (AccountStatus.REGISTERED, AccountStatus.REGISTERED_TEXT)
 
 
 class Api:
     """Calls routes of an OpenIM server; any number of calls may be in flight.
 
-    It never retries. A call that fails with ConnectionLost may have been carried out.
+    It never retries. A call that fails with ConnectionLost may have been carried out by the server.
     """
 
     def __init__(self, url: str, *, timeout_s: float = 10.0, connections: int = 100) -> None:
@@ -47,7 +46,7 @@ class Api:
         await self._http.aclose()
 
     async def call(self, path: str, payload: Mapping[str, Any], token: str = "") -> Any:
-        """POST to a route; returns the envelope's `data` (None where there is none). Raises Refused."""
+        """POST to a route; returns the envelope's `data` (None if it has none). Raises Refused or ConnectionLost."""
         headers = {"operationID": secrets.token_hex(8)}
         if token:
             headers["token"] = token
@@ -68,18 +67,18 @@ class Api:
         return envelope.get("data")
 
     async def admin_token(self, secret: str, *, user_id: str = "imAdmin") -> str:
-        """A token of a configured admin, for the server's secret."""
+        """A new token for a configured admin, in exchange for the server's secret."""
         data = await self.call("/auth/get_admin_token", {"secret": secret, "userID": user_id})
         return str(data["token"])
 
-    async def user_token(self, user_id: str, *, platform_id: int = 5, admin_token: str) -> str:
-        """A new token for a platform of a user. By the login policy it may end their older tokens."""
+    async def user_token(self, user_id: str, *, platform_id: int = Platform.WEB, admin_token: str) -> str:
+        """A new token for a user on a platform. The login policy may invalidate the user's older tokens."""
         payload = {"userID": user_id, "platformID": platform_id}
         data = await self.call("/auth/get_user_token", payload, admin_token)
         return str(data["token"])
 
     async def register(self, *user_ids: str, admin_token: str, missing_only: bool = False) -> None:
-        """Register users under their ids, all or none; `missing_only` ignores those who exist."""
+        """Register users under their ids, all or none. With `missing_only`, users who already exist are skipped."""
         if missing_only:
             data = await self.call("/user/account_check", {"checkUserIDs": list(user_ids)}, admin_token)
             known = {
@@ -94,19 +93,19 @@ class Api:
         try:
             await self.call("/user/user_register", {"users": users}, admin_token)
         except Refused as problem:
-            if not (missing_only and problem.code == ALREADY_REGISTERED):
+            if not (missing_only and problem.code == UserExists.code):
                 raise
 
     async def create_group(
         self, owner_user_id: str, member_user_ids: Sequence[str], *, name: str, token: str, group_id: str = ""
     ) -> str:
-        """Make a group with the owner's token or an admin's. Returns the group's id."""
+        """Create a group, with the owner's token or an admin's. Returns the group's id."""
         data = await self.call(
             "/group/create_group",
             {
                 "ownerUserID": owner_user_id,
                 "memberUserIDs": list(member_user_ids),
-                "groupInfo": {"groupID": group_id, "groupName": name, "groupType": WORKING_GROUP},
+                "groupInfo": {"groupID": group_id, "groupName": name, "groupType": GroupType.WORKING},
             },
             token,
         )

@@ -1,4 +1,4 @@
-"""How long to wait before the next try. Clients and the load harness share this one rule."""
+"""The wait before the next attempt. Clients and the load harness share this one rule."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ LONGEST_FACTOR = 16
 
 
 class Backoff:
-    """The waits are 1, 2, 4, 8 and 16 times the base, then 16 times for as long as it takes. Each is shortened by up
-    to a half at random, so that the clients of a server that was away do not all come back at once.
+    """The waits are 1, 2, 4, 8 and 16 times the base; every later wait is 16 times the base. Each wait is shortened at
+    random by up to a half, so that the clients of a server that was down do not all reconnect at once.
     """
 
     __slots__ = ("_base_s", "_factor", "_rng")
@@ -31,5 +31,5 @@ class Backoff:
         return wait_s
 
     def reset(self) -> None:
-        """The last try succeeded: the next failure is a first one."""
+        """Start over, after a successful attempt: the next wait is a first one."""
         self._factor = 1

@@ -1,6 +1,6 @@
 """A client of an OpenIM server for embedders and tests: it sends, receives in order, and survives reconnects.
 
-`device` has the connection and the gap rules. What a client adds is here: reconnecting, a queue, and sending again.
+`device` has the connection and the gap rules. A client adds reconnecting, a queue, and repeated sends.
 """
 
 from __future__ import annotations
@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Literal, Self
 import msgspec
 
 from greenroom.actors.wire import msg_pb2
+from greenroom.actors.wire.vocabulary import NOTIFICATION_PREFIX, ContentType, Platform, RequestId
 from greenroom.transport.client.backoff import Backoff
-from greenroom.transport.client.client_message import TEXT, Received, Sent, new_message
-from greenroom.transport.client.device import SEND_MESSAGE, Arrival, Device
+from greenroom.transport.client.client_message import Received, Sent, new_message
+from greenroom.transport.client.device import Arrival, Device
 from greenroom.transport.client.errors import (
     ClientClosed,
     ClientError,
@@ -27,7 +28,6 @@ from greenroom.transport.client.errors import (
 )
 from greenroom.transport.client.inbox import Inbox
 from greenroom.transport.client.link import Login, parse_answer
-from greenroom.transport.client.pull import NOTIFICATION_PREFIX
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
@@ -42,17 +42,17 @@ log = logging.getLogger("greenroom.client")
 _RANDOM = random.SystemRandom()
 
 REFUSALS_RETRIED = 5
-"""How often a send is repeated that the server refuses because of a fault of its own."""
+"""How often a send is repeated while the server refuses it because of a fault of the server."""
 
 
 class Client:
     """One device of one user.
 
-    Order: the messages of a conversation come in seq order. Duplication: each stored message comes once, and each
-    `send` is stored once (it is repeated with the same clientMsgID after a lost connection). Loss: no stored message
-    is lost, over reconnects too, because what was missed is pulled; messages that are not stored (typing) come at
-    most once. When its consumer is slow, the client stops reading, and pulls later. All methods belong to one event
-    loop.
+    Order: the messages of a conversation are delivered in seq order. Duplication: each stored message is delivered
+    once, and each `send` is stored once (after a lost connection it is repeated with the same clientMsgID). Loss: no
+    stored message is lost, even across reconnects, because missed messages are pulled; messages that are not stored
+    (typing) are delivered at most once. When its consumer is slow, the client stops reading from its socket, and pulls
+    the missed messages later. All methods belong to one event loop.
 
         async with Client(ws_url=..., api_url=..., user_id="alice", token=token) as alice:
             await alice.send(recv_id="bob", text="hello")
@@ -67,7 +67,7 @@ class Client:
         user_id: str,
         token: str,
         api_url: str = "",
-        platform_id: int = 5,
+        platform_id: int = Platform.WEB,
         encoding: Literal["go", "js"] = "go",
         compression: bool = True,
         since: Literal["now", "beginning"] = "now",
@@ -86,20 +86,21 @@ class Client:
         api: Api | None = None,
     ) -> None:
         """
-        since: where to begin in the conversations that exist at the first connect.
-        receive: False takes in no messages at all, for a client that only sends.
-        own_messages: hand out the messages of this user, too, from this device and from others.
-        on_message: called for each message, which is then not queued for `messages()`; must not block.
-        on_notification: called for each message of the `n_` conversations. Without it they are ignored.
-        on_state: called with "online", "offline" or "closed" at each change.
-        api: shared by several clients; else the client makes its own from `api_url` when it first needs it.
+        since: where to begin in the conversations that already exist at the first connect.
+        receive: False ignores all incoming messages, for a client that only sends.
+        own_messages: also deliver the messages that this user sent, from this device or another.
+        on_message: called for each message, which is then not queued for `messages()`. It must not block.
+        on_notification: called for each message of a notification conversation (`n_...`). Without it, these messages
+            are ignored.
+        on_state: called at each change of the state, with "online", "offline" or "closed".
+        api: an API shared by several clients. Without it, the client makes its own from `api_url` at the first use.
         """
         self.user_id = user_id
         self.platform_id = platform_id
         self.reconnects = 0
-        """How often the connection was made again."""
+        """Number of times that the client has reconnected."""
         self.shed = 0
-        """How many messages without a seq (typing and the like) were dropped because the queue was full."""
+        """Number of messages without a seq (typing and the like) that were dropped because the queue was full."""
         self._token = token
         self._api_url = api_url
         self._api = api
@@ -155,7 +156,7 @@ class Client:
 
     @property
     def state(self) -> str:
-        """"new", "online", "offline" (it tries again) or "closed"."""
+        """"new", "online", "offline" (it is reconnecting) or "closed"."""
         if self._ended is not None:
             return "closed"
         if self._up.is_set():
@@ -164,21 +165,21 @@ class Client:
 
     @property
     def seqs(self) -> Mapping[str, int]:
-        """Conversation -> the seq up to which its messages have been handed out or queued."""
+        """Conversation -> the seq up to which its messages have been delivered or queued."""
         return self._device.timelines.synced
 
     @property
     def holes(self) -> int:
-        """How many seqs the server had no message for: deleted, outside of the membership, or lost."""
+        """Number of seqs for which the server had no message: it was deleted, outside the membership, or lost."""
         return self._device.timelines.holes
 
     async def start(self) -> None:
-        """Connect, and learn the newest seqs of the conversations. What is to be pulled comes in afterwards.
+        """Connect, and fetch the newest seqs of the conversations. Missed messages are pulled afterwards.
 
-        Raises TokenRejected, HandshakeRefused or ConnectionLost; the first connect is not tried again.
+        Raises TokenRejected, HandshakeRefused or ConnectionLost. The first connect is not retried.
         """
         if self._started:
-            raise RuntimeError("a client starts once")
+            raise RuntimeError("a client can be started only once")
         self._started = True
         try:
             await self._device.connect()
@@ -188,7 +189,7 @@ class Client:
         self._went_up()
 
     async def close(self) -> None:
-        """Close it. Sends that wait fail with ClientClosed; `messages()` ends after what is queued."""
+        """Close the client. Pending sends fail with ClientClosed; `messages()` ends after the queued messages."""
         self._finish(ClientClosed("the client was closed"))
         if self._reconnecting is not None:
             self._reconnecting.cancel()
@@ -198,7 +199,7 @@ class Client:
             await self._api.close()
 
     async def wait_closed(self) -> ClientError:
-        """Wait until the client is closed; returns why it is."""
+        """Wait until the client is closed. Returns the reason."""
         await self._closed.wait()
         assert self._ended is not None
         return self._ended
@@ -210,16 +211,16 @@ class Client:
         group_id: str = "",
         text: str | None = None,
         content: bytes | None = None,
-        content_type: int = TEXT,
+        content_type: int = ContentType.TEXT,
         client_msg_id: str = "",
         options: Mapping[str, bool] | None = None,
         at_user_ids: Sequence[str] = (),
         timeout_s: float | None = None,
     ) -> Sent:
-        """Send one message to a user or a group; returns when it is stored.
+        """Send one message to a user or a group. Returns when the message is stored.
 
-        When the connection fails meanwhile, the same message is sent again on the next one, until the deadline.
-        Raises Refused (the server's word), SendTimedOut, KickedOffline, TokenRejected or ClientClosed.
+        If the connection fails meanwhile, the message is sent again on the next one, until the deadline.
+        Raises Refused (by the server), SendTimedOut, KickedOffline, TokenRejected or ClientClosed.
         """
         if bool(recv_id) == bool(group_id):
             raise ValueError("give recv_id or group_id")
@@ -244,9 +245,9 @@ class Client:
         return Sent(answer.serverMsgID, answer.clientMsgID, answer.sendTime)
 
     async def messages(self) -> AsyncIterator[Received]:
-        """The messages that come in. The iterator ends with `close()`, or raises KickedOffline or TokenRejected.
+        """Incoming messages. The iterator ends with `close()`, or raises KickedOffline or TokenRejected.
 
-        Several iterators share the queue: each message goes to one of them.
+        Several iterators share one queue: each message goes to one of them.
         """
         if not self._queues:
             raise RuntimeError("this client does not queue messages")
@@ -254,20 +255,20 @@ class Client:
             yield message
 
     async def newest_seqs(self) -> dict[str, int]:
-        """Conversation -> its newest seq, as the server knows it."""
+        """Conversation -> its newest seq, by the server."""
         return await self._device.newest_seqs()
 
     async def read_seqs(self, conversation_ids: Iterable[str] = ()) -> dict[str, tuple[int, int]]:
-        """Conversation -> (read up to, newest seq); all conversations if none is named."""
+        """Conversation -> (the seq up to which it is read, its newest seq). Without ids: for all conversations."""
         return await self._device.read_seqs(conversation_ids)
 
     async def pull_history(self, conversation_id: str, *, begin: int, end: int, limit: int = 100) -> list[Received]:
-        """The newest `limit` messages of the seqs begin..end, ascending; deleted ones come with status 4."""
+        """The newest `limit` messages with seqs begin..end, ascending. Deleted ones have MessageStatus.DELETED."""
         found = await self._device.pull(conversation_id, begin=begin, end=end, limit=limit)
         return [Received(conversation_id, raw) for raw in found]
 
     async def mark_read(self, conversation_id: str, seq: int, *, seqs: Sequence[int] = ()) -> None:
-        """Tell the server that the conversation is read up to `seq` (over HTTP)."""
+        """Mark the conversation as read up to `seq`, over HTTP."""
         payload = {
             "conversationID": conversation_id,
             "userID": self.user_id,
@@ -278,16 +279,16 @@ class Client:
 
     @property
     def api(self) -> Api:
-        """The HTTP API, with this client's `api_url`."""
+        """The HTTP API at this client's `api_url`."""
         if self._api is None:
             if not self._api_url:
                 raise RuntimeError("this client was made without api_url")
-            from greenroom.transport.client.api import Api  # httpx: only for those who need it
+            from greenroom.transport.client.api import Api  # Imported late: it loads httpx.
 
             self._api = Api(self._api_url, connections=4)
         return self._api
 
-    # The connection's life
+    # The connection
 
     def _went_up(self) -> None:
         self._up.set()
@@ -342,7 +343,7 @@ class Client:
                 while True:
                     await self._up.wait()
                     try:
-                        return await self._device.ask(SEND_MESSAGE, data)
+                        return await self._device.ask(RequestId.SEND_MESSAGE, data)
                     except (ConnectionLost, TimeoutError):
                         if self._ended is not None:
                             raise self._ended from None
@@ -354,7 +355,7 @@ class Client:
         except TimeoutError:
             raise SendTimedOut(client_msg_id) from None
 
-    # What comes in
+    # Incoming messages
 
     def _take(self, messages: list[Arrival], pulled: bool) -> None:
         for conversation_id, raw in messages:

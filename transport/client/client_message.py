@@ -1,4 +1,4 @@
-"""One message as a client sends it, as its ack comes back, and as it is received."""
+"""A message as a client sends it, its ack, and a message as a client receives it."""
 
 from __future__ import annotations
 
@@ -10,16 +10,12 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from greenroom.actors.wire import sdkws_pb2
+from greenroom.actors.wire.vocabulary import CHAT_PREFIXES, ContentType, MessageFrom, MessageStatus, SessionType
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-__all__ = ["TEXT", "Received", "Sent", "direct_conversation_id", "group_conversation_id", "new_message"]
-
-TEXT = 101
-SINGLE_CHAT, GROUP_CHAT = 1, 3
-FROM_USER = 100
-STATUS_SENDING = 1
+__all__ = ["Received", "Sent", "direct_conversation_id", "group_conversation_id", "new_message"]
 
 
 def new_message(
@@ -29,24 +25,24 @@ def new_message(
     recv_id: str = "",
     group_id: str = "",
     content: bytes,
-    content_type: int = TEXT,
+    content_type: int = ContentType.TEXT,
     client_msg_id: str = "",
     options: Mapping[str, bool] | None = None,
     at_user_ids: Sequence[str] = (),
 ) -> sdkws_pb2.MsgData:
-    """A message to a user or a group, ready to send. It gets a random client_msg_id unless one is given."""
+    """A message to a user or a group, ready to send. Without a client_msg_id, it gets a random one."""
     return sdkws_pb2.MsgData(
         sendID=send_id,
         recvID=recv_id,
         groupID=group_id,
         clientMsgID=client_msg_id or secrets.token_hex(16),
         senderPlatformID=platform_id,
-        sessionType=SINGLE_CHAT if recv_id else GROUP_CHAT,
-        msgFrom=FROM_USER,
+        sessionType=SessionType.SINGLE if recv_id else SessionType.GROUP,
+        msgFrom=MessageFrom.USER,
         contentType=content_type,
         content=content,
         createTime=time.time_ns() // 1_000_000,
-        status=STATUS_SENDING,
+        status=MessageStatus.SENDING,
         options=options,
         atUserIDList=at_user_ids,
     )
@@ -62,14 +58,14 @@ class Sent(msgspec.Struct, frozen=True, gc=False):
 
 
 class Received(msgspec.Struct, frozen=True):
-    """A message of a conversation. `raw` is the wire's own message, with the fields that have no short name here."""
+    """A message of a conversation. `raw` is the message of the wire protocol; it has all fields."""
 
     conversation_id: str
     raw: sdkws_pb2.MsgData
 
     @property
     def seq(self) -> int:
-        """Its place in the conversation, from 1; 0 if it is not stored (typing and the like)."""
+        """The message's number in its conversation, from 1; 0 if the message is not stored (typing and the like)."""
         return self.raw.seq
 
     @property
@@ -107,8 +103,8 @@ class Received(msgspec.Struct, frozen=True):
 
     @property
     def text(self) -> str:
-        """The text of a text message (content type 101); empty for any other."""
-        if self.raw.contentType != TEXT:
+        """The text of a text message; empty for any other content type."""
+        if self.raw.contentType != ContentType.TEXT:
             return ""
         try:
             found = json.loads(self.raw.content)
@@ -122,11 +118,11 @@ class Received(msgspec.Struct, frozen=True):
 
 
 def direct_conversation_id(one: str, other: str) -> str:
-    """The conversation id of two users (PROTOCOL 3.1)."""
+    """The id of the conversation between two users (PROTOCOL 3.1)."""
     first, second = sorted((one, other), key=str.encode)
-    return f"si_{first}_{second}"
+    return f"{CHAT_PREFIXES[SessionType.SINGLE]}{first}_{second}"
 
 
 def group_conversation_id(group_id: str) -> str:
     """The conversation id of a group."""
-    return f"sg_{group_id}"
+    return f"{CHAT_PREFIXES[SessionType.GROUP]}{group_id}"

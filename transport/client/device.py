@@ -1,7 +1,7 @@
-"""One device of one user at the server: it logs in, asks, takes what is pushed, and pulls what it has missed.
+"""One device of one user: it logs in, sends requests, accepts pushed messages, and pulls missed ones.
 
-The gap rules are in `timeline`, the socket is in `link`. Reconnecting, queueing and sending again are left to the owner
-of the device: a `Client`, or a virtual user of the load harness.
+The gap rules are in `timeline`, the socket is in `link`. Reconnecting, queueing and repeating sends are left to the
+owner of the device: a `Client`, or a virtual user of the load harness.
 """
 
 from __future__ import annotations
@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING
 from google.protobuf.message import DecodeError
 
 from greenroom.actors.wire import msg_pb2, sdkws_pb2
+from greenroom.actors.wire.vocabulary import NOTIFICATION_PREFIX, MessageStatus, RequestId
 from greenroom.transport.client.backoff import Backoff
 from greenroom.transport.client.errors import ClientError, ConnectionLost, Garbled, KickedOffline, Refused
 from greenroom.transport.client.link import Link, parse_answer
-from greenroom.transport.client.pull import NOTIFICATION_PREFIX, SeqSpan, pull_all, pull_request
+from greenroom.transport.client.pull import SeqSpan, pull_all, pull_request
 from greenroom.transport.client.ticker import Ticker
 from greenroom.transport.client.timeline import Timelines
 
@@ -28,23 +29,19 @@ if TYPE_CHECKING:
     from greenroom.transport.client.link import Login
     from greenroom.transport.envelope.codec import Response
 
-__all__ = ["SEND_MESSAGE", "Arrival", "Device"]
+__all__ = ["Arrival", "Device"]
 
 log = logging.getLogger("greenroom.client")
 log.addHandler(logging.NullHandler())
 
-NEWEST_SEQ, PULL_BY_RANGE, SEND_MESSAGE, READ_SEQS = 1001, 1002, 1003, 1006
-PUSH_MESSAGE, KICK_ONLINE = 2001, 2002
-STATUS_DELETED = 4
-
 HANDSHAKE_TIMEOUT_S = 10.0
 CLOSE_TIMEOUT_S = 5.0
-"""A server that no longer reads cannot hold up the end of a client for longer."""
+"""The longest that a server that has stopped reading can delay the end of a client."""
 FRAME_LIMIT_BYTES = 16 * 1024 * 1024
 PULL_PAGE = 100
-"""Messages asked of one conversation at a time."""
+"""Maximum number of messages that one pull requests from one conversation."""
 PULL_CONVERSATIONS = 8
-"""Conversations in one pull; with the page, it bounds an answer to 800 messages."""
+"""Maximum number of conversations in one pull. With PULL_PAGE, it bounds an answer to 800 messages."""
 
 Arrival = tuple[str, sdkws_pb2.MsgData]
 """A conversation's id and one message of it."""
@@ -55,11 +52,11 @@ def _always() -> bool:
 
 
 class Device:
-    """It has one connection at a time, which `connect` makes. It never reconnects and never sends again by itself.
+    """It has at most one connection at a time, which `connect` makes. It never reconnects or repeats a send by itself.
 
-    Order: the messages of a conversation are handed over in seq order. Duplication: each stored message is handed
-    over once. Loss: no stored message is lost, over reconnects too, because what was missed is pulled after the next
-    `connect`. Messages that are not stored (typing) come at most once. All methods belong to one event loop.
+    Order: the messages of a conversation are delivered in seq order. Duplication: each stored message is delivered
+    once. Loss: no stored message is lost, even across reconnects, because missed messages are pulled after the next
+    `connect`. Messages that are not stored (typing) are delivered at most once. All methods belong to one event loop.
     """
 
     def __init__(
@@ -78,13 +75,14 @@ class Device:
         ticker: Ticker | None = None,
     ) -> None:
         """
-        on_messages: takes what came together, and whether it was pulled; must not block or raise. None: take in
-            nothing at all.
-        on_lost: called when a connection has ended that `connect` had made, with KickedOffline or ConnectionLost.
-        has_room: while it says no, stored messages are not handed over, and reading stops. `room_again` ends that.
-        from_beginning: take in the past of the conversations that exist at the first `connect`.
-        notifications: take in the `n_` conversations, too.
-        backoff_base_s, rng: for pulls that fail.
+        on_messages: called with the messages that arrived together, and whether they were pulled. It must not block
+            or raise. None: all incoming messages are ignored.
+        on_lost: called with KickedOffline or ConnectionLost when an established connection has ended.
+        has_room: while it returns False, stored messages are not delivered, and reading from the socket stops.
+            `room_again` resumes both.
+        from_beginning: also deliver the earlier messages of conversations that exist at the first `connect`.
+        notifications: also deliver the messages of notification conversations (`n_...`).
+        backoff_base_s, rng: for the waits after a failed pull.
         """
         self.user_id = login.user_id
         self.timelines = Timelines(from_beginning=from_beginning)
@@ -101,7 +99,7 @@ class Device:
         self._link: Link | None = None
         self._online = False
         self._stopped_reading = False
-        """Because there was no room; not because of `pause`."""
+        """True after reading stopped for lack of room; `pause` does not set it."""
         self._pulling: asyncio.Task[None] | None = None
         self._ended: ClientError | None = None
 
@@ -113,7 +111,7 @@ class Device:
     # The connection
 
     async def connect(self) -> None:
-        """Dial, and learn where the conversations stand. What is to be pulled comes in afterwards.
+        """Connect, and fetch the newest seqs of the conversations. Missed messages are pulled afterwards.
 
         Raises TokenRejected, HandshakeRefused, Refused, Garbled or ConnectionLost; then it may be called again.
         """
@@ -131,7 +129,7 @@ class Device:
         request = sdkws_pb2.GetMaxSeqReq(userID=self.user_id).SerializeToString()
         try:
             await link.open(timeout_s=HANDSHAKE_TIMEOUT_S)
-            newest = parse_answer(sdkws_pb2.GetMaxSeqResp, await link.request(NEWEST_SEQ, request)).maxSeqs
+            newest = parse_answer(sdkws_pb2.GetMaxSeqResp, await link.request(RequestId.NEWEST_SEQS, request)).maxSeqs
             if self._link is not link:
                 raise ConnectionLost("the connection ended with the first answer")
         except BaseException as problem:
@@ -155,7 +153,7 @@ class Device:
             self._pull_soon()
 
     def pause(self) -> None:
-        """Stop reading: the server feels it through TCP."""
+        """Stop reading from the socket, so that TCP slows the server down."""
         if self._link is not None:
             self._link.pause()
 
@@ -164,19 +162,19 @@ class Device:
             self._link.resume()
 
     def room_again(self) -> None:
-        """The owner has room: read on, and pull what was not taken in."""
+        """Called when the owner has room again: resume reading, and pull the messages that were not delivered."""
         if self._stopped_reading:
             self._stopped_reading = False
             self.resume()
         self._pull_soon()
 
     def detach(self) -> Link | None:
-        """Give the connection away as it is. From now on it is the caller's, and this device is offline."""
+        """Hand the open connection over to the caller. Afterwards this device is offline."""
         link, self._link, self._online = self._link, None, False
         return link
 
     def end(self, error: ClientError) -> None:
-        """Close the connection for good. What waits for an answer fails with the error, as does what is asked later."""
+        """Close the connection for good. Pending and later requests fail with the error."""
         if self._ended is None:
             self._ended = error
             self._online = False
@@ -186,7 +184,7 @@ class Device:
                 self._pulling.cancel()
 
     async def wait_ended(self) -> None:
-        """Wait until nothing of it is left running, after `end`."""
+        """After `end`: wait until the pull and the connection have ended."""
         if self._pulling is not None:
             await asyncio.wait((self._pulling,))
         if self._link is not None:
@@ -207,12 +205,12 @@ class Device:
     # Requests
 
     async def ask(self, identifier: int, data: bytes) -> bytes:
-        """Send a request and return the answer's data. Raises Refused, ConnectionLost, TimeoutError, or the error of
-        `end`."""
+        """Send a request and return the answer's data. Raises Refused, ConnectionLost, TimeoutError, or the error that
+        `end` was called with."""
         async with self._in_flight:
             link = self._link_now()
             if self._stopped_reading:
-                link.resume()  # Or the answer could not come.
+                link.resume()  # Otherwise the answer would not be read.
             try:
                 return await link.request(identifier, data)
             except ConnectionLost as problem:
@@ -220,28 +218,28 @@ class Device:
                 raise
 
     def post(self, identifier: int, data: bytes) -> asyncio.Future[bytes]:
-        """As `ask`, without a coroutine and without a bound on requests in flight, for those who send on a schedule.
-        Raises ConnectionLost or the error of `end` at once."""
+        """As `ask`, without a coroutine and without a bound on requests in flight, for callers that send on a schedule.
+        It raises ConnectionLost, or the error that `end` was called with, at once."""
         return self._link_now().post(identifier, data)
 
     async def newest_seqs(self) -> dict[str, int]:
-        """Conversation -> its newest seq, as the server knows it."""
+        """Conversation -> its newest seq, by the server."""
         request = sdkws_pb2.GetMaxSeqReq(userID=self.user_id)
-        data = await self.ask(NEWEST_SEQ, request.SerializeToString())
+        data = await self.ask(RequestId.NEWEST_SEQS, request.SerializeToString())
         return dict(parse_answer(sdkws_pb2.GetMaxSeqResp, data).maxSeqs)
 
     async def read_seqs(self, conversation_ids: Iterable[str] = ()) -> dict[str, tuple[int, int]]:
-        """Conversation -> (read up to, newest seq); all conversations if none is named."""
+        """Conversation -> (the seq up to which it is read, its newest seq). Without ids: for all conversations."""
         request = msg_pb2.GetConversationsHasReadAndMaxSeqReq(userID=self.user_id, conversationIDs=conversation_ids)
-        data = await self.ask(READ_SEQS, request.SerializeToString())
+        data = await self.ask(RequestId.SEQ_STATES, request.SerializeToString())
         answer = parse_answer(msg_pb2.GetConversationsHasReadAndMaxSeqResp, data)
         return {name: (seqs.hasReadSeq, seqs.maxSeq) for name, seqs in answer.seqs.items()}
 
     async def pull(self, conversation_id: str, *, begin: int, end: int, limit: int) -> list[sdkws_pb2.MsgData]:
-        """The newest `limit` messages of the seqs begin..end, ascending; deleted ones come with status 4."""
+        """The newest `limit` messages with seqs begin..end, ascending. Deleted ones have MessageStatus.DELETED."""
         span = SeqSpan(conversation_id, begin, end)
         try:
-            return await pull_all(partial(self.ask, PULL_BY_RANGE), self.user_id, span, limit)
+            return await pull_all(partial(self.ask, RequestId.PULL_BY_RANGE), self.user_id, span, limit)
         except DecodeError as problem:
             raise Garbled(str(problem)) from problem
 
@@ -252,14 +250,14 @@ class Device:
             raise ConnectionLost("not connected")
         return self._link
 
-    # What comes in
+    # Incoming messages
 
     def _take_push(self, envelope: Response) -> None:
         if self._link is None or self._ended is not None:
             return
-        if envelope.req_identifier == KICK_ONLINE:
+        if envelope.req_identifier == RequestId.KICK:
             self._lose(self._link, KickedOffline("another login took this device's place"))
-        elif envelope.req_identifier == PUSH_MESSAGE and self._on_messages is not None:
+        elif envelope.req_identifier == RequestId.PUSH and self._on_messages is not None:
             self._hand_over(self._accepted(sdkws_pb2.PushMessages.FromString(envelope.data or b"")), pulled=False)
             if self._has_room():
                 self._pull_soon()
@@ -276,15 +274,15 @@ class Device:
                         yield conversation_id, raw
 
     def _hand_over(self, arrivals: Iterable[Arrival], *, pulled: bool) -> None:
-        kept: list[Arrival] = []
+        existing: list[Arrival] = []
         for arrival in arrivals:
             raw = arrival[1]
-            if raw.status < STATUS_DELETED:
-                kept.append(arrival)
-            elif not raw.clientMsgID:  # A deleted message has its ids; this stands for one that never was.
+            if raw.status < MessageStatus.DELETED:
+                existing.append(arrival)
+            elif not raw.clientMsgID:  # A deleted message keeps its ids; without them, there never was a message.
                 self.timelines.holes += 1
-        if kept and self._on_messages is not None:
-            self._on_messages(kept, pulled)
+        if existing and self._on_messages is not None:
+            self._on_messages(existing, pulled)
 
     def _pull_soon(self) -> None:
         if self.timelines.behind and self._online and (self._pulling is None or self._pulling.done()):
@@ -295,13 +293,13 @@ class Device:
         while self.timelines.behind and self._has_room():
             spans = list(self.timelines.missing(page=PULL_PAGE, conversations=PULL_CONVERSATIONS))
             try:
-                data = await self.ask(PULL_BY_RANGE, pull_request(self.user_id, spans, PULL_PAGE))
+                data = await self.ask(RequestId.PULL_BY_RANGE, pull_request(self.user_id, spans, PULL_PAGE))
                 answer = parse_answer(sdkws_pb2.PullMessageBySeqsResp, data)
             except (Refused, Garbled, TimeoutError) as problem:
                 log.warning("a pull failed: %s", problem)
                 await asyncio.sleep(backoff.next_s())
                 continue
-            except ClientError:  # The connection has ended: the next one pulls.
+            except ClientError:  # The connection has ended. The next `connect` pulls.
                 return
             backoff.reset()
             self._hand_over(self.timelines.accept_pulled(spans, answer), pulled=True)

@@ -1,12 +1,12 @@
-"""The errors of a client. Each has OpenIM's numeric code; 0 where no answer of the server gave one.
+"""The errors of a client. Each has OpenIM's numeric code, or 0 if the server did not send one.
 
 ClientError
 ├── Refused              the server answered a request with an error code
-│   └── HandshakeRefused the server answered the dial with an error code
-│       └── TokenRejected  1501..1507: the token will never be accepted again
-├── KickedOffline        another login took this device's place (push 2002); it does not reconnect
-├── ConnectionLost       the connection failed, or could not be made
-├── Garbled              the server's answer cannot be read
+│   └── HandshakeRefused the server answered the connection request with an error code
+│       └── TokenRejected  1501..1507: this token will not be accepted again
+├── KickedOffline        the server ended the session (push 2002); the client does not reconnect
+├── ConnectionLost       the connection failed, or could not be established
+├── Garbled              the server's answer does not follow the protocol
 ├── SendTimedOut         no ack before the deadline; the message may be stored
 └── ClientClosed         `close()` was called
 """
@@ -14,6 +14,8 @@ ClientError
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+
+from greenroom.actors.errors import GreenroomError, StoreFailed, TokenExpired, TokenKicked, TokenNotExist
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,9 +33,11 @@ __all__ = [
     "refusal_of_handshake",
 ]
 
-TOKEN_CODES = range(1501, 1508)
-BUSY_CODES = frozenset({500, 90002, 90004})
-"""Faults of the server that may pass: the same clientMsgID is worth another try."""
+TOKEN_CODES = range(TokenExpired.code, TokenNotExist.code + 1)
+NETWORK_ERROR = 90004
+"""OpenIM's NetworkError. No error of ours has this code."""
+BUSY_CODES = frozenset({GreenroomError.code, StoreFailed.code, NETWORK_ERROR})
+"""Codes of faults of the server that may pass. A send that met one is worth repeating with the same clientMsgID."""
 
 
 class ClientError(Exception):
@@ -53,7 +57,7 @@ class Refused(ClientError):
 
     @property
     def retryable(self) -> bool:
-        """Whether the same request may succeed when it is sent again, unchanged."""
+        """Whether the same request may succeed if it is sent again unchanged."""
         return self.code in BUSY_CODES
 
 
@@ -62,17 +66,17 @@ class HandshakeRefused(Refused):
 
 
 class TokenRejected(HandshakeRefused):
-    """The gateway refused the token: it is expired, kicked, unknown, ... A new one is needed."""
+    """The gateway refused the token, because it is expired, kicked, unknown, ... A new token is needed."""
 
 
 class KickedOffline(ClientError):
-    """The server sent 2002: another login took this device's place, or an admin ended the session."""
+    """The server ended the session (push 2002): another login replaced it, or an admin ended it."""
 
-    code = 1506
+    code = TokenKicked.code
 
 
 class ConnectionLost(ClientError):
-    """No connection, or it ended before the answer came."""
+    """There is no connection, or it ended before the answer arrived."""
 
 
 class Garbled(ClientError):
@@ -80,7 +84,7 @@ class Garbled(ClientError):
 
 
 class SendTimedOut(ClientError):
-    """No ack before the deadline. Sending again with the same `client_msg_id` stores the message once."""
+    """No ack before the deadline. Sending again with the same `client_msg_id` does not store the message twice."""
 
     def __init__(self, client_msg_id: str) -> None:
         super().__init__("no ack before the deadline")
@@ -88,11 +92,11 @@ class SendTimedOut(ClientError):
 
 
 class ClientClosed(ClientError):
-    """The client was closed."""
+    """`close()` was called."""
 
 
 def refusal_of_handshake(envelope: Mapping[str, object]) -> HandshakeRefused:
-    """The error of a refused dial's envelope {errCode, errMsg, errDlt}."""
+    """The error for the envelope {errCode, errMsg, errDlt} that refused a connection request."""
     code = envelope.get("errCode")
     number = code if isinstance(code, int) else 0
     kind = TokenRejected if number in TOKEN_CODES else HandshakeRefused

@@ -1,4 +1,4 @@
-"""Messages that have arrived and that nobody has taken yet: a bounded queue between a connection and its consumer."""
+"""Messages that have arrived and are not consumed yet: a bounded queue between a connection and its consumer."""
 
 from __future__ import annotations
 
@@ -17,8 +17,9 @@ __all__ = ["Inbox"]
 class Inbox:
     """First in, first out; each message is taken once.
 
-    `put` never blocks and never drops. The producer checks `full` before each push or pull and stops; `on_room` is
-    called when half of the queue is free again. So the queue exceeds its limit by one push or one answer at most.
+    `put` never blocks and never drops. The producer checks `full` before each push or pull, and stops while it is true.
+    `on_room` is called when half of the queue is free again. So the queue exceeds its limit by at most one push or one
+    pull.
     """
 
     def __init__(self, *, limit: int, on_room: Callable[[], None]) -> None:
@@ -45,7 +46,7 @@ class Inbox:
         self._wake()
 
     def end(self, error: Exception | None) -> None:
-        """No message will follow. Consumers get what is left, then None or the error."""
+        """Mark the end: no message will follow. Consumers get the remaining messages, then None or the error."""
         if not self._ended:
             self._ended = True
             self._error = error

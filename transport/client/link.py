@@ -1,7 +1,7 @@
-"""One WebSocket connection: a thin shell around websockets' Sans-I/O client. It has no chat rule and no retry.
+"""One WebSocket connection: a thin shell around websockets' Sans-I/O client. It has no chat rules and never retries.
 
-It is an asyncio Protocol and has no task, because a process holds thousands of them. Heartbeats and time limits come
-from the shared ticker.
+A link is an asyncio Protocol without a task of its own, because a process may hold thousands of links. The shared
+ticker drives heartbeats and time limits.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from urllib.parse import urlencode
 from google.protobuf.message import DecodeError, Message
 from websockets.client import ClientProtocol
 from websockets.exceptions import InvalidStatus
-from websockets.frames import Frame, Opcode
+from websockets.frames import CloseCode, Frame, Opcode
 from websockets.http11 import Response as HttpResponse
 from websockets.protocol import OPEN
 from websockets.uri import parse_uri
@@ -34,15 +34,15 @@ __all__ = ["Link", "Login", "parse_answer"]
 _Answer = TypeVar("_Answer", bound=Message)
 
 _MUTED = logging.Logger("greenroom.client.muted", level=logging.CRITICAL + 1)
-"""websockets' own log lines hold the token and the messages: they go nowhere."""
+"""websockets' own log lines would contain the token and the messages, so they are discarded."""
 
 PING_INTERVAL_S = 24.0
 SILENCE_LIMIT_S = 54.0
-"""Two heartbeats without a sign of life: the connection is dead."""
+"""After this long without any data, for two unanswered heartbeats, the connection counts as dead."""
 
 
 class Login:
-    """Where a device connects, and as whom. All of its connections share one."""
+    """The gateway that a device connects to, and the user it logs in as. All connections of the device share one."""
 
     def __init__(
         self, *, ws_url: str, user_id: str, token: str, platform_id: int, encoding: SdkType, compression: bool
@@ -60,7 +60,7 @@ class Login:
         self._url = f"{ws_url}{'&' if '?' in ws_url else '?'}{urlencode(query)}"
 
     def url(self, operation_id: str) -> str:
-        """The URL of one dial. It holds the token: never log it."""
+        """The URL of one connection. It contains the token: never log it."""
         return f"{self._url}&operationID={operation_id}"
 
     def __repr__(self) -> str:
@@ -68,10 +68,10 @@ class Login:
 
 
 class Link(asyncio.Protocol):
-    """A connection from the dial to its end; used once.
+    """A connection from the handshake to its end; used once.
 
-    Requests are answered in any order, each future once. Frames that answer no request go to `on_push` in the
-    order of the wire. `on_lost` is called once, when an opened connection has ended.
+    The server may answer requests in any order. Frames that answer no request are passed to `on_push`, in the order in
+    which they arrived. `on_lost` is called once, when an opened connection has ended.
     """
 
     def __init__(
@@ -109,11 +109,11 @@ class Link(asyncio.Protocol):
 
     @property
     def waiting(self) -> int:
-        """Requests without an answer yet."""
+        """Number of pending requests."""
         return len(self._pending)
 
     async def open(self, *, timeout_s: float) -> None:
-        """Connect and upgrade. Raises TokenRejected, HandshakeRefused or ConnectionLost."""
+        """Connect and complete the handshake. Raises TokenRejected, HandshakeRefused or ConnectionLost."""
         try:
             async with asyncio.timeout(timeout_s):
                 await self._loop.create_connection(
@@ -131,14 +131,14 @@ class Link(asyncio.Protocol):
         self._ticker.add(self)
 
     async def request(self, identifier: int, data: bytes) -> bytes:
-        """Ask, and return the answer's data. Raises Refused, ConnectionLost, or TimeoutError."""
+        """Send a request and return the answer's data. Raises Refused, ConnectionLost, or TimeoutError."""
         while self._drained is not None:
             await asyncio.shield(self._drained)
         return await self.post(identifier, data)
 
     def post(self, identifier: int, data: bytes) -> asyncio.Future[bytes]:
-        """As `request`, without a coroutine, for those who send on a schedule. It does not wait while the write
-        buffer is full, so the caller bounds what is in flight. Raises ConnectionLost at once.
+        """As `request`, without a coroutine, for callers that send on a schedule. It does not wait while the write
+        buffer is full, so the caller must bound the requests in flight. It raises ConnectionLost at once.
         """
         if self._transport is None or self._closing:
             raise ConnectionLost("not connected")
@@ -159,7 +159,7 @@ class Link(asyncio.Protocol):
         return answer
 
     def pause(self) -> None:
-        """Stop reading: the server feels it through TCP."""
+        """Stop reading from the socket, so that TCP slows the server down."""
         if not self._paused and self._transport is not None and not self._closing:
             self._paused = True
             self._transport.pause_reading()
@@ -171,31 +171,31 @@ class Link(asyncio.Protocol):
             self._transport.resume_reading()
 
     def fail_requests(self, error: Exception) -> None:
-        """Fail every request that has no answer yet."""
+        """Fail every pending request."""
         for answer, _ in self._pending.values():
             if not answer.done():
                 answer.set_exception(error)
 
     def close(self, error: Exception) -> None:
-        """End it in good order. Requests without an answer fail with the error."""
+        """Close the connection in good order. Pending requests fail with the error."""
         self.fail_requests(error)
         if self._closing:
             return
         if self._transport is not None and self._sans.state is OPEN:
-            self._sans.send_close(1000)
+            self._sans.send_close(CloseCode.NORMAL_CLOSURE)
             self._flush()
         self._closing = True
         if self._transport is not None:
             self._transport.close()
 
     def abort(self) -> None:
-        """End it at once."""
+        """Close the connection at once, without a close frame."""
         self._closing = True
         if self._transport is not None:
             self._transport.abort()
 
     async def wait_closed(self, *, timeout_s: float) -> None:
-        """Wait until the socket is closed, after `close`. Past the time limit the connection is aborted."""
+        """After `close`: wait until the socket is closed. After the time limit the connection is aborted."""
         if self._transport is not None:
             ended = self._ended = self._ended or self._loop.create_future()
             await asyncio.wait((ended,), timeout=timeout_s)
@@ -204,7 +204,7 @@ class Link(asyncio.Protocol):
                 await asyncio.wait((ended,))
 
     def tick(self, now: float) -> None:
-        """Called by the ticker: send a heartbeat, notice silence, fail requests that are past their time."""
+        """Called by the ticker: send a heartbeat, abort a silent connection, fail requests past their time limit."""
         if now >= self._ping_at and self._sans.state is OPEN:
             self._ping_at = now + PING_INTERVAL_S
             self._sans.send_ping(b"")
@@ -332,8 +332,8 @@ def _handshake_error(response: HttpResponse, problem: Exception) -> Exception:
 
 
 def parse_answer(kind: type[_Answer], data: bytes) -> _Answer:
-    """The message in an answer's data. Raises Garbled."""
+    """The message in the data of an answer. Raises Garbled."""
     try:
         return kind.FromString(data)
     except DecodeError:
-        raise Garbled(f"the server's answer is no {kind.__name__}") from None
+        raise Garbled(f"the server's answer is not a {kind.__name__}") from None

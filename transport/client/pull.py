@@ -1,7 +1,8 @@
 """Pulls by range (PROTOCOL 5.3).
 
-An answer has a bound. Of the first range that does not fit, it has the newest messages that do, and `endSeq` is the
-seq of the oldest of them (a seq past the range if none fits). Of the ranges after that it has nothing.
+The size of an answer is bounded. From the first range that does not fit, the answer has only the newest messages that
+do fit, and `endSeq` is the seq of the oldest of these (or a seq after the range if no message fits). Later ranges are
+missing from the answer.
 """
 
 from __future__ import annotations
@@ -11,17 +12,16 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from greenroom.actors.wire import sdkws_pb2
+from greenroom.actors.wire.vocabulary import NOTIFICATION_PREFIX
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
 
-__all__ = ["NOTIFICATION_PREFIX", "SeqSpan", "ascending", "is_cut", "part_of", "pull_all", "pull_request"]
-
-NOTIFICATION_PREFIX = "n_"
+__all__ = ["SeqSpan", "ascending", "is_cut", "part_of", "pull_all", "pull_request"]
 
 
 class SeqSpan(msgspec.Struct, frozen=True, gc=False):
-    """Seqs begin..end, both included."""
+    """The seqs begin..end of a conversation, both included."""
 
     conversation_id: str
     begin: int
@@ -38,13 +38,13 @@ def pull_request(user_id: str, spans: Iterable[SeqSpan], limit: int) -> bytes:
 
 
 def part_of(answer: sdkws_pb2.PullMessageBySeqsResp, conversation_id: str) -> sdkws_pb2.PullMsgs | None:
-    """The part of the answer that is about a conversation; None if there is none."""
+    """The part of the answer for one conversation; None if there is none."""
     shelf = answer.notificationMsgs if conversation_id.startswith(NOTIFICATION_PREFIX) else answer.msgs
     return shelf.get(conversation_id)
 
 
 def is_cut(answer: sdkws_pb2.PullMessageBySeqsResp) -> bool:
-    """Whether the answer leaves out messages that exist."""
+    """Whether messages that exist were cut off from the answer."""
     return any(part.endSeq for shelf in (answer.msgs, answer.notificationMsgs) for part in shelf.values())
 
 
@@ -55,9 +55,9 @@ def ascending(part: sdkws_pb2.PullMsgs | None) -> list[sdkws_pb2.MsgData]:
 async def pull_all(
     ask: Callable[[bytes], Awaitable[bytes]], user_id: str, span: SeqSpan, limit: int
 ) -> list[sdkws_pb2.MsgData]:
-    """The newest `limit` messages of the span, ascending, with as many requests as it takes. `ask` sends one request.
+    """The newest `limit` messages of the span, ascending. Sends as many requests as needed, each with `ask`.
 
-    Raises what `ask` raises, and DecodeError.
+    Raises DecodeError, and whatever `ask` raises.
     """
     found: list[sdkws_pb2.MsgData] = []
     end = span.end

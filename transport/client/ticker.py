@@ -1,4 +1,4 @@
-"""One clock for all connections of an event loop: heartbeats and time limits without a timer for each."""
+"""One timer for all connections of an event loop: heartbeats and time limits need no timer for each connection."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ __all__ = ["Ticker", "Ticking"]
 
 class Ticking(Protocol):
     def tick(self, now: float) -> None:
-        """Called about once an interval, with the loop's time. Must not block."""
+        """Called about once per interval, with the loop's time. It must not block."""
 
 
 class Ticker:
-    """Calls `tick` of each member once an interval. It runs only while it has members.
+    """Calls `tick` of each member once per interval. It runs only while it has members.
 
-    A tick may be late on a busy loop; it is never early. Members are called in no particular order.
+    On a busy loop a tick may be late; it is never early. Members are called in no particular order.
     """
 
     _shared: ClassVar[weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Ticker]] = (

@@ -1,7 +1,7 @@
-"""Which messages of a conversation have been seen, and which must be pulled (PROTOCOL 5.6). No I/O.
+"""Which messages of a conversation have been accepted, and which must be pulled (PROTOCOL 5.6). No I/O.
 
-Order: a message is accepted only as the successor of the last accepted one. So messages are accepted in seq order,
-once, without a gap. A message that comes ahead of a gap is not kept: it is pulled with the gap.
+A pushed message is accepted only as the successor of the last accepted one. So each message is accepted once, in seq
+order and without a gap. A message after a gap is not kept: it is pulled together with the gap.
 """
 
 from __future__ import annotations
@@ -21,29 +21,29 @@ __all__ = ["Timelines"]
 class Timelines:
     """The seqs of all conversations of one client.
 
-    `from_beginning`: whether the past of the conversations that exist at the first `learn` is wanted. A conversation
-    that is met later is always wanted from seq 1.
+    `from_beginning`: whether to pull the earlier messages of conversations that exist at the first `learn`. A
+    conversation that first appears later is always pulled from seq 1.
     """
 
     def __init__(self, *, from_beginning: bool) -> None:
         self.synced: dict[str, int] = {}
-        """Conversation -> the seq up to which everything has been accepted."""
+        """Conversation -> the seq up to which all messages have been accepted."""
         self.holes = 0
-        """Seqs for which the server had nothing: a deletion, a membership that ended, or a loss."""
+        """Number of seqs without a message at the server: it was deleted, outside the membership, or lost."""
         self._target: dict[str, int] = {}
-        """Conversation -> its highest known seq, only where that is above `synced`."""
+        """Conversation -> its highest known seq, only if that is above `synced`."""
         self._page: int | None = None
-        """How many messages fitted into the last answer that was cut; None after an answer that was whole."""
+        """Number of messages in the last answer that was cut; None after an answer that was not cut."""
         self._from_beginning = from_beginning
         self._learned = False
 
     @property
     def behind(self) -> bool:
-        """Whether there is anything to pull."""
+        """Whether there are messages to pull."""
         return bool(self._target)
 
     def offer(self, conversation_id: str, seq: int) -> bool:
-        """Whether to accept this message now; notes a gap before it. Seq 0 (not stored) is always accepted."""
+        """Whether to accept this message now. Notes a gap before it. Seq 0 (not stored) is always accepted."""
         if seq == 0:
             return True
         synced = self._begin(conversation_id, seq)
@@ -55,7 +55,7 @@ class Timelines:
         return False
 
     def postpone(self, conversation_id: str, seq: int) -> bool:
-        """As `offer`, while there is no room for stored messages: they are noted, to be pulled later."""
+        """As `offer`, but without room for stored messages: such a message is noted, to be pulled later."""
         if seq:
             self._begin(conversation_id, seq)
             self.note(conversation_id, seq)
@@ -67,7 +67,7 @@ class Timelines:
             self._target[conversation_id] = seq
 
     def learn(self, newest: Mapping[str, int]) -> None:
-        """Take in the newest seqs after a login. At the first login they may be where the conversations begin."""
+        """Note the newest seqs after a login. Without `from_beginning`, the first ones are where delivery begins."""
         start_here = not self._learned and not self._from_beginning
         for conversation_id, seq in newest.items():
             if start_here:
@@ -76,7 +76,7 @@ class Timelines:
         self._learned = True
 
     def missing(self, *, page: int, conversations: int) -> Iterator[SeqSpan]:
-        """What to pull next: the oldest missing page of each of up to so many conversations."""
+        """What to pull next: the oldest missing page of each conversation, for at most this many conversations."""
         page = min(page, self._page or page)
         for _, conversation_id in zip(range(conversations), self._target, strict=False):
             begin = self.synced[conversation_id] + 1
@@ -87,8 +87,8 @@ class Timelines:
     ) -> Iterator[tuple[str, sdkws_pb2.MsgData]]:
         """The messages to accept from the answer to these spans, each with its conversation.
 
-        A message that a whole answer does not have does not exist. What was cut off is still missing, and is asked
-        for in smaller pages.
+        If a message is not in an answer that was not cut, it does not exist. Messages that were cut off are still
+        missing, and are pulled later in smaller pages.
         """
         cut = is_cut(answer)
         for span in spans:

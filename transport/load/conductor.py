@@ -1,6 +1,6 @@
-"""The conductor of one process: it holds the plan of the load, and gives each cue when it is due.
+"""The conductor of one process: it has the plan of the load, and sends each cue to its virtual user when it is due.
 
-A cue that is given late keeps its planned time, from which all latencies are counted.
+A cue that is sent late keeps its planned time. All latencies are measured from the planned time.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ if TYPE_CHECKING:
 __all__ = ["Begin", "Conductor"]
 
 SHORTEST_WAIT_S = 0.001
-"""Cues that are closer together are given together: the timers of the loop are no finer."""
-CUES_AT_ONCE = 256
-"""After so many, others get their turn, and the answers to the first ones are read."""
+"""Cues that are closer together than this are sent together, because the timers of the loop are no finer."""
+CUES_A_TURN = 256
+"""Maximum number of cues sent in one turn. Then other actors get their turns, and answers are read from the sockets."""
 
 
 class Begin(msgspec.Struct, frozen=True):
-    """Begin a load at this rate and at this time of the monotonic clock. A load before it is over."""
+    """Begin a load at this rate, at this time of the monotonic clock. An earlier load ends."""
 
     rate_per_s: float
     hold_s: float
@@ -41,7 +41,7 @@ class Begin(msgspec.Struct, frozen=True):
 
 
 class Conductor(Entity):
-    """`Begin` starts a load; `End` ends it early, for the virtual users, too."""
+    """`Begin` starts a load. `End` ends it early, and is passed on to the virtual users."""
 
     def __init__(self, share: LoadShare) -> None:
         super().__init__()
@@ -49,7 +49,7 @@ class Conductor(Entity):
         self._cues: Iterator[Cue] = iter(())
         self._next: Cue | None = None
         self._load = 0
-        """The number of the load; a timer of an earlier load has no effect."""
+        """The number of the current load. A timer of an earlier load has no effect."""
 
     def receiveMsg_Begin(self, message: Begin, sender: Address) -> None:
         share = self._share
@@ -77,12 +77,12 @@ class Conductor(Entity):
 
     def receiveMsg_WakeupMessage(self, message: WakeupMessage, sender: Address) -> None:
         if message.payload == self._load:
-            self._give()
+            self._send_due()
 
-    def _give(self) -> None:
-        now_ns, left = time.monotonic_ns(), CUES_AT_ONCE
-        while self._next is not None and self._next.at_ns <= now_ns and left:
-            left -= 1
+    def _send_due(self) -> None:
+        now_ns, remaining = time.monotonic_ns(), CUES_A_TURN
+        while self._next is not None and self._next.at_ns <= now_ns and remaining:
+            remaining -= 1
             self.send(address_of(self._next.place), self._next.act)
             self._next = next(self._cues, None)
         self._wait()

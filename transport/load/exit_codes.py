@@ -1,4 +1,4 @@
-"""The exit codes of `greenroom load`: up to 63 what a run found, from 64 on why there was none (as in sysexits.h)."""
+"""The exit codes of `greenroom load`: up to 63 the result of a run, from 64 why there was no run (as in sysexits.h)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Exit(IntEnum):
 
 
 class BadInput(Exception):
-    """The run cannot begin, or the harness itself failed. The text is one line for a person."""
+    """The run cannot begin, or the harness itself failed. The text is one line for the user."""
 
     def __init__(self, code: Exit, text: str) -> None:
         super().__init__(text)

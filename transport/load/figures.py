@@ -1,4 +1,4 @@
-"""The figures of a run, the verdict and the exit code, as they go into the JSON and the HTML."""
+"""The figures of a run, its verdict and its exit code, as they are written to the JSON and the HTML."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["Figures", "Harness", "Moment", "Trial"]
 
 
 class Moment(msgspec.Struct, kw_only=True):
-    """About one second of a run."""
+    """The figures of about one second of a run."""
 
     at_s: float
     planned_per_s: float
@@ -19,36 +19,36 @@ class Moment(msgspec.Struct, kw_only=True):
     failed_per_s: float
     online: int
     in_flight: int
-    """Messages without an answer at the end of it."""
+    """Number of sends that are pending at the end of this second."""
     ack_ms: dict[str, float]
     """Percentile -> milliseconds: 50, 99, 100."""
     delivery_ms: dict[str, float]
     lag_p99_ms: float
     harness_cpu_share: float
-    """All processes of the harness together, as a share of one core."""
+    """The CPU of all processes of the harness together, as a share of one core."""
     server_cpu_share: float | None = None
     server_rss_bytes: int | None = None
 
 
 class Harness(msgspec.Struct, kw_only=True):
-    """What the harness itself took, to be compared with what it measured."""
+    """The cost of the harness itself, for comparison with its measurements."""
 
     processes: int
     cpu_s: float
     cpu_us_per_message: float
-    """For each message that was sent, received or pulled during the load."""
+    """CPU per message that was sent, received or pulled during the load."""
     busiest_cpu_share: float
     rss_bytes: int
-    """The most that the largest process had."""
+    """The highest memory of the largest process."""
     lag_p50_ms: float
     lag_p99_ms: float
     lag_max_ms: float
     saturated: str
-    """Why it was the bottleneck; empty if it was not."""
+    """Why the harness was the bottleneck; empty if it was not."""
 
 
 class Trial(msgspec.Struct, kw_only=True):
-    """One rate of a capacity search."""
+    """The trial of one rate in a capacity search."""
 
     rate_per_s: float
     held: bool
@@ -74,7 +74,7 @@ class Figures(msgspec.Struct, kw_only=True):
     interrupted: bool = False
     exit_code: int = 0
     reasons: list[str] = []
-    """Why the exit code is what it is, one line each."""
+    """The reasons for the exit code, one line each."""
     measures: list[Measure] = []
     counts: dict[str, int] = {}
     errors: dict[str, int] = {}
@@ -87,7 +87,7 @@ class Figures(msgspec.Struct, kw_only=True):
     drain_s: float = 0.0
     not_caught_up: int = 0
     connections: int = 0
-    """The most at one time."""
+    """The highest number of connections at one time."""
     server_cpu_s: float | None = None
     server_rss_peak_bytes: int | None = None
     server_bytes_per_connection: float | None = None
@@ -96,8 +96,8 @@ class Figures(msgspec.Struct, kw_only=True):
     capacity_per_s: float | None = None
     trials: list[Trial] = []
     verdict: msgspec.Raw = msgspec.Raw(b"null")
-    """The JSON of the judge."""
+    """The judge's verdict, as JSON."""
     history: str = ""
     histograms: dict[str, str] = {}
-    """In the text form of HdrHistogram, in microseconds."""
+    """Latencies in microseconds, in the text form of HdrHistogram."""
     moments: list[Moment] = []

@@ -1,4 +1,4 @@
-"""Latencies in microseconds, with the precision of an HdrHistogram; summed over seconds and processes without loss."""
+"""Latencies in microseconds, with the precision of an HdrHistogram. They can be added without loss."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ _BITS = 11
 
 
 class Latencies(msgspec.Struct):
-    """Counts values between 1 us and an hour to three significant digits; a longer one counts as an hour.
+    """Counts values between 1 us and an hour, to three significant digits. A longer value counts as an hour.
 
-    Recording is one step in a dictionary, and adding takes a step for each of its keys. The counts are those of an
-    HdrHistogram with the same precision. That one is made only for `encoded`, because its methods walk all of its
-    slots, which are tens of thousands, each time.
+    Recording is one step in a dictionary; adding takes one step for each key. The counts are the same as in an
+    HdrHistogram of the same precision. An HdrHistogram is made only for `encoded`, because each call of its methods
+    walks all of its tens of thousands of slots.
     """
 
     counts: dict[int, int] = {}
-    """Microseconds -> how often."""
+    """Microseconds -> number of values."""
 
     def record_ns(self, nanoseconds: int) -> None:
         value = nanoseconds // 1000
@@ -42,7 +42,7 @@ class Latencies(msgspec.Struct):
         self.counts[value] = self.counts.get(value, 0) + 1
 
     def percentiles_ms(self, percentiles: Iterable[float]) -> list[float]:
-        """For each percentile, the smallest value that so many per cent do not exceed; 0 if nothing was recorded."""
+        """For each percentile, the smallest value that this percentage of values does not exceed; 0 without values."""
         values = sorted(self.counts)
         upto = list(accumulate(self.counts[value] for value in values))
         found = []
@@ -59,7 +59,7 @@ class Latencies(msgspec.Struct):
         return self.percentiles_ms((percentile,))[0]
 
     def ladder_ms(self) -> dict[str, float]:
-        """Percentile -> milliseconds, up to 99.99 and the highest."""
+        """Percentile -> milliseconds, for each step of LADDER."""
         return {f"{percentile:g}": ms for percentile, ms in zip(LADDER, self.percentiles_ms(LADDER), strict=True)}
 
     def add(self, other: Latencies) -> None:
@@ -68,7 +68,7 @@ class Latencies(msgspec.Struct):
             counts[value] = counts.get(value, 0) + count
 
     def encoded(self) -> str:
-        """The text form of HdrHistogram, which other tools can read."""
+        """The text form of an HdrHistogram, which other tools can read."""
         histogram = HdrHistogram(1, _HIGHEST_US, _DIGITS)
         for value, count in self.counts.items():
             histogram.record_value(min(value, _HIGHEST_US), count)

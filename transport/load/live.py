@@ -1,4 +1,4 @@
-"""What a person sees while a load runs: a live table on a terminal, plain lines anywhere else."""
+"""The progress of a load: a live table on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ ERRORS_SHOWN = 3
 
 
 class View(Protocol):
-    """Where a run tells what it does."""
+    """Where a run reports its progress."""
 
     def phase(self, text: str, done: int = 0, of: int = 0) -> None: ...
 

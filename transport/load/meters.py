@@ -1,4 +1,4 @@
-"""What the harness costs: how late its loop is, and the CPU of its processes and of the server over a run."""
+"""The lag of the harness's event loop, and the CPU of its processes and of the server during a run."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ if TYPE_CHECKING:
 __all__ = ["CpuMeter", "LagMeter"]
 
 LAG_INTERVAL_S = 0.01
-SHORTEST_STRETCH_S = 0.5
-"""Over less than this, the share of a core says little."""
+SHORTEST_LOAD_S = 0.5
+"""Over a shorter time, the share of a core says little."""
 
 
 class LagMeter:
-    """Sets a timer again and again, and reports by how many nanoseconds each was late. It runs until `close`."""
+    """Sets one timer after another, and reports how late each one was, in nanoseconds. It runs until `close`."""
 
     def __init__(self, record_ns: Callable[[int], None]) -> None:
         self._record_ns = record_ns
@@ -36,8 +36,8 @@ class LagMeter:
 
 
 class CpuMeter:
-    """`take` notes the CPU that each process has used so far. `begin` and `end` stand around each load that is to be
-    summed up.
+    """`take` notes the CPU that each process has used so far. `begin` and `end` are called around each load whose CPU
+    is summed.
     """
 
     def __init__(self) -> None:
@@ -46,10 +46,10 @@ class CpuMeter:
         self.server_load_s = 0.0
         """CPU of the server, summed over the loads."""
         self.busiest_share = 0.0
-        """Share of one core that the busiest process took during the last load."""
+        """Share of one core that the busiest process used during the last load."""
         self._last_at = time.monotonic()
         self._last: list[float] = []
-        self._began_at = self._last_at
+        self._started_at = self._last_at
         self._at_begin: list[float] = []
         self._server_last = 0.0
         self._server_at_begin = 0.0
@@ -57,7 +57,7 @@ class CpuMeter:
 
     def begin(self) -> None:
         self._running = True
-        self._began_at = time.monotonic()
+        self._started_at = time.monotonic()
         self._at_begin = self._last
         self._server_at_begin = self._server_last
 
@@ -68,21 +68,21 @@ class CpuMeter:
 
     def take(self, cpu_s: list[float]) -> tuple[float, float]:
         """Returns the length of the interval since the last `take`, and the share of one core that all processes
-        together took in it.
+        together used in this interval.
         """
         now = time.monotonic()
         took_s = max(0.001, now - self._last_at)
         last = self._last or cpu_s
         share = sum(used - before for used, before in zip(cpu_s, last, strict=True)) / took_s
         self._last_at, self._last = now, cpu_s
-        stretch_s = now - self._began_at
-        if self._running and self._at_begin and stretch_s > SHORTEST_STRETCH_S:
+        load_s = now - self._started_at
+        if self._running and self._at_begin and load_s > SHORTEST_LOAD_S:
             spent = [used - before for used, before in zip(cpu_s, self._at_begin, strict=True)]
-            self.busiest_share = max(spent) / stretch_s
+            self.busiest_share = max(spent) / load_s
         return took_s, share
 
     def server_share(self, cpu_s: float, took_s: float) -> float:
-        """The share of one core that the server took in the interval."""
+        """The share of one core that the server used in the interval."""
         share = (cpu_s - self._server_last) / took_s
         self._server_last = cpu_s
         return share

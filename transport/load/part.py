@@ -1,4 +1,4 @@
-"""One process's part of a load: its virtual users on an actor runtime of their own, and the audit at the end."""
+"""The part of a load in one process: its virtual users on their own actor runtime, and the audit at the end."""
 
 from __future__ import annotations
 
@@ -30,35 +30,35 @@ __all__ = ["LoadPart", "LocalPart"]
 
 CONDUCTOR = Address("fixed", "conductor")
 CONNECT_LIMIT_S = 15.0
-"""After the last user was told to log in."""
+"""Time for the last logins, after the last Connect was sent."""
 AUDITS_AT_ONCE = 32
 AUDIT_TRIES = 3
 PAGE = 100
-"""Messages in one pull of the audit."""
+"""Maximum number of messages in one pull of the audit."""
 
 
 class LoadPart(Protocol):
-    """What the runner asks of a part, in this process or in another. Times are of the machine's monotonic clock."""
+    """A part of a load, as the runner sees it, in this process or another. Times are of the monotonic clock."""
 
     async def connect(self) -> None:
-        """Have all users log in, at the scenario's pace. It ends when all are online or have had time for it."""
+        """Let all users log in, at the scenario's pace. Returns when all are online, or after CONNECT_LIMIT_S."""
 
     async def begin(self, rate_per_s: float, hold_s: float, start_ns: int) -> None: ...
 
     async def end(self) -> None:
-        """Plan nothing more, and bring back those who are away."""
+        """Plan no more actions, and reconnect the users who are offline on purpose."""
 
     async def sample(self) -> Sample: ...
 
     async def newest(self) -> dict[str, int]:
-        """Conversation -> its newest seq by the server, for the conversations that this part asks about."""
+        """Conversation -> its newest seq, by the server. Only for the conversations that this part audits."""
 
     async def behind(self, newest: dict[str, int]) -> int:
-        """How many devices are offline, or do not have everything up to these seqs."""
+        """Number of devices that are offline, or do not have all messages up to these seqs."""
 
     async def audit(self, exempt_behind: bool) -> None:
-        """Record what the server has stored, and which devices stayed to the end of the drain. With `exempt_behind`
-        those that are behind are left out, because the harness was too slow to be fair to the server.
+        """Record the messages that the server has stored, and the devices that were there until the end of the drain.
+        With `exempt_behind`, devices that are behind are not recorded, because the harness was the bottleneck.
         """
 
     async def close(self) -> None: ...
@@ -80,11 +80,11 @@ class LocalPart:
         for conversation_id, members in population.members.items():
             for user in members:
                 if self._has(user):
-                    share.recorder.record(events.Joined(conversation_id, population.user_ids[user], 0))
+                    share.recorder.record(events.MemberJoined(conversation_id, population.user_ids[user], 0))
         per_s = share.scenario.client.connects_per_s * len(share.places) / len(population.devices)
-        began = time.monotonic_ns()
+        started_ns = time.monotonic_ns()
         for number, place in enumerate(share.places):
-            planned_ns = began + int(number / per_s * 1e9)
+            planned_ns = started_ns + int(number / per_s * 1e9)
             wait_s = (planned_ns - time.monotonic_ns()) / 1e9
             if wait_s > 0:
                 await asyncio.sleep(wait_s)
@@ -135,7 +135,7 @@ class LocalPart:
         for place in share.places:
             device = share.devices.get(place)
             if device is not None and device.online and not (exempt_behind and not self.has_all(place, newest)):
-                share.recorder.record(events.Drained(now, share.population.devices[place].in_history))
+                share.recorder.record(events.DeviceDrained(now, share.population.devices[place].in_history))
         await _each([partial(self._pull_all, name, newest.get(name, 0)) for name in self._own_conversations()])
         users = range(len(share.population.user_ids))
         await _each([partial(self._ask_seqs, user) for user in users if self._has(user)])
@@ -149,7 +149,7 @@ class LocalPart:
             end = begin + PAGE - 1
             raws += await _tried(partial(device.pull, conversation_id, begin=begin, end=end, limit=PAGE))
         for raw in raws:
-            if raw.clientMsgID or raw.serverMsgID:  # Without ids it stands for a message that is not there.
+            if raw.clientMsgID or raw.serverMsgID:  # Without ids it is a placeholder for a missing message.
                 self._share.recorder.record(
                     events.StoredSeen(
                         conversation_id,
@@ -180,7 +180,7 @@ class LocalPart:
         return self._share.population.devices_of(user).start in self._share.places
 
     def _own_conversations(self) -> Iterable[str]:
-        """The conversations that this part asks about: it has their first member."""
+        """The conversations that this part audits: those whose first member is in this part."""
         return (name for name, members in self._share.population.members.items() if self._has(members[0]))
 
     def _device_online(self, user: int) -> Device | None:
@@ -195,7 +195,7 @@ class LocalPart:
         return next((device for user in members if (device := self._device_online(user)) is not None), None)
 
     def has_all(self, place: int, newest: dict[str, int]) -> bool:
-        """Whether a device is online and has everything up to these seqs."""
+        """Whether a device is online and has all messages up to these seqs."""
         device, population = self._share.devices.get(place), self._share.population
         if device is None or not device.online or device.timelines.behind:
             return False
@@ -207,19 +207,19 @@ class LocalPart:
 
 
 async def _tried(ask: Callable[[], Awaitable[Any]]) -> Any:
-    """The answer, after a few tries at most. Raises what the last try raised."""
-    for left in reversed(range(AUDIT_TRIES)):
+    """The answer, after at most AUDIT_TRIES attempts. Raises what the last attempt raised."""
+    for remaining in reversed(range(AUDIT_TRIES)):
         try:
             return await ask()
         except (ClientError, TimeoutError):
-            if not left:
+            if not remaining:
                 raise
             await asyncio.sleep(0.5)
     raise AssertionError
 
 
 async def _each(jobs: list[Callable[[], Awaitable[None]]]) -> None:
-    """Do all of them, some at a time. A failed one leaves a gap in the history, which the judge reports."""
+    """Do all jobs, some at a time. A failed job leaves a gap in the history, which the judge reports."""
     waiting = iter(jobs)
 
     async def work() -> None:

@@ -1,5 +1,5 @@
-"""The plan of a load: what virtual users are told to do, and when. It is fixed before the first answer comes, and the
-same seed repeats it.
+"""The plan of a load: the messages to virtual users, and their times. It does not depend on the server's answers, and
+the same seed makes the same plan.
 """
 
 from __future__ import annotations
@@ -26,20 +26,20 @@ __all__ = [
 
 
 class Connect(msgspec.Struct, frozen=True):
-    """Log in now. It was planned for `planned_ns`, from which its latency is counted."""
+    """Log in now. The latency is measured from `planned_ns`, the planned time."""
 
     planned_ns: int
 
 
 class Drop(msgspec.Struct, frozen=True):
-    """Lose the connection, and come back that many seconds after the planned time."""
+    """Lose the connection, and reconnect `back_after_s` seconds after the planned time."""
 
     planned_ns: int
     back_after_s: float
     half_open: bool = False
-    """The old connection stays open, without reading or writing."""
+    """The old connection stays open, but is no longer read or written."""
     resend: bool = False
-    """Send again, on the next connection, what was not answered on this one."""
+    """Messages that are pending on the old connection are sent again on the next one."""
 
 
 class PauseReading(msgspec.Struct, frozen=True):
@@ -56,17 +56,17 @@ class Speak(msgspec.Struct, frozen=True):
 
 
 class Talk(msgspec.Struct, frozen=True):
-    """Closed loop: send, wait for the answer, think, and so on until `until_ns`."""
+    """Closed loop: send, wait for the answer, think, and repeat until the time `until_ns`."""
 
     until_ns: int
 
 
 class End(msgspec.Struct, frozen=True):
-    """The load is over: plan nothing more, come back, and read."""
+    """The load is over: send no more, reconnect if offline on purpose, and resume reading."""
 
 
 class Cue(NamedTuple):
-    """What the device at a place is told to do, and when by the monotonic clock."""
+    """A message to the device at a place, and its time by the monotonic clock."""
 
     at_ns: int
     step: int
@@ -75,7 +75,7 @@ class Cue(NamedTuple):
 
 
 class Plan:
-    """The plan for the devices of one process. Times are of the machine's monotonic clock."""
+    """The plan for the devices of one process. Times are of the monotonic clock."""
 
     def __init__(
         self, population: Population, places: range, *, rate_per_s: float, hold_s: float, start_ns: int
@@ -88,11 +88,11 @@ class Plan:
         self._hold_s = hold_s
         self._start_ns = start_ns
         self.measured_from_ns = self._ns(self._pace.ramp_s)
-        """What is planned before that belongs to the ramp."""
+        """The end of the ramp. Earlier messages are not measured."""
         self.end_ns = self._ns(self._pace.ramp_s + hold_s)
 
     def cues(self) -> Iterator[Cue]:
-        """All cues of all steps, in the order of their times."""
+        """The cues of all steps, in the order of their times."""
         streams = [stream for number, step in enumerate(self._scenario.step) for stream in self._streams(number, step)]
         return heapq.merge(*streams, key=lambda cue: cue[:3])
 
@@ -160,18 +160,18 @@ class Plan:
                 yield Cue(at_ns, number, place, Drop(at_ns, 0.05 + rng.uniform(0, step.over_s)))
 
     def _chosen(self, number: int, share: float) -> list[int]:
-        """The devices of this process whose users were picked for a step, which takes this share of all users."""
+        """The devices of this process whose users were chosen for a step with this share of all users."""
         users = len(self._population.user_ids)
-        picked = set(self._population.seeded("chosen", number).sample(range(users), max(1, round(users * share))))
-        return [place for place in self._places if self._population.devices[place].user in picked]
+        chosen_users = set(self._population.seeded("chosen", number).sample(range(users), max(1, round(users * share))))
+        return [place for place in self._places if self._population.devices[place].user in chosen_users]
 
 
 def planned_times(
     *, rate_per_s: float, ramp_s: float, hold_s: float, arrivals: Literal["poisson", "even"], rng: random.Random
 ) -> Iterator[float]:
-    """Seconds from the start, ascending. The rate grows in a straight line during the ramp, then stays.
+    """Seconds from the start, ascending. The rate grows linearly during the ramp, and is then constant.
 
-    Poisson arrivals have independent gaps, like those of many users; even arrivals have equal gaps.
+    Poisson arrivals have independent gaps, like the messages of many users; even arrivals have equal gaps.
     """
     in_ramp = rate_per_s * ramp_s / 2
     total = in_ramp + rate_per_s * hold_s
@@ -180,7 +180,7 @@ def planned_times(
         count += rng.expovariate(1.0) if arrivals == "poisson" else 1.0
         if count > total:
             return
-        # The number of messages up to a time is known; this is its inverse, the time of a number.
+        # The inverse of "number of messages up to a time".
         if count < in_ramp:
             yield math.sqrt(2 * ramp_s * count / rate_per_s)
         else:
@@ -188,7 +188,7 @@ def planned_times(
 
 
 def repeating(*, first_s: float, every_s: float, end_s: float, rng: random.Random) -> Iterator[float]:
-    """Times with gaps of half to one and a half of `every_s`, so that many such sequences never fall into step."""
+    """Times with gaps between 0.5 and 1.5 times `every_s`, so that many such sequences do not synchronise."""
     at = first_s + every_s * rng.random()
     while at < end_s:
         yield at

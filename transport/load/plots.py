@@ -1,4 +1,4 @@
-"""Line plots as SVG text: it loads no script, no font and no picture."""
+"""Line plots as SVG text, which loads no script, font or image."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def plot(
 
 
 def ladder_plot(title: str, ladders: Sequence[tuple[str, dict[str, float]]], *, y_label: str) -> str:
-    """Latency over percentile, on an axis where 90 to 99 is as wide as 99 to 99.9."""
+    """Latency by percentile, on an axis where 90 to 99 is as wide as 99 to 99.9."""
     lines = [
         PlotLine(
             name,

@@ -1,4 +1,4 @@
-"""Who takes part in a load: users, their devices and groups, who writes where, and the ids of messages."""
+"""The users of a load, their devices and groups, the destinations of their messages, and the ids of messages."""
 
 from __future__ import annotations
 
@@ -43,17 +43,17 @@ class Destination(msgspec.Struct, frozen=True):
 
 
 class LoadGroup(msgspec.Struct, frozen=True):
-    """A group that must exist; its first member owns it."""
+    """A group that the load needs. Its first member is its owner."""
 
     group_id: str
     members: tuple[int, ...]
 
 
 class Population:
-    """It follows from the scenario and the tag alone, so each process of a load works it out for itself.
+    """It depends only on the scenario and the tag, so each process of a load computes it for itself.
 
-    The tag differs in each run: conversations begin empty, and no run meets the messages of another. Devices are
-    numbered by their place in `devices`; those of one user stand together.
+    Each run has a tag of its own: its conversations are empty at first, and no run receives the messages of another.
+    A device is known by its place in `devices`; the devices of one user are adjacent.
     """
 
     def __init__(self, scenario: Scenario, *, tag: str) -> None:
@@ -72,7 +72,7 @@ class Population:
             if isinstance(step, GroupTalk):
                 self._add_groups(number, step)
         self.members: dict[str, tuple[int, ...]] = dict(self._conversations())
-        """Conversation -> the users in it. A load writes to no other."""
+        """Conversation -> its users, for all conversations that the load writes to."""
         self.conversations_of: dict[int, list[str]] = {}
         """User -> their conversations."""
         for conversation_id, members in self.members.items():
@@ -80,7 +80,7 @@ class Population:
                 self.conversations_of.setdefault(user, []).append(conversation_id)
 
     def share(self, part: int, parts: int) -> range:
-        """The devices of one of several processes. The devices of a user stay together, and so does a pair."""
+        """The places of the devices of one process. The devices of a user, and of a pair, are in the same process."""
         per_user = len(self.scenario.client.platforms)
         pairs = (len(self.user_ids) + 1) // 2
         first, last = (pairs * at // parts * 2 * per_user for at in (part, part + 1))
@@ -91,7 +91,7 @@ class Population:
         return range(user * per_user, (user + 1) * per_user)
 
     def destination(self, talk: int, user: int, rng: random.Random) -> Destination | None:
-        """Where this user writes to in one of the scenario's `talks`; None if they take no part in it."""
+        """The destination of this user's next message in one of the `talks`; None if they do not take part in it."""
         if isinstance(self.scenario.talks[talk], DirectTalk):
             peer = user ^ 1
             if peer >= len(self.user_ids):
@@ -105,15 +105,15 @@ class Population:
         return Destination(group_conversation_id(group.group_id), "", group.group_id)
 
     def seeded(self, *names: object) -> random.Random:
-        """A generator for one purpose; it is the same in each run with the scenario's seed."""
+        """A random generator for one purpose. It is the same in each run with the same seed."""
         return random.Random(f"{self.scenario.seed}/{'/'.join(map(str, names))}")
 
     def client_msg_id(self, place: int, number: int, planned_ns: int) -> str:
-        """The id of a device's message with this number. It tells when the message was planned."""
+        """The id of the device's message with this number. It contains the planned time."""
         return f"{self._id_prefix}{place:x}-{number:x}-{planned_ns:x}"
 
     def planned_ns_of(self, client_msg_id: str) -> int:
-        """When a message of this run was planned; -1 if it is none of this run's."""
+        """The planned time of a message of this run; -1 for any other message."""
         return int(client_msg_id.rpartition("-")[2], 16) if client_msg_id.startswith(self._id_prefix) else -1
 
     def _add_groups(self, talk: int, step: GroupTalk) -> None:

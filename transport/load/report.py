@@ -1,4 +1,4 @@
-"""The report of a run: an HTML file that loads nothing from elsewhere, and the same as JSON."""
+"""The report of a run: one self-contained HTML file, and the same figures as JSON."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def as_html(figures: Figures) -> str:
 
 def _headline(figures: Figures) -> str:
     text = VERDICTS.get(figures.exit_code, "")
-    return f"{text} (interrupted: this is what was done until then)" if figures.interrupted else text
+    return f"{text} (interrupted: these are the results up to then)" if figures.interrupted else text
 
 
 def _setting(figures: Figures) -> str:

@@ -1,4 +1,4 @@
-"""A run from end to end: prepare, connect, load, drain, audit, judge. It leaves printing to its view."""
+"""A run from start to end: prepare, connect, load, drain, audit, judge. All output goes through its view."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ __all__ = ["Runner"]
 
 INTERVAL_S = 1.0
 START_DELAY_S = 0.2
-"""Between the order to begin and the first planned message, so that all processes are ready for it."""
+"""Between `begin` and the first planned message, so that all processes are ready for it."""
 ALL_OFFLINE_LIMIT_S = 3.0
-"""When no device has been online for so long after the load, the server is gone and nothing more will come."""
+"""If no device has been online for this long during the drain, the server is down and no more messages will arrive."""
 
 
 class Runner:
-    """One run. `interrupt` ends the load early; what was done until then is drained, judged and reported."""
+    """One run. `interrupt` ends the load early; the messages sent up to then are drained, judged and reported."""
 
     def __init__(
         self,
@@ -67,9 +67,9 @@ class Runner:
         self._stop = asyncio.Event()
         self._parts: list[LoadPart] = []
         self._run_totals = Totals()
-        """From the first login to the audit."""
+        """Totals from the first login to the audit."""
         self._load_totals = Totals()
-        """From the load alone; of a capacity search, from the fastest trial that held."""
+        """Totals of the load alone; in a capacity search, of the fastest trial that held."""
         self._cpu = CpuMeter()
         self._rss_bytes = 0
         self._tag = secrets.token_hex(4)
@@ -91,7 +91,7 @@ class Runner:
 
     @property
     def history_files(self) -> list[Path]:
-        """One for each process."""
+        """The files of the history, one for each process."""
         if self._processes == 1:
             return [self._history]
         return [self._history.with_name(f"{self._history.name}.{part}") for part in range(self._processes)]
@@ -100,7 +100,7 @@ class Runner:
         self._stop.set()
 
     async def run(self) -> Figures:
-        """Raises BadInput if it cannot begin. The history's files stay; the caller may delete them."""
+        """Raises BadInput if the run cannot begin. The files of the history are kept; the caller may delete them."""
         population = Population(self._scenario, tag=self._tag)
         stopped = asyncio.ensure_future(self._stop.wait())
         try:
@@ -165,14 +165,15 @@ class Runner:
 
     async def _load(self, rate_per_s: float, totals: Totals, stopped: asyncio.Future[Any]) -> None:
         pace = self._scenario.pace
-        await self._take(self._run_totals)  # What was counted until now does not belong to the load.
+        await self._take(self._run_totals)  # The counts up to now do not belong to the load.
         start_ns = time.monotonic_ns() + int(START_DELAY_S * 1e9)
         await asyncio.gather(*(part.begin(rate_per_s, pace.hold_s, start_ns) for part in self._parts))
         total_s = pace.ramp_s + pace.hold_s
         end = time.monotonic() + START_DELAY_S + total_s
         self._cpu.begin()
-        while (left := end - time.monotonic()) > 0 and not stopped.done():
-            await asyncio.wait({stopped}, timeout=INTERVAL_S if left > 1.5 * INTERVAL_S else left)
+        while (remaining_s := end - time.monotonic()) > 0 and not stopped.done():
+            timeout_s = INTERVAL_S if remaining_s > 1.5 * INTERVAL_S else remaining_s
+            await asyncio.wait({stopped}, timeout=timeout_s)
             moment = await self._take(totals, self._run_totals)
             self._figures.moments.append(moment)
             self._view.moment(moment, totals, of_s=total_s)
@@ -204,15 +205,15 @@ class Runner:
                     saturated=saturated,
                 )
             )
-            search.took(held)
+            search.report(held)
             if held:
                 self._load_totals = totals
-        self._figures.capacity_per_s = search.held
+        self._figures.capacity_per_s = search.highest_held
 
     async def _drain(self) -> None:
         self._view.phase("draining: waiting until the receivers have caught up")
         await asyncio.gather(*(part.end() for part in self._parts))
-        began = last_online = time.monotonic()
+        started_at = last_online_at = time.monotonic()
         newest = await self._newest()
         while True:
             behind = sum(await asyncio.gather(*(part.behind(newest) for part in self._parts)))
@@ -224,14 +225,14 @@ class Runner:
                 continue
             now = time.monotonic()
             if (await self._take(self._run_totals)).online:
-                last_online = now
-            self._view.phase("draining: devices that do not have everything yet", behind, self._figures.devices)
-            if now - began > self._scenario.pace.drain_s or now - last_online > ALL_OFFLINE_LIMIT_S:
+                last_online_at = now
+            self._view.phase("draining: devices that do not have all messages yet", behind, self._figures.devices)
+            if now - started_at > self._scenario.pace.drain_s or now - last_online_at > ALL_OFFLINE_LIMIT_S:
                 break
             await asyncio.sleep(0.2)
         self._figures.drained, self._figures.not_caught_up = not behind, behind
-        self._figures.drain_s = time.monotonic() - began
-        self._view.phase("asking the server what it has stored")
+        self._figures.drain_s = time.monotonic() - started_at
+        self._view.phase("pulling the messages that the server has stored")
         saturated = bool(self._saturation(self._load_totals))
         await asyncio.gather(*(part.audit(saturated) for part in self._parts))
         await self._take(self._run_totals)
@@ -243,7 +244,7 @@ class Runner:
         return newest
 
     async def _take(self, *totals: Totals) -> Moment:
-        """Take a sample of each part, and add it to the totals."""
+        """Take a sample from each part, and add it to the totals. Returns the figures since the last sample."""
         samples = await asyncio.gather(*(part.sample() for part in self._parts))
         fresh = Totals()
         self._rss_bytes = max(self._rss_bytes, *(sample.rss_bytes for sample in samples))
@@ -278,7 +279,7 @@ class Runner:
         return saturation(self._thresholds, lag_p99_ms=lag_p99_ms, cpu_share=self._cpu.busiest_share)
 
     def _judged(self, totals: Totals) -> Totals:
-        """What the thresholds are compared with: the figures of the load, and all logins of the run."""
+        """The totals that the thresholds apply to: those of the load, but with all logins of the run."""
         return msgspec.structs.replace(totals, login=self._run_totals.login, logins=self._run_totals.logins)
 
     # The result
@@ -290,9 +291,10 @@ class Runner:
         figures.histograms = {name: each.encoded() for name, each in latencies.items()}
         figures.ack_ms, figures.delivery_ms, figures.login_ms = (each.ladder_ms() for each in latencies.values())
         if figures.moments:
-            held = [moment for moment in figures.moments if moment.at_s > self._scenario.pace.ramp_s] or figures.moments
-            figures.acked_per_s = sum(moment.acked_per_s for moment in held) / len(held)
-            figures.received_per_s = sum(moment.received_per_s for moment in held) / len(held)
+            ramp_s = self._scenario.pace.ramp_s
+            measured = [moment for moment in figures.moments if moment.at_s > ramp_s] or figures.moments
+            figures.acked_per_s = sum(moment.acked_per_s for moment in measured) / len(measured)
+            figures.received_per_s = sum(moment.received_per_s for moment in measured) / len(measured)
         messages = run.sent + run.received
         figures.harness = Harness(
             processes=self._processes,
@@ -321,7 +323,7 @@ class Runner:
         if server_load_s:
             figures.server_messages_per_cpu_s = self._load_totals.acked / server_load_s
         if not self._watch.look().alive:
-            figures.reasons.append("the server's process is gone")
+            figures.reasons.append("the server's process has ended")
 
     def _choose_exit_code(self, verdict: Verdict, saturated: str) -> None:
         figures = self._figures

@@ -1,4 +1,4 @@
-"""What a load counts and times: in one process since the last look, and in all processes together."""
+"""The counts and latencies of a load: of one process since its last sample, and of all processes together."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["ERRORS_KEPT", "Sample", "Totals"]
 COUNTS: Final = ("planned", "sent", "acked", "failed", "received", "pulled", "logins", "login_failures", "lost")
 LATENCIES: Final = ("ack", "delivery", "login", "lag")
 ERRORS_KEPT: Final = 100
-"""How many different errors are told apart: the most frequent ones."""
+"""Maximum number of different errors that are counted: the most frequent ones."""
 
 
 class Totals(msgspec.Struct, kw_only=True):
@@ -26,7 +26,7 @@ class Totals(msgspec.Struct, kw_only=True):
     failed: int = 0
     received: int = 0
     pulled: int = 0
-    """How many of those received were not pushed, but pulled after a gap or an absence."""
+    """Number of received messages that were not pushed, but pulled after a gap or an absence."""
     logins: int = 0
     login_failures: int = 0
     lost: int = 0
@@ -36,7 +36,7 @@ class Totals(msgspec.Struct, kw_only=True):
     delivery: Latencies = msgspec.field(default_factory=Latencies)
     login: Latencies = msgspec.field(default_factory=Latencies)
     lag: Latencies = msgspec.field(default_factory=Latencies)
-    """How late the loop of the harness was."""
+    """The lag of the harness's event loop."""
 
     def count_error(self, reason: str) -> None:
         self.errors[reason] = self.errors.get(reason, 0) + 1
@@ -55,20 +55,20 @@ class Totals(msgspec.Struct, kw_only=True):
         return {name: getattr(self, name) for name in COUNTS}
 
     def frequent_errors(self, limit: int) -> dict[str, int]:
-        """The most frequent errors, the first one first."""
+        """The most frequent errors, in descending order."""
         return dict(Counter(self.errors).most_common(limit))
 
 
 class Sample(Totals, kw_only=True):
-    """What one process has counted since its last sample, and its state at the end of that time."""
+    """The counts of one process since its last sample, and its state at the end of this time."""
 
     at_s: float = 0.0
-    """Since the load began."""
+    """Seconds since the start of the load."""
     online: int = 0
-    """Devices that are logged in."""
+    """Number of devices that are logged in."""
     in_flight: int = 0
-    """Messages without an answer yet."""
+    """Number of pending sends."""
     cpu_s: float = 0.0
-    """Used by the process since its start."""
+    """CPU that the process has used since its start."""
     rss_bytes: int = 0
-    """The most memory that the process has had so far."""
+    """The highest memory of the process so far."""

@@ -1,4 +1,4 @@
-"""Scenarios: what the users of a load do, read from TOML into typed steps. A wrong key or value is refused by name.
+"""Scenarios: the actions of a load's users, read from TOML into typed steps. The error for a wrong key names the key.
 
 All steps of a scenario run at the same time, each in its window (`from_share` to `to_share` of the load).
 """
@@ -12,6 +12,8 @@ from typing import Any, Literal, get_args
 
 import msgspec
 
+from greenroom.actors.wire.vocabulary import Platform
+
 __all__ = [
     "Churn", "ClientSettings", "DirectTalk", "GroupTalk", "Idle", "Offline", "Pace", "Scenario", "ScenarioError",
     "Slow", "Step", "Storm", "Thresholds", "parse", "shipped", "with_values",
@@ -19,7 +21,7 @@ __all__ = [
 
 
 class ScenarioError(ValueError):
-    """A scenario that cannot be run; the text names the key and what would be right."""
+    """A scenario that cannot be run. The text names the key and its valid values."""
 
 
 class _Table(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -27,78 +29,78 @@ class _Table(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 class Pace(_Table, frozen=True, kw_only=True):
-    """How messages are planned. Open: on a schedule that waits for no answer. Closed: each user sends the next message
-    a think time after the answer to the last one."""
+    """How messages are planned. Open: on a schedule that does not wait for answers. Closed: each user sends their next
+    message a think time after the answer to the last one."""
 
     mode: Literal["open", "closed"] = "open"
     arrivals: Literal["poisson", "even"] = "poisson"
     rate_per_s: float = 100.0
-    """Messages a second of all users together. Only the open loop has a rate."""
+    """Messages per second of all users together. Only for the open loop."""
     ramp_s: float = 2.0
-    """Seconds in which the rate grows from 0. Messages sent meanwhile are judged, but not measured."""
+    """Seconds during which the rate grows from 0. Messages sent in this time are judged, but not measured."""
     hold_s: float = 30.0
     think_s: tuple[float, float] = (0.5, 2.0)
     """Closed loop: the shortest and the longest think time."""
     drain_s: float = 20.0
-    """Seconds that receivers have at most to catch up, after the last answer."""
+    """Maximum number of seconds for receivers to catch up, after the last answer."""
 
 
 class ClientSettings(_Table, frozen=True, kw_only=True):
-    """What kind of clients the virtual users have."""
+    """The kind of clients that the virtual users have."""
 
     envelope: Literal["go", "js"] = "go"
     gzip: bool = True
-    platforms: tuple[int, ...] = (5,)
-    """Each user has one device on each of these."""
+    platforms: tuple[int, ...] = (Platform.WEB,)
+    """Each user has one device on each of these platforms."""
     connects_per_s: float = 500.0
     request_timeout_s: float = 10.0
     reconnect_base_s: float = 1.0
-    """The base of the waits before the next try (see `transport/client/backoff.py`)."""
+    """The base of the waits before reconnecting (see `transport/client/backoff.py`)."""
     resend: bool = False
-    """When a connection ends that no step of the scenario ended, send its unanswered messages again under the same
-    ids, if they are to be stored. Without it, such a message counts as failed."""
+    """When a connection ends, but not through a step of the scenario, its pending messages are sent again with the same
+    ids, if they are to be stored. Otherwise they count as failed."""
 
 
 class Thresholds(_Table, frozen=True, kw_only=True):
-    """What must hold for exit code 0. A latency of 0 is not checked."""
+    """The limits that must hold for exit code 0. A latency limit of 0 is not checked."""
 
     ack_p99_ms: float = 1000.0
     delivery_p99_ms: float = 2000.0
-    """Of messages that were pushed; those that were pulled after an absence do not count."""
+    """The limit for pushed messages. Messages that were pulled after an absence do not count."""
     login_p99_ms: float = 0.0
     error_share: float = 0.001
-    """The share of sends that get no ack. Here 0 means that every send must get one."""
+    """The share of sends that are not acked. Here 0 means that every send must be acked."""
     harness_lag_p99_ms: float = 250.0
-    """The lag of the harness's own loop. Above it, the harness was the bottleneck, and the server is not to blame."""
+    """The lag of the harness's own loop. Above this limit, the harness was the bottleneck, not the server."""
     harness_cpu_share: float = 0.95
-    """The share of one core that each process of the harness may take."""
+    """The share of one core that each process of the harness may use."""
 
 
 class _Step(_Table, frozen=True, kw_only=True, tag_field="kind"):
     name: str = ""
-    """For `--set NAME.key=value`. Without it, the step's kind is its name."""
+    """The step's name for `--set NAME.key=value`. Default: the step's kind."""
     from_share: float = 0.0
     to_share: float = 1.0
 
 
 class _Talk(_Step, frozen=True, kw_only=True):
     weight: float = 1.0
-    """Its part of the rate, relative to the other steps that send."""
+    """The step's part of the rate, relative to the other steps that send."""
     payload_bytes: tuple[int, int] = (16, 256)
     stored: bool = True
-    """False: it is only pushed, like a typing sign."""
+    """False: the messages are only pushed, like a typing sign."""
 
 
 class DirectTalk(_Talk, frozen=True, kw_only=True, tag="direct"):
-    """Each user writes to one other user: 0 and 1 to each other, 2 and 3, ..."""
+    """The users write to each other in pairs: 0 and 1, 2 and 3, ..."""
 
 
 class GroupTalk(_Talk, frozen=True, kw_only=True, tag="group"):
-    """Users write to groups; all members receive it."""
+    """Users write to their groups; all members receive the messages."""
 
     groups: int = 1
     members: int = 0
-    """Of each group. 0: all users, divided evenly among the groups."""
+    """Number of members of each group. 0: all users, divided evenly among the groups."""
 
 
 class Idle(_Step, frozen=True, kw_only=True, tag="idle"):
@@ -106,8 +108,8 @@ class Idle(_Step, frozen=True, kw_only=True, tag="idle"):
 
 
 class Offline(_Step, frozen=True, kw_only=True, tag="offline"):
-    """A share of the users goes offline at the start of the window, comes back at its end, and must get all messages
-    that it missed."""
+    """A share of the users goes offline at the start of the window, reconnects at its end, and must receive all missed
+    messages."""
 
     share: float = 0.3
 
@@ -126,11 +128,11 @@ class Churn(_Step, frozen=True, kw_only=True, tag="churn"):
     share: float = 0.3
     every_s: float = 5.0
     half_open_share: float = 0.3
-    """The share of losses in which the old connection stays open, without reading or writing, as when a phone leaves
-    the network."""
+    """The share of losses in which the old connection stays open, but is no longer read or written, as when a phone
+    leaves the network."""
     resend: bool = True
-    """Send again, under the same id, what was not answered when the connection was lost. A server that does not
-    check the ids stores it twice."""
+    """Messages that are pending when the connection is lost are sent again with the same ids. A server that does not
+    check the ids stores them twice."""
 
 
 class Storm(_Step, frozen=True, kw_only=True, tag="storm"):
@@ -148,7 +150,7 @@ class Scenario(_Table, frozen=True, kw_only=True):
     title: str = ""
     users: int = 100
     seed: int = 1
-    """The same seed makes the same plan: who sends what, to whom and when."""
+    """The same seed makes the same plan: senders, messages, receivers and times."""
     pace: Pace = Pace()
     client: ClientSettings = ClientSettings()
     thresholds: Thresholds = Thresholds()
@@ -165,14 +167,14 @@ _KINDS: dict[str, type[_Table]] = {str(kind.__struct_config__.tag): kind for kin
 
 
 def shipped() -> dict[str, str]:
-    """The scenarios that come with the package: name -> text."""
+    """The scenarios of the package: name -> text."""
     folder = files("greenroom.transport.load").joinpath("scenarios")
     found = {entry.name: entry.read_text() for entry in folder.iterdir() if entry.name.endswith(".toml")}
     return {name.removesuffix(".toml"): text for name, text in sorted(found.items())}
 
 
 def parse(text: str, *, source: str) -> Scenario:
-    """A scenario from TOML. Raises ScenarioError."""
+    """Parse a scenario from TOML. Raises ScenarioError."""
     try:
         return _build(tomllib.loads(text))
     except (tomllib.TOMLDecodeError, ScenarioError) as problem:
@@ -180,7 +182,7 @@ def parse(text: str, *, source: str) -> Scenario:
 
 
 def with_values(text: str, values: dict[str, str], *, source: str) -> Scenario:
-    """The scenario with some values replaced: `step.key`, `section.key` or `key` -> value, as text from a command
+    """Parse a scenario, with some values replaced: `step.key`, `section.key` or `key` -> value, as text from a command
     line. Raises ScenarioError."""
     try:
         table = tomllib.loads(text)
@@ -260,7 +262,7 @@ def _check(scenario: Scenario) -> None:
     want(0 < pace.rate_per_s <= 1e6, "[pace] rate_per_s: more than 0")
     want(pace.hold_s > 0 and pace.ramp_s >= 0 and pace.drain_s >= 0, "[pace] seconds: not below 0, hold_s above")
     want(0 <= pace.think_s[0] <= pace.think_s[1], "[pace] think_s: the shortest, then the longest")
-    want(bool(scenario.client.platforms), "[client] platforms: one at least")
+    want(bool(scenario.client.platforms), "[client] platforms: at least one")
     want(scenario.client.connects_per_s > 0, "[client] connects_per_s: more than 0")
     for step in scenario.step:
         where = f"[[step]] {step.name or step.__struct_config__.tag}: "
@@ -269,10 +271,10 @@ def _check(scenario: Scenario) -> None:
             low, high = step.payload_bytes
             want(0 < low <= high <= 32_768, f"{where}payload_bytes: 1 to 32768, the smallest first")
             want(step.weight > 0, f"{where}weight: more than 0")
-            want(scenario.users >= 2, f"{where}two users at least")
+            want(scenario.users >= 2, f"{where}users: at least two")
         if isinstance(step, GroupTalk):
             members = step.members or scenario.users // max(1, step.groups)
-            want(step.groups >= 1, f"{where}groups: one at least")
+            want(step.groups >= 1, f"{where}groups: at least one")
             want(2 <= members <= scenario.users, f"{where}members: 2 to the number of users ({scenario.users})")
         if isinstance(step, Offline | Slow | Churn | Storm):
             want(0 < step.share <= 1, f"{where}share: above 0, up to 1")

@@ -1,4 +1,4 @@
-"""CPU and memory of a server, by its process ids; its child processes count too."""
+"""CPU and memory of a server's processes, including their child processes."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 class ServerUse(msgspec.Struct, frozen=True):
     cpu_s: float
-    """Used by all processes since the watch began."""
+    """CPU that all processes have used since the start of the watch."""
     rss_bytes: int
     alive: bool
 
 
 class ServerWatch:
-    """Watches the processes and their children. Without process ids it is false."""
+    """Watches processes and their children. It is false if there are no process ids."""
 
     def __init__(self, pids: tuple[int, ...]) -> None:
         self._pids = pids
@@ -77,9 +77,9 @@ def _text(path: str) -> str:
 
 
 def process_cpu_s(pid: int) -> float:
-    """The CPU time of all threads of a process, including those that have ended; 0 if there is no such process.
+    """The CPU time of all threads of a process, including threads that have ended; 0 if there is no such process.
 
-    It is read from the CPU clock of the process, whose number is made here as clock_getcpuclockid makes it. /proc has
+    It is read from the CPU clock of the process. The id of this clock is computed as in clock_getcpuclockid. /proc has
     only hundredths of a second, rounded down.
     """
     try:

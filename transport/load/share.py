@@ -1,4 +1,4 @@
-"""What one process of a load has to do, and what its virtual users have in common."""
+"""The order for one process of a load, and the state that its virtual users share."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ __all__ = ["LoadShare", "Order"]
 
 
 class Order(msgspec.Struct, kw_only=True):
-    """All that a process needs to know to play its part."""
+    """All that a process must know for its part of the load."""
 
     scenario: Scenario
     tag: str
@@ -36,7 +36,7 @@ class Order(msgspec.Struct, kw_only=True):
 
 
 class LoadShare:
-    """The devices of one process, what they record, and what they count."""
+    """The devices of one process, the recorder of their events, and their counts."""
 
     def __init__(self, order: Order) -> None:
         self.scenario = order.scenario
@@ -44,14 +44,14 @@ class LoadShare:
         self.places = self.population.share(order.part, order.parts)
         """The devices of this process, by their place in the population."""
         self.devices: dict[int, Device] = {}
-        """Those that virtual users have made so far, by place."""
+        """Place -> device, for the devices that virtual users have made so far."""
         self.recorder = Recorder(order.history)
         self.rng = random.Random(f"{order.scenario.seed}/{order.part}")
         self.ticker = Ticker.shared()
         self.sample = Sample()
-        """Counted since the last `take_sample`. Fetch it each time: it is replaced."""
+        """The counts since the last `take_sample`, which replaces this object: never keep a reference to it."""
         self.measured_from_ns = 0
-        """Latencies count for messages that were planned from then on; all messages are judged."""
+        """Only messages planned at or after this time are measured. All messages are judged."""
         self._ws_url = order.ws_url
         self._tokens = order.tokens
 
@@ -67,7 +67,7 @@ class LoadShare:
         )
 
     def take_sample(self, *, at_s: float) -> Sample:
-        """What was counted since the last sample, and how the process is now."""
+        """The counts since the last sample, with the current state of the process."""
         taken = self.sample
         self.sample = Sample(online=taken.online, in_flight=taken.in_flight)
         taken.at_s = at_s

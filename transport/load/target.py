@@ -1,4 +1,4 @@
-"""The server under load: is it there, does it speak the protocol, and does it have the users and groups of a run?"""
+"""The server under load: checks that it can be reached and speaks the protocol, and creates the users and groups."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import random
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from greenroom.actors.errors import NoPermission
 from greenroom.transport.client.api import Api
 from greenroom.transport.client.device import Device
 from greenroom.transport.client.errors import ClientClosed, ClientError, ConnectionLost, Refused
@@ -23,35 +24,36 @@ __all__ = ["Target"]
 USERS_A_CALL = 500
 TOKENS_AT_ONCE = 16
 GROUP_LIMIT = 1000
-"""How many members one call may name."""
+"""Maximum number of members in one call."""
 
 
 class Target:
-    """A server by its addresses and secret."""
+    """A server, known by its URLs and secret."""
 
     def __init__(self, *, ws_url: str, api_url: str, secret: str, admin_id: str) -> None:
         for url, schemes in ((ws_url, ("ws", "wss")), (api_url, ("http", "https"))):
             parts = urlsplit(url)
             if parts.scheme not in schemes or not parts.hostname:
-                raise BadInput(Exit.USAGE, f"{url!r} is no address: {schemes[0]}://HOST:PORT is wanted")
+                raise BadInput(Exit.USAGE, f"{url!r} is not a URL such as {schemes[0]}://HOST:PORT")
         self.ws_url = ws_url
         self.api_url = api_url
         self._secret = secret
         self._admin_id = admin_id
 
     async def prepare(self, population: Population, *, progress: Callable[[str, int, int], None]) -> dict[str, str]:
-        """Register the users, make the groups, and return a token for each device: `user/platform` -> token."""
+        """Register the users and create the groups. Returns a token for each device: `user/platform` -> token."""
         async with Api(self.api_url, timeout_s=30.0, connections=TOKENS_AT_ONCE) as api:
             admin = await self._admin_token(api)
             await self._reach_gateway()
             try:
                 tokens = await self._prepare(api, admin, population, progress)
             except Refused as problem:
-                raise BadInput(Exit.NOT_OPENIM, f"{self.api_url} refused to make users or groups: {problem}") from None
+                text = f"{self.api_url} refused to create users or groups: {problem}"
+                raise BadInput(Exit.NOT_OPENIM, text) from None
             except ConnectionLost as problem:
-                raise BadInput(Exit.UNREACHABLE, f"{self.api_url} went away: {problem}") from None
+                raise BadInput(Exit.UNREACHABLE, f"{self.api_url} is no longer reachable: {problem}") from None
             except (KeyError, TypeError) as problem:
-                text = f"{self.api_url} is no OpenIM server: an answer has no {problem}"
+                text = f"{self.api_url} is not an OpenIM server: an answer has no {problem}"
                 raise BadInput(Exit.NOT_OPENIM, text) from None
         first = population.devices[0]
         await self._log_in(first, tokens[first.of_token])
@@ -61,18 +63,20 @@ class Target:
         try:
             return await api.admin_token(self._secret, user_id=self._admin_id)
         except Refused as problem:
-            if problem.code == 1002:
-                raise BadInput(Exit.NOT_ALLOWED, f"{self.api_url} does not take this secret ({problem})") from None
-            raise BadInput(Exit.NOT_OPENIM, f"{self.api_url} gives no admin token: {problem}") from None
+            if problem.code == NoPermission.code:
+                text = f"{self.api_url} does not accept this secret ({problem})"
+                raise BadInput(Exit.NOT_ALLOWED, text) from None
+            raise BadInput(Exit.NOT_OPENIM, f"{self.api_url} did not issue an admin token: {problem}") from None
         except ConnectionLost as problem:
             if "without an envelope" in str(problem):
-                raise BadInput(Exit.NOT_OPENIM, f"{self.api_url} is no OpenIM server: {problem}") from None
+                raise BadInput(Exit.NOT_OPENIM, f"{self.api_url} is not an OpenIM server: {problem}") from None
             raise BadInput(Exit.UNREACHABLE, f"{self.api_url} cannot be reached: {problem}") from None
         except (KeyError, TypeError):
-            raise BadInput(Exit.NOT_OPENIM, f"{self.api_url} is no OpenIM server: its answer has no token") from None
+            text = f"{self.api_url} is not an OpenIM server: its answer has no token"
+            raise BadInput(Exit.NOT_OPENIM, text) from None
 
     async def _reach_gateway(self) -> None:
-        """Before anything is made on the server: the gateway must take a connection."""
+        """Check that the gateway accepts a connection, before any user or group is created."""
         parts = urlsplit(self.ws_url)
         port = parts.port or (443 if parts.scheme == "wss" else 80)
         try:
@@ -84,7 +88,7 @@ class Target:
         writer.close()
 
     async def _log_in(self, name: DeviceName, token: str) -> None:
-        """One login before many: the answer to its first request shows whether the gateway speaks the protocol."""
+        """Log in once: the answer to the first request shows whether the gateway speaks the protocol."""
         login = Login(
             ws_url=self.ws_url,
             user_id=name.user_id,
@@ -98,7 +102,7 @@ class Target:
             await device.connect()
         except ClientError as problem:
             reason = str(problem) or type(problem).__name__
-            raise BadInput(Exit.NOT_OPENIM, f"{self.ws_url} is no gateway of this OpenIM server: {reason}") from None
+            raise BadInput(Exit.NOT_OPENIM, f"{self.ws_url} is not a gateway of this OpenIM server: {reason}") from None
         finally:
             device.end(ClientClosed("the probe is over"))
             await device.wait_ended()
@@ -111,7 +115,7 @@ class Target:
             progress("registering users", first, len(user_ids))
             await api.register(*user_ids[first : first + USERS_A_CALL], admin_token=admin, missing_only=True)
         tokens: dict[str, str] = {}
-        # The tokens of one user are made one after the other, because the login policy looks at the earlier ones.
+        # The tokens of one user are made one after another, because the login policy depends on earlier tokens.
         by_user: dict[int, list[DeviceName]] = {}
         for device in devices:
             by_user.setdefault(device.user, []).append(device)
@@ -142,7 +146,7 @@ class Target:
 
 
 async def _all(jobs: Iterable[Awaitable[None]]) -> None:
-    """Do all of them, some at a time; the first failure ends it."""
+    """Do all jobs, some at a time. The first failure ends them all."""
     waiting: Any = iter(jobs)
 
     async def work() -> None:

@@ -1,4 +1,4 @@
-"""Whether the thresholds of a load hold, whether the harness was to blame, and the highest rate at which they hold."""
+"""Whether a load's thresholds hold, whether the harness was the bottleneck, and the highest rate at which they hold."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["CapacitySearch", "Measure", "measures", "saturation"]
 
 
 class Measure(msgspec.Struct, frozen=True):
-    """One threshold, and what was measured."""
+    """One threshold, and the measured value."""
 
     name: str
     limit: float
@@ -26,7 +26,7 @@ class Measure(msgspec.Struct, frozen=True):
 
 
 def measures(thresholds: Thresholds, totals: Totals) -> list[Measure]:
-    """All thresholds that are set, with what was measured."""
+    """All thresholds that are set, with the measured values."""
     found = [
         Measure(name, limit, latencies.percentile_ms(99.0))
         for name, limit, latencies in (
@@ -51,37 +51,38 @@ def saturation(thresholds: Thresholds, *, lag_p99_ms: float, cpu_share: float) -
             f"(at most {thresholds.harness_lag_p99_ms:g} ms)"
         )
     if cpu_share > thresholds.harness_cpu_share:
-        return f"a process of it took {cpu_share:.0%} of a core (at most {thresholds.harness_cpu_share:.0%})"
+        return f"one of its processes used {cpu_share:.0%} of a core (at most {thresholds.harness_cpu_share:.0%})"
     return ""
 
 
 class CapacitySearch:
-    """Doubles the rate until a trial fails, then halves the gap until it is small enough.
+    """Doubles the rate until a trial fails, then halves the gap between the rates until it is small enough.
 
-    Run a trial at `rate` and report it with `took(held)`, until `rate` is 0.
+    Until `rate` is 0, run a trial at `rate` and call `report`.
     """
 
     def __init__(self, *, start_per_s: float, precision: float = 0.1, trials: int = 16) -> None:
         self.rate = start_per_s
-        self.held = 0.0
-        """The highest rate that held so far; 0 if none did."""
-        self.failed = 0.0
-        """The lowest rate that did not hold so far; 0 if all did."""
+        self.highest_held = 0.0
+        """The highest rate so far at which the thresholds held; 0 if there is none."""
+        self.lowest_failed = 0.0
+        """The lowest rate so far at which they did not hold; 0 if there is none."""
         self._precision = precision
-        self._left = trials
+        self._remaining_trials = trials
 
-    def took(self, held: bool) -> None:
-        """The outcome of the trial at `rate`; chooses the next rate."""
+    def report(self, held: bool) -> None:
+        """Report whether the thresholds held in the trial at `rate`. Sets the next rate."""
         if held:
-            self.held = max(self.held, self.rate)
-        elif not self.failed or self.rate < self.failed:
-            self.failed = self.rate
-        self._left -= 1
-        if not self._left:
+            self.highest_held = max(self.highest_held, self.rate)
+        elif not self.lowest_failed or self.rate < self.lowest_failed:
+            self.lowest_failed = self.rate
+        self._remaining_trials -= 1
+        gap = self.lowest_failed - self.highest_held
+        if not self._remaining_trials:
             self.rate = 0.0
-        elif not self.failed:
+        elif not self.lowest_failed:
             self.rate *= 2
-        elif self.failed - self.held <= self._precision * self.failed or self.failed < 1:
+        elif gap <= self._precision * self.lowest_failed or self.lowest_failed < 1:
             self.rate = 0.0
         else:
-            self.rate = (self.failed + self.held) / 2
+            self.rate = (self.lowest_failed + self.highest_held) / 2

@@ -1,6 +1,6 @@
-"""A virtual user's device: it logs in, sends when told, notes what comes in, loses its connection and comes back.
+"""A virtual user's device: it logs in, sends on command, records incoming messages, disconnects and reconnects.
 
-What it does and sees goes to the history in the order in which it happens; what it measures goes to the sample.
+Its actions and its incoming messages are recorded in the history, in order. Its measurements are added to the sample.
 """
 
 from __future__ import annotations
@@ -15,9 +15,10 @@ from google.protobuf.message import DecodeError
 from greenroom.actors.runtime.address import Address
 from greenroom.actors.runtime.entity import Entity
 from greenroom.actors.wire import msg_pb2
+from greenroom.actors.wire.vocabulary import RequestId
 from greenroom.transport.client.backoff import Backoff
 from greenroom.transport.client.client_message import new_message
-from greenroom.transport.client.device import SEND_MESSAGE, Arrival, Device
+from greenroom.transport.client.device import Arrival, Device
 from greenroom.transport.client.errors import (
     ClientClosed,
     ClientError,
@@ -60,7 +61,7 @@ class ResumeReading(msgspec.Struct, frozen=True):
 
 
 class Arrived(msgspec.Struct, frozen=True):
-    """Messages that came together, after the client's dedupe, in seq order."""
+    """Messages that arrived together, after the client's deduplication, in seq order."""
 
     at: int
     arrivals: list[Arrival]
@@ -68,13 +69,13 @@ class Arrived(msgspec.Struct, frozen=True):
 
 
 class Lost(msgspec.Struct, frozen=True):
-    """The connection has ended, and no step of the scenario ended it."""
+    """The connection has ended, but not through a step of the scenario."""
 
     problem: ClientError
 
 
 class SendDone(msgspec.Struct, frozen=True):
-    """A send was acked (`answer`), was refused, or got no answer (`problem`)."""
+    """A send was acked (`answer`), or was refused or not answered (`problem`)."""
 
     at: int
     client_msg_id: str
@@ -89,7 +90,7 @@ def address_of(place: int) -> Address:
 class VirtualUser(Entity):
     """One device. The id in its address is its place in the population.
 
-    Every message that was sent gets one Acked or one Failed in the history, unless the run ends before.
+    The history has one SendAcked or one SendFailed for every message that was sent, unless the run ended before.
     """
 
     def __init__(self, share: LoadShare, place: int) -> None:
@@ -104,22 +105,23 @@ class VirtualUser(Entity):
         self._in_history = name.in_history
         self._count = 0
         self._waiting: dict[str, tuple[Speak, bytes]] = {}
-        """Messages without an answer yet: client_msg_id -> what was told, and the request."""
+        """Pending messages: client_msg_id -> the Speak, and the request."""
         self._to_resend: list[str] = []
         self._backoff = Backoff(share.scenario.client.reconnect_base_s, share.rng)
-        self._began = False
+        self._is_recorded = False
+        """Whether the history has this device's DeviceStarted."""
         self._connect_planned_ns = 0
-        """Not 0 while it logs in."""
+        """The planned time of the login in progress; 0 if there is none."""
         self._up = False
         self._away = False
-        """Offline on purpose: it sends nothing, and that is no error."""
+        """Whether the device is offline on purpose. Then it sends nothing, and this is not an error."""
         self._paused = False
         self._slow = False
-        """It reads late on purpose, so its latencies are not measured."""
+        """Whether the device has read late on purpose. Then its latencies are not measured."""
         self._resend = share.scenario.client.resend
         self._talk_until_ns = 0
         self._half_open: Link | None = None
-        """A connection that was left open; one at a time is kept."""
+        """A dropped connection that is still open. At most one is kept."""
 
     def on_start(self) -> None:
         client = self._share.scenario.client
@@ -150,7 +152,7 @@ class VirtualUser(Entity):
         self._tell_self(message.payload)
 
     def _tell_self(self, message: object) -> None:
-        """What happens outside of a turn becomes a message: state changes in turns only."""
+        """Turn an event outside a turn into a message, because the state may change in turns only."""
         self.send(self._address, message)
 
     # The connection
@@ -158,19 +160,19 @@ class VirtualUser(Entity):
     def receiveMsg_Connect(self, message: Connect, sender: Address) -> None:
         if self._up or self._connect_planned_ns:
             return
-        if not self._began:
-            self._began = True
-            self._share.recorder.record(events.Begun(time.monotonic_ns(), self._in_history, self._user_id))
+        if not self._is_recorded:
+            self._is_recorded = True
+            self._share.recorder.record(events.DeviceStarted(time.monotonic_ns(), self._in_history, self._user_id))
         self._connect_planned_ns = message.planned_ns
         self.pipe(self._log_in(), eager=False)
 
     async def _log_in(self) -> int:
-        """Returns when it was done."""
+        """Returns the time of the login."""
         await self._device.connect()
         return time.monotonic_ns()
 
     def receiveMsg_Piped(self, message: Piped, sender: Address) -> None:
-        """The login is done."""
+        """The login has succeeded or failed."""
         planned_ns, self._connect_planned_ns = self._connect_planned_ns, 0
         self._away = False
         sample = self._share.sample
@@ -181,8 +183,8 @@ class VirtualUser(Entity):
             sample.login.record_ns(message.value - planned_ns)
             sample.logins += 1
             sample.online += 1
-            again, self._to_resend = self._to_resend, []
-            for client_msg_id in again:
+            to_resend, self._to_resend = self._to_resend, []
+            for client_msg_id in to_resend:
                 self._put(client_msg_id)
         elif isinstance(problem, ClientError):
             sample.login_failures += 1
@@ -274,7 +276,7 @@ class VirtualUser(Entity):
         self._put(client_msg_id)
 
     def _put(self, client_msg_id: str) -> None:
-        """Hand a message to the server, for the first time or again."""
+        """Send a message to the server, for the first time or again."""
         speak, request = self._waiting[client_msg_id]
 
         def done(answer: asyncio.Future[bytes]) -> None:
@@ -283,9 +285,11 @@ class VirtualUser(Entity):
             self._tell_self(SendDone(time.monotonic_ns(), client_msg_id, data, problem))
 
         now, conversation_id = time.monotonic_ns(), speak.destination.conversation_id
-        self._share.recorder.record(events.Sent(now, self._in_history, conversation_id, client_msg_id, speak.stored))
+        self._share.recorder.record(
+            events.SendStarted(now, self._in_history, conversation_id, client_msg_id, speak.stored)
+        )
         try:
-            self._device.post(SEND_MESSAGE, request).add_done_callback(done)
+            self._device.post(RequestId.SEND_MESSAGE, request).add_done_callback(done)
         except ClientError as problem:
             self._tell_self(SendDone(now, client_msg_id, b"", problem))
 
@@ -304,7 +308,7 @@ class VirtualUser(Entity):
         if problem is not None:
             lost = isinstance(problem, ConnectionLost | KickedOffline)
             if lost and self._resend and speak.stored:
-                if self._up:  # The new connection was there before this message.
+                if self._up:  # The device has already reconnected.
                     self._put(message.client_msg_id)
                 else:
                     self._to_resend.append(message.client_msg_id)
@@ -320,7 +324,7 @@ class VirtualUser(Entity):
         if speak.planned_ns >= share.measured_from_ns and not self._slow:
             share.sample.ack.record_ns(message.at - speak.planned_ns)
         share.recorder.record(
-            events.Acked(
+            events.SendAcked(
                 message.at,
                 self._in_history,
                 speak.destination.conversation_id,
@@ -341,7 +345,7 @@ class VirtualUser(Entity):
         code = problem.code if isinstance(problem, Refused) else 0
         conversation_id = speak.destination.conversation_id
         self._share.recorder.record(
-            events.Failed(message.at, self._in_history, conversation_id, message.client_msg_id, code)
+            events.SendFailed(message.at, self._in_history, conversation_id, message.client_msg_id, code)
         )
 
     # The closed loop
@@ -382,7 +386,7 @@ class VirtualUser(Entity):
             client_msg_id = raw.clientMsgID
             planned_ns = planned_ns_of(client_msg_id)
             record(
-                events.Received(
+                events.MessageReceived(
                     at,
                     self._in_history,
                     conversation_id,
@@ -405,7 +409,7 @@ class VirtualUser(Entity):
 
 
 def _text(client_msg_id: str, payload_bytes: int) -> bytes:
-    """The content of a text message of about so many bytes, different for each message."""
+    """The content of a text message of about `payload_bytes`, different for each message."""
     filler = f"{client_msg_id} " * (payload_bytes // (len(client_msg_id) + 1) + 1)
     return msgspec.json.encode({"content": filler[:payload_bytes]})
 

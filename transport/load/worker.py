@@ -1,5 +1,5 @@
-"""A part of a load in a process of its own. The two processes exchange JSON lines over the child's standard input and
-output. The child is `python -m greenroom.transport.load.worker`, started by RemotePart only.
+"""A part of a load in a process of its own. Parent and child exchange JSON lines over the child's standard input and
+output. The child is `python -m greenroom.transport.load.worker`; only RemotePart starts it.
 """
 
 from __future__ import annotations
@@ -19,14 +19,15 @@ from greenroom.transport.load.share import Order
 __all__ = ["PartDied", "RemotePart", "main", "raise_file_limit", "tune_collector"]
 
 LINE_LIMIT_BYTES = 64 * 1024 * 1024
-"""Enough for the tokens of a hundred thousand users in one line."""
+"""Enough for one line with the tokens of a hundred thousand users."""
 YOUNG_OBJECTS = 50_000
-"""Virtual users live long and messages have no cycles: the default of 700 would walk them for nothing."""
+"""The collector's first threshold. Virtual users live long and messages have no cycles, so with the default of 700 it
+would run often and find nothing."""
 _Answer = TypeVar("_Answer")
 
 
 class Asked(msgspec.Struct):
-    """One call: a method of LoadPart and its arguments."""
+    """One call of a method of LoadPart, with its arguments."""
 
     number: int
     method: str
@@ -34,7 +35,7 @@ class Asked(msgspec.Struct):
 
 
 class Answered(msgspec.Struct):
-    """The answer to a call, or why there is none."""
+    """The answer to a call, or its error."""
 
     number: int
     answer: msgspec.Raw = msgspec.Raw(b"null")
@@ -46,7 +47,7 @@ class PartDied(RuntimeError):
 
 
 class RemotePart:
-    """See LoadPart. The process ends with its standard input, so it never outlives this one."""
+    """A LoadPart in a child process. The child ends when its standard input ends, so it never outlives its parent."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
@@ -129,7 +130,7 @@ class RemotePart:
 
 
 class Worker:
-    """The child: carries out each call as it comes, several at a time, until the input ends."""
+    """The child: it executes calls as they arrive, several at a time, until its input ends."""
 
     def __init__(self) -> None:
         self._part: LocalPart | None = None
@@ -140,11 +141,11 @@ class Worker:
         reader = asyncio.StreamReader(limit=LINE_LIMIT_BYTES)
         await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
         while line := await reader.readline():
-            call = loop.create_task(self._carry_out(msgspec.json.decode(line, type=Asked)))
+            call = loop.create_task(self._execute(msgspec.json.decode(line, type=Asked)))
             self._calls.add(call)
             call.add_done_callback(self._calls.discard)
 
-    async def _carry_out(self, asked: Asked) -> None:
+    async def _execute(self, asked: Asked) -> None:
         try:
             answered = Answered(asked.number, msgspec.Raw(msgspec.json.encode(await self._call(asked))))
         except Exception as problem:
@@ -160,14 +161,14 @@ class Worker:
 
 
 def raise_file_limit() -> int:
-    """Let this process open as many files as the system allows; returns how many that is."""
+    """Let this process open as many files as the system allows. Returns this number."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     return hard
 
 
 def tune_collector() -> None:
-    """Have the garbage collector look at new objects more rarely."""
+    """Make the garbage collector look at new objects less often."""
     gc.set_threshold(YOUNG_OBJECTS, 50, 50)
 
 

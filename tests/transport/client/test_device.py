@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from greenroom.actors.wire import msg_pb2, sdkws_pb2
+from greenroom.actors.wire.vocabulary import RequestId
 from greenroom.tests.kit.fake_gateway import FakeGateway
 from greenroom.transport.client import device as device_module
 from greenroom.transport.client.client_message import new_message
-from greenroom.transport.client.device import SEND_MESSAGE, Arrival, Device
+from greenroom.transport.client.device import Arrival, Device
 from greenroom.transport.client.errors import ClientClosed, ClientError, ConnectionLost, KickedOffline
 from greenroom.transport.client.link import Login
 
@@ -113,7 +114,7 @@ async def test_it_does_not_reconnect_by_itself(gateway: FakeGateway, owner: Owne
     assert isinstance(await owner.next(), ConnectionLost)
     assert (device.online, gateway.dials) == (False, 1)
     with pytest.raises(ConnectionLost):
-        device.post(SEND_MESSAGE, _send("alice"))
+        device.post(RequestId.SEND_MESSAGE, _send("alice"))
     gateway.store(CHAT, "alice", "missed")
     await device.connect()
     assert await owner.next() == ([1], True)
@@ -122,7 +123,7 @@ async def test_it_does_not_reconnect_by_itself(gateway: FakeGateway, owner: Owne
 async def test_kick_fails_what_waits(gateway: FakeGateway, owner: Owner) -> None:
     device = await owner.online()
     gateway.mute = True
-    answer = device.post(SEND_MESSAGE, _send("alice"))
+    answer = device.post(RequestId.SEND_MESSAGE, _send("alice"))
     await gateway.kick("bob")
     assert isinstance(await owner.next(), KickedOffline)
     with pytest.raises(KickedOffline):
@@ -131,7 +132,7 @@ async def test_kick_fails_what_waits(gateway: FakeGateway, owner: Owner) -> None
 
 async def test_post_is_answered(owner: Owner) -> None:
     device = await owner.online()
-    answer = msg_pb2.SendMsgResp.FromString(await device.post(SEND_MESSAGE, _send("alice")))
+    answer = msg_pb2.SendMsgResp.FromString(await device.post(RequestId.SEND_MESSAGE, _send("alice")))
     assert answer.serverMsgID == f"server-{answer.clientMsgID}"
 
 
@@ -165,7 +166,7 @@ async def test_server_that_does_not_read_cannot_hold_up_the_end(
     device = await owner.online()
     for connection in gateway.sessions:
         connection.transport.pause_reading()
-    device.post(SEND_MESSAGE, bytes(30_000_000)).add_done_callback(lambda answer: answer.exception())
+    device.post(RequestId.SEND_MESSAGE, bytes(30_000_000)).add_done_callback(lambda answer: answer.exception())
     device.end(ClientClosed("enough"))
     await asyncio.wait_for(device.wait_ended(), 5)
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from hypothesis import given
 from hypothesis import strategies as st
 
 from greenroom.actors.wire import sdkws_pb2
-from greenroom.transport.client.pull import NOTIFICATION_PREFIX, SeqSpan
+from greenroom.actors.wire.vocabulary import NOTIFICATION_PREFIX
 from greenroom.transport.client.timeline import Timelines
+
+if TYPE_CHECKING:
+    from greenroom.transport.client.pull import SeqSpan
 
 Shelves = dict[str, dict[int, int]]
 """Conversation -> seq -> size of the message."""

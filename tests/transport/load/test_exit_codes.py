@@ -78,7 +78,7 @@ async def test_interrupt(node: NodeProcess, tmp_path: Path) -> None:
     process.send_signal(signal.SIGINT)
     run = await wait_load(process, tmp_path, "one-to-one")
     assert run.code == 0, run.out + run.err
-    assert "Interrupted: this is what was done until then." in run.out
+    assert "Interrupted: these are the results up to then." in run.out
     assert run.figures["interrupted"]
     assert run.figures["verdict"]["ok"]
     assert 0 < run.figures["counts"]["acked"] < 1000
@@ -116,7 +116,7 @@ async def test_bad_scenario(text: str, said: str, tmp_path: Path) -> None:
         (("one-to-one", "--for", "long"), 64, "a time such as 30s"),
         (("one-to-one", "--users", "many"), 64, "many"),
         (("one-to-one", "--rate", "-1"), 64, "rate_per_s: more than 0"),
-        (("one-to-one", "--ws", "http://x", "--api", "http://x"), 64, "is no address"),
+        (("one-to-one", "--ws", "http://x", "--api", "http://x"), 64, "is not a URL"),
         (("nothing.toml",), 66, "No such file"),
         (("one-to-one", "--html", "nowhere/x.html"), 66, "there is no such folder"),
     ],
@@ -139,7 +139,7 @@ async def test_unreachable_server(tmp_path: Path) -> None:
 async def test_wrong_secret(node: NodeProcess, tmp_path: Path) -> None:
     run = await _run(tmp_path, "one-to-one", node=node, secret="not the secret of this one")
     assert run.code == 77
-    assert "does not take this secret" in run.err
+    assert "does not accept this secret" in run.err
     assert "not the secret" not in run.err
     assert run.err.count("\n") == 1
 
@@ -155,7 +155,7 @@ async def test_gateway_that_is_none(node: NodeProcess, tmp_path: Path) -> None:
         tmp_path, "one-to-one", "--users", "2", "--api", node.api_url, "--ws", node.api_url.replace("http", "ws")
     )
     assert run.code == 76, run.err
-    assert "is no gateway" in run.err
+    assert "is not a gateway" in run.err
     assert run.err.count("\n") == 1
 
 
@@ -173,7 +173,7 @@ async def test_server_that_is_no_openim(body: str, tmp_path: Path) -> None:
     finally:
         server.close()
     assert run.code == 76, run.err
-    assert "is no OpenIM server" in run.err
+    assert "is not an OpenIM server" in run.err
     assert run.err.count("\n") == 1
 
 

@@ -22,26 +22,26 @@ def test_saturation() -> None:
     thresholds = Thresholds(harness_lag_p99_ms=10, harness_cpu_share=0.5)
     assert saturation(thresholds, lag_p99_ms=10, cpu_share=0.5) == ""
     assert "lagged by 11 ms" in saturation(thresholds, lag_p99_ms=11, cpu_share=0.5)
-    assert "took 60% of a core" in saturation(thresholds, lag_p99_ms=1, cpu_share=0.6)
+    assert "used 60% of a core" in saturation(thresholds, lag_p99_ms=1, cpu_share=0.6)
 
 
 def test_capacity_search_finds_the_edge() -> None:
     search = CapacitySearch(start_per_s=100, precision=0.05, trials=30)
     while search.rate:
-        search.took(search.rate <= 1234)
-    assert 1234 * 0.94 <= search.held <= 1234 < search.failed <= 1234 / 0.94
+        search.report(search.rate <= 1234)
+    assert 1234 * 0.94 <= search.highest_held <= 1234 < search.lowest_failed <= 1234 / 0.94
 
 
 def test_capacity_below_the_start() -> None:
     search = CapacitySearch(start_per_s=100, precision=0.05, trials=30)
     while search.rate:
-        search.took(search.rate <= 7)
-    assert 6 < search.held <= 7
+        search.report(search.rate <= 7)
+    assert 6 < search.highest_held <= 7
 
 
 def test_capacity_of_nothing_and_of_everything_ends() -> None:
     for holds in (True, False):
         search = CapacitySearch(start_per_s=100, trials=10)
         while search.rate:
-            search.took(holds)
-        assert (search.held > 0) is holds
+            search.report(holds)
+        assert (search.highest_held > 0) is holds

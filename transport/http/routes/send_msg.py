@@ -52,13 +52,13 @@ class SendBody(msgspec.Struct, frozen=True):
     ex: str = ""
 
 
-class Sent(msgspec.Struct, frozen=True):
+class SendAnswer(msgspec.Struct, frozen=True):
     serverMsgID: str
     clientMsgID: str
     sendTime: int
 
 
-async def send_msg(call: Call, body: SendBody) -> Sent:
+async def send_msg(call: Call, body: SendBody) -> SendAnswer:
     if not (body.sendID and body.contentType and body.sessionType):
         raise BodyMismatch("sendID, contentType and sessionType are required")
     check_content(body.contentType, body.content)
@@ -68,7 +68,7 @@ async def send_msg(call: Call, body: SendBody) -> Sent:
     sent: msg_pb2.SendMsgResp = await call.ask(
         address_of(message), SendMessage(caller=call.caller, message=message)
     )
-    return Sent(sent.serverMsgID, sent.clientMsgID, sent.sendTime)
+    return SendAnswer(sent.serverMsgID, sent.clientMsgID, sent.sendTime)
 
 
 async def _must_be_trusted(call: Call, user_id: str) -> None:
@@ -120,4 +120,4 @@ def _at_users(content: dict[str, Any]) -> list[str]:
     return next(value for key, value in content.items() if key.lower() == "atuserlist")
 
 
-ROUTES = (post_free("/msg/send_msg", SendBody, Sent, ADMIN, send_msg, strict=True),)
+ROUTES = (post_free("/msg/send_msg", SendBody, SendAnswer, ADMIN, send_msg, strict=True),)

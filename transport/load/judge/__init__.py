@@ -1,1 +1,1 @@
-"""The history of a run, and the judge of whether the promises of a chat server were kept in it."""
+"""The history of a run, and the judge: did the chat server keep its promises in this run?"""

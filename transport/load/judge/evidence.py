@@ -5,16 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from greenroom.transport.load.judge.events import (
-    Acked,
-    Begun,
-    Drained,
+    DeviceDrained,
+    DeviceStarted,
     Event,
-    Failed,
-    Joined,
-    Left,
     MarkedRead,
-    Received,
-    Sent,
+    MemberJoined,
+    MemberLeft,
+    MessageReceived,
+    SendAcked,
+    SendFailed,
+    SendStarted,
     SeqsAnswered,
     StoredSeen,
     StorePulled,
@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 __all__ = ["AROUND_LIMIT", "explain"]
 
 AROUND_LIMIT: Final = 12
-"""Events for one violation: as many as a person will read."""
+"""Maximum number of events for one violation: as many as a person will read."""
 _RECEIPTS_ELSEWHERE: Final = 2
-"""Receipts of the message by other devices. They show that it existed."""
+"""Maximum number of receipts by other devices. They show that the message existed."""
 _NEARBY_SEQS: Final = 1
 
 
@@ -43,7 +43,7 @@ class _Case:
         self.around: list[tuple[int, Event]] = []
         self.elsewhere = 0
         self.answers: list[tuple[int, Event]] = []
-        """The last answers and marks of the user before the breach."""
+        """The user's last answers and marks before the breach."""
         self.message = ""
         self.user = ""
 
@@ -53,14 +53,16 @@ class _Case:
             self._see_answers(n, event)
             return
         is_the_one = False
-        if not isinstance(event, Joined | Left | SeqsAnswered | MarkedRead | Begun | Drained | StorePulled):
+        if not isinstance(
+            event, MemberJoined | MemberLeft | SeqsAnswered | MarkedRead | DeviceStarted | DeviceDrained | StorePulled
+        ):
             is_the_one = breach.message is not None and hash(event.client_msg_id) == breach.message
             if is_the_one:
                 self.message = event.client_msg_id
         match event:
-            case Sent() | Acked() | Failed():
+            case SendStarted() | SendAcked() | SendFailed():
                 wanted = is_the_one
-            case Received():
+            case MessageReceived():
                 near = event.seq > 0 and breach.seq > 0 and abs(event.seq - breach.seq) <= _NEARBY_SEQS
                 if breach.device is not None and hash(event.device) == breach.device:
                     wanted = is_the_one or near
@@ -69,7 +71,7 @@ class _Case:
                     self.elsewhere += wanted
             case StoredSeen():
                 wanted = is_the_one or (breach.seq > 0 and abs(event.seq - breach.seq) <= _NEARBY_SEQS)
-            case Joined() | Left():
+            case MemberJoined() | MemberLeft():
                 wanted = breach.user is not None and hash(event.user_id) == breach.user
             case StorePulled():
                 wanted = breach.kind.endswith("_not_stored")
@@ -79,7 +81,7 @@ class _Case:
             self.around.append((n, event))
 
     def _see_answers(self, n: int, event: Event) -> None:
-        if isinstance(event, SeqsAnswered | MarkedRead | Joined | Left):
+        if isinstance(event, SeqsAnswered | MarkedRead | MemberJoined | MemberLeft):
             if hash(event.user_id) == self.breach.user:
                 if n <= self.breach.n:
                     self.answers = [*self.answers[-4:], (n, event)]
@@ -109,7 +111,7 @@ class _Case:
 
 
 def explain(breaches: list[Breach], events: Iterable[Event]) -> list[Violation]:
-    """Read the history once more, and make a violation of each breach, in the same order."""
+    """Read the history once more, and make a violation from each breach, in the same order."""
     cases = [_Case(breach) for breach in breaches]
     by_conversation: dict[int, list[_Case]] = {}
     for case in cases:
@@ -119,19 +121,22 @@ def explain(breaches: list[Breach], events: Iterable[Event]) -> list[Violation]:
     names: dict[int, str] = {}
     users: dict[int, str] = {}
     for n, event in enumerate(events, 1):
-        if isinstance(event, Begun | Drained):
+        if isinstance(event, DeviceStarted | DeviceDrained):
             if hash(event.device) in devices:
                 names[hash(event.device)] = event.device
-            if isinstance(event, Begun) and hash(event.user_id) in wanted_users:
+            if isinstance(event, DeviceStarted) and hash(event.user_id) in wanted_users:
                 users[hash(event.user_id)] = event.user_id
             continue
         found = by_conversation.get(hash(event.conversation_id))
         if found is None:
             continue
         names[hash(event.conversation_id)] = event.conversation_id
-        if isinstance(event, Received) and hash(event.device) in devices:
+        if isinstance(event, MessageReceived) and hash(event.device) in devices:
             names[hash(event.device)] = event.device
-        elif isinstance(event, Joined | Left | SeqsAnswered | MarkedRead) and hash(event.user_id) in wanted_users:
+        elif (
+            isinstance(event, MemberJoined | MemberLeft | SeqsAnswered | MarkedRead)
+            and hash(event.user_id) in wanted_users
+        ):
             users[hash(event.user_id)] = event.user_id
         for case in found:
             case.see(n, event)

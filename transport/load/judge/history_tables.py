@@ -1,7 +1,7 @@
-"""The tables of a judgement: every event is a row of integers, on disk, in bounded memory.
+"""The tables of a judgement: each event is a row of integers on disk. Memory is bounded.
 
-Ids are kept as their 64-bit hashes. The probability that two of ten million ids have the same one is three in a
-million. A second reading of the history finds the names of what is reported.
+Ids are stored as their 64-bit hashes. The probability that two of ten million ids have the same hash is three in a
+million. A second reading of the history finds the names for the report.
 """
 
 from __future__ import annotations
@@ -12,16 +12,16 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final
 
 from greenroom.transport.load.judge.events import (
-    Acked,
-    Begun,
-    Drained,
+    DeviceDrained,
+    DeviceStarted,
     Event,
-    Failed,
-    Joined,
-    Left,
     MarkedRead,
-    Received,
-    Sent,
+    MemberJoined,
+    MemberLeft,
+    MessageReceived,
+    SendAcked,
+    SendFailed,
+    SendStarted,
     SeqsAnswered,
     StoredSeen,
     StorePulled,
@@ -37,7 +37,7 @@ FOREVER: Final = 1 << 62
 """A seq that no conversation reaches."""
 _BATCH_ROWS: Final = 5_000
 _SEEN_BYTES: Final = 96
-"""What a remembered claim takes in a set of integers."""
+"""Memory for one claim in the set of recent claims."""
 
 _SCHEMA: Final = """
 CREATE TABLE device (dev INTEGER PRIMARY KEY, user INT, at INT, from_start INT, hears_itself INT,
@@ -53,8 +53,8 @@ CREATE TABLE answered (n INTEGER PRIMARY KEY, conv INT, user INT, at INT, answer
 CREATE TABLE marked (n INTEGER PRIMARY KEY, conv INT, user INT, at INT, answered_at INT, seq INT);
 CREATE TABLE pulled (conv INTEGER PRIMARY KEY);
 """
-"""A claim says that a message has a seq: either the store has it there, or a device received it with that seq. The
-same claim by many receivers is one row, or a few."""
+"""A claim says that a message has a certain seq: either it is stored with that seq, or a device received it with that
+seq. The same claim by many receivers becomes one row, or a few."""
 
 _INSERTS: Final = {
     "device": "INSERT OR IGNORE INTO device (dev, user, at, from_start, hears_itself) VALUES (?,?,?,?,?)",
@@ -70,7 +70,7 @@ _INSERTS: Final = {
 }
 
 _DERIVED: Final = (
-    # The first Sent of each message. (SQLite takes the bare columns from the row of the minimum.)
+    # The first SendStarted of each message. (SQLite takes the bare columns from the row of the minimum.)
     """CREATE TABLE message (conv INT, msg INT, n INT, dev INT, user INT, at INT, stored INT,
         PRIMARY KEY (conv, msg)) WITHOUT ROWID""",
     """INSERT INTO message SELECT s.conv, s.msg, s.n, s.dev, d.user, s.at, s.stored FROM
@@ -78,7 +78,7 @@ _DERIVED: Final = (
         LEFT JOIN device d ON d.dev = s.dev""",
     """CREATE INDEX acked_by_message ON acked (conv, msg, server, send_time)""",
     """CREATE INDEX claim_by_message ON claim (conv, msg, seq)""",
-    # The message at each seq: the one in the store, else the one that was received there first.
+    # The message at each seq: the stored one, or else the one that was first received with that seq.
     """CREATE TABLE slot (conv INT, seq INT, msg INT, n INT, server INT, sender INT, send_time INT, from_store INT,
         required INT, acked INT, sent_dev INT, sent_at INT, PRIMARY KEY (conv, seq)) WITHOUT ROWID""",
     """INSERT OR IGNORE INTO slot SELECT c.conv, c.seq, c.msg, c.n, c.server, c.sender, c.send_time, c.from_store,
@@ -92,21 +92,21 @@ _DERIVED: Final = (
 )
 
 _ROWS: Final[dict[type, tuple[str, Callable[[int, Any], tuple[int, ...]]]]] = {
-    Begun: ("device", lambda n, e: (hash(e.device), hash(e.user_id), e.at, e.from_start, e.hears_itself)),
-    Drained: ("drained", lambda n, e: (hash(e.device),)),
-    Joined: (
+    DeviceStarted: ("device", lambda n, e: (hash(e.device), hash(e.user_id), e.at, e.from_start, e.hears_itself)),
+    DeviceDrained: ("drained", lambda n, e: (hash(e.device),)),
+    MemberJoined: (
         "border",
         lambda n, e: (n, hash(e.conversation_id), hash(e.user_id), e.from_seq, e.maybe_from_seq, 0),
     ),
-    Left: (
+    MemberLeft: (
         "border",
         lambda n, e: (n, hash(e.conversation_id), hash(e.user_id), e.last_seq, e.maybe_last_seq, 1),
     ),
-    Sent: (
+    SendStarted: (
         "sent",
         lambda n, e: (n, hash(e.conversation_id), hash(e.client_msg_id), hash(e.device), e.at, e.stored),
     ),
-    Acked: (
+    SendAcked: (
         "acked",
         lambda n, e: (
             n, hash(e.conversation_id), hash(e.client_msg_id), e.at, hash(e.server_msg_id), e.send_time,
@@ -135,13 +135,13 @@ _ROWS: Final[dict[type, tuple[str, Callable[[int, Any], tuple[int, ...]]]]] = {
 
 
 class HistoryTables:
-    """The rows of one history. Call `load`, then `derive`, then ask with `rows`."""
+    """The rows of one history. Call `load`, then `derive`, then query with `rows`."""
 
     def __init__(self, folder: Path, *, memory_limit_bytes: int) -> None:
         self.failed = 0
         self.events = 0
         self.last_drain_at = -1
-        """When the last device reached the end of the drain; -1 if none did."""
+        """When the last device reached the end of the drain; -1 if no device did."""
         self._db = sqlite3.connect(folder / "judge.sqlite", isolation_level=None, check_same_thread=False)
         for pragma in (
             "page_size = 8192",
@@ -150,7 +150,7 @@ class HistoryTables:
             "locking_mode = EXCLUSIVE",
             "secure_delete = OFF",
             "temp_store = FILE",
-            # A quarter is for the page cache; a sort takes as much again.
+            # A quarter of the memory is for the page cache; a sort takes the same amount again.
             f"cache_size = -{max(memory_limit_bytes // 4, 1 << 20) // 1024}",
         ):
             self._db.execute(f"PRAGMA {pragma}")
@@ -170,7 +170,7 @@ class HistoryTables:
         return self._db.execute(query, values).fetchone()
 
     def number(self, query: str) -> int:
-        """The one number that the query gives."""
+        """The number that is the only result of the query; 0 for NULL."""
         return int(self._db.execute(query).fetchone()[0] or 0)
 
     def load(self, events: Iterable[Event]) -> None:
@@ -178,20 +178,20 @@ class HistoryTables:
         pending = self._pending
         n = 0
         for n, event in enumerate(events, 1):
-            if isinstance(event, Received):
+            if isinstance(event, MessageReceived):
                 self._add_receipt(n, event)
-            elif isinstance(event, Failed):
+            elif isinstance(event, SendFailed):
                 self.failed += 1
             else:
                 table, row = _ROWS[type(event)]
                 pending[table].append(row(n, event))
-                if isinstance(event, Drained):
+                if isinstance(event, DeviceDrained):
                     self.last_drain_at = max(self.last_drain_at, event.at)
             if not n % _BATCH_ROWS:
                 self._write()
         self.events = n
         self._write()
-        # At the end, when every device has its row.
+        # Only now does every device have its row.
         self._db.executemany(_INSERTS["drained"], pending["drained"])
         pending["drained"].clear()
         self._db.execute("COMMIT")
@@ -200,7 +200,7 @@ class HistoryTables:
     def derive(self, *, is_whole: bool) -> None:
         """Make the tables that combine several events.
 
-        is_whole: nothing is missing from the history. Then, if something of a store was seen, all of it was seen.
+        is_whole: no event is missing from the history. So if any stored message of a conversation was seen, all were.
         """
         self._db.execute("BEGIN")
         if is_whole:
@@ -213,7 +213,7 @@ class HistoryTables:
         self._db.execute("COMMIT")
         self._db.execute("ANALYZE")
 
-    def _add_receipt(self, n: int, event: Received) -> None:
+    def _add_receipt(self, n: int, event: MessageReceived) -> None:
         conv, msg, seq = hash(event.conversation_id), hash(event.client_msg_id), event.seq
         self._pending["received"].append((n, conv, hash(event.device), seq, msg))
         claim = hash((conv, seq, msg, event.server_msg_id, event.send_id, event.send_time, event.foreign))
@@ -231,7 +231,7 @@ class HistoryTables:
                 rows.clear()
 
     def _spans(self) -> Iterator[tuple[int, ...]]:
-        """The memberships: what lies between the borders of a user in a conversation."""
+        """The rows of `span`: the memberships of each user in each conversation."""
         borders = self._db.execute("SELECT conv, user, seq, maybe, leaves FROM border ORDER BY conv, user")
         for (conv, user), group in groupby(borders, key=itemgetter(0, 1)):
             joins: list[tuple[int, int]] = []

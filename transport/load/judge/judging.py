@@ -1,8 +1,8 @@
 """The judge: does a history keep the promises of a chat server, and if not, where does it break them?
 
-The order of events between devices does not matter; within one device it is the recorded order. Memory is bounded,
-however long the history is (see `judge`): the events go to tables on disk, are sorted there, and are read once for
-each promise. The judge knows no other chat rule than those promises (`verdict.KINDS` names their breaches).
+The order of the events of different devices does not matter; the events of one device are in the recorded order. Memory
+is bounded, however long the history is (see `judge`): the events are written to tables on disk, sorted there, and read
+once for each promise. The judge knows no other chat rule than these promises (`verdict.KINDS` names their breaches).
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ __all__ = ["MEMORY_LIMIT_BYTES", "VIOLATIONS_KEPT_PER_KIND", "judge"]
 
 MEMORY_LIMIT_BYTES: Final = 256 * 1024 * 1024
 VIOLATIONS_KEPT_PER_KIND: Final = 10
-"""A person will read the first few; the totals count all."""
+"""Maximum number of violations of a kind that are kept: a person will read the first few. The totals count all."""
 
 NEED_THE_WHOLE: Final = ("phantom", "received_by_stranger", "received_outside_membership", "read_wrong")
-"""Each of these means that the history lacks an event. They are not judged if a recorder was killed: its last events
+"""Kinds of breach that a lost event also causes. They are not judged if a recorder was killed, because its last events
 are lost."""
 
 
@@ -44,18 +44,18 @@ def judge(
 ) -> Verdict:
     """Judge a history.
 
-    events: read a second time if a violation is to be shown. An iterator, which can be read only once, is copied to
-        the disk meanwhile.
-    workdir: a folder for the tables, about 80 bytes an event, until the verdict; the system's folder for temporary
-        files if not given. The sorts of SQLite need as much again, in the folder named by SQLITE_TMPDIR or TMPDIR.
-    memory_limit_bytes: about what it takes, besides 16 bytes for each message of the largest conversation.
-    keep_per_kind: how many violations of a kind are kept and shown; `totals` counts all.
+    events: they are read a second time if there are violations to show. An iterator can be read only once, so its
+        events are copied to disk during the first pass.
+    workdir: a folder for the tables, which take about 80 bytes per event until the verdict. Default: the system's
+        folder for temporary files. SQLite's sorts need as much space again, in SQLITE_TMPDIR or TMPDIR.
+    memory_limit_bytes: the approximate limit, besides 16 bytes for each message of the largest conversation.
+    keep_per_kind: maximum number of violations of a kind that are kept and shown; `totals` counts all.
     """
     with TemporaryDirectory(prefix="greenroom-judge-", dir=workdir) as name:
         folder = Path(name)
-        again: Iterable[Event] = events
+        second_pass: Iterable[Event] = events
         if iter(events) is events:
-            events, again = _copied(events, folder / "copy"), read([folder / "copy"])
+            events, second_pass = _copied(events, folder / "copy"), read([folder / "copy"])
         tables = HistoryTables(folder, memory_limit_bytes=memory_limit_bytes)
         try:
             tables.load(events)
@@ -78,7 +78,7 @@ def judge(
             ok=not breaches.totals,
             counts=counts,
             totals={kind: breaches.totals[kind] for kind in KINDS if kind in breaches.totals},
-            violations=explain(kept, again) if kept else [],
+            violations=explain(kept, second_pass) if kept else [],
             notes=notes,
         )
 
@@ -110,9 +110,9 @@ def _count(tables: HistoryTables, counts: Counts) -> None:
 
 
 def _notes(tables: HistoryTables, counts: Counts) -> Iterator[str]:
-    """What was not judged, because the history says nothing about it."""
+    """What was not judged, because the history lacks the events for it."""
     if not counts.drained:
-        yield "no device waited for the end of the drain: no loss on a device was judged"
+        yield "no device was there until the end of the drain: no loss on a device was judged"
     memberless = tables.number(
         """SELECT count(*) FROM (SELECT conv FROM message UNION SELECT conv FROM claim
         EXCEPT SELECT conv FROM span)"""
@@ -121,7 +121,7 @@ def _notes(tables: HistoryTables, counts: Counts) -> Iterator[str]:
         yield f"{memberless} conversations without a member: no loss on a device was judged there"
     unpulled = tables.number("SELECT count(*) FROM (SELECT DISTINCT conv FROM message EXCEPT SELECT conv FROM pulled)")
     if unpulled:
-        yield f"the store was not pulled for {unpulled} conversations: gaps and the store were not judged there"
+        yield f"the stored messages of {unpulled} conversations were not pulled: gaps and storage were not judged there"
     unknown = tables.number("SELECT count(*) FROM (SELECT DISTINCT dev FROM sent EXCEPT SELECT dev FROM device)")
     if unknown:
-        yield f"{unknown} devices send and never began: whether they are held to anything is not known"
+        yield f"{unknown} devices send but have no DeviceStarted: it is not known what they had to receive"

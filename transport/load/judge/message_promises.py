@@ -1,6 +1,6 @@
-"""The promises about each message and each seq of a conversation, whichever device received it: one query for each.
+"""The promises about each message and each seq of a conversation, on any device. There is one query for each promise.
 
-A query gives a row for each breach: n, conversation, seq, message and detail.
+A query returns a row for each breach: n, conversation, seq, message and detail.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ __all__ = ["check_messages"]
 _CHECKS: Final[tuple[tuple[str, str], ...]] = (
     (
         "acked_not_stored",
-        """SELECT min(a.n), a.conv, 0, a.msg, 'acked, and the store does not have it' FROM acked a
+        """SELECT min(a.n), a.conv, 0, a.msg, 'acked, but not stored' FROM acked a
         JOIN pulled p ON p.conv = a.conv
         LEFT JOIN message m ON m.conv = a.conv AND m.msg = a.msg
         WHERE coalesce(m.stored, 1) AND NOT EXISTS (
@@ -26,9 +26,9 @@ _CHECKS: Final[tuple[tuple[str, str], ...]] = (
         GROUP BY a.conv, a.msg""",
     ),
     (
-        # Where nobody pulled the store, a device must have received it whose user was always a member.
+        # If the store was not pulled, a device of a user who was always a member must have received the message.
         "acked_never_seen",
-        """SELECT min(a.n), a.conv, 0, a.msg, 'acked, and no device of any member got it' FROM acked a
+        """SELECT min(a.n), a.conv, 0, a.msg, 'acked, but no device of any member received it' FROM acked a
         JOIN message m ON m.conv = a.conv AND m.msg = a.msg
         WHERE m.stored AND a.conv NOT IN (SELECT conv FROM pulled)
         AND NOT EXISTS (SELECT 1 FROM claim c WHERE c.conv = a.conv AND c.msg = a.msg)
@@ -39,7 +39,7 @@ _CHECKS: Final[tuple[tuple[str, str], ...]] = (
     ),
     (
         "received_not_stored",
-        """SELECT s.n, s.conv, s.seq, s.msg, 'received with seq ' || s.seq || ', and nothing is stored there'
+        """SELECT s.n, s.conv, s.seq, s.msg, 'received with seq ' || s.seq || ', but no message is stored with that seq'
         FROM slot s JOIN pulled p ON p.conv = s.conv WHERE NOT s.from_store""",
     ),
     (
@@ -51,7 +51,7 @@ _CHECKS: Final[tuple[tuple[str, str], ...]] = (
     ),
     (
         "seq_reused",
-        """SELECT min(c.n), c.conv, c.seq, c.msg, 'seq ' || c.seq || ' belongs to another message, too' FROM claim c
+        """SELECT min(c.n), c.conv, c.seq, c.msg, 'seq ' || c.seq || ' also belongs to another message' FROM claim c
         JOIN slot s ON s.conv = c.conv AND s.seq = c.seq WHERE c.msg <> s.msg GROUP BY c.conv, c.seq, c.msg""",
     ),
     (
@@ -76,7 +76,7 @@ _CHECKS: Final[tuple[tuple[str, str], ...]] = (
     ),
     (
         "ack_differs",
-        # Only for a message with one answer, and at its lowest seq: the other cases have kinds of their own.
+        # Only for a message with one answer, and at its lowest seq. Other cases have kinds of their own.
         """SELECT min(a.n), a.conv, s.seq, a.msg, CASE WHEN a.server <> s.server THEN 'acked with another server_msg_id'
             ELSE 'acked with sendTime ' || a.send_time || ', has ' || s.send_time END
         FROM slot s JOIN acked a ON a.conv = s.conv AND a.msg = s.msg
@@ -100,15 +100,15 @@ _CHECKS: Final[tuple[tuple[str, str], ...]] = (
     ),
     (
         "wrong_sender",
-        """SELECT min(c.n), c.conv, min(c.seq), c.msg, 'its sender is another user than who sent it' FROM claim c
+        """SELECT min(c.n), c.conv, min(c.seq), c.msg, 'its sender is not the user who sent it' FROM claim c
         JOIN message m ON m.conv = c.conv AND m.msg = c.msg
         WHERE c.sender <> m.user AND NOT c.is_foreign GROUP BY c.conv, c.msg""",
     ),
     (
         "wrong_storage",
         """SELECT min(c.n), c.conv, max(c.seq), c.msg,
-            CASE WHEN m.stored THEN 'to be stored, and came without a seq'
-                ELSE 'not to be stored, and has a seq' END FROM claim c
+            CASE WHEN m.stored THEN 'to be stored, but has no seq'
+                ELSE 'not to be stored, but has a seq' END FROM claim c
         JOIN message m ON m.conv = c.conv AND m.msg = c.msg
         WHERE NOT c.is_foreign AND m.stored <> (c.seq > 0) GROUP BY c.conv, c.msg""",
     ),

@@ -1,5 +1,5 @@
-"""The promises to each device in each conversation: it got all that it had to get, once and in order, and nothing from
-a conversation that is not its user's. One run through the receipts, sorted by conversation, device and seq.
+"""The promises to each device in each conversation: it received all messages that it had to, once and in order, and no
+message from a conversation without its user. One pass through the receipts, sorted by conversation, device and seq.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ __all__ = ["check_receipts"]
 
 _RECEIPTS = "SELECT conv, dev, seq, n, msg FROM received ORDER BY conv, dev, seq, n"
 
-_HELD = """SELECT s.conv, d.dev, d.user, d.drained, d.hears_itself, d.from_start, d.at,
+_MEMBERSHIPS = """SELECT s.conv, d.dev, d.user, d.drained, d.hears_itself, d.from_start, d.at,
         s.must_from, s.must_to, s.may_from, s.may_to
     FROM span s JOIN device d ON d.user = s.user ORDER BY s.conv, d.dev"""
 
@@ -28,8 +28,8 @@ _SLOTS = """SELECT seq, msg, n, acked, sent_dev, sent_at FROM slot
     WHERE conv = ? AND seq BETWEEN ? AND ? AND required ORDER BY seq"""
 
 
-class _Held(NamedTuple):
-    """A device during one membership of its user."""
+class _Membership(NamedTuple):
+    """A device, and one membership of its user."""
 
     conv: int
     dev: int
@@ -45,7 +45,8 @@ class _Held(NamedTuple):
 
 
 class _Receipts:
-    """What one device received of one conversation: each seq once, ascending, and where in the history that was."""
+    """The messages of one conversation that one device received: each seq once, ascending, and the number of its event
+    in the history (`ns`)."""
 
     __slots__ = ("conv", "dev", "ns", "seqs", "unstored")
 
@@ -55,11 +56,11 @@ class _Receipts:
         self.seqs = array("q")
         self.ns = array("q")
         self.unstored: list[tuple[int, int]] = []
-        """For messages without a seq: the message, and where in the history it was received."""
+        """For each message without a seq: the message, and the number of its event."""
 
 
-class _Ahead:
-    """Sorted rows, read in step with ascending keys. A key is the first columns of a row."""
+class _SortedRows:
+    """Sorted rows, read in step with ascending keys. The first columns of a row are its key."""
 
     def __init__(self, rows: Iterator[Any], columns: int) -> None:
         self._rows = rows
@@ -79,20 +80,20 @@ class _Ahead:
 
 def check_receipts(tables: HistoryTables, breaches: Breaches, counts: Counts) -> None:
     judge = _Judge(tables, breaches, counts)
-    held = _Ahead(tables.rows(_HELD), 2)
+    memberships = _SortedRows(tables.rows(_MEMBERSHIPS), 2)
     for receipts in _grouped(tables, breaches):
         key = (receipts.conv, receipts.dev)
-        while held.row is not None and held.row[:2] < key:
-            silent = held.row[:2]
-            judge.device(_Receipts(*silent), held.take(silent))
-        judge.device(receipts, held.take(key))
-    while held.row is not None:
-        silent = held.row[:2]
-        judge.device(_Receipts(*silent), held.take(silent))
+        while memberships.row is not None and memberships.row[:2] < key:
+            without_receipts = memberships.row[:2]
+            judge.device(_Receipts(*without_receipts), memberships.take(without_receipts))
+        judge.device(receipts, memberships.take(key))
+    while memberships.row is not None:
+        without_receipts = memberships.row[:2]
+        judge.device(_Receipts(*without_receipts), memberships.take(without_receipts))
 
 
 def _grouped(tables: HistoryTables, breaches: Breaches) -> Iterator[_Receipts]:
-    """The receipts of each device in each conversation. It reports those that came twice or in the wrong order."""
+    """The receipts of each device in each conversation. Duplicates and receipts in the wrong order are reported."""
     group: _Receipts | None = None
     last_conv = last_dev = last_seq = last_n = 0
     same: set[int] = set()
@@ -106,7 +107,7 @@ def _grouped(tables: HistoryTables, breaches: Breaches) -> Iterator[_Receipts]:
             same = set()
         if seq > last_seq:
             if n < last_n:
-                detail = f"seq {seq} came before seq {last_seq}"
+                detail = f"seq {seq} was received before seq {last_seq}"
                 breaches.add(Breach("out_of_order", last_n, conv, dev, None, seq, msg, detail))
             add_seq(seq)
             add_n(n)
@@ -131,16 +132,16 @@ class _Judge:
         self._tables = tables
         self._breaches = breaches
         self._counts = counts
-        self._slots = _Ahead(
+        self._slots = _SortedRows(
             tables.rows("SELECT conv, count(*), sum(required) FROM slot GROUP BY conv ORDER BY conv"), 1
         )
-        self._members = _Ahead(tables.rows("SELECT DISTINCT conv FROM span ORDER BY conv"), 1)
+        self._members = _SortedRows(tables.rows("SELECT DISTINCT conv FROM span ORDER BY conv"), 1)
         self._conv: int | None = None
         self._total = self._required = 0
         self._has_members = False
 
-    def device(self, receipts: _Receipts, memberships: list[Any]) -> None:
-        """Judge one device in one conversation. Conversations must come in ascending order."""
+    def device(self, receipts: _Receipts, membership_rows: list[Any]) -> None:
+        """Judge one device in one conversation. Must be called in ascending order of the conversations."""
         if receipts.conv != self._conv:
             self._conv = receipts.conv
             rows = self._slots.take((receipts.conv,))
@@ -148,14 +149,14 @@ class _Judge:
             self._has_members = bool(self._members.take((receipts.conv,)))
         self._counts.received += len(receipts.seqs)
         self._counts.unstored_received += len(receipts.unstored)
-        held = [_Held(*row) for row in memberships]
-        if not held:
+        memberships = [_Membership(*row) for row in membership_rows]
+        if not memberships:
             if self._has_members:
                 self._stranger(receipts)
             return
-        self._membership(receipts, held)
-        if held[0].drained:
-            for membership in held:
+        self._check_memberships(receipts, memberships)
+        if memberships[0].drained:
+            for membership in memberships:
                 self._completeness(receipts, membership)
 
     def _stranger(self, receipts: _Receipts) -> None:
@@ -167,19 +168,20 @@ class _Judge:
         for msg, n in receipts.unstored:
             self._outside("received_by_stranger", receipts, known[0], 0, n, msg, "")
 
-    def _membership(self, receipts: _Receipts, held: list[_Held]) -> None:
+    def _check_memberships(self, receipts: _Receipts, memberships: list[_Membership]) -> None:
         if not receipts.seqs:
             return
         first, last = receipts.seqs[0], receipts.seqs[-1]
-        if any(one.may_from <= first and last <= one.may_to for one in held):
+        if any(one.may_from <= first and last <= one.may_to for one in memberships):
             return
         allowed = " and ".join(
-            f"from {one.may_from}" if one.may_to == FOREVER else f"{one.may_from} to {one.may_to}" for one in held
+            f"from {one.may_from}" if one.may_to == FOREVER else f"{one.may_from} to {one.may_to}"
+            for one in memberships
         )
         for seq, n in zip(receipts.seqs, receipts.ns, strict=True):
-            if not any(one.may_from <= seq <= one.may_to for one in held):
+            if not any(one.may_from <= seq <= one.may_to for one in memberships):
                 self._outside(
-                    "received_outside_membership", receipts, held[0].user, seq, n, self._message_at(seq),
+                    "received_outside_membership", receipts, memberships[0].user, seq, n, self._message_at(seq),
                     f"seq {seq}; its user may have seqs {allowed}",
                 )  # fmt: skip
 
@@ -192,22 +194,23 @@ class _Judge:
         found = self._tables.one("SELECT msg FROM slot WHERE conv = ? AND seq = ?", self._conv or 0, seq)
         return None if found is None else int(found[0])
 
-    def _completeness(self, receipts: _Receipts, held: _Held) -> None:
-        everything = held.from_start and held.hears_itself and held.must_from <= 1 and held.must_to == FOREVER
-        if everything and len(receipts.seqs) == self._total:
+    def _completeness(self, receipts: _Receipts, membership: _Membership) -> None:
+        is_always_member = membership.must_from <= 1 and membership.must_to == FOREVER
+        needs_all = membership.from_start and membership.hears_itself and is_always_member
+        if needs_all and len(receipts.seqs) == self._total:
             self._counts.required += self._required
             return
         seqs, at, have = receipts.seqs, 0, len(receipts.seqs)
         for seq, msg, n, acked, sent_dev, sent_at in self._tables.rows(
-            _SLOTS, receipts.conv, held.must_from, held.must_to
+            _SLOTS, receipts.conv, membership.must_from, membership.must_to
         ):
-            if not held.hears_itself and sent_dev == held.dev:
+            if not membership.hears_itself and sent_dev == membership.dev:
                 continue
-            if not held.from_start and sent_at <= held.at:
+            if not membership.from_start and sent_at <= membership.at:
                 continue
             self._counts.required += 1
             while at < have and seqs[at] < seq:
                 at += 1
             if at >= have or seqs[at] != seq:
                 kind = "lost" if acked else "lost_unacked"
-                self._breaches.add(Breach(kind, n, receipts.conv, receipts.dev, held.user, seq, msg))
+                self._breaches.add(Breach(kind, n, receipts.conv, receipts.dev, membership.user, seq, msg))

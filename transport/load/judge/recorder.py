@@ -1,4 +1,4 @@
-"""Histories in files: blocks of msgpack, each with its length and checksum."""
+"""Histories in files, as blocks of msgpack, each with its length and checksum."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, Self
 
 import msgspec
 
-from greenroom.transport.load.judge.events import Event, Left
+from greenroom.transport.load.judge.events import Event, MemberLeft
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -22,20 +22,20 @@ MAGIC: Final = b"greenroom history 1\n"
 BLOCK_BYTES: Final = 256 * 1024
 """A crash of the recording process loses at most one block."""
 BLOCK_LIMIT_BYTES: Final = 64 * 1024 * 1024
-"""No recorder writes a longer block, so a greater length is damage."""
+"""No recorder writes a longer block, so a greater length means damage."""
 _HEAD: Final = Struct("<III")
-"""The length of the block, its checksum, and how many events it holds."""
+"""The head of a block: its length, its checksum, and its number of events."""
 
 
 class HistoryUnreadable(Exception):
-    """A file is missing, is no history, or is damaged. The text is one line for a person."""
+    """A file is missing, is not a history, or is damaged. The text is one line for a person."""
 
 
 class Recorder:
-    """Appends events to a file, in the order given. What is not flushed yet is lost in a crash.
+    """Appends events to a file, in the order given. Events that are not flushed yet are lost in a crash.
 
-    Each process has a recorder and a file of its own; the files together make one history. An existing file is
-    replaced. A recorder belongs to one thread.
+    Each process has its own recorder and file; together, the files form one history. An existing file is replaced. A
+    recorder belongs to one thread.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -50,12 +50,12 @@ class Recorder:
     def record(self, event: Event) -> None:
         self._encode(event, self._buffer, -1)
         self._buffered += 1
-        if len(self._buffer) >= BLOCK_BYTES or type(event) is Left:
-            # If a crash lost a Left, the judge would ask for messages that the user was not entitled to.
+        if len(self._buffer) >= BLOCK_BYTES or type(event) is MemberLeft:
+            # If a crash lost a MemberLeft, the judge would require messages that the user was not entitled to.
             self.flush()
 
     def flush(self) -> None:
-        """Hand everything to the operating system. It survives the end of this process."""
+        """Write the buffer to the file. What is written survives the end of this process."""
         if self._buffered:
             head = _HEAD.pack(len(self._buffer), zlib.crc32(self._buffer), self._buffered)
             self._file.write(head + self._buffer)
@@ -64,7 +64,7 @@ class Recorder:
             self._buffered = 0
 
     def close(self) -> None:
-        """Flush, and mark the end. A file without that mark is from a process that was killed."""
+        """Flush, and mark the end of the file. A file without this mark is from a process that was killed."""
         if not self._file.closed:
             self.flush()
             self._file.write(_HEAD.pack(0, 0, 0))
@@ -82,8 +82,8 @@ class Recorder:
 class History:
     """The events of several files, one file after another. It can be read more than once.
 
-    A file whose recorder was killed is read up to its last whole block; after the reading, `torn` says so. Any other
-    damage raises HistoryUnreadable.
+    A file whose recorder was killed is read up to its last whole block; afterwards `torn` has a line about it. Any
+    other damage raises HistoryUnreadable.
     """
 
     def __init__(self, paths: Iterable[str | Path]) -> None:
@@ -113,7 +113,7 @@ class History:
             length, checksum, count = _HEAD.unpack(head) if len(head) == _HEAD.size else (0, 0, -1)
             block = file.read(length) if length <= BLOCK_LIMIT_BYTES else b""
             if count < 0 or len(block) < length <= BLOCK_LIMIT_BYTES:
-                self.torn.append(f"{path}: ends at byte {at} without an end: its recorder was killed")
+                self.torn.append(f"{path}: ends at byte {at} without an end mark: its recorder was killed")
                 return
             if not length and not count and not checksum:
                 return
@@ -127,5 +127,5 @@ class History:
 
 
 def read(paths: Iterable[str | Path]) -> History:
-    """The history that these files make together. They are opened when it is read."""
+    """The history that these files form together. They are opened when it is read."""
     return History(paths)

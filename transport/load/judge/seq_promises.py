@@ -1,7 +1,7 @@
-"""The promises about the seqs in answers to 1006: the newest seq, and the seq up to which the user has read.
+"""The promises about the seqs in answers to request 1006: the newest seq, and the seq up to which the user has read.
 
-An answer must contain what was acked before the question was asked. Two answers are compared only if one question was
-asked after the other answer had come.
+An answer must count all messages that were acked before its request was sent. Two answers are compared only if one
+request was sent after the other answer had arrived.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ _TIMELINE = """SELECT conv, at, 0 AS is_ack, n, user, max_seq FROM answered
     SELECT s.conv, a.at, 1, a.n, 0, s.seq FROM acked a JOIN slot s ON s.conv = a.conv AND s.msg = a.msg
         WHERE a.conv IN (SELECT conv FROM answered)
     ORDER BY conv, at, is_ack"""
-"""An ack at the same time as a question need not be in the answer."""
+"""A message that was acked at the same time as a request was sent need not be in the answer."""
 
 _READS = """SELECT conv, user, at, 0 AS is_mark, n, answered_at, max_seq, read_seq FROM answered
     UNION ALL
     SELECT conv, user, answered_at, 1, n, at, 0, seq FROM marked WHERE answered_at > 0
     ORDER BY conv, user, at, is_mark"""
-"""A mark counts from the time of its answer. At the same time as a question, it does not count yet."""
+"""A mark counts once it has been answered. At the same time as a request, it does not count yet."""
 
 
 def check_seqs(tables: HistoryTables, breaches: Breaches) -> None:
@@ -43,7 +43,8 @@ def check_seqs(tables: HistoryTables, breaches: Breaches) -> None:
 
 
 def _check_newest(tables: HistoryTables, breaches: Breaches) -> None:
-    """Compare newest seqs with what was acked before, with all that was seen, and with what is stored at the end."""
+    """Compare newest seqs with the messages acked before, with all messages seen, and with the messages stored at the
+    end."""
     for conv, rows in groupby(tables.rows(_TIMELINE), key=itemgetter(0)):
         newest = tables.one("SELECT max(seq) FROM slot WHERE conv = ?", conv)[0] or 0
         stored = tables.one("SELECT max(seq) FROM slot WHERE conv = ? AND from_store", conv)[0] or 0
@@ -68,7 +69,7 @@ def _check_newest(tables: HistoryTables, breaches: Breaches) -> None:
 
 
 def _within_membership(tables: HistoryTables, conv: int, user: int, seq: int) -> int:
-    """The highest seq, up to this one, that the user is entitled to; 0 if there is none."""
+    """The highest seq, up to this one, that the user is entitled to; 0 if there is no such seq."""
     found = tables.one(
         "SELECT max(min(must_to, ?)) FROM span WHERE conv = ? AND user = ? AND must_from <= ?",
         seq, conv, user, seq,
@@ -77,9 +78,9 @@ def _within_membership(tables: HistoryTables, conv: int, user: int, seq: int) ->
 
 
 def _check_reader(tables: HistoryTables, breaches: Breaches, conv: int, user: int, rows: Iterator[Any]) -> None:
-    """Judge the answers to one user about one conversation, in the order of the questions."""
+    """Judge the answers to one user about one conversation, in the order of the requests."""
     open_answers: list[tuple[int, int, int]] = []
-    """Answers that had not come when the latest question was asked: when they came, newest seq, read seq."""
+    """Answers that were still pending when the latest request was sent: time of arrival, newest seq, read seq."""
     newest = read = marked = 0
     for _, _, at, is_mark, n, answered_at, max_seq, read_seq in rows:
         if is_mark:
@@ -106,7 +107,8 @@ def _check_reader(tables: HistoryTables, breaches: Breaches, conv: int, user: in
 
 
 def _may_have_read(tables: HistoryTables, conv: int, user: int, seq: int, answered_at: int) -> bool:
-    """Whether a read seq has a cause: a mark that was sent before, or a message of the user's own."""
+    """Whether a read seq has a cause: a mark that was sent before the answer, or a message that the user sent. Always
+    true for a user without marks."""
     causes = tables.one(
         """SELECT NOT EXISTS (SELECT 1 FROM marked WHERE conv = ?1 AND user = ?2)
             OR EXISTS (SELECT 1 FROM marked WHERE conv = ?1 AND user = ?2 AND seq = ?3 AND at <= ?4)

@@ -1,4 +1,4 @@
-"""The result of the judge: what it counted, which promises were broken, and the events that show each breach."""
+"""The judge's result: its counts, the broken promises, and the events that show each breach."""
 
 from __future__ import annotations
 
@@ -15,32 +15,32 @@ if TYPE_CHECKING:
 __all__ = ["KINDS", "Breach", "Breaches", "Counts", "Verdict", "Violation"]
 
 KINDS: Final[dict[str, str]] = {
-    "acked_not_stored": "acked, and not in the store",
-    "acked_never_seen": "acked, and no device of any member ever got it",
-    "lost": "acked and stored, and a member's device never got it",
-    "lost_unacked": "stored without an ack, and a member's device never got it",
-    "received_not_stored": "a device got it with a seq, and the store has nothing there",
-    "received_twice": "a device got it more than once",
-    "unstored_twice": "a device got a message that is not stored more than once",
-    "out_of_order": "a device got a higher seq before a lower one",
-    "seq_gap": "a seq was given to no message",
-    "seq_reused": "a seq was given to more than one message",
+    "acked_not_stored": "acked, but not stored",
+    "acked_never_seen": "acked, but never received by any device of a member",
+    "lost": "acked and stored, but never received by a member's device",
+    "lost_unacked": "stored without an ack, but never received by a member's device",
+    "received_not_stored": "received with a seq at which no message is stored",
+    "received_twice": "received by a device more than once",
+    "unstored_twice": "not to be stored, and received by a device more than once",
+    "out_of_order": "a device received a higher seq before a lower one",
+    "seq_gap": "a seq has no message",
+    "seq_reused": "a seq has more than one message",
     "stored_twice": "one message has more than one seq",
-    "differs": "what was received is not what is stored (ids, sender or time)",
+    "differs": "the received message differs from the stored one (ids, sender or time)",
     "answers_differ": "the same message was acked with different ids or times",
-    "ack_differs": "it was acked with another id or time than it has",
-    "time_back": "sendTime goes back as seq grows",
-    "phantom": "nobody sent it",
-    "wrong_sender": "it bears the name of a user who did not send it",
-    "wrong_storage": "stored against its options, or given no seq against them",
-    "received_by_stranger": "a device of a user who was never a member got it",
-    "received_outside_membership": "a device got it from before its user joined or after they left",
-    "max_seq_low": "1006 answered a newest seq below one that was acked before it was asked",
-    "max_seq_high": "1006 answered a newest seq that no message has",
-    "max_seq_back": "1006 answered a lower newest seq than before",
-    "read_past_max": "1006 answered a read seq above the newest seq",
-    "read_back": "1006 answered a lower read seq than before",
-    "read_wrong": "1006 answered a read seq that the user had passed, or never reached",
+    "ack_differs": "its ack has another id or time than the message",
+    "time_back": "sendTime decreases while the seq increases",
+    "phantom": "no device sent it",
+    "wrong_sender": "its sender is a user who did not send it",
+    "wrong_storage": "stored, or not stored, against its options",
+    "received_by_stranger": "received by a device of a user who was never a member",
+    "received_outside_membership": "received, but sent before the device's user joined or after they left",
+    "max_seq_low": "1006 was answered with a newest seq below one that was already acked",
+    "max_seq_high": "1006 was answered with a newest seq that no message has",
+    "max_seq_back": "1006 was answered with a lower newest seq than before",
+    "read_past_max": "1006 was answered with a read seq above the newest seq",
+    "read_back": "1006 was answered with a lower read seq than before",
+    "read_wrong": "1006 was answered with a read seq below the marked one, or one never reached",
 }
 """Each kind of violation, and what it means."""
 
@@ -52,7 +52,7 @@ class Violation(msgspec.Struct, frozen=True):
     device: str = ""
     user_id: str = ""
     seq: int = 0
-    """For 1006: what it answered."""
+    """For request 1006: the seq in its answer."""
     client_msg_id: str = ""
     detail: str = ""
     """One line for a person."""
@@ -61,24 +61,24 @@ class Violation(msgspec.Struct, frozen=True):
 
 
 class Counts(msgspec.Struct):
-    """Messages by their client_msg_id, receipts by device."""
+    """Messages are counted by client_msg_id, receipts by device."""
 
     events: int = 0
     conversations: int = 0
     devices: int = 0
     drained: int = 0
-    """Devices that had to receive everything."""
+    """Devices that had to receive all messages."""
     sent: int = 0
     """Messages that were to be stored."""
     acked: int = 0
     failed: int = 0
-    """Sends that were refused or got no answer."""
+    """Sends that were refused or not answered."""
     stored: int = 0
-    """Messages seen in the store."""
+    """Messages found in the store."""
     received: int = 0
     """Receipts of messages with a seq."""
     required: int = 0
-    """Receipts that had to be there: of a stored message, on a device that had to receive it."""
+    """Receipts that must exist: one for each stored message and each device that had to receive it."""
     unstored_sent: int = 0
     unstored_received: int = 0
     seqs_answered: int = 0
@@ -88,11 +88,11 @@ class Verdict(msgspec.Struct):
     ok: bool
     counts: Counts
     totals: dict[str, int]
-    """Kind -> how many violations, in the order of KINDS, without the kinds that do not occur."""
+    """Kind -> number of violations, in the order of KINDS, without kinds that do not occur."""
     violations: list[Violation]
     """The first few of each kind, in the order of the history."""
     notes: list[str] = []
-    """What was not judged, because the history does not say it."""
+    """What was not judged, because the history lacks the events for it."""
 
     def to_json(self) -> bytes:
         """One JSON object. Each event has its type and its fields."""
@@ -109,7 +109,7 @@ class Breach(NamedTuple):
 
     kind: str
     n: int
-    """Its main event is the n-th of the history."""
+    """The number of its main event in the history."""
     conversation: int
     device: int | None = None
     user: int | None = None

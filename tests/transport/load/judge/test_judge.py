@@ -9,7 +9,7 @@ import pytest
 
 from greenroom.tests.kit.fake_server import BUGS, FakeServer, interleaved
 from greenroom.tests.kit.naive_judge import naive_judge
-from greenroom.transport.load.judge.events import Begun, Joined, Received, Sent
+from greenroom.transport.load.judge.events import DeviceStarted, MemberJoined, MessageReceived, SendStarted
 from greenroom.transport.load.judge.judging import judge
 from greenroom.transport.load.judge.recorder import Recorder, read
 from greenroom.transport.load.judge.verdict import KINDS
@@ -102,15 +102,15 @@ def test_verdict_as_json() -> None:
     assert plain["totals"] == {"lost": 1}
     [violation] = plain["violations"]
     assert violation["device"].startswith(violation["user_id"])
-    assert {event["event"] for event in violation["around"]} >= {"Sent", "StoredSeen"}
+    assert {event["event"] for event in violation["around"]} >= {"SendStarted", "StoredSeen"}
     assert all(event["conversation_id"] == violation["conversation_id"] for event in violation["around"])
 
 
 def test_kept_violations_are_bounded_and_the_first() -> None:
-    events: list[Event] = [Begun(0, "a", "a"), Joined("c", "b", 0)]
+    events: list[Event] = [DeviceStarted(0, "a", "a"), MemberJoined("c", "b", 0)]
     for number in range(1, 101):
-        events.append(Sent(number, "a", "c", f"m{number}", True))
-        events.append(Received(number, "a", "c", number, f"m{number}", "s", "a", number, False))
+        events.append(SendStarted(number, "a", "c", f"m{number}", True))
+        events.append(MessageReceived(number, "a", "c", number, f"m{number}", "s", "a", number, False))
     verdict = judge(events, keep_per_kind=3)
     assert verdict.totals == {"received_by_stranger": 100}
     assert [violation.seq for violation in verdict.violations] == [1, 2, 3]

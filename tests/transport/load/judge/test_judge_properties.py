@@ -12,16 +12,16 @@ from hypothesis import strategies as st
 from greenroom.tests.kit.fake_server import BUGS, FakeServer, interleaved
 from greenroom.tests.kit.naive_judge import Key, naive_judge
 from greenroom.transport.load.judge.events import (
-    Acked,
-    Begun,
-    Drained,
+    DeviceDrained,
+    DeviceStarted,
     Event,
-    Failed,
-    Joined,
-    Left,
     MarkedRead,
-    Received,
-    Sent,
+    MemberJoined,
+    MemberLeft,
+    MessageReceived,
+    SendAcked,
+    SendFailed,
+    SendStarted,
     SeqsAnswered,
     StoredSeen,
     StorePulled,
@@ -92,20 +92,20 @@ _MAYBE = st.sampled_from([-1, -1, 0, 2, 4])
 _RARELY = st.sampled_from([False, False, False, True])
 
 _EVENTS = st.one_of(
-    st.builds(Joined, _CONVERSATIONS, _USERS, _SEQS, _MAYBE),
-    st.builds(Left, _CONVERSATIONS, _USERS, _SEQS, _MAYBE),
-    st.builds(Sent, _TIMES, _DEVICES, _CONVERSATIONS, _MESSAGES, _RARELY.map(lambda rare: not rare)),
-    st.builds(Acked, _TIMES, _DEVICES, _CONVERSATIONS, _MESSAGES, _SERVER_IDS, _SEND_TIMES),
-    st.builds(Failed, _TIMES, _DEVICES, _CONVERSATIONS, _MESSAGES, st.just(0)),
+    st.builds(MemberJoined, _CONVERSATIONS, _USERS, _SEQS, _MAYBE),
+    st.builds(MemberLeft, _CONVERSATIONS, _USERS, _SEQS, _MAYBE),
+    st.builds(SendStarted, _TIMES, _DEVICES, _CONVERSATIONS, _MESSAGES, _RARELY.map(lambda rare: not rare)),
+    st.builds(SendAcked, _TIMES, _DEVICES, _CONVERSATIONS, _MESSAGES, _SERVER_IDS, _SEND_TIMES),
+    st.builds(SendFailed, _TIMES, _DEVICES, _CONVERSATIONS, _MESSAGES, st.just(0)),
     st.builds(
-        Received, _TIMES, _DEVICES, _CONVERSATIONS, _SEQS, _MESSAGES, _SERVER_IDS, _USERS, _SEND_TIMES,
+        MessageReceived, _TIMES, _DEVICES, _CONVERSATIONS, _SEQS, _MESSAGES, _SERVER_IDS, _USERS, _SEND_TIMES,
         st.booleans(), _RARELY,
     ),
     st.builds(SeqsAnswered, _TIMES, _USERS, _CONVERSATIONS, _SEQS, _SEQS, st.sampled_from([0, 10, 30])),
     st.builds(StoredSeen, _CONVERSATIONS, _STORED_SEQS, _MESSAGES, _SERVER_IDS, _USERS, _SEND_TIMES, _RARELY),
     st.builds(MarkedRead, _TIMES, _USERS, _CONVERSATIONS, _SEQS, st.sampled_from([0, 10, 20])),
     st.builds(StorePulled, _CONVERSATIONS),
-    st.builds(Drained, _TIMES, _DEVICES),
+    st.builds(DeviceDrained, _TIMES, _DEVICES),
 )  # fmt: skip
 
 
@@ -114,12 +114,12 @@ def _thrown_together(draw: st.DrawFn) -> list[Event]:
     events: list[Event] = []
     for device in ("u1/1#0", "u1/2#0", "u2/1#0", "u3/1#0"):
         if not draw(_RARELY):
-            begun = Begun(
+            begun = DeviceStarted(
                 draw(st.integers(0, 5)), device, device[:2], not draw(_RARELY), not draw(_RARELY)
             )
             events.append(begun)
             if draw(st.booleans()):
-                events.append(Drained(draw(_TIMES), device))
+                events.append(DeviceDrained(draw(_TIMES), device))
     return draw(st.permutations([*events, *draw(st.lists(_EVENTS, max_size=40))]))
 
 

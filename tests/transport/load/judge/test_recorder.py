@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from greenroom.tests.kit.fake_server import FakeServer
-from greenroom.transport.load.judge.events import Drained, Received
+from greenroom.transport.load.judge.events import DeviceDrained, MessageReceived
 from greenroom.transport.load.judge.recorder import MAGIC, HistoryUnreadable, Recorder, read
 
 if TYPE_CHECKING:
@@ -40,11 +40,11 @@ def test_many_blocks_without_a_flush(tmp_path: Path) -> None:
     long = "x" * 1_000
     with Recorder(tmp_path / "a") as recorder:
         for number in range(2_000):
-            recorder.record(Received(number, "d", "c", number, long, "s", "u", 2**62, True, True))
+            recorder.record(MessageReceived(number, "d", "c", number, long, "s", "u", 2**62, True, True))
         assert recorder.events > 1_000
     assert recorder.events == 2_000
     found = list(read([tmp_path / "a"]))
-    assert [event.seq for event in found if isinstance(event, Received)] == list(range(2_000))
+    assert [event.seq for event in found if isinstance(event, MessageReceived)] == list(range(2_000))
 
 
 def test_several_files_are_one_history(tmp_path: Path, events: list[Event]) -> None:
@@ -55,10 +55,10 @@ def test_several_files_are_one_history(tmp_path: Path, events: list[Event]) -> N
 
 def test_flushed_events_are_there_before_the_close(tmp_path: Path) -> None:
     recorder = Recorder(tmp_path / "a")
-    recorder.record(Drained(1, "d"))
+    recorder.record(DeviceDrained(1, "d"))
     assert list(read([tmp_path / "a"])) == []
     recorder.flush()
-    assert list(read([tmp_path / "a"])) == [Drained(1, "d")]
+    assert list(read([tmp_path / "a"])) == [DeviceDrained(1, "d")]
     recorder.close()
     recorder.close()
 
