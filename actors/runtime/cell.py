@@ -106,10 +106,6 @@ class Cell:
         else:
             self.not_schedulable = False
 
-    def ask_exit(self, sender: Address, message: Any) -> None:
-        """Deliver an exit request after the mail that is already in the mailbox."""
-        self.put(sender, message)
-
     def wakeupAfter(self, timePeriod: Any, payload: Any = None) -> None:
         """Send a `WakeupMessage` to this incarnation of the actor after `timePeriod`."""
         if self.timers is None:

@@ -10,12 +10,13 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from greenroom.actors.wire.vocabulary import NOTIFICATION_PREFIX
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 __all__ = ["pull_entry", "push_messages", "varint", "with_read", "with_seq"]
 
-_NOTIFICATION_PREFIX = "n_"
 _ENTRIES_LIMIT = 10_000
 """Number of conversations whose key is cached for pushes: the last ones used."""
 _READY_END = 1 << 11
@@ -85,7 +86,7 @@ def push_messages(conversation_id: str, message: bytes) -> bytes:
 def _key_of(conversation_id: str) -> tuple[bytes, bytes]:
     """The tag of the conversation's entry in the map, and the encoded key followed by the tag of the value."""
     key = conversation_id.encode()
-    tag = _DELIMITED_2 if conversation_id.startswith(_NOTIFICATION_PREFIX) else _DELIMITED_1
+    tag = _DELIMITED_2 if conversation_id.startswith(NOTIFICATION_PREFIX) else _DELIMITED_1
     return tag, b"".join((_DELIMITED_1, varint(len(key)), key, _DELIMITED_2))
 
 
