@@ -13,8 +13,6 @@ __all__ = ["Audience"]
 class Audience:
     """Users in the order in which they were added, so that the order of pushes does not depend on hashes."""
 
-    __slots__ = ("__weakref__", "users", "version")
-
     def __init__(self) -> None:
         self.users: dict[str, None] = {}
         self.version = 0

@@ -20,8 +20,6 @@ _GATHERED_BYTES: Final = 1 << 16
 class Reach:
     """The connections that get a broadcast, by their encoder."""
 
-    __slots__ = ("sessions", "version")
-
     def __init__(self, sessions: Iterable[Session], version: int) -> None:
         self.sessions: dict[FrameEncoder, list[Session]] = {}
         for each in sessions:
@@ -40,8 +38,6 @@ class Broadcasts:
 
     Order: as added, and before everything that a connection gets after `hand_over`.
     """
-
-    __slots__ = ("_clock", "_frames", "_free_at", "_loop", "_reach", "_size", "_timer")
 
     def __init__(self, loop: asyncio.AbstractEventLoop, clock: Callable[[], float]) -> None:
         """`clock` gives seconds. Unlike the loop's own clock, it advances within a tick."""

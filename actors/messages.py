@@ -24,7 +24,7 @@ __all__ = [
 ]  # fmt: skip
 
 
-class Caller(msgspec.Struct, frozen=True, gc=False):
+class Caller(msgspec.Struct, frozen=True):
     """The user on whose behalf a command runs."""
 
     user_id: str
@@ -34,7 +34,7 @@ class Caller(msgspec.Struct, frozen=True, gc=False):
     """Whether this is a configured admin, who passes every owner check."""
 
 
-class Command(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class Command(msgspec.Struct, frozen=True, kw_only=True):
     """A request to an entity. Answered once, with Answer or Failed."""
 
     caller: Caller
@@ -187,7 +187,7 @@ class ProfileChanged(msgspec.Struct, frozen=True):
     ref: Any = None
 
 
-class Push(msgspec.Struct, frozen=True, gc=False):
+class Push(msgspec.Struct, frozen=True):
     """One message to push to devices (request id 2001). It is encoded once for each kind of envelope."""
 
     conversation_id: str

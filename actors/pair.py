@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -21,21 +20,15 @@ if TYPE_CHECKING:
 
 __all__ = ["Pair"]
 
-_SHARED_FACTS_LIMIT = 4096
-"""Number of facts that are shared: most pairs have the same facts as others that expire in the same second."""
 
-
-class _Facts(msgspec.Struct, frozen=True, gc=False):
+class _Facts(msgspec.Struct, frozen=True):
     """The facts about a pair that the send checks need."""
 
     first: PairFact
     second: PairFact
     stamp: int
     expire_at: int
-    """Milliseconds on the world's clock, rounded down to whole seconds, so that many pairs can share one object."""
-
-
-_shared_facts = lru_cache(_SHARED_FACTS_LIMIT)(_Facts)
+    """Milliseconds on the world's clock."""
 
 
 class Pair(Conversation):
@@ -76,7 +69,7 @@ class Pair(Conversation):
         def then(read: dict[str, PairFact]) -> None:
             expire_at = self.world.clock.now_ms() + int(self.world.settings.message.facts_ttl_s * 1000)
             self._check_members(pair)
-            self._facts = _shared_facts(read[pair[0]], read[pair[1]], stamp, expire_at // 1000 * 1000)
+            self._facts = _Facts(read[pair[0]], read[pair[1]], stamp, expire_at)
             self._admit(command, sender, self._facts)
 
         self.read(self.world.store.pair_facts(*pair), then, command, sender)

@@ -17,7 +17,7 @@ class Clock(Protocol):
         """Milliseconds since the epoch."""
 
 
-class Outgoing(msgspec.Struct, frozen=True, gc=False):
+class Outgoing(msgspec.Struct, frozen=True):
     """A message from the engine that is not an answer to a request of the connection."""
 
     request_id: int

@@ -96,7 +96,7 @@ BEGINNING = Cursor("")
 """The cursor before every event."""
 
 
-class Write(msgspec.Struct, frozen=True, array_like=True, tag=True, gc=False):
+class Write(msgspec.Struct, frozen=True, array_like=True, tag=True):
     """One change. A slice's writes are applied in order."""
 
 
@@ -161,7 +161,7 @@ class AddMessage(Write, frozen=True):
     """sdkws.MsgData, serialized without seq and isRead."""
 
 
-class RecordOwner(msgspec.Struct, frozen=True, array_like=True, gc=False):
+class RecordOwner(msgspec.Struct, frozen=True, array_like=True):
     """The owner of a conversation record, and the other user of a pair (empty for a group)."""
 
     owner_id: str
@@ -260,7 +260,7 @@ Block = (
 """Every kind of write."""
 
 
-class Slice(msgspec.Struct, frozen=True, array_like=True, gc=False):
+class Slice(msgspec.Struct, frozen=True, array_like=True):
     """Writes of one key, all or nothing."""
 
     key: str
@@ -282,7 +282,7 @@ class KeyState(NamedTuple):
     conversations: dict[str, ConversationState]
 
 
-class StoredMessage(msgspec.Struct, frozen=True, gc=False):
+class StoredMessage(msgspec.Struct, frozen=True):
     seq: int
     body: bytes
     is_read: bool
@@ -292,7 +292,7 @@ Range = tuple[str, int, int, int]
 """(conversation, first seq, last seq, limit): at most `limit` messages between these seqs, the newest ones."""
 
 
-class Pulled(msgspec.Struct, frozen=True, gc=False):
+class Pulled(msgspec.Struct, frozen=True):
     """The result of one range of a `pull`."""
 
     place: int
@@ -342,7 +342,7 @@ class PairFact(NamedTuple):
     has_peer_as_friend: bool
 
 
-class Member(msgspec.Struct, frozen=True, gc=False):
+class Member(msgspec.Struct, frozen=True):
     """A member of a group, with their profile."""
 
     row: MemberRow
@@ -357,7 +357,7 @@ class VersionLog(NamedTuple):
     """(id, state, version) of each entry after the requested version, oldest first. None if there are too many."""
 
 
-class MessageEvent(msgspec.Struct, frozen=True, gc=False):
+class MessageEvent(msgspec.Struct, frozen=True):
     """The event that a message was stored."""
 
     conversation_id: str
@@ -369,7 +369,7 @@ class MessageEvent(msgspec.Struct, frozen=True, gc=False):
     body: bytes
 
 
-class NotedEvent(msgspec.Struct, frozen=True, gc=False):
+class NotedEvent(msgspec.Struct, frozen=True):
     """The event of an `AddEvent`."""
 
     kind: str

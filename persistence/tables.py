@@ -31,7 +31,7 @@ Key = tuple[Value, ...]
 _INT_BOUND: Final = 1 << 63
 
 
-class Row(msgspec.Struct, frozen=True, array_like=True, gc=False):
+class Row(msgspec.Struct, frozen=True, array_like=True):
     """One row. The tag of its class is the name of its table."""
 
     KEY: ClassVar[tuple[str, ...]]

@@ -35,6 +35,7 @@ class Cell:
     actor ends without a next incarnation (dead letters), or when the base shuts down.
     """
 
+    # Slots here, in EntityCell and in Address: an awake conversation takes 1.93 KiB instead of 2.02 (bench: awake).
     __slots__ = ("actor", "address", "base", "children", "counters", "mailbox", "not_schedulable", "parent", "timers")
 
     def __init__(

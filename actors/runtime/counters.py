@@ -26,8 +26,6 @@ class ClassStats(msgspec.Struct, frozen=True):
 class Counters:
     """The current counters of one actor class."""
 
-    __slots__ = ("alarm", "crashes", "ends", "high_water", "messages", "name", "sleeps", "unhandled", "wakes")
-
     def __init__(self, name: str, alarm: int) -> None:
         self.name = name
         self.alarm = alarm

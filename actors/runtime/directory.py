@@ -55,10 +55,6 @@ class Quarantine(msgspec.Struct, frozen=True):
 class CrashRecord:
     """The crashes of one entity. The record is kept until the entity has worked long enough without a crash."""
 
-    __slots__ = (
-        "actor", "crashes", "crashes_in_window", "quarantined_until", "stashed_mail", "strikes", "window_end",
-    )  # fmt: skip
-
     def __init__(self) -> None:
         self.stashed_mail: deque[Mail] | None = None
         """Mail for the incarnation after the quarantine. While there is any, a timer runs."""

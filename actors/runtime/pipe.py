@@ -70,8 +70,6 @@ def _settle_future(future: asyncio.Future[Any], settle: Settle) -> None:
 class _Suspended:
     """A coroutine that has run up to its first suspension. An await continues it from there."""
 
-    __slots__ = ("coroutine", "yielded")
-
     def __init__(self, coroutine: Coroutine[Any, Any, Any], yielded: Any) -> None:
         self.coroutine = coroutine
         self.yielded = yielded

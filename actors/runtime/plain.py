@@ -37,8 +37,6 @@ log = logging.getLogger("greenroom.actors.runtime")
 class Retry(ActorSystemMessage):
     """A message that has failed once. It goes to the end of the mailbox for its second and last try."""
 
-    __slots__ = ("message",)
-
     def __init__(self, message: Any) -> None:
         self.message = message
 
@@ -48,8 +46,6 @@ class PlainCell(Cell):
     returned to the sender as a `PoisonMessage`. The instance stays in use until an `ActorExitRequest`; its unread mail
     then becomes dead letters.
     """
-
-    __slots__ = ()
 
     def turn(self, limit: int) -> int:
         actor = self.actor
@@ -135,8 +131,6 @@ class PlainCell(Cell):
 class SinkCell(Cell):
     """A mailbox whose messages go to a callable. The system's own address and each outside thread have one."""
 
-    __slots__ = ("accept",)
-
     def __init__(
         self, base: LoopBase, address: Address, counters: Counters, accept: Callable[[Address, Any], None]
     ) -> None:
@@ -156,8 +150,6 @@ class SinkCell(Cell):
 
 class ReplyCell(Cell):
     """The temporary address of one `ask`. The first message completes the future; all others are dropped."""
-
-    __slots__ = ("future",)
 
     def __init__(
         self, base: LoopBase, address: Address, counters: Counters, future: asyncio.Future[Any]

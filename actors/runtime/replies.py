@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 __all__ = ["Answer", "Failed", "Outcome", "Ping", "Piped"]
 
 
-class Answer(msgspec.Struct, frozen=True, gc=False):
+class Answer(msgspec.Struct, frozen=True):
     """The request was carried out. `ref` is the request's `ref`."""
 
     ref: Any
     value: Any = None
 
 
-class Failed(msgspec.Struct, frozen=True, gc=False):
+class Failed(msgspec.Struct, frozen=True):
     """The request was refused or failed. `ref` is the request's `ref`, or None if it had none."""
 
     ref: Any

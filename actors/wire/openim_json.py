@@ -78,8 +78,6 @@ class _Field:
     which is never null, and the result of an earlier duplicate key (or None): Go adds to it for maps and messages.
     """
 
-    __slots__ = ("keeps_on_null", "name", "read", "write")
-
     def __init__(
         self,
         name: str,
@@ -96,8 +94,6 @@ class _Field:
 
 class _Plan:
     """How one message class is written and read."""
-
-    __slots__ = ("_fields", "_folded", "_get", "_names", "_writers")
 
     def __init__(self, fields: list[_Field]) -> None:
         self._names = tuple(field.name for field in fields)

@@ -33,10 +33,6 @@ _response_decoder = msgspec.json.Decoder(Response)
 class Codec:
     """Reads and writes the frames of one kind of connection. It has no state, so connections share it."""
 
-    __slots__ = (
-        "_read_request", "_read_response", "_write_request", "_write_response", "compression", "sdk_type",
-    )  # fmt: skip
-
     def __init__(self, *, sdk_type: SdkType, compression: bool) -> None:
         self.sdk_type = sdk_type
         self.compression = compression

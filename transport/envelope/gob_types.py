@@ -40,21 +40,21 @@ _FIELDS_LIMIT = 256
 _DEPTH_LIMIT = 16
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class StructType:
     """A struct. Its fields are in the sender's order; each is a name and a type id."""
 
     fields: tuple[tuple[str, int], ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ArrayType:
     """An array or a slice. On the wire both are a count and the elements."""
 
     element: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class MapType:
     """A map. On the wire it is a count, and that number of pairs."""
 
@@ -62,7 +62,7 @@ class MapType:
     element: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class OpaqueType:
     """A type that encodes itself. On the wire it is a length and bytes."""
 
@@ -72,8 +72,6 @@ GobType = StructType | ArrayType | MapType | OpaqueType
 
 class SkipBudget:
     """Number of values of one frame that may still be skipped. Exceeding it raises EnvelopeError."""
-
-    __slots__ = ("_remaining",)
 
     def __init__(self, values: int) -> None:
         self._remaining = values

@@ -33,7 +33,7 @@ _Int32 = Annotated[int, msgspec.Meta(ge=-(2**31), le=2**31 - 1)]
 _Int64 = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 
 
-class Request(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True, rename=_JSON_KEYS):
+class Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename=_JSON_KEYS):
     """A client's request. `data` is a protobuf message of the class that `req_identifier` stands for."""
 
     req_identifier: _Int32 = 0
@@ -44,7 +44,7 @@ class Request(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True,
     data: bytes = b""
 
 
-class Response(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True, rename=_JSON_KEYS):
+class Response(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename=_JSON_KEYS):
     """A server's response or push.
 
     None and b"" as `data` differ in JSON only, where they are `null` and `""`. Gob writes neither, and reads both as

@@ -16,8 +16,6 @@ _TRANSPORT_BYTES: Final = 1 << 16
 class Flusher:
     """Flushes all outboxes that received frames during a tick of the loop, in one callback."""
 
-    __slots__ = ("_dirty", "_loop")
-
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._dirty: list[Outbox] = []

@@ -26,7 +26,7 @@ __all__ = ["RequestStream"]
 log = logging.getLogger("greenroom.transport")
 
 
-class _InFlight(msgspec.Struct, frozen=True, gc=False):
+class _InFlight(msgspec.Struct, frozen=True):
     """The fields of a request that its response needs."""
 
     req_identifier: int

@@ -25,8 +25,6 @@ class UpgradeRequest:
     `headers` maps the name of each header, in lower case, to its values in their order.
     """
 
-    __slots__ = ("headers", "is_whole", "method", "target", "version")
-
     def __init__(self) -> None:
         self.method = b""
         self.version = ""

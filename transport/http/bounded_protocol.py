@@ -320,8 +320,6 @@ class BoundedReads(asyncio.BufferedProtocol):
     uvicorn's does.
     """
 
-    __slots__ = ("_connection",)
-
     def __init__(self, shared: Connections) -> None:
         self._connection = BoundedProtocol(shared)
 

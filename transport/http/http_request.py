@@ -22,11 +22,6 @@ class ClientDisconnected(Exception):
 class HttpRequest:
     """A request whose head was read. Its body may still be arriving."""
 
-    __slots__ = (
-        "_receive", "accepts_gzip", "expects_continue", "headers", "is_protobuf", "method", "more_body",
-        "operation_id", "path", "query_string", "token",
-    )  # fmt: skip
-
     def __init__(self, scope: HTTPScope, receive: ASGIReceiveCallable) -> None:
         self._receive = receive
         self.method: str = scope["method"]

@@ -28,8 +28,6 @@ class CommonHeaders:
     """The headers that all answers have: CORS and the date. uvicorn would check them for each answer, which costs a
     tenth of a call's time."""
 
-    __slots__ = ("lines",)
-
     def __init__(self) -> None:
         self.lines = b""
         """The header lines with their line ends, and the empty line that ends a head."""

@@ -33,8 +33,6 @@ class Bodies:
 class BodyRoom:
     """The room of one request's body, until `release`."""
 
-    __slots__ = ("_bodies", "_reader", "is_evicted", "size")
-
     def __init__(self, bodies: Bodies, reader: asyncio.Task[None] | None) -> None:
         """`reader` is cancelled if the body is evicted."""
         self._bodies = bodies
