@@ -76,7 +76,7 @@ class Conversation(StoredEntity):
         raise NotImplementedError
 
     def records(self, conversation_id: str, message: sdkws_pb2.MsgData) -> AddRecords:
-        """The write of the conversation records that the first message of a chat creates (PROTOCOL 3.7)."""
+        """The write that creates the conversation records with the first message of a chat (PROTOCOL 3.7)."""
         raise NotImplementedError
 
     async def load(self) -> KeyState | None:
@@ -143,7 +143,7 @@ class Conversation(StoredEntity):
         return self._add(item, seqs) if isinstance(item, Send) else super().seal(item, seqs)
 
     def _add(self, send: Send, seqs: dict[str, int]) -> list[Block]:
-        """Assign the next seqs to a message, and return the writes that store it."""
+        """Assign the next seq to each stored part of the send, and return the writes that store the parts."""
         writes: list[Block] = []
         for part in send.parts:
             if not part.stored:
@@ -168,11 +168,12 @@ class Conversation(StoredEntity):
         return writes
 
     def last_seq(self, conversation_id: str, seqs: dict[str, int]) -> int:
-        """The newest seq, including the seqs that the slice being sealed has assigned."""
+        """The newest seq of the conversation, counting those already assigned in the slice being sealed."""
         return seqs.get(conversation_id) or self.log.newest(conversation_id)
 
     def _first_writes(self, conversation_id: str, message: sdkws_pb2.MsgData, is_chat: bool) -> list[Block]:
-        """The writes before the first message of a conversation: the claim of the key, and its members' records."""
+        """The writes that precede the first message of a conversation: they claim the key if it is not claimed yet, and
+        create the members' records of a chat."""
         writes: list[Block] = []
         if not self.is_claimed:
             writes.append(ClaimKey(self.KIND, self.claim_members(message)))

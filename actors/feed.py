@@ -21,7 +21,7 @@ __all__ = ["CommitSignal", "Feed", "Subscriber"]
 
 log = logging.getLogger("greenroom.feed")
 
-EVENTS_A_READ: Final = 500
+EVENTS_PER_READ: Final = 500
 IDLE_S: Final = 10.0
 """Seconds that a feed waits for a commit. After that it reads anyway."""
 CURSOR_S: Final = 1.0
@@ -127,7 +127,7 @@ class Feed:
             self._cursor = await self._subscribe()
             self._stored_at = self._now()
         seen = self._commits.count
-        tail = await self._store.tail(self._cursor, EVENTS_A_READ)
+        tail = await self._store.tail(self._cursor, EVENTS_PER_READ)
         if tail.events or tail.missed:
             await self.subscriber.take(tail.events, missed=tail.missed)
         if tail.cursor != self._cursor:

@@ -90,7 +90,7 @@ class User(StoredEntity):
         return UserExists() if refusal.reason == Reason.USER_EXISTS else super().refusal_error(refusal)
 
     def receiveMsg_SetUserInfo(self, command: SetUserInfo, sender: Address) -> None:
-        self._when_registered(lambda: self._set_info(command, sender), command, sender)
+        self._if_registered(lambda: self._set_info(command, sender), command, sender)
 
     def _set_info(self, command: SetUserInfo, sender: Address) -> None:
         tips = sdkws_pb2.UserInfoUpdatedTips(userID=self.id)
@@ -115,7 +115,7 @@ class User(StoredEntity):
         self.read(self.world.store.joined_groups(self.id), then, command, sender)
 
     def receiveMsg_IssueToken(self, command: IssueToken, sender: Address) -> None:
-        self._when_registered(lambda: self._issue_token(command, sender), command, sender)
+        self._if_registered(lambda: self._issue_token(command, sender), command, sender)
 
     def _issue_token(self, command: IssueToken, sender: Address) -> None:
         settings, auth = self.world.settings.auth, self.world.auth
@@ -181,7 +181,8 @@ class User(StoredEntity):
             then([])
 
     def _apply_policy(self, platform_id: int, digest: bytes) -> None:
-        """Kick the connections, and their tokens, that a new connection replaces (PROTOCOL 1.8)."""
+        """Kick the sessions that a new session replaces, and their tokens. Some policies also kick the other tokens of the
+        platform (PROTOCOL 1.8)."""
         policy = self.world.settings.auth.multi_login_policy
         sessions = self.world.sessions.sessions_of(self.id)
         if not sessions:
@@ -190,7 +191,7 @@ class User(StoredEntity):
         kicked = kicked_by_login(policy, platform_id, others)
         digests = dict.fromkeys(one.digest for one in kicked)
         same_platform = any(one.platform_id == platform_id for one in sessions)
-        if (policy == LoginPolicy.ONE_A_PLATFORM and same_platform) or (policy == LoginPolicy.PC_AND_OTHER and kicked):
+        if (policy == LoginPolicy.ONE_PER_PLATFORM and same_platform) or (policy == LoginPolicy.PC_AND_OTHER and kicked):
             digests |= dict.fromkeys(one.digest for one in self._tokens.values() if one.platform_id == platform_id)
         rows = self._kick_tokens(one for one in digests if one != digest)
         if rows or kicked:
@@ -200,8 +201,9 @@ class User(StoredEntity):
     def receiveMsg_CloseSession(self, message: CloseSession, sender: Address) -> None:
         self.world.sessions.close(self.id, message.connection)
 
-    def _when_registered(self, go_on: Callable[[], None], command: Any, sender: Address) -> None:
-        """Call `go_on` if the user is registered by now. Raises RecordNotFound otherwise."""
+    def _if_registered(self, go_on: Callable[[], None], command: Any, sender: Address) -> None:
+        """Call `go_on` if the user is registered, which is read from the store unless it is known. Otherwise raise
+        RecordNotFound."""
         if self._is_registered:
             go_on()
             return

@@ -35,7 +35,7 @@ def kicked_by_login(policy: int, platform_id: int, others: Sequence[tuple[int, T
     `others` are pairs of platform and connection. They include only connections of other tokens, because a token never
     kicks itself.
     """
-    if policy == LoginPolicy.ONE_A_PLATFORM:
+    if policy == LoginPolicy.ONE_PER_PLATFORM:
         return [one for platform, one in others if platform == platform_id]
     if policy == LoginPolicy.ONE_A_CLASS:
         return [one for platform, one in others if _class(platform) == _class(platform_id)]
@@ -55,7 +55,7 @@ def kicked_by_token(policy: int, platform_id: int, tokens: Sequence[tuple[int, T
     if policy == LoginPolicy.NO_KICK:
         same = [one for platform, one in ordinary if platform == platform_id]
         return same[: max(0, len(same) - (limit - 1))]
-    if policy == LoginPolicy.ONE_A_PLATFORM:
+    if policy == LoginPolicy.ONE_PER_PLATFORM:
         return _all_but_newest(ordinary, own=platform_id, group=lambda platform: platform)
     if policy == LoginPolicy.ONE_A_CLASS:
         return _all_but_newest(ordinary, own=_class(platform_id), group=_class)

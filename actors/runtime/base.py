@@ -213,7 +213,7 @@ class LoopBase(ThespianInterface):
         if not future.done():
             future.set_exception(AskTimeout())
 
-    # Start and end of actors.
+    # The life cycle of actors.
 
     def spawn(
         self,
@@ -225,24 +225,24 @@ class LoopBase(ThespianInterface):
     ) -> Address:
         """Create an actor at `address` now. Raises the factory's errors, and ValueError if the address is taken.
 
-        An `Entity` starts in its next turn. A crash ends it: its parent gets `ChildCrashed`, and its `keeper`, if it
-        has one, gets the unread mail.
+        A plain actor starts at once, an `Entity` in its first turn. A crash ends an entity: its parent gets
+        `ChildCrashed`, and its `keeper`, if there is one, gets the unread mail.
         """
-        former = self.cells.get(address)
-        if former is not None and not isinstance(former, VacantCell):
+        existing = self.cells.get(address)
+        if existing is not None and not isinstance(existing, VacantCell):
             raise ValueError(f"{address} is taken")
         actor = factory()
         counters = self.counters_of(type(actor))
         if isinstance(actor, Entity):
             cell: Cell = EntityCell(self, address, lambda _: actor, counters, keeper, parent)
             self.cells[address] = cell
-            cell.mailbox = former.mailbox if former is not None else None
+            cell.mailbox = existing.mailbox if existing is not None else None
             cell.make_ready()
         else:
             cell = actor._myRef = PlainCell(self, address, actor, counters, parent)
             counters.wakes += 1
             self.cells[address] = cell
-            for mail in (former.mailbox if former is not None else None) or ():
+            for mail in (existing.mailbox if existing is not None else None) or ():
                 cell.put(*mail)
         if parent is not None and (parent_cell := self.cells.get(parent)) is not None:
             if parent_cell.children is None:
@@ -251,13 +251,13 @@ class LoopBase(ThespianInterface):
         return address
 
     def stop(self, address: Address) -> None:
-        """End the actor at `address` once it has handled the mail in its mailbox. Never wakes an actor."""
+        """End the actor at `address` once it has handled the mail in its mailbox. Does nothing if none is awake there."""
         cell = self.cells.get(address)
         if cell is not None:
             cell.put(self.system_address, ActorExitRequest())
 
     def kill(self, address: Address) -> None:
-        """End the actor at `address` at once, without its `on_stop`. Its mail becomes dead letters."""
+        """End the actor at `address` at once, without calling its `on_stop`. Its mail becomes dead letters."""
         cell = self.cells.get(address)
         if cell is not None:
             mail = list(cell.mailbox or ())

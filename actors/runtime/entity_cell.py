@@ -226,7 +226,7 @@ class EntityCell(Cell):
         )
 
     def stop(self) -> None:
-        """End this incarnation without a crash."""
+        """End this incarnation because of an exit request, or because it is idle."""
         self.not_schedulable = True
         self.current = None
         closing: Awaitable[None] | None = None
@@ -257,7 +257,8 @@ class EntityCell(Cell):
             self.base.send_dead(self.address, mail)
 
     def crash(self, error: Exception) -> None:
-        """End this incarnation after a crash: answer the sender, count the crash, pass the mail on. Never escalates."""
+        """End this incarnation after a crash: count the crash, refuse the message that was being handled, and hand the
+        unread mail to the keeper, or to dead letters. Never raises."""
         self.not_schedulable = True
         base = self.base
         self._note_crash(error)

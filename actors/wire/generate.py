@@ -1,7 +1,7 @@
-"""Generates the `*_pb2.py` and `*_pb2.pyi` files of this room from its .proto files.
+"""Generates the `*_pb2.py` and `*_pb2.pyi` files of this package from its .proto files.
 
-Run `python -m greenroom.actors.wire.generate` after a change of a .proto file. It needs grpcio-tools, which only the
-developers' installation has. The server never runs it.
+Run `python -m greenroom.actors.wire.generate` after changing a .proto file. It needs grpcio-tools, which is installed
+only with the development dependencies. The server never runs it.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from pathlib import Path
 
 __all__ = ["WireGenerationFailed", "generate"]
 
-_ROOM = Path(__file__).parent
+_FOLDER = Path(__file__).parent
 # The path of the files in the global descriptor pool. The generated imports use it too.
 _PROTO_FOLDER = "greenroom/actors/wire"
 
@@ -22,7 +22,7 @@ class WireGenerationFailed(Exception):
 
 
 def generate(target: Path) -> list[Path]:
-    """Compile every .proto file of this room into `target`, and return the written files, sorted.
+    """Compile every .proto file of this package into `target`, and return the written files, sorted.
 
     The compiler works on copies in a temporary folder, so `target` is unchanged if it fails.
     """
@@ -34,9 +34,9 @@ def generate(target: Path) -> list[Path]:
         products.mkdir()
         folder = sources / _PROTO_FOLDER
         folder.mkdir(parents=True)
-        names = sorted(path.name for path in _ROOM.glob("*.proto"))
+        names = sorted(path.name for path in _FOLDER.glob("*.proto"))
         for name in names:
-            shutil.copyfile(_ROOM / name, folder / name)
+            shutil.copyfile(_FOLDER / name, folder / name)
         arguments = [
             "protoc",
             f"--proto_path={sources}",
@@ -53,4 +53,4 @@ def generate(target: Path) -> list[Path]:
 
 
 if __name__ == "__main__":
-    generate(_ROOM)
+    generate(_FOLDER)

@@ -116,7 +116,7 @@ class LoginPolicy:
     """`multi_login_policy`: which connections and tokens a new login ends (PROTOCOL 8.3, 8.5)."""
 
     NO_KICK: Final = 0
-    ONE_A_PLATFORM: Final = 1
+    ONE_PER_PLATFORM: Final = 1
     ONE_A_CLASS: Final = 4
     PC_AND_OTHER: Final = 5
 

@@ -1,4 +1,4 @@
-"""Reads of messages, and of the part of a conversation that a user may see."""
+"""Reads messages, and the range of seqs of a conversation that a user may see."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ SPAN: Final = f"""span AS MATERIALIZED (
     END AS last
     FROM asked a CROSS JOIN conversation c ON c.conversation_id = a.name
     LEFT JOIN record r ON r.owner = a.owner AND r.conversation = c.id)"""
-"""For each row of `asked` (owner, name, ...): the first and the last seq that this user may see of this conversation.
-The last one is NULL if they may not see the conversation. A user sees the notifications of a key up to the bound in
-their record of a chat of this key, and all notifications of their own."""
+"""For each row of `asked` (the user as owner, the conversation as name, ...): the first and the last seq that the user may
+see. The last one is NULL if they may not see the conversation. A conversation `n_<key>` is visible up to the bound in the
+user's record of the chat with the same key (0: no bound); the user's own notifications are visible in full."""
 
 
 class MessageReads(Reads):
@@ -47,10 +47,10 @@ class MessageReads(Reads):
         owner = self._number(user_id)
         cursors = each(
             self._db,
-            f"WITH asked (place, owner, name, low, high, newest) AS (VALUES {{}}), {SPAN}"
+            f"WITH asked (place, owner, name, low, high, newest_count) AS (VALUES {{}}), {SPAN}"
             f" SELECT {MESSAGE_COLUMNS}, s.place, s.first, s.last FROM span s CROSS JOIN {MESSAGES}"
             " AND k.conversation = s.conversation AND k.name BETWEEN"
-            " max(s.low, s.first, min(s.high, s.last) - s.newest + 1) AND min(s.high, s.last)",
+            " max(s.low, s.first, min(s.high, s.last) - s.newest_count + 1) AND min(s.high, s.last)",
             "(?, ?, ?, ?, ?, ?)",
             [value for place, asked in enumerate(ranges) for value in (place, owner, *asked)],
         )
@@ -59,7 +59,8 @@ class MessageReads(Reads):
         current = -1
         for seq, body, is_read, place, begin, end in chain.from_iterable(cursors):
             if place != current:
-                # After a single message, read one more range, so that the caller sees that there are more messages.
+                # Past the limit, reading stops at the next range. But if only one message was read so far, one more range is
+                # read: otherwise the caller could not tell that there are more messages.
                 if limit_bytes < 0 and (len(pulled) > 1 or len(messages) > 1):
                     break
                 current, messages = place, []

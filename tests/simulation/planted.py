@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from greenroom.actors.conversation import Conversation
 from greenroom.actors.effects import Deliver, Reply
-from greenroom.actors.feed import EVENTS_A_READ, Feed
+from greenroom.actors.feed import EVENTS_PER_READ, Feed
 from greenroom.actors.group.group import Group
 from greenroom.actors.items import Change
 from greenroom.actors.lane import Lane
@@ -237,7 +237,7 @@ def _moves_a_cursor_past_what_was_not_taken() -> Patches:
             await real(self)
         except Exception:
             if before is not None:
-                self._cursor = (await self._store.tail(before, EVENTS_A_READ)).cursor
+                self._cursor = (await self._store.tail(before, EVENTS_PER_READ)).cursor
             raise
 
     return [(Feed, "_follow", follow)]

@@ -1,6 +1,6 @@
 """The two envelopes, and the errors of a frame that is not an envelope.
 
-EnvelopeError            not an envelope, or one beyond a bound
+EnvelopeError            not an envelope, or one that exceeds a limit
 └── FrameTooLarge        decompresses to more bytes than allowed
 """
 
@@ -14,11 +14,11 @@ __all__ = ["EnvelopeError", "FrameTooLarge", "Request", "Response"]
 
 
 class EnvelopeError(ValueError):
-    """A frame is not an envelope of its kind. The error says what is wrong, and never quotes the frame."""
+    """A frame is not a valid request (or response). The error says what is wrong, and never quotes the frame."""
 
 
 class FrameTooLarge(EnvelopeError):
-    """The data of a compressed frame exceeds the limit. Decompression stopped there."""
+    """A compressed frame decompresses to more than the limit. Decompression stopped there."""
 
 
 _JSON_KEYS = {
@@ -47,8 +47,8 @@ class Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename=_J
 class Response(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename=_JSON_KEYS):
     """A server's response or push.
 
-    None and b"" as `data` differ in JSON only, where they are `null` and `""`. Gob writes neither, and reads both as
-    None.
+    None and b"" as `data` differ in JSON only, where they are `null` and `""`. Gob leaves the
+    field out for both, and a missing field is read as None.
     """
 
     req_identifier: _Int64 = 0

@@ -1,4 +1,4 @@
-"""The timer wheel: one timer of the loop serves the deadlines of all connections, in coarse ticks."""
+"""The timer wheel: one event-loop timer serves the deadlines of all connections, in coarse ticks."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ class Timed(Protocol):
     slot: int
 
     def on_deadline(self, now: float) -> float | None:
-        """A deadline that was given to the wheel has passed; its owner may have postponed it since.
+        """Called when a deadline that was given to the wheel has passed. The object may have postponed it meanwhile.
 
-        Do only the work that is due. Returns the next deadline in the loop's time, or None if there is none.
+        Do only the work that is due. Returns the next deadline on the loop's clock, or None if there is none.
         """
 
 
 class TimerWheel:
     """Calls `on_deadline` at the deadline or up to one tick later, never before it.
 
-    Postponing a deadline costs nothing: its owner remembers the new one, and returns it from `on_deadline`. An earlier
+    Postponing a deadline costs nothing: the object remembers the new one, and returns it from `on_deadline`. An earlier
     deadline must be given to `add`. Each object is in one slot only, and `discard` removes it immediately, so the
-    wheel keeps no closed connection. The loop's timer runs only while the wheel is not empty.
+    wheel never keeps a closed connection alive. The loop's timer runs only while the wheel is not empty.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, *, tick_s: float = 1.0) -> None:
@@ -40,7 +40,7 @@ class TimerWheel:
         self._timer: asyncio.TimerHandle | None = None
 
     def add(self, timed: Timed, deadline: float) -> None:
-        """Call `timed` at `deadline`, or at its present deadline if that is earlier."""
+        """Call `timed.on_deadline` at `deadline`, or at its current deadline if that is earlier."""
         slot = int(deadline / self._tick_s) + 1
         if NO_SLOT < timed.slot <= slot:
             return

@@ -79,8 +79,8 @@ async def send_response(
 
 
 async def _stream(body: AsyncIterator[bytes], request: HttpRequest, send: ASGISendCallable) -> None:
-    """Send piece by piece, until the end or until the client disconnects."""
-    # The head is sent before the first piece is ready.
+    """Send the body chunk by chunk, until the end or until the client disconnects."""
+    # An empty chunk sends the head now, before the first chunk of the body is ready.
     await send({"type": "http.response.body", "body": b"", "more_body": True})
     pump = asyncio.ensure_future(_pump(body, send))
     disconnected = asyncio.ensure_future(request.wait_disconnected())
@@ -98,7 +98,7 @@ async def _pump(body: AsyncIterator[bytes], send: ASGISendCallable) -> None:
     try:
         async for piece in body:
             await send({"type": "http.response.body", "body": piece, "more_body": True})
-            await asyncio.sleep(0)  # Let other connections run, even if the pieces and the client are fast.
+            await asyncio.sleep(0)  # Other connections run, even if neither the body nor the client makes this one wait.
     finally:
         if isinstance(body, AsyncGenerator):
             await body.aclose()

@@ -28,7 +28,7 @@ __all__ = ["Begin", "Conductor"]
 
 SHORTEST_WAIT_S = 0.001
 """Cues that are closer together than this are sent together, because the timers of the loop are no finer."""
-CUES_A_TURN = 256
+CUES_PER_TURN = 256
 """Maximum number of cues sent in one turn. Then other actors get their turns, and answers are read from the sockets."""
 
 
@@ -80,7 +80,7 @@ class Conductor(Entity):
             self._send_due()
 
     def _send_due(self) -> None:
-        now_ns, remaining = time.monotonic_ns(), CUES_A_TURN
+        now_ns, remaining = time.monotonic_ns(), CUES_PER_TURN
         while self._next is not None and self._next.at_ns <= now_ns and remaining:
             remaining -= 1
             self.send(address_of(self._next.place), self._next.act)

@@ -1,4 +1,4 @@
-"""The part of a load in one process: its virtual users on their own actor runtime, and the audit at the end."""
+"""One process's part of a load test: its virtual users on their own actor runtime, and the audit at the end."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ __all__ = ["LoadPart", "LocalPart"]
 
 CONDUCTOR = Address("fixed", "conductor")
 CONNECT_LIMIT_S = 15.0
-"""Time for the last logins, after the last Connect was sent."""
+"""How long to wait for the remaining logins after the last Connect was sent."""
 AUDITS_AT_ONCE = 32
 AUDIT_TRIES = 3
 PAGE = 100
@@ -38,27 +38,29 @@ PAGE = 100
 
 
 class LoadPart(Protocol):
-    """A part of a load, as the runner sees it, in this process or another. Times are of the monotonic clock."""
+    """The runner's view of a part, which may be in this process or another. Times are on the monotonic clock."""
 
     async def connect(self) -> None:
-        """Let all users log in, at the scenario's pace. Returns when all are online, or after CONNECT_LIMIT_S."""
+        """Log in all users, at the scenario's pace. Returns when all are online, or CONNECT_LIMIT_S after the last Connect
+        was sent."""
 
     async def begin(self, rate_per_s: float, hold_s: float, start_ns: int) -> None: ...
 
     async def end(self) -> None:
-        """Plan no more actions, and reconnect the users who are offline on purpose."""
+        """Plan no more actions, and reconnect the users whom the plan took offline."""
 
     async def sample(self) -> Sample: ...
 
     async def newest(self) -> dict[str, int]:
-        """Conversation -> its newest seq, by the server. Only for the conversations that this part audits."""
+        """The conversations that this part audits, each with its newest seq according to the server."""
 
     async def behind(self, newest: dict[str, int]) -> int:
         """Number of devices that are offline, or do not have all messages up to these seqs."""
 
     async def audit(self, exempt_behind: bool) -> None:
-        """Record the messages that the server has stored, and the devices that were there until the end of the drain.
-        With `exempt_behind`, devices that are behind are not recorded, because the harness was the bottleneck.
+        """Record the messages that the server has stored, and which devices were online at the end of the drain.
+        `exempt_behind` is set when the harness was the bottleneck, and not the server: then devices that are behind
+        are left out.
         """
 
     async def close(self) -> None: ...

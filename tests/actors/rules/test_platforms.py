@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from greenroom.actors.rules.platforms import NAMES, kicked_by_login, kicked_by_token
 from greenroom.actors.wire.vocabulary import LoginPolicy, Platform
 
-POLICIES = [LoginPolicy.NO_KICK, LoginPolicy.ONE_A_PLATFORM, LoginPolicy.ONE_A_CLASS, LoginPolicy.PC_AND_OTHER]
+POLICIES = [LoginPolicy.NO_KICK, LoginPolicy.ONE_PER_PLATFORM, LoginPolicy.ONE_A_CLASS, LoginPolicy.PC_AND_OTHER]
 policies, platforms = st.sampled_from(POLICIES), st.sampled_from(list(Platform.ALL))
 
 
@@ -51,7 +51,7 @@ def test_new_pc_keeps_the_newest_phone_when_there_is_no_android() -> None:
 def test_login_kicks_some_of_the_others_once(policy: int, platform: int, found: list[int]) -> None:
     kicked = kicked_by_login(policy, platform, numbered(found))
     assert kicked == sorted(set(kicked))
-    if policy == LoginPolicy.ONE_A_PLATFORM:
+    if policy == LoginPolicy.ONE_PER_PLATFORM:
         assert [found[one] for one in kicked] == [one for one in found if one == platform]
 
 
@@ -64,5 +64,5 @@ def test_token_policies_hold_what_they_promise(policy: int, platform: int, found
     ordinary = [one for one in left if one != Platform.ADMIN]
     if policy == LoginPolicy.NO_KICK and platform != Platform.ADMIN:
         assert ordinary.count(platform) <= limit
-    if policy == LoginPolicy.ONE_A_PLATFORM:
+    if policy == LoginPolicy.ONE_PER_PLATFORM:
         assert len(ordinary) == len(set(ordinary))
