@@ -181,8 +181,8 @@ class User(StoredEntity):
             then([])
 
     def _apply_policy(self, platform_id: int, digest: bytes) -> None:
-        """Kick the sessions that a new session replaces, and their tokens. Some policies also kick the other tokens of the
-        platform (PROTOCOL 1.8)."""
+        """Kick the sessions that a new session replaces, and their tokens. Some policies also kick the other tokens of
+        the platform (PROTOCOL 1.8)."""
         policy = self.world.settings.auth.multi_login_policy
         sessions = self.world.sessions.sessions_of(self.id)
         if not sessions:
@@ -190,8 +190,8 @@ class User(StoredEntity):
         others = [(one.platform_id, one) for one in sessions if one.digest != digest]
         kicked = kicked_by_login(policy, platform_id, others)
         digests = dict.fromkeys(one.digest for one in kicked)
-        same_platform = any(one.platform_id == platform_id for one in sessions)
-        if (policy == LoginPolicy.ONE_PER_PLATFORM and same_platform) or (policy == LoginPolicy.PC_AND_OTHER and kicked):
+        replaces = policy == LoginPolicy.ONE_PER_PLATFORM and any(one.platform_id == platform_id for one in sessions)
+        if replaces or (policy == LoginPolicy.PC_AND_OTHER and kicked):
             digests |= dict.fromkeys(one.digest for one in self._tokens.values() if one.platform_id == platform_id)
         rows = self._kick_tokens(one for one in digests if one != digest)
         if rows or kicked:

@@ -251,7 +251,7 @@ class LoopBase(ThespianInterface):
         return address
 
     def stop(self, address: Address) -> None:
-        """End the actor at `address` once it has handled the mail in its mailbox. Does nothing if none is awake there."""
+        """End the actor at `address` once it has handled the mail in its mailbox. Does nothing if none is awake."""
         cell = self.cells.get(address)
         if cell is not None:
             cell.put(self.system_address, ActorExitRequest())

@@ -98,7 +98,7 @@ async def _pump(body: AsyncIterator[bytes], send: ASGISendCallable) -> None:
     try:
         async for piece in body:
             await send({"type": "http.response.body", "body": piece, "more_body": True})
-            await asyncio.sleep(0)  # Other connections run, even if neither the body nor the client makes this one wait.
+            await asyncio.sleep(0)  # Other connections run, even if this one never has to wait.
     finally:
         if isinstance(body, AsyncGenerator):
             await body.aclose()

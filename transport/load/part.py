@@ -41,8 +41,8 @@ class LoadPart(Protocol):
     """The runner's view of a part, which may be in this process or another. Times are on the monotonic clock."""
 
     async def connect(self) -> None:
-        """Log in all users, at the scenario's pace. Returns when all are online, or CONNECT_LIMIT_S after the last Connect
-        was sent."""
+        """Log in all users, at the scenario's pace. Returns when all are online, or CONNECT_LIMIT_S after the last
+        Connect was sent."""
 
     async def begin(self, rate_per_s: float, hold_s: float, start_ns: int) -> None: ...
 
