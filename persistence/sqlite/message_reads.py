@@ -37,8 +37,8 @@ SPAN: Final = f"""span AS MATERIALIZED (
     FROM asked a CROSS JOIN conversation c ON c.conversation_id = a.name
     LEFT JOIN record r ON r.owner = a.owner AND r.conversation = c.id)"""
 """For each row of `asked` (the user as owner, the conversation as name, ...): the first and the last seq that the user
-may see. The last one is NULL if they may not see the conversation. A conversation `n_<key>` is visible up to the bound in
-the user's record of the chat with the same key (0: no bound); the user's own notifications are visible in full."""
+may see. The last one is NULL if they may not see the conversation. A conversation `n_<key>` is visible up to the bound
+in the user's record of the chat with the same key (0: no bound); the user's own notifications are visible in full."""
 
 
 class MessageReads(Reads):
@@ -59,8 +59,8 @@ class MessageReads(Reads):
         current = -1
         for seq, body, is_read, place, begin, end in chain.from_iterable(cursors):
             if place != current:
-                # Past the limit, reading stops at the next range. But if only one message was read so far, one more range
-                # is read: otherwise the caller could not tell that there are more messages.
+                # Past the limit, reading stops at the next range. But if only one message was read so far, one more
+                # range is read: otherwise the caller could not tell that there are more messages.
                 if limit_bytes < 0 and (len(pulled) > 1 or len(messages) > 1):
                     break
                 current, messages = place, []
