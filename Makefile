@@ -1,13 +1,15 @@
-# Two commands on a fresh machine: make run, make test. Both make .venv once, from pyproject.toml.
+# Two commands on a fresh machine: make run, make test. Each makes .venv once, from pyproject.toml, with what it needs.
 
-PYTHON ?= python3.11
+# The first Python from 3.11 on.
+PYTHON ?= $(firstword $(foreach one,python3.11 python3.12 python3.13 python3.14 python3,$(shell command -v $(one) >/dev/null 2>&1 && $(one) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $(one))) none)
 VENV := .venv/made
+RUNS := .venv/runs
 BIN := .venv/bin
 JOBS ?= 2
 
 .PHONY: run test test-all ci check bench torture simulate clean
 
-run: $(VENV)
+run: $(RUNS)
 	$(BIN)/greenroom serve $(ARGS)
 
 # The everyday tests; with CI=1 all of them, the slow ones and the browser's too.
@@ -40,14 +42,25 @@ simulate: $(VENV)
 	$(BIN)/python -m greenroom.tests.simulation.run $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),300)) $(ARGS)
 
 # The folder is the package `greenroom`. The editable install says so to Python, the link in .venv/types to mypy.
-$(VENV): pyproject.toml
-	@command -v $(PYTHON) >/dev/null || { echo "greenroom needs Python 3.11 ($(PYTHON)): apt install python3.11, or make PYTHON=/path/to/python" >&2; exit 1; }
+.venv/bin/python:
+	@command -v $(PYTHON) >/dev/null || { echo "greenroom needs Python 3.11 or newer: apt install python3.11, or make PYTHON=/path/to/python" >&2; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "$(PYTHON) cannot make virtual environments: apt install python3-venv" >&2; exit 1; }
-	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[dev]'
-	mkdir -p .venv/types
-	ln -sfn ../.. .venv/types/greenroom
-	touch $@
+	@echo "making .venv with $$($(PYTHON) --version)"
+	@$(PYTHON) -m venv .venv
+
+# Only what a node needs.
+$(RUNS): pyproject.toml .venv/bin/python
+	@echo "installing greenroom and its libraries into .venv (once)"
+	@$(BIN)/pip install --quiet --disable-pip-version-check -e .
+	@touch $@
+
+# And what the tests need.
+$(VENV): pyproject.toml $(RUNS)
+	@echo "installing what the tests need into .venv (once)"
+	@$(BIN)/pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@mkdir -p .venv/types
+	@ln -sfn ../.. .venv/types/greenroom
+	@touch $@
 
 clean:
 	rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .services

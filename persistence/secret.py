@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from greenroom.persistence.settings import Settings
 
-__all__ = ["WeakSecret", "find_secret", "secret_of"]
+__all__ = ["WeakSecret", "find_secret", "is_loopback", "secret_of"]
 
 log = logging.getLogger("greenroom.secret")
 
@@ -35,7 +35,7 @@ def secret_of(settings: Settings, data_dir: Path) -> str:
     secret = settings.auth.secret
     if not secret:
         return _read_secret(data_dir / "secret") or _make_secret(data_dir / "secret")
-    if _is_weak(secret) and not _is_loopback(settings.node.host):
+    if _is_weak(secret) and not is_loopback(settings.node.host):
         raise WeakSecret(
             f"auth.secret is well known or shorter than {_SHORTEST} characters, and {settings.node.host} "
             "is open to the network: set a strong one, or leave it empty to have one generated"
@@ -85,7 +85,8 @@ def _is_weak(secret: str) -> bool:
     return len(secret) < _SHORTEST or secret.lower() in _WELL_KNOWN or len(set(secret)) < 4
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches a node that listens on this host."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

@@ -25,6 +25,7 @@ __all__ = [
     "SettingsError",
     "StoreSettings",
     "WebSocketSettings",
+    "differences",
     "load",
     "packaged",
 ]
@@ -42,6 +43,7 @@ class NodeSettings(_Section, frozen=True):
     drain_timeout_s: float
     log_level: str
     log_format: str
+    log_file: str
 
 
 class AuthSettings(_Section, frozen=True):
@@ -171,6 +173,21 @@ def load(
     return _convert(tables, sources)
 
 
+def differences(one: Settings, other: Settings | None = None) -> dict[str, Any]:
+    """The keys ("section.key") whose value in `one` differs from the value in `other`, or from the default, with the
+    value in `one`. A secret is shown as "(set)"."""
+    other = load(environ={}) if other is None else other
+    found = {
+        f"{section}.{key}": getattr(getattr(one, section), key)
+        for section, keys in _SECTIONS.items()
+        for key in keys
+        if getattr(getattr(one, section), key) != getattr(getattr(other, section), key)
+    }
+    if "auth.secret" in found:
+        found["auth.secret"] = "(set)"
+    return found
+
+
 def _read(path: Path) -> _Tables:
     try:
         tables = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -265,7 +282,7 @@ def _problem_of(name: str, value: Any, kind: Any) -> str:
 
 _MOST = 1e12
 _LEAST = {int: 1, float: 0.001}
-_MAY_BE_EMPTY = frozenset({"auth.secret"})
+_MAY_BE_EMPTY = frozenset({"auth.secret", "node.log_file"})
 _CHOICES: dict[str, tuple[str | int, ...]] = {
     "node.log_level": ("debug", "info", "warning", "error"),
     "node.log_format": ("auto", "console", "json"),

@@ -15,6 +15,7 @@ from typing import Final
 import apsw
 
 from greenroom.persistence.refusal import Reason, Refusal
+from greenroom.persistence.signals import FATAL
 from greenroom.persistence.sqlite.writer import Writer
 from greenroom.persistence.sqlite.writer_frames import FrameReader, decode_slices, encode_frame
 
@@ -66,9 +67,9 @@ def _commit(writer: Writer, batches: list[bytes]) -> bytes:
 
 def main(path: str, epoch: int, events_limit: int, stream: int = 0) -> int:
     """Run the process, and return its exit status."""
-    # A terminal's ^C and a service manager's stop go to the whole group, but this process must end after the node.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    # Signals of a terminal or a service manager go to the whole group, but this process must end after the node.
+    for number in FATAL:
+        signal.signal(number, signal.SIG_IGN)
     writer = Writer(path, epoch=epoch, events_limit=events_limit)
     try:
         writer.open()

@@ -9,21 +9,18 @@ import socket
 import subprocess
 import sys
 import time
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from greenroom.transport.client.api import Api
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
-__all__ = ["SECRET", "NodeProcess", "free_port"]
+__all__ = ["NODE_PYTHON", "SECRET", "NodeProcess", "free_port"]
 
 _END_LIMIT_S = 60.0
 SECRET = "a secret for the tests of a node"
 _CHECKOUT = os.environ.get("NODE_UNDER_TEST", "")
 """Another checkout of Greenroom, with its own `.venv`, that runs the nodes instead of this one: so the test of a fault
 can be seen to fail on the commit that has the fault."""
-_PYTHON = f"{_CHECKOUT}/.venv/bin/python" if _CHECKOUT else sys.executable
+NODE_PYTHON = f"{_CHECKOUT}/.venv/bin/python" if _CHECKOUT else sys.executable
 _START_LIMIT_S = 60.0
 """A start takes a second on an idle machine. Only a start that hangs should reach this limit."""
 
@@ -45,6 +42,8 @@ class NodeProcess:
         prefix: tuple[str, ...] = (),
         env: dict[str, str] | None = None,
         module: str = "greenroom",
+        options: tuple[str, ...] = (),
+        waits_for_ports: bool = True,
     ) -> None:
         self.folder = folder
         self.ws_port, self.api_port = free_port(), free_port()
@@ -53,6 +52,9 @@ class NodeProcess:
         self.env = env or {}
         self.module = module
         """The program that has the command `serve`."""
+        self.options = options
+        """Further options of `serve`. They may name other ports."""
+        self.waits_for_ports = waits_for_ports
         self.process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -68,13 +70,22 @@ class NodeProcess:
         return self.folder / "data"
 
     @property
+    def writer(self) -> int:
+        """The process id of the writer: the node's child, or the node itself."""
+        assert self.process is not None
+        tasks = Path(f"/proc/{self.process.pid}/task").iterdir()
+        children = [int(child) for task in tasks for child in (task / "children").read_text().split()]
+        return children[0] if children else self.process.pid
+
+    @property
     def log(self) -> str:
         return (self.folder / "node.log").read_text(errors="replace")
 
     async def start(self) -> None:
+        ports = ("--ws-port", str(self.ws_port), "--api-port", str(self.api_port))
         command = [
-            *self.prefix, _PYTHON, "-m", self.module, "serve", "--data-dir", str(self.data_dir),
-            "--ws-port", str(self.ws_port), "--api-port", str(self.api_port),
+            *self.prefix, NODE_PYTHON, "-m", self.module, "serve", "--data-dir", str(self.data_dir),
+            *(() if "--ws-port" in self.options else ports), *self.options,
         ]  # fmt: skip
         with (self.folder / "node.log").open("ab") as log:
             self.process = subprocess.Popen(  # noqa: ASYNC220 (a moment, in a test)
@@ -86,7 +97,8 @@ class NodeProcess:
                 cwd=self.folder,
             )
         try:
-            await self._wait_for_ports()
+            if self.waits_for_ports:
+                await self._wait_for_ports()
         except BaseException:
             self.close()
             raise

@@ -8,7 +8,6 @@ import os
 import random
 import time
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -23,6 +22,7 @@ from greenroom.tests.kit.wire_kit import Device, text_message, until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from pathlib import Path
 
 SEED = os.environ.get("GREENROOM_FAULT_SEED") or str(random.SystemRandom().randrange(1 << 32))
 STORE_UNAVAILABLE = 90002
@@ -39,21 +39,10 @@ PAYLOAD_BYTES = 6000
 CHECKPOINT = {"checkpoint-eio": ("pwrite64", "error=EIO"), "checkpoint-sync-eio": (SYNCS, "error=EIO")}
 
 
-def writer_of(node: NodeProcess) -> int:
-    """Who writes: the node's child, or the node itself."""
-    assert node.process is not None
-    [pid] = [int(pid) for pid in _children(node.process.pid)] or [node.process.pid]
-    return pid
-
-
-def _children(pid: int) -> list[str]:
-    return [child for task in Path(f"/proc/{pid}/task").iterdir() for child in (task / "children").read_text().split()]
-
-
 @asynccontextmanager
 async def faulty(node: NodeProcess, fault: str) -> AsyncIterator[None]:
     """The fault lasts as long as the block."""
-    database, pid, trace = node.data_dir / "greenroom.db", writer_of(node), node.folder / "trace"
+    database, pid, trace = node.data_dir / "greenroom.db", node.writer, node.folder / "trace"
     if fault == "lock":
         async with locked(database):
             yield
@@ -69,7 +58,7 @@ async def faulty(node: NodeProcess, fault: str) -> AsyncIterator[None]:
 async def hard_round(load: FaultLoad, fault: str, length_s: float) -> None:
     """Nothing is acked during the fault, somebody is told, and all goes on after it in the same processes."""
     node = load.node
-    pids = node.process, writer_of(node)
+    pids = node.process, node.writer
     refused = len(load.refusals)
     async with faulty(node, fault):
         began = time.monotonic_ns()
@@ -78,14 +67,14 @@ async def hard_round(load: FaultLoad, fault: str, length_s: float) -> None:
         assert not acked, f"{fault}: acked what cannot be stored"
         await until(lambda: len(load.refusals) > refused)
     await load.goes_on()
-    assert (node.process, writer_of(node)) == pids
+    assert (node.process, node.writer) == pids
 
 
 async def checkpoint_round(load: FaultLoad, fault: str) -> None:
     """The log takes what comes; moving it into the database fails."""
     database = load.node.data_dir / "greenroom.db"
     trace = load.node.folder / "trace"
-    async with injected(writer_of(load.node), *CHECKPOINT[fault], trace, only=database) as injection:
+    async with injected(load.node.writer, *CHECKPOINT[fault], trace, only=database) as injection:
         for _ in range(2):
             before, acks = injection.hits, len(load.acks)
             load.resume()
@@ -187,7 +176,7 @@ async def test_slow_disk_and_one_that_hangs(node: NodeProcess) -> None:
     """With the default patience: each sender hears within it, though a sync takes seconds or does not return."""
     async with FaultLoad(node, seed=SEED) as load:
         await load.goes_on()
-        async with injected(writer_of(node), SYNCS, "delay_enter=3000000", node.folder / "trace") as injection:
+        async with injected(node.writer, SYNCS, "delay_enter=3000000", node.folder / "trace") as injection:
             await until(lambda: injection.hits >= 3, 30)
             load.check()
         await load.goes_on()
@@ -229,7 +218,7 @@ async def test_reads_that_fail(tmp_path: Path, kind: str) -> None:
 
 async def _fail_reads(node: NodeProcess, device: Device, names: list[str], acked: dict[str, int]) -> None:
     assert node.process is not None
-    pids = node.process, writer_of(node)
+    pids = node.process, node.writer
     await asyncio.sleep(0.5)  # Until the conversations are asleep: they have to be loaded again.
     failed = 0
     async with injected(node.process.pid, "pread64", "error=EIO", node.folder / "trace"):
@@ -247,7 +236,7 @@ async def _fail_reads(node: NodeProcess, device: Device, names: list[str], acked
     for name in names:
         await _sent_soon(device, name)
         acked[name] += 1
-    assert (node.process, writer_of(node)) == pids
+    assert (node.process, node.writer) == pids
 
 
 async def _sent_soon(device: Device, name: str) -> None:

@@ -3,10 +3,12 @@ from __future__ import annotations
 import io
 import json
 import logging
+import threading
 from typing import TYPE_CHECKING
 
 import pytest
 
+from greenroom.transport import logs as logs_module
 from greenroom.transport.logs import configure
 
 if TYPE_CHECKING:
@@ -26,7 +28,7 @@ def lines() -> Iterator[io.StringIO]:
 
 
 def test_json_lines_without_secrets(lines: io.StringIO) -> None:
-    configure(style="json", stream=lines)
+    logs = configure(style="json", stream=lines)
     logging.getLogger("greenroom.x").info("GET /?sendID=a&token=%s&platformID=5", "abc")
     extra = {"address": "user/a", "actor": f"t {TOKEN}", "token": TOKEN, "content": "hello", "crashes": 2}
     logging.getLogger("greenroom.y").warning("t %s", TOKEN, extra=extra)
@@ -34,6 +36,7 @@ def test_json_lines_without_secrets(lines: io.StringIO) -> None:
         raise ValueError(f"bad {TOKEN}")
     except ValueError:
         logging.getLogger("greenroom.z").exception("failed")
+    logs.close()
     first, second, third = map(json.loads, lines.getvalue().splitlines())
     assert first["event"] == "GET /?sendID=a&token=***&platformID=5"
     assert second.pop("timestamp").endswith("Z")
@@ -46,12 +49,13 @@ def test_json_lines_without_secrets(lines: io.StringIO) -> None:
 
 
 def test_lines_for_a_terminal(lines: io.StringIO) -> None:
-    configure(style="console", stream=lines)
+    logs = configure(style="console", stream=lines)
     logging.getLogger("greenroom.x").warning("two", extra={"crashes": 2, "address": "user/a b"})
     try:
         raise ValueError(f"bad {TOKEN}")
     except ValueError:
         logging.getLogger("greenroom.z").exception("failed")
+    logs.close()
     first, second, *below = lines.getvalue().splitlines()
     line = f"[warning  ] {'two':<30} [greenroom.x] address='user/a b' crashes=2"
     assert first.partition("Z ")[2] == line
@@ -61,8 +65,35 @@ def test_lines_for_a_terminal(lines: io.StringIO) -> None:
 
 
 def test_levels_and_other_peoples_loggers(lines: io.StringIO) -> None:
-    configure(level="debug", style="console", stream=lines)
+    logs = configure(level="debug", style="console", stream=lines)
     logging.getLogger("websockets.server").debug("> frame")
     logging.getLogger("greenroom.x").debug("ours")
+    logs.close()
     assert "ours" in lines.getvalue()
     assert "frame" not in lines.getvalue()
+
+
+def test_full_queue_drops_lines_and_says_so(lines: io.StringIO, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The reader stops reading at the first line."""
+    reads_again = threading.Event()
+    write = lines.write
+
+    def blocked(text: str) -> int:
+        assert reads_again.wait(10)
+        return write(text)
+
+    monkeypatch.setattr(lines, "write", blocked)
+    monkeypatch.setattr(logs_module, "_LINES_LIMIT", 3)
+    logs = configure(style="json", stream=lines)
+    for number in range(50):
+        logging.getLogger("greenroom.x").info("line %d", number)
+    reads_again.set()
+    while logging.getLogger().handlers[0].queue.qsize():  # type: ignore[attr-defined]
+        pass
+    logging.getLogger("greenroom.x").info("the last")
+    logs.close()
+    events = [json.loads(line)["event"] for line in lines.getvalue().splitlines()]
+    dropped = [int(event.split()[0]) for event in events if "were dropped" in event]
+    assert events[-1] == "the last"
+    assert sum(dropped) + len(events) - len(dropped) == 51
+    assert len(events) <= 7

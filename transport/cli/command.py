@@ -9,6 +9,7 @@ import asyncio
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 from importlib.metadata import version
+from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, TypeVar
 
@@ -31,6 +32,10 @@ JUDGING_MISUSED, JUDGING_FAILED = 64, 74
 _Answer = TypeVar("_Answer")
 _DEFAULTS = NodeOptions()
 _LOAD_DEFAULTS = LoadOptions()
+_SHIPPED = ", ".join(
+    sorted(one.name[:-5] for one in files("greenroom.transport.load.scenarios").iterdir() if one.name.endswith(".toml"))
+)
+"""The names of the shipped scenarios."""
 
 StartNode = Callable[[NodeOptions], int]
 """Runs a node until it is asked to stop, and returns the exit code. `__main__`, which knows the node, passes it in."""
@@ -86,7 +91,7 @@ def _app(start_node: StartNode) -> App:
         """Print a new token for a user. It may invalidate the user's older tokens on that platform."""
         from greenroom.transport.cli.token import make_token
 
-        print(_wait(make_token(node.settings(), user, platform_id=platform, register=register)))
+        print(_wait(make_token(node.of_running(), user, platform_id=platform, register=register)))
         return 0
 
     @app.command
@@ -103,7 +108,7 @@ def _app(start_node: StartNode) -> App:
 
         if bool(to) == bool(group):
             raise SettingsError("chat: give --to USER or --group ID")
-        return _wait(Chat(node.settings(), user_id=as_, peer_id=to, group_id=group, follow=follow).run())
+        return _wait(Chat(node.of_running(), user_id=as_, peer_id=to, group_id=group, follow=follow).run())
 
     @app.command
     def status(
@@ -116,11 +121,11 @@ def _app(start_node: StartNode) -> App:
         """
         from greenroom.transport.cli.status_screen import show_status
 
-        return _wait(show_status(node.settings(), as_json=json))
+        return _wait(show_status(node.of_running(), as_json=json))
 
     @app.command
     def load(
-        scenario: Annotated[str, Parameter(help="The name of a shipped scenario, or a TOML file.")],
+        scenario: Annotated[str, Parameter(help=f"A TOML file, or one of {_SHIPPED}.")],
         /,
         *,
         run: LoadOptions = _LOAD_DEFAULTS,

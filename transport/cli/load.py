@@ -32,7 +32,7 @@ _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "": 1.0}
 def load(name: str, options: LoadOptions, node: NodeOptions) -> int:
     """Run the load. Returns the exit code. Raises BadInput."""
     scenario = _scenario(name, options)
-    settings = node.settings()
+    settings = node.of_running()
     secret = options.secret
     if secret is None:
         try:

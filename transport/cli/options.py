@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
+from greenroom.persistence.addresses import Addresses
 from greenroom.persistence.secret import find_secret
 from greenroom.persistence.settings import Settings, load
 
@@ -22,16 +23,23 @@ class CommandFailed(Exception):
         self.exit_code = exit_code
 
 
+_PACKAGED = load(environ={}).node
+
+
+def _default(key: str) -> str:
+    return f"[default: {getattr(_PACKAGED, key)}]"
+
+
 @Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
 class NodeOptions:
     """The node that a command applies to."""
 
     config: Annotated[Path | None, Parameter(help="A settings file that overrides the packaged one.")] = None
-    data_dir: Annotated[Path | None, Parameter(help="The node's folder: database, secret.")] = None
-    host: Annotated[str | None, Parameter(help="The address that the node listens on.")] = None
-    ws_port: Annotated[int | None, Parameter(help="Port of the WebSocket gateway.")] = None
-    api_port: Annotated[int | None, Parameter(help="Port of the HTTP API.")] = None
+    data_dir: Annotated[Path | None, Parameter(help=f"The node's folder. {_default('data_dir')}")] = None
+    host: Annotated[str | None, Parameter(help=f"The address that the node listens on. {_default('host')}")] = None
+    ws_port: Annotated[int | None, Parameter(help=f"Port of the WebSocket gateway. {_default('ws_port')}")] = None
+    api_port: Annotated[int | None, Parameter(help=f"Port of the HTTP API. {_default('api_port')}")] = None
 
     def settings(self) -> Settings:
         """The settings in force with these options. Raises SettingsError."""
@@ -43,15 +51,24 @@ class NodeOptions:
         }
         return load(self.config, overrides={"node": node})
 
-    def as_typed(self) -> str:
-        """The options as a user would type them, to show another command for the same node."""
-        given = {
-            "--config": self.config,
-            "--data-dir": self.data_dir,
-            "--host": self.host,
-            "--ws-port": self.ws_port,
-            "--api-port": self.api_port,
+    def of_running(self) -> Settings:
+        """The same, with the addresses of the node that runs on the data directory, unless an option names others."""
+        settings = self.settings()
+        running = Addresses.find(Path(settings.node.data_dir))
+        if running is None:
+            return settings
+        node = {
+            "data_dir": settings.node.data_dir,
+            "host": running.host if self.host is None else self.host,
+            "ws_port": running.ws_port if self.ws_port is None else self.ws_port,
+            "api_port": running.api_port if self.api_port is None else self.api_port,
         }
+        return load(self.config, overrides={"node": node})
+
+    def as_typed(self) -> str:
+        """The options with which another command finds this node, as a user would type them. The addresses of a running
+        node are in its data directory."""
+        given = {"--config": self.config, "--data-dir": self.data_dir}
         return "".join(f" {name} {value}" for name, value in given.items() if value is not None)
 
 

@@ -1,0 +1,34 @@
+"""The standard streams of the command: they may be closed, full, or read by nobody."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+
+__all__ = ["open_missing_streams", "say"]
+
+
+def open_missing_streams() -> None:
+    """Open /dev/null in place of closed standard streams. Otherwise the next file or socket that is opened, such as the
+    database, would get the number of stdout or stderr, and be written to by `print`.
+    """
+    for fd in range(3):
+        try:
+            os.fstat(fd)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # It gets the lowest free number, which is `fd`.
+    if sys.stdout is None:
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 (it stays open)
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+
+
+def say(text: str) -> None:
+    """Print a text that only a person needs. A stdout that is full or closed does not stop the command."""
+    try:
+        print(text, flush=True)
+    except (OSError, ValueError):
+        # What remains in the buffer would fail once more when the process ends.
+        with contextlib.suppress(OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
