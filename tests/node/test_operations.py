@@ -8,6 +8,7 @@ import json
 import os
 import signal
 import subprocess
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -18,11 +19,22 @@ from greenroom.persistence.sqlite.check import check
 from greenroom.tests.kit.node_kit import NODE_PYTHON, SECRET, NodeProcess
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
     from pathlib import Path
 
 STOPPING = {signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGXCPU, signal.SIGPWR}
 SILENT = sorted(FATAL - STOPPING - {signal.SIGPIPE})
 ENDS_WITHIN_S = 30
+
+
+@asynccontextmanager
+async def served(folder: Path, **how: Any) -> AsyncIterator[NodeProcess]:
+    node = NodeProcess(folder, **how)
+    try:
+        await node.start()
+        yield node
+    finally:
+        node.close()
 
 
 async def sends(node: NodeProcess) -> None:
@@ -36,7 +48,7 @@ async def sends(node: NodeProcess) -> None:
 
 async def until_logged(path: Path, event: str) -> dict[str, Any]:
     """The first line with this event, once it is there."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while True:
             found = _logged(path, event)
             if found is not None:
@@ -51,60 +63,56 @@ def _logged(path: Path, event: str) -> dict[str, Any] | None:
 
 
 async def test_signals_that_mean_nothing_end_neither_node_nor_writer(tmp_path: Path) -> None:
-    node = NodeProcess(tmp_path)
-    await node.start()
-    assert node.process is not None
-    for pid in (node.process.pid, node.writer):
-        for number in SILENT:
-            os.kill(pid, number)
-    await sends(node)
-    assert await node.terminate() == 0
+    async with served(tmp_path) as node:
+        assert node.process is not None
+        for pid in (node.process.pid, node.writer):
+            for number in SILENT:
+                os.kill(pid, number)
+        await sends(node)
+        assert await node.terminate() == 0
 
 
 @pytest.mark.parametrize("number", sorted(STOPPING), ids=lambda number: signal.Signals(number).name)
 async def test_signals_that_stop_drain_first(tmp_path: Path, number: int) -> None:
     """Also when the whole process group gets them, as from a terminal: the writer ends after the node."""
-    node = NodeProcess(tmp_path)
-    await node.start()
-    assert node.process is not None
-    await sends(node)
-    os.kill(node.writer, number)
-    node.process.send_signal(number)
-    assert await asyncio.to_thread(node.process.wait, ENDS_WITHIN_S) == 0
-    assert await until_logged(tmp_path / "node.log", "draining")
-    assert await until_logged(tmp_path / "node.log", "stopped")
-    assert check(node.data_dir) == []
+    async with served(tmp_path) as node:
+        assert node.process is not None
+        await sends(node)
+        os.kill(node.writer, number)
+        node.process.send_signal(number)
+        assert await asyncio.to_thread(node.process.wait, ENDS_WITHIN_S) == 0
+        assert await until_logged(tmp_path / "node.log", "draining")
+        assert await until_logged(tmp_path / "node.log", "stopped")
+        assert check(node.data_dir) == []
 
 
 async def test_hangup_opens_the_log_again_and_applies_what_can_change(tmp_path: Path) -> None:
     log, config = tmp_path / "log", tmp_path / "own.toml"
     config.write_text(f'[node]\nlog_file = "{log}"\n')
-    node = NodeProcess(tmp_path, options=("--config", str(config)))
-    await node.start()
-    assert node.process is not None
-    started = await until_logged(log, "start")
-    assert started["settings"]["node.log_file"] == str(log)
-    log.rename(tmp_path / "log.1")
-    config.write_text(f'[node]\nlog_file = "{log}"\nlog_level = "debug"\n[message]\nsends_in_flight = 7\n')
-    node.process.send_signal(signal.SIGHUP)
-    assert (await until_logged(log, "reloaded"))["settings"] == {"node.log_level": "debug"}
-    assert await until_logged(log, "these settings need a restart: message.sends_in_flight")
-    config.write_text("[node]\nlog_level = 7\n")
-    node.process.send_signal(signal.SIGHUP)
-    assert await until_logged(log, f"the settings were not reloaded: {config}: [node] log_level: must be a text")
-    await sends(node)
-    assert await node.terminate() == 0
+    async with served(tmp_path, options=("--config", str(config))) as node:
+        assert node.process is not None
+        started = await until_logged(log, "start")
+        assert started["settings"]["node.log_file"] == str(log)
+        log.rename(tmp_path / "log.1")
+        config.write_text(f'[node]\nlog_file = "{log}"\nlog_level = "debug"\n[message]\nsends_in_flight = 7\n')
+        node.process.send_signal(signal.SIGHUP)
+        assert (await until_logged(log, "reloaded"))["settings"] == {"node.log_level": "debug"}
+        assert await until_logged(log, "these settings need a restart: message.sends_in_flight")
+        config.write_text("[node]\nlog_level = 7\n")
+        node.process.send_signal(signal.SIGHUP)
+        assert await until_logged(log, f"the settings were not reloaded: {config}: [node] log_level: must be a text")
+        await sends(node)
+        assert await node.terminate() == 0
 
 
 @pytest.mark.parametrize(
     "streams", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-", ">/dev/full", "2>/dev/full", ">/dev/full 2>/dev/full"]
 )
 async def test_standard_streams_that_are_closed_or_full(tmp_path: Path, streams: str) -> None:
-    node = NodeProcess(tmp_path, prefix=("sh", "-c", f'exec "$@" {streams}', "sh"))
-    await node.start()
-    await sends(node)
-    assert await node.terminate() == 0
-    assert check(node.data_dir) == []
+    async with served(tmp_path, prefix=("sh", "-c", f'exec "$@" {streams}', "sh")) as node:
+        await sends(node)
+        assert await node.terminate() == 0
+        assert check(node.data_dir) == []
 
 
 async def test_reader_of_the_log_that_stops_reading(tmp_path: Path) -> None:
@@ -115,30 +123,25 @@ async def test_reader_of_the_log_that_stops_reading(tmp_path: Path) -> None:
         fcntl.fcntl(unread, fcntl.F_SETPIPE_SZ, 4096)
         os.write(unread, b"x" * 4096)
         prefix = ("sh", "-c", f'exec "$@" 2> {fifo}', "sh")
-        node = NodeProcess(tmp_path, prefix=prefix, env={"GREENROOM_NODE_LOG_LEVEL": "debug"})
-        await node.start()
-        await sends(node)
-        assert await node.terminate() == 0
+        async with served(tmp_path, prefix=prefix, env={"GREENROOM_NODE_LOG_LEVEL": "debug"}) as node:
+            await sends(node)
+            assert await node.terminate() == 0
     finally:
         os.close(unread)
 
 
 async def test_commands_find_the_node_by_its_folder(tmp_path: Path) -> None:
-    node = NodeProcess(tmp_path, options=("--ws-port", "0", "--api-port", "0"), waits_for_ports=False)
-    await node.start()
-    listening = await until_logged(tmp_path / "node.log", "listening")
-    assert not listening["ws"].endswith(":0")
+    async with served(tmp_path, options=("--ws-port", "0", "--api-port", "0"), waits_for_ports=False) as node:
+        listening = await until_logged(tmp_path / "node.log", "listening")
+        assert not listening["ws"].endswith(":0")
 
-    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-        command = [NODE_PYTHON, "-m", "greenroom", *arguments, "--data-dir", str(node.data_dir)]
-        env = os.environ | {"GREENROOM_SECRET": SECRET}
-        return subprocess.run(command, capture_output=True, text=True, timeout=30, env=env, cwd=tmp_path, check=False)
+        def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+            command = [NODE_PYTHON, "-m", "greenroom", *arguments, "--data-dir", str(node.data_dir)]
+            env = os.environ | {"GREENROOM_SECRET": SECRET}
+            return subprocess.run(command, capture_output=True, text=True, timeout=60, env=env, check=False)
 
-    try:
         for command in (("token", "--user", "a", "--register"), ("status", "--json")):
             said = await asyncio.to_thread(run, *command)
             assert said.returncode == 0, said.stderr
         assert await node.terminate() == 0
-    finally:
-        node.close()
-    assert not (node.data_dir / "addresses").exists()
+        assert not (node.data_dir / "addresses").exists()
