@@ -8,13 +8,21 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any, NoReturn
+from typing import Any, Final, NoReturn
 
-__all__ = ["JsonMalformed", "JsonObject", "escape", "parse"]
+__all__ = ["ELEMENTS_LIMIT", "JsonMalformed", "JsonObject", "JsonTooLong", "escape", "parse"]
+
+ELEMENTS_LIMIT: Final = 16_000
+"""Elements of all lists and objects together. Each costs up to a microsecond and the parser cannot be interrupted, so
+this bounds how long it holds the loop. A request may list 10,000 seqs, or a thousand objects of some fields."""
 
 
 class JsonMalformed(ValueError):
     """Bytes that are not JSON, or JSON that is nested too deeply."""
+
+
+class JsonTooLong(JsonMalformed):
+    """JSON with too many elements or escapes. The text says how many there may be."""
 
 
 class JsonObject(list[tuple[str, Any]]):
@@ -35,8 +43,13 @@ _HALF_PAIR = re.compile(
 
 def parse(data: bytes) -> Any:
     """Read one JSON value. Objects become JsonObject. Raises JsonMalformed."""
+    # Commas inside of texts count too, so this may refuse what has some fewer elements.
+    if len(data) > ELEMENTS_LIMIT and data.count(b",") > ELEMENTS_LIMIT:
+        raise JsonTooLong(f"at most {ELEMENTS_LIMIT} elements")
     text = data.decode("utf-8", "replace")
     if "\\ud" in text or "\\uD" in text:
+        if text.count("\\") > ELEMENTS_LIMIT:
+            raise JsonTooLong(f"at most {ELEMENTS_LIMIT} escapes")
         text = _HALF_PAIR.sub(lambda match: "\ufffd" if match["half"] else match[0], text)
     try:
         return _DECODER.decode(text)

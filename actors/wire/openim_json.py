@@ -16,7 +16,7 @@ import msgspec
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 
-from greenroom.actors.wire.go_json import JsonMalformed, JsonObject, escape, parse
+from greenroom.actors.wire.go_json import JsonMalformed, JsonObject, JsonTooLong, escape, parse
 from greenroom.actors.wire.json_scalars import JsonMismatch, Scalar, scalar_of
 
 if TYPE_CHECKING:
@@ -46,12 +46,19 @@ def tips_content(message: Message) -> bytes:
     return _encode({"detail": to_json(message).decode()})
 
 
-def from_json(data: bytes, message_class: type[_M]) -> _M:
-    """Read a message. Raises JsonMismatch if the data is not JSON, or if a known key has a value of another type."""
+def from_json(data: bytes, message_class: type[_M], *, check: Callable[[Any], None] | None = None) -> _M:
+    """Read a message. `check` gets the parsed value before a message is made of it, which takes some times longer.
+
+    Raises JsonMismatch if the data is not JSON, or if a known key has a value of another type.
+    """
     try:
         value = parse(data)
+    except JsonTooLong as problem:
+        raise JsonMismatch(f"JSON of {problem}") from None
     except JsonMalformed:
         raise JsonMismatch("JSON") from None
+    if check is not None:
+        check(value)
     return _build(value, message_class)
 
 
