@@ -39,15 +39,33 @@ _HALF_PAIR = re.compile(
     r"|(?P<half>\\u[dD][89a-fA-F][0-9a-fA-F]{2})"
     r"|\\."
 )
+_SURROGATE = re.compile(r"\\u[dD]")
+"""An escape that may be half of a pair. A search for two texts would take much longer on texts that nearly match."""
+_ESCAPES_LIMIT = 100_000
+"""Escapes in all texts together; ELEMENTS_LIMIT of them if one of them may be half of a pair, as each is looked at."""
+_REPLACED_LIMIT_BYTES = 256 * 1024
+"""Longer bytes that are not UTF-8 are refused, because replacing each takes long."""
+
+
+def _decode(data: bytes) -> str:
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        if len(data) > _REPLACED_LIMIT_BYTES:
+            raise JsonMalformed("not UTF-8") from None
+        return data.decode("utf-8", "replace")
 
 
 def parse(data: bytes) -> Any:
     """Read one JSON value. Objects become JsonObject. Raises JsonMalformed."""
-    # Commas inside of texts count too, so this may refuse what has some fewer elements.
-    if len(data) > ELEMENTS_LIMIT and data.count(b",") > ELEMENTS_LIMIT:
-        raise JsonTooLong(f"at most {ELEMENTS_LIMIT} elements")
-    text = data.decode("utf-8", "replace")
-    if "\\ud" in text or "\\uD" in text:
+    if len(data) > ELEMENTS_LIMIT:
+        # Commas inside of texts count too, so this may refuse what has some fewer elements.
+        if data.count(b",") > ELEMENTS_LIMIT:
+            raise JsonTooLong(f"at most {ELEMENTS_LIMIT} elements")
+        if data.count(b"\\") > _ESCAPES_LIMIT:
+            raise JsonTooLong(f"at most {_ESCAPES_LIMIT} escapes")
+    text = _decode(data)
+    if "\\" in text and _SURROGATE.search(text):
         if text.count("\\") > ELEMENTS_LIMIT:
             raise JsonTooLong(f"at most {ELEMENTS_LIMIT} escapes")
         text = _HALF_PAIR.sub(lambda match: "\ufffd" if match["half"] else match[0], text)

@@ -11,7 +11,7 @@ from greenroom.actors.errors import ArgsError
 from greenroom.actors.rules import limits
 from greenroom.actors.rules.notifications import MEMBERS_KICKED, build
 from greenroom.actors.wire import group_pb2, sdkws_pb2, user_pb2
-from greenroom.actors.wire.go_json import ELEMENTS_LIMIT, parse
+from greenroom.actors.wire.go_json import parse
 from greenroom.actors.wire.openim_json import JsonMismatch, from_json, tips_content
 from greenroom.transport.gateway.requests import REQUESTS
 from greenroom.transport.http.routes import ROUTES
@@ -141,7 +141,7 @@ def test_message_whose_fields_fit_may_still_be_too_long() -> None:
     ids=["objects", "keys", "escapes"],
 )
 def test_json_of_too_many_elements(text: bytes) -> None:
-    with pytest.raises(JsonMismatch, match=f"at most {ELEMENTS_LIMIT} e"):
+    with pytest.raises(JsonMismatch, match=r"at most \d+ e"):
         from_json(text, user_pb2.getDesignateUsersReq)
 
 
