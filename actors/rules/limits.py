@@ -97,6 +97,9 @@ _LISTS: Final[Mapping[str, int]] = {
     # Ten receipts of `message.mark_seqs_limit`; a receipt's own limit is the setting.
     "seqs": 10_000,
     "options": 64,
+    # The setting `websocket.watched_users_limit` decides.
+    "subscribeUserID": 10_000,
+    "unsubscribeUserID": 10_000,
 }
 """Elements, by field name."""
 
