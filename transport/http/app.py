@@ -20,7 +20,7 @@ from greenroom.actors.wire.openim_json import JsonMismatch, from_json
 from greenroom.transport.http.call import Call
 from greenroom.transport.http.free_json import BodyMismatch, bind
 from greenroom.transport.http.http_request import ClientDisconnected, HttpRequest
-from greenroom.transport.http.reply_json import failure, success
+from greenroom.transport.http.reply_json import failure, success, success_in_slices
 from greenroom.transport.http.request_body import Bodies, BodiesFull, read_whole
 from greenroom.transport.http.response import HttpResponse, not_found, redirect, send_response
 from greenroom.transport.http.table import Table, is_wire
@@ -186,7 +186,9 @@ class HttpApi:
             return _refusal(ArgsError(detail), status=400 if route.strict else 200)
         if isinstance(answer, HttpResponse):
             return answer
-        return HttpResponse(success(route, answer, as_protobuf=as_protobuf))
+        if as_protobuf:
+            return HttpResponse(success(route, answer, as_protobuf=True))
+        return HttpResponse(await success_in_slices(route, answer))
 
     async def _plain(self, route: Route, request: HttpRequest, caller: Caller) -> HttpResponse:
         if route.handler is None:
