@@ -185,6 +185,10 @@ class Engine:
         """The state of the engine, and its counters since the start."""
         return self._observer.status(self._root.restarts)
 
+    async def not_ready(self) -> str:
+        """Why the engine cannot serve now; empty if it can."""
+        return await self._observer.not_ready()
+
     # The tree. Subclasses may replace parts of it.
 
     def children(self) -> list[ChildSpec]:

@@ -86,10 +86,9 @@ class Pair(Conversation):
             mine, theirs = theirs, mine
         if not (theirs.is_registered and mine.is_registered):
             raise RecordNotFound("sender or receiver is not registered")
-        if message.sessionType == SessionType.NOTIFICATION:
-            if mine.level < AppLevel.ADMIN and not caller.is_admin:
-                raise NoPermission("the sender is not a notification account")
-        else:
+        if rules.is_notification_type(message.contentType) and mine.level < AppLevel.ADMIN and not caller.is_admin:
+            raise NoPermission("only admins may send notifications")
+        if message.sessionType != SessionType.NOTIFICATION:
             self._check_single(message, caller, mine, theirs)
         rules.force_options(message)
         if not rules.is_notification_type(message.contentType):

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from typing import TYPE_CHECKING
 
 import msgspec
+
+from greenroom.persistence.errors import StoreError
+from greenroom.persistence.store import Slice
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -15,9 +19,13 @@ if TYPE_CHECKING:
     from greenroom.actors.ports import Clock
     from greenroom.actors.runtime.base import LoopBase
     from greenroom.actors.session_table import SessionTable
-    from greenroom.persistence.store import Store
+    from greenroom.persistence.store import Refusal, Store
 
 __all__ = ["ActorClass", "InQuarantine", "LaneState", "NodeStatus", "Observer", "StoreState"]
+
+
+_TEST_COMMIT_TIMEOUT_S = 2.0
+"""Less than the time-out of usual health checks."""
 
 
 class ActorClass(msgspec.Struct, frozen=True, rename="camel"):
@@ -116,6 +124,31 @@ class Observer:
         self._version = version
         self._started_at = clock.now_ms()
         self._started_s = base.loop.time()
+        self._test_commit: asyncio.Future[list[Refusal | None]] | None = None
+        """The test commit in flight, or the last one. There is one at a time."""
+
+    async def not_ready(self) -> str:
+        """Why the node cannot serve now; empty if it can.
+
+        While the store fails, this makes a test commit: a node that gets no traffic until it is ready would otherwise
+        never notice that the store works again.
+        """
+        try:
+            await self._store.users([])
+        except StoreError:
+            return "the store cannot be read"
+        if not self._health.store_fails:
+            return ""
+        if self._test_commit is None or self._test_commit.done():
+            commit = self._store.commit([Slice("test/", self._store.epoch, [])])
+            self._test_commit = asyncio.ensure_future(commit)
+        done, _ = await asyncio.wait((self._test_commit,), timeout=_TEST_COMMIT_TIMEOUT_S)
+        if not done:
+            return "the store does not answer"
+        if self._test_commit.exception() is not None or self._test_commit.result() != [None]:
+            return "the store fails"
+        self._health.store_fails = False
+        return ""
 
     def status(self, restarts: Mapping[str, int]) -> NodeStatus:
         health = self._health

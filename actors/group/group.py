@@ -19,7 +19,7 @@ from greenroom.actors.group.roster import Roster
 from greenroom.actors.messages import Command, ProfileChanged
 from greenroom.actors.rules import message as rules
 from greenroom.actors.rules.ids import chat_id, notification_id
-from greenroom.actors.wire.vocabulary import GroupStatus, Role, SessionType
+from greenroom.actors.wire.vocabulary import AppLevel, GroupStatus, Role, SessionType
 from greenroom.persistence.store import AddRecords, Reason, RecordOwner, Refusal
 
 if TYPE_CHECKING:
@@ -126,6 +126,19 @@ class Group(Conversation):
         )
 
     def admit(self, command: SendMessage, sender: Address) -> None:
+        message = command.message
+        if command.caller.is_admin or not rules.is_notification_type(message.contentType):
+            self._admit(command, sender)
+            return
+
+        def then(users: list[UserRow]) -> None:
+            if not users or users[0].app_manger_level < AppLevel.ADMIN:
+                raise NoPermission("only admins may send notifications")
+            self._admit(command, sender)
+
+        self.read(self.world.store.users([message.sendID]), then, command, sender)
+
+    def _admit(self, command: SendMessage, sender: Address) -> None:
         message = command.message
         info = self.roster.existing()
         rules.force_options(message)

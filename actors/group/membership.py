@@ -12,6 +12,7 @@ from greenroom.actors.group.operation import Bounds
 from greenroom.actors.group.roster import Member, People, Roster
 from greenroom.actors.items import Change, Item
 from greenroom.actors.rules import notifications as notices
+from greenroom.actors.rules.limits import LIST_LIMIT
 from greenroom.actors.wire import sdkws_pb2
 from greenroom.actors.wire.vocabulary import ChangeState, GroupStatus, GroupType, GroupVerification, JoinSource, Role
 from greenroom.persistence import store
@@ -35,7 +36,6 @@ __all__ = [
     "initial_roles", "invite", "kick", "profile_changed", "quit_group",
 ]  # fmt: skip
 
-_IDS_LIMIT = 1000
 _INVITED_PER_TIP = 50
 
 
@@ -54,8 +54,8 @@ def check_create(command: CreateGroup) -> None:
     count = 1 + len(request.adminUserIDs) + len(request.memberUserIDs)
     if request.groupInfo.groupType != GroupType.WORKING:
         raise ArgsError("groupType must be 2")
-    if "" in roles or len(roles) != count or len(request.memberUserIDs) > _IDS_LIMIT:
-        raise ArgsError("at most 1000 user ids may be given, each of them once")
+    if "" in roles or len(roles) != count or max(len(request.adminUserIDs), len(request.memberUserIDs)) > LIST_LIMIT:
+        raise ArgsError(f"at most {LIST_LIMIT} user ids may be given, each of them once")
 
 
 def create(operation: Operation, command: CreateGroup) -> Iterator[Item]:
@@ -247,8 +247,8 @@ def _remove(
 
 
 def _check_ids(user_ids: Sequence[str]) -> None:
-    if not user_ids or len(user_ids) > _IDS_LIMIT or len(set(user_ids)) < len(user_ids) or "" in user_ids:
-        raise ArgsError("1 to 1000 user ids must be given, each of them once")
+    if not user_ids or len(user_ids) > LIST_LIMIT or len(set(user_ids)) < len(user_ids) or "" in user_ids:
+        raise ArgsError(f"1 to {LIST_LIMIT} user ids must be given, each of them once")
 
 
 def _new_row(group: Roster, user_id: str, role: int, caller: str, now: int) -> MemberRow:

@@ -8,6 +8,7 @@ import msgspec
 
 from greenroom.actors.errors import ArgsError, NoPermission
 from greenroom.actors.rules.ids import chat_id, notification_id
+from greenroom.actors.rules.limits import CONTENT_LIMIT_BYTES
 from greenroom.actors.wire import sdkws_pb2
 from greenroom.actors.wire.vocabulary import ContentType, MessageStatus, SessionType
 
@@ -15,9 +16,6 @@ if TYPE_CHECKING:
     from greenroom.actors.messages import Caller
 
 __all__ = ["Part", "check", "force_options", "is_notification_type", "render", "split"]
-
-_CONTENT_LIMIT_BYTES = 512 * 1024
-"""Needed for HTTP, where a message could be larger than a frame that the SDKs accept (1 MiB)."""
 
 _FORCED_OFF = {
     ContentType.REVOKE: ("unreadCount", "offlinePush"),
@@ -34,8 +32,8 @@ def check(message: sdkws_pb2.MsgData, caller: Caller) -> None:
     send_id, session_type = message.sendID, message.sessionType
     if not send_id or not message.content:
         raise ArgsError("sendID and content are needed")
-    if len(message.content) > _CONTENT_LIMIT_BYTES:
-        raise ArgsError(f"content is longer than {_CONTENT_LIMIT_BYTES} bytes")
+    if len(message.content) > CONTENT_LIMIT_BYTES:
+        raise ArgsError(f"content is longer than {CONTENT_LIMIT_BYTES} bytes")
     if (message.contentType == ContentType.OA_NOTIFICATION) != (session_type == SessionType.NOTIFICATION):
         raise ArgsError("contentType 1400 and sessionType 4 must be used together")
     if send_id != caller.user_id and not caller.is_admin:

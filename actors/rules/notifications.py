@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from greenroom.actors.messages import Push
 from greenroom.actors.rules.ids import own_notification_id
+from greenroom.actors.rules.limits import CONTENT_LIMIT_BYTES
 from greenroom.actors.rules.message import render
 from greenroom.actors.wire import sdkws_pb2
 from greenroom.actors.wire.openim_json import tips_content
@@ -117,11 +118,28 @@ def _build(
         clientMsgID=world.new_id(),
         sessionType=session_type,
         contentType=kind.content_type,
-        content=tips_content(tips),
+        content=_content(tips),
         createTime=world.clock.now_ms(),
     )
     notification.MergeFrom(_common_fields(in_chat=in_chat, stored=stored))
     return notification
+
+
+def _content(tips: Message) -> bytes:
+    """The content, within the limit of a message: a list of members that is too long is cut.
+
+    A cut tip names no version of the members' log, so that clients do not apply it but read the log.
+    """
+    content = tips_content(tips)
+    while len(content) > CONTENT_LIMIT_BYTES:
+        members = next((value for field, value in tips.ListFields() if field.is_repeated), None)
+        if not members:
+            break
+        del members[len(members) * CONTENT_LIMIT_BYTES // (len(content) + CONTENT_LIMIT_BYTES) :]
+        if "groupMemberVersionID" in tips.DESCRIPTOR.fields_by_name:
+            tips.ClearField("groupMemberVersionID")
+        content = tips_content(tips)
+    return content
 
 
 @cache

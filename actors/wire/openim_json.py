@@ -16,13 +16,15 @@ import msgspec
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 
-from greenroom.actors.wire.go_json import JsonMalformed, JsonObject, escape, parse
+from greenroom.actors.wire.go_json import JsonMalformed, JsonObject, JsonTooLong, escape, parse
 from greenroom.actors.wire.json_scalars import JsonMismatch, Scalar, scalar_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
-__all__ = ["JsonMismatch", "from_dict", "from_json", "tips_content", "to_dict", "to_json"]
+__all__ = [
+    "JsonMismatch", "from_dict", "from_json", "has_long_list", "json_slices", "tips_content", "to_dict", "to_json",
+]  # fmt: skip
 
 _M = TypeVar("_M", bound=Message)
 
@@ -36,6 +38,30 @@ def to_json(message: Message) -> bytes:
     return escape(_encode(to_dict(message)))
 
 
+def json_slices(message: Message, elements: int) -> Iterator[bytes]:
+    """The same as `to_json` in pieces, each with at most this many elements of a list of messages. It is for those who
+    write a long list and let others run between the pieces."""
+    separator = b"{"
+    for name, value, plan in _plan_of(message.DESCRIPTOR).fields_of(message):
+        if value is _LEFT_OUT:
+            continue
+        yield b'%b"%b":' % (separator, name.encode())
+        separator = b","
+        if plan is None or not value:
+            yield escape(_encode(value))
+            continue
+        for start in range(0, len(value), elements):
+            part = [plan.write(each) for each in value[start : start + elements]]
+            yield (b"," if start else b"[") + escape(_encode(part))[1:-1]
+        yield b"]"
+    yield b"{}" if separator == b"{" else b"}"
+
+
+def has_long_list(message: Message, elements: int) -> bool:
+    """Whether one of the message's own lists of messages has more elements than this."""
+    return any(len(getattr(message, name)) > elements for name in _plan_of(message.DESCRIPTOR).message_lists)
+
+
 def to_dict(message: Message) -> dict[str, Any]:
     """The message as Python data, with its keys in declared order. Bytes stay bytes; msgspec writes them as base64."""
     return _plan_of(message.DESCRIPTOR).write(message)
@@ -46,12 +72,19 @@ def tips_content(message: Message) -> bytes:
     return _encode({"detail": to_json(message).decode()})
 
 
-def from_json(data: bytes, message_class: type[_M]) -> _M:
-    """Read a message. Raises JsonMismatch if the data is not JSON, or if a known key has a value of another type."""
+def from_json(data: bytes, message_class: type[_M], *, check: Callable[[Any], None] | None = None) -> _M:
+    """Read a message. `check` gets the parsed value before a message is made of it, which takes some times longer.
+
+    Raises JsonMismatch if the data is not JSON, or if a known key has a value of another type.
+    """
     try:
         value = parse(data)
+    except JsonTooLong as problem:
+        raise JsonMismatch(f"JSON of {problem}") from None
     except JsonMalformed:
         raise JsonMismatch("JSON") from None
+    if check is not None:
+        check(value)
     return _build(value, message_class)
 
 
@@ -85,8 +118,11 @@ class _Field:
         read: Callable[[Any, Any], Any],
         write: Callable[[Message, Any], Any] | None = None,
         keeps_on_null: bool = False,
+        element: _Plan | None = None,
     ) -> None:
         self.name = name
+        self.element = element
+        """Of a list of messages: the plan of an element."""
         self.read = read
         self.write = write
         self.keeps_on_null = keeps_on_null
@@ -100,6 +136,7 @@ class _Plan:
         self._get = _getter(self._names)
         self._writers = tuple((field.name, field.write) for field in fields if field.write is not None)
         self._fields = {field.name: field for field in fields}
+        self.message_lists = tuple(field.name for field in fields if field.element is not None)
         self._folded = {field.name.lower(): field for field in reversed(fields)}
 
     def write(self, message: Message) -> dict[str, Any]:
@@ -111,6 +148,15 @@ class _Plan:
             else:
                 out[name] = value
         return out
+
+    def fields_of(self, message: Message) -> Iterator[tuple[str, Any, _Plan | None]]:
+        """Each field with its value as `write` has it. A list of messages stays as it is, with its elements' plan."""
+        for field in self._fields.values():
+            value = getattr(message, field.name)
+            if field.element is not None:
+                yield field.name, value or None, field.element
+            else:
+                yield field.name, value if field.write is None else field.write(message, value), None
 
     def read(self, value: Any, out: dict[str, Any]) -> dict[str, Any]:
         """Read an object into `out`, as arguments for the message class."""
@@ -243,7 +289,10 @@ def _message_list_field(field: FieldDescriptor, plan: _Plan) -> _Field:
         ]
 
     return _Field(
-        field.name, read=read, write=lambda _, values: [plan.write(value) for value in values] or None
+        field.name,
+        read=read,
+        write=lambda _, values: [plan.write(value) for value in values] or None,
+        element=plan,
     )
 
 

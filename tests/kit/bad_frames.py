@@ -74,12 +74,14 @@ async def refused_dial(
 
 def frame_of_size(device: Device, size: int) -> bytes:
     """A valid request of exactly this many bytes, as a plain JSON frame."""
-    message = text_message("mallory", "victim", content=f'{{"content":"{BODY}"}}'.encode(), ex="x" * 37_000)
+    message = text_message("mallory", "victim", content=f'{{"content":"{BODY}{"x" * 37_000}"}}'.encode())
     frame = device.codec.encode_request(
-        Request(1003, send_id="mallory", operation_id="o", msg_incr="exact", data=message.SerializeToString())
+        Request(
+            1003, token="t", send_id="mallory", operation_id="o", msg_incr="exact", data=message.SerializeToString()
+        )
     )
-    padding = "o" * (1 + size - len(frame))
-    return frame.replace(b'"operationID":"o"', f'"operationID":"{padding}"'.encode())
+    padding = "t" * (1 + size - len(frame))
+    return frame.replace(b'"token":"t"', f'"token":"{padding}"'.encode())
 
 
 def _request(device: Device, req_identifier: int = 1001, **fields: Any) -> bytes:

@@ -18,7 +18,7 @@ from greenroom.transport.http.server import HttpServer
 
 if TYPE_CHECKING:
     import random
-    from collections.abc import AsyncIterator, Callable, Iterable
+    from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 
     from greenroom.actors.ports import Clock
     from greenroom.actors.queries.pulls import Queries
@@ -158,6 +158,7 @@ class Parts:
     rng: random.Random
     secret: str
     status: Callable[[], NodeStatus]
+    not_ready: Callable[[], Coroutine[Any, Any, str]]
 
 
 @dataclass
@@ -228,6 +229,7 @@ async def http_stage(*, routes: Iterable[Route] = ROUTES, **environ: str) -> Asy
             rng=engine.rng,
             secret=SECRET,
             status=lambda: STATUS,
+            not_ready=engine.not_ready,
         )
         known = {user.user_id for user in await world.store.users(list(USERS))}
         for user_id, level in USERS.items():

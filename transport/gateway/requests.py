@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from google.protobuf.message import DecodeError
+from msgspec.structs import replace
 
-from greenroom.actors.errors import GreenroomError
+from greenroom.actors.errors import ArgsError, GreenroomError
+from greenroom.actors.rules import limits
 from greenroom.actors.wire import msg_pb2, push_pb2, sdkws_pb2
 from greenroom.actors.wire.vocabulary import RequestId
 
@@ -20,6 +22,9 @@ if TYPE_CHECKING:
     from greenroom.transport.envelope.request_response import Request
 
 __all__ = ["REQUESTS", "RequestKind", "Requester"]
+
+_ID_BYTES = limits.text_limit("operationID")
+"""Pushes repeat the operation id, and replies both. Counted in characters, as nearly all ids are ASCII."""
 
 
 class Requester(Protocol):
@@ -64,6 +69,12 @@ class RequestKind(NamedTuple):
 
     def run(self, requester: Requester, request: Request) -> None:
         """Check the envelope and the payload, then handle the request."""
+        if len(request.operation_id) > _ID_BYTES or len(request.msg_incr) > _ID_BYTES:
+            short = replace(
+                request, operation_id=request.operation_id[:_ID_BYTES], msg_incr=request.msg_incr[:_ID_BYTES]
+            )
+            requester.reply_error(short, ArgsError(f"operationID or msgIncr is longer than {_ID_BYTES} bytes"))
+            return
         if self.strict and not (
             request.req_identifier and request.send_id and request.operation_id and request.msg_incr
         ):
@@ -74,8 +85,12 @@ class RequestKind(NamedTuple):
             payload = self.payload()
             try:
                 payload.ParseFromString(request.data or b"")
+                limits.check_frame(payload, len(request.data or b""))
             except DecodeError:
                 requester.reply_error(request, GreenroomError("the data cannot be decoded"))
+                return
+            except ArgsError as error:
+                requester.reply_error(request, error)
                 return
         self.handle(requester, request, payload)
 

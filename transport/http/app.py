@@ -14,19 +14,21 @@ from google.protobuf.message import DecodeError
 
 from greenroom.actors.errors import ArgsError, GreenroomError, NodeBusy, as_refusal
 from greenroom.actors.messages import Caller, VerifyToken
+from greenroom.actors.rules import limits
 from greenroom.actors.rules.ids import user_address
 from greenroom.actors.wire.openim_json import JsonMismatch, from_json
 from greenroom.transport.http.call import Call
 from greenroom.transport.http.free_json import BodyMismatch, bind
 from greenroom.transport.http.http_request import ClientDisconnected, HttpRequest
-from greenroom.transport.http.reply_json import failure, success
+from greenroom.transport.http.reply_json import failure, success, success_in_slices
 from greenroom.transport.http.request_body import Bodies, BodiesFull, read_whole
-from greenroom.transport.http.response import HttpResponse, not_found, send_response
+from greenroom.transport.http.response import HttpResponse, not_found, redirect, send_response
 from greenroom.transport.http.table import Table, is_wire
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    import msgspec
     from uvicorn._types import ASGIReceiveCallable, ASGISendCallable, HTTPScope
 
     from greenroom.actors.rules.tokens import Claims
@@ -37,6 +39,8 @@ __all__ = ["HttpApi"]
 
 logger = logging.getLogger("greenroom.http")
 
+_LONG_BODY_BYTES = 16 * 1024
+"""Reading the message of a longer body may take milliseconds."""
 _NO_TOKEN_NEEDED = ("/auth/get_admin_token", "/auth/parse_token", "/greenroom/")
 """A POST to a path with one of these prefixes needs no token, even if there is no such route: the token is checked
 before routing."""
@@ -85,6 +89,9 @@ class HttpApi:
             if request.method == "OPTIONS":
                 return HttpResponse(b'"Options Request!"')
             route = self._table.find(request.method, request.path)
+            if route is None and (path := self._table.slashed(request.method, request.path)):
+                query = f"?{request.query_string.decode('latin-1')}" if request.query_string else ""
+                return redirect(path + query, status=301 if request.method == "GET" else 307)
             if route is None and request.method != "POST":
                 return not_found()
             claims = self._claims(request, route)
@@ -115,6 +122,7 @@ class HttpApi:
         if request.method == "POST":
             if not request.operation_id:
                 raise ArgsError("header must have operationID")
+            limits.check_text("operationID", request.operation_id)
             if request.path.startswith(_NO_TOKEN_NEEDED):
                 return None
         elif route is None or route.who.kind == "anyone":
@@ -137,16 +145,23 @@ class HttpApi:
         """Raises the token's errors."""
         if claims is None:
             return Caller("", 0, request.operation_id)
-        is_admin = claims.user_id in self._engine.settings.auth.admin_user_ids
-        caller = Caller(claims.user_id, claims.platform_id, request.operation_id, is_admin=is_admin)
+        caller = Caller(
+            claims.user_id, claims.platform_id, request.operation_id, is_admin=self._is_admin(claims)
+        )
         verify = VerifyToken(caller=caller, platform_id=claims.platform_id, digest=claims.digest)
         await Call(self._engine, caller).ask(user_address(claims.user_id), verify)
         return caller
 
+    def _is_admin(self, claims: Claims | None) -> bool:
+        return claims is not None and claims.user_id in self._engine.settings.auth.admin_user_ids
+
     # The answer.
 
     async def _call(self, route: Route, request: HttpRequest, claims: Claims | None) -> HttpResponse:
-        body, room = await read_whole(request, self._bodies, self._settings.max_body_bytes)
+        if route.who.kind == "admin" and not self._is_admin(claims):
+            # Refused before the body is read, which is then discarded as it arrives.
+            route.who.check(await self._caller(request, claims), None)
+        body, room = await read_whole(request, self._bodies, self._settings.max_body_bytes, route.max_body_bytes)
         try:
             await self._acquire_slot()
             try:
@@ -163,13 +178,17 @@ class HttpApi:
             message = _bind(route, body, as_protobuf)
             route.check(message)
             route.who.check(caller, message)
+            if len(body) > _LONG_BODY_BYTES:
+                await asyncio.sleep(0)  # The checks and the call are separate turns of the loop.
             answer = await route.handler(Call(self._engine, caller), message)
         except (JsonMismatch, BodyMismatch, DecodeError) as error:
             detail = "body does not parse" if isinstance(error, DecodeError) else str(error)
             return _refusal(ArgsError(detail), status=400 if route.strict else 200)
         if isinstance(answer, HttpResponse):
             return answer
-        return HttpResponse(success(route, answer, as_protobuf=as_protobuf))
+        if as_protobuf:
+            return HttpResponse(success(route, answer, as_protobuf=True))
+        return HttpResponse(await success_in_slices(route, answer))
 
     async def _plain(self, route: Route, request: HttpRequest, caller: Caller) -> HttpResponse:
         if route.handler is None:
@@ -197,12 +216,18 @@ class HttpApi:
 
 
 def _bind(route: Route, body: bytes, as_protobuf: bool) -> Any:
-    """Raises JsonMismatch, BodyMismatch, DecodeError."""
+    """The request message, whose lists and texts are within their limits. Raises JsonMismatch, BodyMismatch,
+    DecodeError, ArgsError."""
     kind = route.request
     assert kind is not None
     if not is_wire(kind):
-        return bind(body, kind)  # type: ignore[type-var]
-    return kind.FromString(body) if as_protobuf else from_json(body, kind)
+        free: msgspec.Struct = bind(body, kind)  # type: ignore[type-var, assignment]
+        limits.check_struct(free)
+        return free
+    message = kind.FromString(body) if as_protobuf else from_json(body, kind, check=limits.check_json)
+    if len(body) > limits.SHORTEST_BYTES:
+        limits.check_message(message)
+    return message
 
 
 def _refusal(error: GreenroomError, *, status: int = 200, closes: bool = False) -> HttpResponse:

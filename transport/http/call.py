@@ -85,6 +85,9 @@ class EngineParts(Protocol):
     def status(self) -> NodeStatus:
         """The node's present status."""
 
+    async def not_ready(self) -> str:
+        """Why the node cannot serve now; empty if it can."""
+
 
 @dataclass(slots=True)
 class Call:

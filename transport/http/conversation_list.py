@@ -42,7 +42,8 @@ class Entry(NamedTuple):
 
 async def entries(store: Store, user_id: str, conversation_ids: Sequence[str] | None) -> list[Entry]:
     """The user's conversations with these ids (None: all), pinned ones first, then the newest first."""
-    records = await store.records(user_id, conversation_ids)
+    distinct = None if conversation_ids is None else list(dict.fromkeys(conversation_ids))
+    records = await store.records(user_id, distinct)
     ids = [record.conversation_id for record in records]
     states = await store.seq_states(user_id, ids)
     spans = await store.spans(user_id, ids)

@@ -14,6 +14,10 @@ from greenroom.actors.errors import ArgsError
 
 __all__ = ["BodyMismatch", "bind", "fold"]
 
+_ELEMENTS_LIMIT = 100_000
+"""Elements of all lists and objects together, and commas of texts: what the parser reads within some milliseconds. The
+content of a message may be any JSON, so that there is no limit for each list."""
+
 _Body = TypeVar("_Body", bound=msgspec.Struct)
 
 
@@ -23,9 +27,11 @@ class BodyMismatch(ArgsError):
 
 def bind(data: bytes, into: type[_Body]) -> _Body:
     """Raises BodyMismatch."""
+    if len(data) > _ELEMENTS_LIMIT and data.count(b",") > _ELEMENTS_LIMIT:
+        raise BodyMismatch(f"body has more than {_ELEMENTS_LIMIT} elements")
     try:
         parsed = msgspec.json.decode(data)
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise BodyMismatch("body is not JSON") from None
     if not isinstance(parsed, dict):
         raise BodyMismatch("body is not an object")

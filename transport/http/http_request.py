@@ -11,9 +11,6 @@ if TYPE_CHECKING:
 
 __all__ = ["ClientDisconnected", "HttpRequest"]
 
-_OPERATION_ID_LIMIT = 256
-"""Maximum number of characters. Every push that a request causes carries this id; no client sends a longer one."""
-
 
 class ClientDisconnected(Exception):
     """The client disconnected before its request was received or answered."""
@@ -32,21 +29,24 @@ class HttpRequest:
         """Header names are in lower case."""
         self.operation_id = self.token = ""
         self.accepts_gzip = self.is_protobuf = False
+        self.content_length = 0
+        """The promised size of the body; 0 if it is sent in chunks."""
         self.more_body = False
         """Whether a part of the body was not received yet."""
         self.expects_continue = False
         """Whether the client waits for 100 Continue before it sends the body."""
         for name, value in self.headers:
             if name == b"operationid":
-                self.operation_id = value.decode("latin-1")[:_OPERATION_ID_LIMIT]
+                self.operation_id = value.decode("latin-1")
             elif name == b"token":
                 self.token = value.decode("latin-1")
             elif name == b"accept-encoding":
-                self.accepts_gzip = b"gzip" in value
+                self.accepts_gzip = _accepts_gzip(value)
             elif name == b"content-type":
                 self.is_protobuf = b"protobuf" in value
             elif name == b"content-length":
                 self.more_body = value.strip(b"0") != b""
+                self.content_length = int(value)
             elif name == b"transfer-encoding":
                 self.more_body = True
             elif name == b"expect":
@@ -77,3 +77,13 @@ class HttpRequest:
         with contextlib.suppress(ClientDisconnected):
             while True:
                 await self.receive()
+
+
+def _accepts_gzip(value: bytes) -> bool:
+    """Whether the header allows gzip (RFC 9110, 12.5.3): a quality of 0 forbids it."""
+    qualities: dict[bytes, bool] = {}
+    for coding in value.lower().split(b","):
+        name, _, parameters = coding.partition(b";")
+        quality = parameters.replace(b" ", b"").removeprefix(b"q=")
+        qualities[name.strip()] = not parameters or quality.strip(b"0.") != b""
+    return qualities.get(b"gzip", qualities.get(b"*", False))

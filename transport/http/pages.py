@@ -9,14 +9,18 @@ if TYPE_CHECKING:
 
     from greenroom.actors.wire import sdkws_pb2
 
-__all__ = ["offset_of", "page_of"]
+__all__ = ["MAX_PAGE", "offset_of", "page_of"]
+
+MAX_PAGE = 1000
+"""Rows of a page. A request for more is answered with a page of this size: clients that turn pages until one is empty
+get all rows. OpenIM's SDK requests 300 at most."""
 
 _Item = TypeVar("_Item")
 
 
 def offset_of(pagination: sdkws_pb2.RequestPagination) -> tuple[int, int]:
     """The offset and the limit. The limit is 0 if only the total is requested."""
-    limit = max(0, pagination.showNumber)
+    limit = min(max(0, pagination.showNumber), MAX_PAGE)
     return (pagination.pageNumber - 1) * limit, limit
 
 

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from typing import TYPE_CHECKING
 
+from greenroom.actors.errors import ArgsError
 from greenroom.transport.http.http_request import ClientDisconnected
 
 if TYPE_CHECKING:
@@ -68,17 +69,23 @@ class BodyRoom:
         self.size = 0
 
 
-async def read_whole(request: HttpRequest, bodies: Bodies, limit_bytes: int) -> tuple[bytes, BodyRoom]:
-    """The body, cut at the limit, and its room, which the caller must release. Bytes beyond the limit are not received.
+async def read_whole(request: HttpRequest, bodies: Bodies, *limits_bytes: int) -> tuple[bytes, BodyRoom]:
+    """The body, and its room, which the caller must release. A body beyond the lowest of the limits is refused, and no
+    more of it is received than shows this.
 
-    Raises ClientDisconnected, BodiesFull.
+    Raises ArgsError, ClientDisconnected, BodiesFull.
     """
+    limit_bytes = min(limits_bytes)
+    if request.content_length > limit_bytes:
+        raise _too_long(limit_bytes)
     task = asyncio.current_task()
     room = BodyRoom(bodies, task)
     try:
         body = bytearray()
-        while request.more_body and len(body) < limit_bytes:
-            chunk = (await request.receive())[: limit_bytes - len(body)]
+        while request.more_body:
+            chunk = await request.receive()
+            if len(body) + len(chunk) > limit_bytes:
+                raise _too_long(limit_bytes)
             room.reserve(len(chunk))
             body += chunk
     except BaseException as error:
@@ -88,6 +95,10 @@ async def read_whole(request: HttpRequest, bodies: Bodies, limit_bytes: int) -> 
         raise
     room.mark_complete()
     return bytes(body), room
+
+
+def _too_long(limit_bytes: int) -> ArgsError:
+    return ArgsError(f"the body is longer than {limit_bytes} bytes")
 
 
 async def chunks(request: HttpRequest) -> AsyncIterator[bytes]:

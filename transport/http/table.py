@@ -20,10 +20,15 @@ if TYPE_CHECKING:
     from greenroom.transport.http.http_request import HttpRequest
     from greenroom.transport.http.response import HttpResponse
 
-__all__ = ["MAX_IDS", "Handler", "Route", "Table", "absent", "is_wire", "plain", "post", "post_free"]
+__all__ = [
+    "MAX_ANONYMOUS_BODY_BYTES", "MAX_BODY_BYTES", "Handler", "Route", "Table", "absent", "is_wire", "plain", "post",
+    "post_free",
+]  # fmt: skip
 
-MAX_IDS = 1000
-"""Maximum number of ids in the lists that a row names in `capped`."""
+MAX_BODY_BYTES = 2 * 2**20
+"""Bytes of a body, unless its row says otherwise. The longest lists of `actors.rules.limits` fit."""
+MAX_ANONYMOUS_BODY_BYTES = 64 * 1024
+"""Bytes of a body on a row that needs no token."""
 
 Handler = Callable[[Call, Any], Awaitable[Any]]
 """Receives the request message, or on a plain row the HttpRequest. Returns the data of the protocol's reply (None if it
@@ -48,10 +53,10 @@ class Route:
     """None if the route is not implemented yet; the answer says so."""
     required: tuple[str, ...] = ()
     """Fields that must not be empty, with dots if nested."""
-    capped: tuple[str, ...] = ()
-    """Lists of at most MAX_IDS ids."""
     distinct: tuple[str, ...] = ()
     """Lists without repeated ids."""
+    max_body_bytes: int = 0
+    """0: MAX_BODY_BYTES, or MAX_ANONYMOUS_BODY_BYTES if anyone may call. `http.max_body_bytes` may be lower."""
     strict: bool = False
     """Whether a body that cannot be parsed is answered with HTTP 400 (and the envelope)."""
     many: bool = False
@@ -68,6 +73,9 @@ class Route:
         response = self.response
         has_data = response is not None and (not is_wire(response) or bool(response.DESCRIPTOR.fields))
         object.__setattr__(self, "has_data", has_data)
+        if not self.max_body_bytes:
+            limit = MAX_ANONYMOUS_BODY_BYTES if self.who.kind == "anyone" else MAX_BODY_BYTES
+            object.__setattr__(self, "max_body_bytes", limit)
 
     def check(self, request: Any) -> None:
         """Make the checks that need only the row. Raises ArgsError."""
@@ -78,9 +86,6 @@ class Route:
             pagination = read(request, "pagination")
             if not request.HasField("pagination") or pagination.pageNumber < 1:
                 raise ArgsError("pagination is empty or pageNumber is invalid")
-        for path in self.capped:
-            if len(read(request, path)) > MAX_IDS:
-                raise ArgsError(f"{path} has more than {MAX_IDS} ids")
         for path in self.distinct:
             ids: Sequence[str] = read(request, path)
             if len(set(ids)) != len(ids):
@@ -95,14 +100,13 @@ def post(
     handler: Callable[[Call, _Request], Awaitable[_Response | list[_Response] | HttpResponse | None]],
     *,
     required: Sequence[str] = (),
-    capped: Sequence[str] = (),
     distinct: Sequence[str] = (),
     strict: bool = False,
     many: bool = False,
     protobuf: bool = False,
 ) -> Route:
     """A row whose request and response are protobuf messages."""
-    for one in (*required, *capped, *distinct, *who.fields):
+    for one in (*required, *distinct, *who.fields):
         read(request(), one)
     return Route(
         path=path,
@@ -111,7 +115,6 @@ def post(
         who=who,
         handler=handler,
         required=tuple(required),
-        capped=tuple(capped),
         distinct=tuple(distinct),
         strict=strict,
         many=many,
@@ -167,6 +170,12 @@ class Table:
         if row is not None:
             return row
         return next((row for row in self._prefixes if row.method == method and path.startswith(row.path)), None)
+
+    def slashed(self, method: str, path: str) -> str:
+        """The path of the row that differs from this one by a slash at the end; empty if there is none."""
+        other = path[:-1] if path.endswith("/") else f"{path}/"
+        row = self.find(method, other)
+        return other if row is not None and row.path == other else ""
 
     def __iter__(self) -> Iterator[Route]:
         return iter(self._rows.values())

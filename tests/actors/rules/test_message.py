@@ -8,6 +8,7 @@ import pytest
 
 from greenroom.actors.errors import ArgsError, NoPermission
 from greenroom.actors.messages import Caller
+from greenroom.actors.rules.limits import CONTENT_LIMIT_BYTES
 from greenroom.actors.rules.message import Part, check, force_options, is_notification_type, render, split
 from greenroom.actors.wire import sdkws_pb2
 from greenroom.actors.wire.vocabulary import ContentType, MessageStatus, SessionType
@@ -31,7 +32,7 @@ def shape(parts: list[Part]) -> list[tuple[str, bool, bool]]:
         {},
         {"sessionType": SessionType.GROUP, "recvID": "", "groupID": "g"},
         {"sessionType": SessionType.NOTIFICATION, "contentType": ContentType.OA_NOTIFICATION},
-        {"content": b"x" * 512 * 1024},
+        {"content": b"x" * CONTENT_LIMIT_BYTES},
     ],
     ids=["single", "group", "official", "longest"],
 )
@@ -44,7 +45,7 @@ def test_message_that_passes(fields: dict[str, Any]) -> None:
     [
         {"sendID": ""},
         {"content": b""},
-        {"content": b"x" * (512 * 1024 + 1)},
+        {"content": b"x" * (CONTENT_LIMIT_BYTES + 1)},
         {"contentType": ContentType.OA_NOTIFICATION},
         {"sessionType": SessionType.NOTIFICATION},
         {"sessionType": 0},

@@ -15,18 +15,26 @@ from hypothesis import strategies as st
 
 import greenroom.actors.wire
 from greenroom.actors.wire.conversation_pb2 import ConversationReq, GetUserConversationIDsHashResp
-from greenroom.actors.wire.group_pb2 import CreateGroupReq, SetGroupInfoExReq, SetGroupMemberInfoReq
+from greenroom.actors.wire.group_pb2 import (
+    CreateGroupReq,
+    GetGroupMemberListResp,
+    SetGroupInfoExReq,
+    SetGroupMemberInfoReq,
+)
 from greenroom.actors.wire.msg_pb2 import GetLastMessageResp, GetSeqMessageReq
 from greenroom.actors.wire.openim_json import (
     JsonMismatch,
     from_dict,
     from_json,
+    has_long_list,
+    json_slices,
     tips_content,
     to_dict,
     to_json,
 )
 from greenroom.actors.wire.sdkws_pb2 import (
     GetMaxSeqResp,
+    GroupMemberFullInfo,
     GroupMemberMutedTips,
     MarkAsReadTips,
     MsgData,
@@ -89,6 +97,21 @@ anything = st.one_of(
 @given(anything)
 def test_json_round_trip(message: Message) -> None:
     assert from_json(to_json(message), type(message)) == message
+
+
+@given(anything, st.integers(1, 3))
+def test_json_in_slices(message: Message, elements: int) -> None:
+    assert b"".join(json_slices(message, elements)) == to_json(message)
+
+
+def test_json_of_a_long_list_in_slices() -> None:
+    members = [GroupMemberFullInfo(userID=f"u<{number}>") for number in range(7)]
+    response = GetGroupMemberListResp(total=7, members=members)
+    assert has_long_list(response, 6)
+    assert not has_long_list(response, 7)
+    for elements in range(1, 9):
+        assert b"".join(json_slices(response, elements)) == to_json(response)
+    assert len(list(json_slices(response, 3))) > len(list(json_slices(response, 7)))
 
 
 @given(anything)

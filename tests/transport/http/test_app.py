@@ -9,6 +9,7 @@ import pytest
 
 from greenroom.actors.messages import Caller, SetUserInfo
 from greenroom.tests.kit.http_kit import ADMIN_ID, SECRET, http_stage
+from greenroom.transport.http.table import MAX_BODY_BYTES
 
 if TYPE_CHECKING:
     import httpx
@@ -128,23 +129,28 @@ async def test_pagination(http: HttpStage) -> None:
 
 
 async def test_large_body_is_refused_by_content(http: HttpStage) -> None:
-    body = b'{"userIDs":[' + b'"' + b"x" * 10_000_000 + b'"]'
+    body = b'{"userIDs":[' + b'"' + b"x" * 1_000_000 + b'"]'
     assert (await http.post("/user/get_users_info", body)).json()["errCode"] == 1001
 
 
-async def test_body_past_the_limit_is_cut(http: HttpStage) -> None:
-    body = b'{"userIDs":["' + b"x" * (17 * 2**20) + b'"]}'
-    assert (await http.post("/user/get_users_info", body)).json()["errCode"] == 1001
+async def test_body_past_the_limit_is_refused(http: HttpStage) -> None:
+    body = b'{"userIDs":["u1"]}' + b" " * MAX_BODY_BYTES
+    answer = (await http.post("/user/get_users_info", body)).json()
+    assert (answer["errCode"], answer["errDlt"]) == (1001, f"the body is longer than {MAX_BODY_BYTES} bytes")
     assert (await http.post(TIME)).json()["errCode"] == 0
 
 
 async def test_gzip_where_it_pays(http: HttpStage) -> None:
-    body = {"userIDs": ["u1"] * 100}
-    long = await http.post("/user/get_users_info", body, **{"Accept-Encoding": "gzip"})
+    body = {"userIDs": [f"x{number}" for number in range(100)]}
+    long = await http.post("/user/get_users_status", body, **{"Accept-Encoding": "gzip"})
     assert long.headers["content-encoding"] == "gzip"
-    assert len(long.json()["data"]["usersInfo"]) == 100
-    plain = await http.post("/user/get_users_info", body, **{"Accept-Encoding": "identity"})
-    assert "content-encoding" not in plain.headers
+    assert len(long.json()["data"]["statusList"]) == 100
+    for accepted in ("gzip;q=1.0, *;q=0", "deflate, GZIP; q=0.5", "*"):
+        answer = await http.post("/user/get_users_status", body, **{"Accept-Encoding": accepted})
+        assert answer.headers["content-encoding"] == "gzip", accepted
+    for accepted in ("identity", "gzip;q=0", "gzip; q=0.000, *", "identity;q=1, *;q=0", "deflate;q=0.5", ""):
+        plain = await http.post("/user/get_users_status", body, **{"Accept-Encoding": accepted})
+        assert "content-encoding" not in plain.headers, accepted
     assert "content-encoding" not in (await http.post(TIME)).headers
 
 

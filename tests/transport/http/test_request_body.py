@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
+from greenroom.actors.errors import ArgsError
 from greenroom.tests.kit.http_kit import until
 from greenroom.transport.http.http_request import ClientDisconnected, HttpRequest
 from greenroom.transport.http.request_body import Bodies, BodiesFull, chunks, discard, read_whole
@@ -33,13 +34,20 @@ class Sender:
         self.events.put_nowait({"type": "http.disconnect"})
 
 
-async def test_body_in_parts_is_cut_at_the_limit() -> None:
+async def test_body_in_parts_up_to_the_limit() -> None:
     bodies = Bodies(100)
-    body, room = await read_whole(Sender(b"x" * 30, b"y" * 30).request, bodies, 50)
+    body, room = await read_whole(Sender(b"x" * 30, b"y" * 20).request, bodies, 50, 60)
     assert body == b"x" * 30 + b"y" * 20
     assert (bodies.size_bytes, room.size, bodies.arriving) == (50, 50, set())
     room.release()
     assert bodies.size_bytes == 0
+
+
+async def test_body_in_parts_past_the_limit() -> None:
+    bodies = Bodies(100)
+    with pytest.raises(ArgsError, match="longer than 50 bytes"):
+        await read_whole(Sender(b"x" * 30, b"y" * 21).request, bodies, 60, 50)
+    assert (bodies.size_bytes, bodies.arriving) == (0, set())
 
 
 async def test_body_that_is_whole_keeps_its_room() -> None:

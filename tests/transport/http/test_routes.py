@@ -77,7 +77,7 @@ PROTOCOL = {
 
 
 OWN = {"/greenroom/status"}
-GETS = {"/healthz", "/metrics", "/openapi.json", "/third/prometheus", "/object/", "/prometheus_discovery/"}
+GETS = {"/healthz", "/readyz", "/metrics", "/openapi.json", "/third/prometheus", "/object/", "/prometheus_discovery/"}
 POSTS = [route for route in ROUTES if route.method == "POST"]
 
 

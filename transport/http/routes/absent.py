@@ -77,7 +77,7 @@ _POSTS = (
     "/restart",
 )
 
-_GETS = ("/third/prometheus", "/object/", "/prometheus_discovery/")
+_GETS = ("/third/prometheus", "/prometheus_discovery/")
 
 ROUTES = (
     *(absent(path) for path in _POSTS),

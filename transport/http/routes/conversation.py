@@ -36,7 +36,7 @@ async def get_conversation(call: Call, request: wire.GetConversationReq) -> wire
 
 
 async def get_conversations(call: Call, request: wire.GetConversationsReq) -> wire.GetConversationsResp:
-    records = await call.engine.store.records(request.ownerUserID, list(request.conversationIDs))
+    records = await call.engine.store.records(request.ownerUserID, list(dict.fromkeys(request.conversationIDs)))
     return wire.GetConversationsResp(conversations=map(render.conversation, records))
 
 

@@ -115,7 +115,7 @@ ROUTES = (
         "/friend/get_specified_friends_info", wire.getSpecifiedFriendsInfoReq,
         wire.getSpecifiedFriendsInfoResp,
         owner("ownerUserID"), get_specified_friends_info, required=["ownerUserID", "userIDList"],
-        capped=["userIDList"], distinct=["userIDList"],
+        distinct=["userIDList"],
     ),
     post(
         "/friend/is_friend", wire.isFriendReq, wire.isFriendResp, owner("userID1", "userID2"), is_friend,

@@ -107,16 +107,15 @@ async def cancel_mute_group(call: Call, request: wire.CancelMuteGroupReq) -> Non
 ROUTES = (
     post(
         "/group/create_group", wire.CreateGroupReq, wire.CreateGroupResp, owner("ownerUserID"), create_group,
-        required=["groupInfo", "ownerUserID"], capped=["memberUserIDs"],
+        required=["groupInfo", "ownerUserID"],
     ),
     post(
         "/group/invite_user_to_group", wire.InviteUserToGroupReq, wire.InviteUserToGroupResp, TOKEN,
-        invite_user_to_group, required=["groupID", "invitedUserIDs"], capped=["invitedUserIDs"],
-        distinct=["invitedUserIDs"],
+        invite_user_to_group, required=["groupID", "invitedUserIDs"], distinct=["invitedUserIDs"],
     ),
     post(
         "/group/kick_group", wire.KickGroupMemberReq, wire.KickGroupMemberResp, TOKEN, kick_group,
-        required=["groupID", "kickedUserIDs"], capped=["kickedUserIDs"], distinct=["kickedUserIDs"],
+        required=["groupID", "kickedUserIDs"], distinct=["kickedUserIDs"],
     ),
     post(
         "/group/quit_group", wire.QuitGroupReq, wire.QuitGroupResp, owner_if_named("userID"), quit_group,

@@ -19,7 +19,7 @@ __all__ = ["ROUTES"]
 
 
 async def get_groups_info(call: Call, request: wire.GetGroupsInfoReq) -> wire.GetGroupsInfoResp:
-    groups = await call.engine.store.groups(list(request.groupIDs))
+    groups = await call.engine.store.groups(list(dict.fromkeys(request.groupIDs)))
     return wire.GetGroupsInfoResp(groupInfos=map(render.group_info, groups))
 
 
@@ -27,7 +27,7 @@ async def get_group_members_info(
     call: Call, request: wire.GetGroupMembersInfoReq
 ) -> wire.GetGroupMembersInfoResp:
     await _must_be_member(call, request.groupID)
-    members = await call.engine.store.members(request.groupID, list(request.userIDs))
+    members = await call.engine.store.members(request.groupID, list(dict.fromkeys(request.userIDs)))
     return wire.GetGroupMembersInfoResp(members=map(render.member_info, members))
 
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from greenroom.actors.wire import third_pb2 as wire
-from greenroom.transport.http.access import TOKEN
-from greenroom.transport.http.table import post
+from greenroom.transport.http.access import ANYONE, TOKEN
+from greenroom.transport.http.response import HttpResponse, not_found
+from greenroom.transport.http.table import plain, post
 
 if TYPE_CHECKING:
     from greenroom.transport.http.call import Call
+    from greenroom.transport.http.http_request import HttpRequest
 
 __all__ = ["ROUTES"]
 
@@ -23,4 +25,11 @@ async def part_limit(call: Call, request: wire.PartLimitReq) -> wire.PartLimitRe
     )
 
 
-ROUTES = (post("/object/part_limit", wire.PartLimitReq, wire.PartLimitResp, TOKEN, part_limit),)
+async def read_object(call: Call, request: HttpRequest) -> HttpResponse:
+    return not_found()
+
+
+ROUTES = (
+    post("/object/part_limit", wire.PartLimitReq, wire.PartLimitResp, TOKEN, part_limit),
+    plain("GET", "/object/", ANYONE, read_object),
+)

@@ -1,8 +1,10 @@
-"""GET pages for operators: whether the node is up, and its counters."""
+"""GET pages for operators: whether the node is alive, whether it is ready, and its counters."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from greenroom.transport.http.access import ANYONE
 from greenroom.transport.http.response import HttpResponse, not_found
@@ -16,7 +18,16 @@ __all__ = ["ROUTES"]
 
 
 async def healthz(call: Call, request: HttpRequest) -> HttpResponse:
+    """Whether the process is alive. Nothing is asked, so that a store that fails does not get the node restarted."""
     return HttpResponse(b'{"status":"ok"}')
+
+
+async def readyz(call: Call, request: HttpRequest) -> HttpResponse:
+    """Whether the node can serve. If not, 503 with the reason."""
+    reason = await call.engine.not_ready()
+    if reason:
+        return HttpResponse(msgspec.json.encode({"status": "not ready", "reason": reason}), 503)
+    return HttpResponse(b'{"status":"ready"}')
 
 
 async def metrics(call: Call, request: HttpRequest) -> HttpResponse:
@@ -31,5 +42,6 @@ async def metrics(call: Call, request: HttpRequest) -> HttpResponse:
 
 ROUTES = (
     plain("GET", "/healthz", ANYONE, healthz),
+    plain("GET", "/readyz", ANYONE, readyz),
     plain("GET", "/metrics", ANYONE, metrics),
 )

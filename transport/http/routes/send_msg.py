@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 
 from greenroom.actors.errors import NoPermission, UserNotFound
 from greenroom.actors.messages import SendMessage
 from greenroom.actors.rules.ids import address_of
+from greenroom.actors.rules.limits import check_frame
 from greenroom.actors.wire import msg_pb2, sdkws_pb2
 from greenroom.actors.wire.vocabulary import AppLevel, ContentType, MessageFrom, MessageStatus, SessionType
 from greenroom.transport.http.access import ADMIN
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from greenroom.transport.http.call import Call
 
 __all__ = ["ROUTES"]
+
+Int32 = Annotated[int, msgspec.Meta(ge=-(2**31), le=2**31 - 1)]
+Int64 = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 
 _ONLINE_ONLY = ("history", "persistent", "senderSync", "conversationUpdate")
 
@@ -38,16 +42,16 @@ class SendBody(msgspec.Struct, frozen=True):
 
     sendID: str
     content: dict[str, Any]
-    contentType: int
-    sessionType: int
+    contentType: Int32
+    sessionType: Int32
     recvID: str = ""
     groupID: str = ""
     senderNickname: str = ""
     senderFaceURL: str = ""
-    senderPlatformID: int = 0
+    senderPlatformID: Int32 = 0
     isOnlineOnly: bool = False
     notOfflinePush: bool = False
-    sendTime: int = 0
+    sendTime: Int64 = 0
     offlinePushInfo: OfflinePush | None = None
     ex: str = ""
 
@@ -65,6 +69,7 @@ async def send_msg(call: Call, body: SendBody) -> SendAnswer:
     if body.contentType == ContentType.OA_NOTIFICATION:
         await _must_be_trusted(call, body.sendID)
     message = _message(call, body)
+    check_frame(message, message.ByteSize())
     sent: msg_pb2.SendMsgResp = await call.ask(
         address_of(message), SendMessage(caller=call.caller, message=message)
     )

@@ -79,7 +79,7 @@ async def set_global_msg_recv_opt(call: Call, request: user_pb2.setGlobalRecvMes
 async def get_users_info(
     call: Call, request: user_pb2.getDesignateUsersReq
 ) -> user_pb2.getDesignateUsersResp:
-    users = await call.engine.store.users(list(request.userIDs))
+    users = await call.engine.store.users(list(dict.fromkeys(request.userIDs)))
     return user_pb2.getDesignateUsersResp(usersInfo=map(render.user_info, users))
 
 
