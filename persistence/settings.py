@@ -67,6 +67,7 @@ class WebSocketSettings(_Section, frozen=True):
     read_timeout_s: float
     write_timeout_s: float
     ping_interval_s: float
+    control_frames_per_s: float
     watched_users_limit: int
 
 

@@ -35,6 +35,7 @@ def settings() -> WebSocketSettings:
         read_timeout_s=30.0,
         write_timeout_s=10.0,
         ping_interval_s=27.0,
+        control_frames_per_s=1000.0,
         watched_users_limit=5,
     )
 

@@ -190,10 +190,10 @@ class Connection(RequestStream):
         except msgspec.DecodeError:
             self.drain()
             return
-        if message.type == "ping":
-            self.outbox.add(text_frame(b'{"type":"pong","body":%b}' % bytes(message.body)))
-        elif message.type != "pong":
+        if message.type not in ("ping", "pong"):
             self.drain()
+        elif self.allows_control() and message.type == "ping":
+            self.outbox.add(text_frame(b'{"type":"pong","body":%b}' % bytes(message.body)))
 
     def handle(self, request: Request, kind: RequestKind) -> None:
         kind.run(self, request)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from greenroom.transport.gateway.connection import Connection
 from greenroom.transport.gateway.outbox import Flusher
+from greenroom.transport.gateway.read_turns import ReadTurns
 from greenroom.transport.gateway.timer_wheel import TimerWheel
 from greenroom.transport.gateway.websocket import Phase
 from greenroom.transport.listening import BACKLOG
@@ -73,6 +74,7 @@ class Gateway:
         self.admin_user_ids = admin_user_ids
         self.wheel = TimerWheel(base.loop, tick_s=tick_s)
         self.flusher = Flusher(base.loop)
+        self.turns = ReadTurns(base.loop)
         self.connections: dict[Connection, None] = {}
         """All connections that were accepted and are not yet lost, including those that are still in the handshake."""
         self._is_empty = asyncio.Event()

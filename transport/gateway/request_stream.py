@@ -191,6 +191,8 @@ class RequestStream(WebSocketProtocol):
         kind = REQUESTS[request.req_identifier]
         if in_flight and not kind.pipelined:
             return request
+        if not kind.pipelined:
+            self.end_turn()
         self.handle(request, kind)
         return None
 
@@ -220,6 +222,8 @@ class RequestStream(WebSocketProtocol):
             log.debug("%s sent a request of unknown id or of another user and is closed", self.address)
             self.drain()
             return None
+        if request.data:
+            self.charge_turn(len(request.data))
         return request
 
     def _respond(self, request: _InFlight, data: bytes | None, error: GreenroomError | None) -> None:
