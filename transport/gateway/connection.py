@@ -27,7 +27,7 @@ from greenroom.transport.gateway.websocket import Phase
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
 
     from google.protobuf.message import Message
 
@@ -224,7 +224,7 @@ class Connection(RequestStream):
         self.is_background = is_background
         self._gateway.sessions.forget_reaches()
 
-    def watch(self, subscribe: list[str], unsubscribe: list[str]) -> bytes:
+    def watch(self, subscribe: Sequence[str], unsubscribe: Sequence[str]) -> bytes:
         return self._gateway.sessions.watch(self, subscribe, unsubscribe)
 
     def _caller(self, operation_id: str) -> Caller:

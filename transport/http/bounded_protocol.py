@@ -125,6 +125,11 @@ class BoundedProtocol(HttpToolsProtocol):
         else:
             self.transport.close()
 
+    def postpone(self, seconds: float) -> None:
+        """Give the client this much more time: the server was not reading."""
+        self._deadline += seconds
+        self._write_deadline += seconds
+
     def shutdown(self) -> None:
         """Answer the requests in flight, then close."""
         cycle = self.cycle

@@ -98,3 +98,8 @@ async def _review(connections: Connections) -> None:
         for connection in list(connections.connections):
             connection.review(now)
         await asyncio.sleep(_REVIEW_S)
+        late_s = connections.loop.time() - now - _REVIEW_S
+        if late_s > _REVIEW_S:  # The process was stopped: what has arrived meanwhile is read first.
+            for connection in list(connections.connections):
+                connection.postpone(late_s)
+            await asyncio.sleep(_REVIEW_S)
