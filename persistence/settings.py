@@ -58,6 +58,8 @@ class AuthSettings(_Section, frozen=True):
 
 class WebSocketSettings(_Section, frozen=True):
     max_connections: int
+    connections_per_user: int
+    connections_per_token: int
     max_frame_bytes: int
     max_unfolded_bytes: int
     requests_in_flight: int
