@@ -30,10 +30,12 @@ def main() -> None:
 
 
 def _start_node(options: NodeOptions) -> int:
-    """Run `greenroom serve`. Raises SettingsError."""
+    """Run `greenroom serve`, with as many descriptors as the system allows. Raises SettingsError."""
+    from greenroom.transport.listening import raise_descriptor_limit
     from greenroom.transport.logs import configure
 
     settings = options.settings()
+    raise_descriptor_limit()
     configure(level=settings.node.log_level, style=settings.node.log_format)
     return asyncio.run(_serve(settings, options.as_typed()))
 

@@ -300,7 +300,7 @@ class Connection(RequestStream):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
-        if not self._gateway.add(self):
+        if not self._gateway.add(self, transport):
             self.abort()
 
     def on_lost(self) -> None:

@@ -11,7 +11,7 @@ from greenroom.transport.gateway.outbox import Flusher
 from greenroom.transport.gateway.read_turns import ReadTurns
 from greenroom.transport.gateway.timer_wheel import TimerWheel
 from greenroom.transport.gateway.websocket import Phase
-from greenroom.transport.listening import BACKLOG
+from greenroom.transport.listening import Listener
 
 if TYPE_CHECKING:
     import socket
@@ -78,16 +78,15 @@ class Gateway:
         self.connections: dict[Connection, None] = {}
         """All connections that were accepted and are not yet lost, including those that are still in the handshake."""
         self._is_empty = asyncio.Event()
-        self._server: asyncio.Server | None = None
+        self._listener: Listener | None = None
         self.port = 0
         """The listening port; 0 before `start`."""
 
     async def start(self, listening: socket.socket, *, ssl: tls.SSLContext | None = None) -> None:
         """Accept connections on this socket, over TLS if `ssl` is given."""
-        self._server = await self.loop.create_server(
-            lambda: Connection(self), sock=listening, ssl=ssl, backlog=BACKLOG
-        )
-        self.port = self._server.sockets[0].getsockname()[1]
+        listener = self._listener = Listener(self.loop, lambda: Connection(self), ssl=ssl)
+        await listener.start(listening)
+        self.port = listener.port
 
     async def drain(self, timeout_s: float) -> None:
         """Accept no more connections. Each one answers its requests in flight, writes out its outbox, and is closed.
@@ -115,8 +114,10 @@ class Gateway:
 
     # Called by the connections.
 
-    def add(self, connection: Connection) -> bool:
+    def add(self, connection: Connection, transport: asyncio.BaseTransport) -> bool:
         """Add a connection whose socket was accepted. Returns False if there are too many."""
+        if self._listener is not None:
+            self._listener.accepted(transport)
         if not self.admission.may_connect(len(self.connections)):
             return False
         self.connections[connection] = None
@@ -129,9 +130,9 @@ class Gateway:
             self._is_empty.set()
 
     def _stop_listening(self) -> None:
-        if self._server is not None:
-            self._server.close()
-            self._server = None
+        listener, self._listener = self._listener, None
+        if listener is not None:
+            listener.close()
 
     async def _wait_until_idle(self, timeout_s: float) -> None:
         """Wait until two consecutive checks find no request in flight, so that requests already sent are read."""
