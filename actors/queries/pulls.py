@@ -12,10 +12,10 @@ from greenroom.actors.wire.vocabulary import NOTIFICATION_PREFIX, PullOrder
 from greenroom.persistence.store import Span, Store, StoredMessage
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence, Sized
+    from collections.abc import AsyncIterator, Iterator, Mapping, Sequence, Sized
 
     from greenroom.actors.messages import Caller
-    from greenroom.persistence.store import Range
+    from greenroom.persistence.store import Page, Range, SeqState
 
 __all__ = ["Queries"]
 
@@ -26,6 +26,8 @@ _SEQS_LIMIT = 1000
 _ALL_SEQS_LIMIT = 10_000
 """Maximum number of seqs of all conversations in one request."""
 _NUM_LIMIT = 1000
+_PAGE_RECORDS = 512
+"""Number of records that a query of all of them reads in one turn of the loop."""
 _SLICE_CONVERSATIONS = 64
 _SLICE_MESSAGES = 512
 """What a query reads in one turn of the loop: at most this many conversations, and messages unless one conversation has
@@ -45,8 +47,10 @@ class Queries:
     async def newest_seqs(self, caller: Caller, request: sdkws_pb2.GetMaxSeqReq) -> bytes:
         """The newest seqs of all conversations of the user (1001)."""
         _check(caller, request.userID)
-        seqs = await self._store.newest_seqs(request.userID)
-        return sdkws_pb2.GetMaxSeqResp(maxSeqs=seqs).SerializeToString()
+        reply = sdkws_pb2.GetMaxSeqResp()
+        async for page in self._pages(request.userID):
+            reply.maxSeqs.update(await self._store.newest_seqs(request.userID, page))
+        return reply.SerializeToString()
 
     async def pull_by_range(self, caller: Caller, request: sdkws_pb2.PullMessageBySeqsReq) -> bytes:
         """1002: the newest `num` messages of each range, in ascending order. A range without messages is left out. Of
@@ -131,16 +135,18 @@ class Queries:
         """The newest seqs and read seqs of conversations of the user (1006)."""
         _check(caller, request.userID)
         _bound("conversationIDs", request.conversationIDs, _RANGES_LIMIT)
-        ids = list(dict.fromkeys(request.conversationIDs)) or None
-        states = await self._store.seq_states(request.userID, ids)
+        ids = list(dict.fromkeys(request.conversationIDs))
         reply = msg_pb2.GetConversationsHasReadAndMaxSeqResp()
-        for conversation_id, state in states.items():
-            entry = reply.seqs[conversation_id]
-            entry.maxSeq = max(state.max_seq, 0)  # -1: the user left before there was a message.
-            entry.hasReadSeq, entry.maxSeqTime = state.read_seq, state.max_seq_time
-        if request.returnPinned:
-            records = await self._store.records(request.userID)
-            reply.pinnedConversationIDs.extend(one.conversation_id for one in records if one.is_pinned)
+        if ids:
+            _add_states(reply, await self._store.seq_states(request.userID, ids))
+        if not ids or request.returnPinned:
+            async for page in self._pages(request.userID):
+                states = await self._store.seq_states(request.userID, None, page)
+                if not ids:
+                    _add_states(reply, states)
+                if request.returnPinned:
+                    records = await self._store.records(request.userID, list(states))
+                    reply.pinnedConversationIDs.extend(one.conversation_id for one in records if one.is_pinned)
         return reply.SerializeToString()
 
     async def last_messages(self, caller: Caller, request: msg_pb2.GetLastMessageReq) -> bytes:
@@ -158,6 +164,21 @@ class Queries:
                 if message.seq >= spans[conversation_id].begin:
                     reply.msgs[conversation_id].ParseFromString(_shape(message))
         return reply.SerializeToString()
+
+
+    async def _pages(self, user_id: str) -> AsyncIterator[Page]:
+        """Pages of the user's records, one in a turn of the loop."""
+        for place, page in enumerate(await self._store.record_pages(user_id, _PAGE_RECORDS)):
+            if place:
+                await self._turns.next()
+            yield page
+
+
+def _add_states(reply: msg_pb2.GetConversationsHasReadAndMaxSeqResp, states: Mapping[str, SeqState]) -> None:
+    for conversation_id, state in states.items():
+        entry = reply.seqs[conversation_id]
+        entry.maxSeq = max(state.max_seq, 0)  # -1: the user left before there was a message.
+        entry.hasReadSeq, entry.maxSeqTime = state.read_seq, state.max_seq_time
 
 
 def _check(caller: Caller, user_id: str) -> None:
