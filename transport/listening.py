@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import ssl as tls
     from collections.abc import Callable
 
-__all__ = ["Listener", "listening_socket", "raise_descriptor_limit"]
+__all__ = ["Acceptor", "listening_socket", "raise_descriptor_limit"]
 
 log = logging.getLogger("greenroom.transport")
 
@@ -44,7 +44,7 @@ def _backlog() -> int:
 
 
 def listening_socket(host: str, port: int) -> socket.socket:
-    """A socket for a `Listener`; port 0 takes a free port. Raises OSError if it cannot be bound.
+    """A socket for a `Acceptor`; port 0 takes a free port. Raises OSError if it cannot be bound.
 
     uvloop could bind the socket itself, but it would resolve the host (even a numeric address) in libuv's thread pool,
     whose four threads would then stay.
@@ -55,12 +55,12 @@ def listening_socket(host: str, port: int) -> socket.socket:
     return listening
 
 
-class Listener:
+class Acceptor:
     """Accepts connections on one socket. Each connection passes its transport to `accepted` when it is made.
 
     When descriptors run out, nothing is accepted until some are free again: clients wait in the system's queue, and
     nobody is reset. A new socket has the lowest free descriptor, so a high one means that all below it are in use. It
-    stops early enough for one more turn of the loop of each of two listeners, and the store's reserve.
+    stops early enough for one more turn of the loop of each of two acceptors, and the store's reserve.
     """
 
     def __init__(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from greenroom.actors.errors import ArgsError, NoPermission
-from greenroom.actors.queries.slices import SliceTurns
+from greenroom.actors.queries.slice_turns import SliceTurns
 from greenroom.actors.wire import msg_pb2, sdkws_pb2
 from greenroom.actors.wire.splice import pull_entry, with_read, with_seq
 from greenroom.actors.wire.vocabulary import NOTIFICATION_PREFIX, PullOrder

@@ -11,7 +11,7 @@ from greenroom.transport.gateway.outbox import Flusher
 from greenroom.transport.gateway.read_turns import ReadTurns
 from greenroom.transport.gateway.timer_wheel import TimerWheel
 from greenroom.transport.gateway.websocket import Phase
-from greenroom.transport.listening import Listener
+from greenroom.transport.listening import Acceptor
 
 if TYPE_CHECKING:
     import socket
@@ -78,15 +78,15 @@ class Gateway:
         self.connections: dict[Connection, None] = {}
         """All connections that were accepted and are not yet lost, including those that are still in the handshake."""
         self._is_empty = asyncio.Event()
-        self._listener: Listener | None = None
+        self._acceptor: Acceptor | None = None
         self.port = 0
         """The listening port; 0 before `start`."""
 
     async def start(self, listening: socket.socket, *, ssl: tls.SSLContext | None = None) -> None:
         """Accept connections on this socket, over TLS if `ssl` is given."""
-        listener = self._listener = Listener(self.loop, lambda: Connection(self), ssl=ssl)
-        await listener.start(listening)
-        self.port = listener.port
+        acceptor = self._acceptor = Acceptor(self.loop, lambda: Connection(self), ssl=ssl)
+        await acceptor.start(listening)
+        self.port = acceptor.port
 
     async def drain(self, timeout_s: float) -> None:
         """Accept no more connections. Each one answers its requests in flight, writes out its outbox, and is closed.
@@ -116,8 +116,8 @@ class Gateway:
 
     def add(self, connection: Connection, transport: asyncio.BaseTransport) -> bool:
         """Add a connection whose socket was accepted. Returns False if there are too many."""
-        if self._listener is not None:
-            self._listener.accepted(transport)
+        if self._acceptor is not None:
+            self._acceptor.accepted(transport)
         if not self.admission.may_connect(len(self.connections)):
             return False
         self.connections[connection] = None
@@ -130,9 +130,9 @@ class Gateway:
             self._is_empty.set()
 
     def _stop_listening(self) -> None:
-        listener, self._listener = self._listener, None
-        if listener is not None:
-            listener.close()
+        acceptor, self._acceptor = self._acceptor, None
+        if acceptor is not None:
+            acceptor.close()
 
     async def _wait_until_idle(self, timeout_s: float) -> None:
         """Wait until two consecutive checks find no request in flight, so that requests already sent are read."""

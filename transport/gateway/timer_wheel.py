@@ -11,7 +11,7 @@ __all__ = ["Timed", "TimerWheel"]
 
 NO_SLOT = -1
 SKIPPED_LIMIT = 3
-"""Number of late ticks in a row that check nothing."""
+"""Up to this number of ticks in a row check nothing if they are late."""
 
 
 class Timed(Protocol):

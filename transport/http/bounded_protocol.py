@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from uvicorn.config import Config
 
     from greenroom.persistence.settings import HttpSettings
-    from greenroom.transport.listening import Listener
+    from greenroom.transport.listening import Acceptor
 
 __all__ = ["BoundedProtocol", "BoundedReads", "Connections"]
 
@@ -61,7 +61,7 @@ class Connections(ServerState):
         self.config = config
         self.settings = settings
         self.loop = asyncio.get_running_loop()
-        self.listener: Listener | None = None
+        self.acceptor: Acceptor | None = None
         self.headers = CommonHeaders()
         self.all_closed = asyncio.Event()
         """Set when the last connection ends."""
@@ -144,8 +144,8 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         self.transport = transport
-        if self._shared.listener is not None:
-            self._shared.listener.accepted(transport)
+        if self._shared.acceptor is not None:
+            self._shared.acceptor.accepted(transport)
         if len(self.connections) >= self._settings.max_connections:
             transport.abort()
             return

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from greenroom.transport.http.app import HttpApi
 from greenroom.transport.http.routes import ROUTES
-from greenroom.transport.listening import Listener, listening_socket
+from greenroom.transport.listening import Acceptor, listening_socket
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -32,7 +32,7 @@ class HttpServer:
         self._settings = engine.settings
         self._api = HttpApi(engine, routes)
         self._port = self._settings.node.api_port
-        self._listener: Listener | None = None
+        self._acceptor: Acceptor | None = None
         self._connections: Connections | None = None
         self._reviews: asyncio.Task[None] | None = None
 
@@ -56,16 +56,16 @@ class HttpServer:
         config.load()
         loop = asyncio.get_running_loop()
         connections = self._connections = Connections(config, self._settings.http)
-        listener = self._listener = connections.listener = Listener(loop, partial(BoundedReads, connections))
-        await listener.start(listening)
+        acceptor = self._acceptor = connections.acceptor = Acceptor(loop, partial(BoundedReads, connections))
+        await acceptor.start(listening)
         self._reviews = loop.create_task(_review(connections))
 
     async def drain(self, timeout_s: float) -> None:
         """Accept no more connections, answer the requests in flight for at most `timeout_s`, then stop."""
         connections = self._connections
-        if self._listener is None or connections is None:
+        if self._acceptor is None or connections is None:
             return
-        self._listener.close()
+        self._acceptor.close()
         for connection in list(connections.connections):
             connection.shutdown()
         with contextlib.suppress(TimeoutError):
@@ -77,10 +77,10 @@ class HttpServer:
 
     async def stop(self) -> None:
         """Stop immediately; requests in flight are cut off."""
-        listener, self._listener = self._listener, None
-        if listener is None or self._connections is None or self._reviews is None:
+        acceptor, self._acceptor = self._acceptor, None
+        if acceptor is None or self._connections is None or self._reviews is None:
             return
-        listener.close()
+        acceptor.close()
         for connection in list(self._connections.connections):
             connection.transport.abort()
         tasks = {self._reviews, *self._connections.tasks}
