@@ -44,7 +44,7 @@ def _backlog() -> int:
 
 
 def listening_socket(host: str, port: int) -> socket.socket:
-    """A socket for a `Acceptor`; port 0 takes a free port. Raises OSError if it cannot be bound.
+    """A socket for an `Acceptor`; port 0 takes a free port. Raises OSError if it cannot be bound.
 
     uvloop could bind the socket itself, but it would resolve the host (even a numeric address) in libuv's thread pool,
     whose four threads would then stay.
@@ -76,7 +76,7 @@ class Acceptor:
         self._server: asyncio.Server | None = None
         """None while nothing is accepted."""
         self._socket: socket.socket | None = None
-        """The listening socket; None once it is closed."""
+        self._is_closed = False
         self._retry: asyncio.TimerHandle | None = None
         self._resuming: asyncio.Task[None] | None = None
         self._sampler = Sampler(loop.time)
@@ -91,7 +91,7 @@ class Acceptor:
         server = await self._loop.create_server(
             self._make_protocol, sock=listening, ssl=self._ssl, backlog=_backlog()
         )
-        if self._socket is None:  # Closed meanwhile.
+        if self._is_closed:
             server.close()
             return
         self._server = server
@@ -99,6 +99,7 @@ class Acceptor:
 
     def close(self) -> None:
         """Accept no more connections. May be called again."""
+        self._is_closed = True
         listening, self._socket = self._socket, None
         server, self._server = self._server, None
         if server is not None:
