@@ -25,11 +25,13 @@ def main() -> None:
 
 
 def _start_node(options: NodeOptions) -> int:
-    """Run `greenroom serve`. Raises SettingsError."""
+    """Run `greenroom serve`, with as many descriptors as the system allows. Raises SettingsError."""
     # Imported here, because they take 0.3 s and no other command needs them.
     from greenroom.supervisor import EngineFell, Node
     from greenroom.transport.cli.serve import serve
+    from greenroom.transport.listening import raise_descriptor_limit
 
+    raise_descriptor_limit()
     return serve(options, Node, fell=EngineFell)
 
 

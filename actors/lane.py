@@ -72,6 +72,8 @@ class Lane(Entity):
         self.queue = queue
         self._is_gathering = False
         self._is_check_due = False
+        self._check_at = 0.0
+        self._has_skipped_check = False
         self._has_answered = False
         """Whether slices have been answered in this turn."""
 
@@ -120,14 +122,24 @@ class Lane(Entity):
             return
         self._is_check_due = False
         if self.queue.batch:
-            self._check_overdue()
+            # After a check that came late itself, because the process was stopped or the loop was busy, the store's
+            # answer may not have been read yet.
+            is_late = self.runtime.now - self._check_at > self._check_interval_s
+            self._has_skipped_check = is_late and not self._has_skipped_check
+            if not self._has_skipped_check:
+                self._check_overdue()
             self._check_later()
 
     def _check_later(self) -> None:
         """Start the timer of the checks, unless it is already running. All batches share it."""
         if not self._is_check_due:
             self._is_check_due = True
-            self.wakeupAfter(self.world.settings.store.write_timeout_s / _CHECKS, _CHECK)
+            self._check_at = self.runtime.now + self._check_interval_s
+            self.wakeupAfter(self._check_interval_s, _CHECK)
+
+    @property
+    def _check_interval_s(self) -> float:
+        return self.world.settings.store.write_timeout_s / _CHECKS
 
     def _check_overdue(self) -> None:
         """Send SliceLate to the owners of overdue slices in flight. Overdue slices that still wait (all of them, if the

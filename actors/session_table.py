@@ -18,7 +18,7 @@ from greenroom.actors.wire.vocabulary import Platform, RequestId
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from greenroom.actors.audience import Audience
     from greenroom.actors.health import Health
@@ -200,14 +200,17 @@ class SessionTable:
         """The platforms that the user is connected from, each once, ascending."""
         return _platforms(self._open.get(user_id, ()))
 
-    def watch(self, session: Session, subscribe: Iterable[str], unsubscribe: Iterable[str]) -> bytes:
+    def watch(self, session: Session, subscribe: Sequence[str], unsubscribe: Sequence[str]) -> bytes:
         """Change the users that a connection watches. An id in both lists stays watched. Returns the presence of the
         subscribed users, as SubUserOnlineStatusTips. Raises WatchedUsersFull; then nothing has changed."""
+        for name, ids in (("subscribeUserID", subscribe), ("unsubscribeUserID", unsubscribe)):
+            if len(ids) > self._watched_users_limit:
+                raise WatchedUsersFull(f"{name}: more than {self._watched_users_limit}")
         wanted = list(dict.fromkeys(subscribe))
         watched = session.watched or set()
         changed = watched.difference(unsubscribe).union(wanted)
         if len(changed) > self._watched_users_limit:
-            raise WatchedUsersFull
+            raise WatchedUsersFull(f"subscribeUserID: more than {self._watched_users_limit}")
         for user_id in watched - changed:
             self._unwatch(session, user_id)
         if session.address in self._sessions:

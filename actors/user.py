@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from greenroom.actors.runtime.address import Address
+    from greenroom.actors.session_table import SessionView
     from greenroom.actors.world import World
     from greenroom.persistence.tables import UserRow
 
@@ -194,9 +195,22 @@ class User(StoredEntity):
         if replaces or (policy == LoginPolicy.PC_AND_OTHER and kicked):
             digests |= dict.fromkeys(one.digest for one in self._tokens.values() if one.platform_id == platform_id)
         rows = self._kick_tokens(one for one in digests if one != digest)
+        kicked += self._kicked_by_number([one for one in sessions if one not in kicked], digest)
         if rows or kicked:
             writes = [PutRows([*rows])] if rows else []
             self.decide(Change(*writes, effects=[Tell([one.address for one in kicked], KickSession())]))
+
+    def _kicked_by_number(self, sessions: list[SessionView], digest: bytes) -> list[SessionView]:
+        """The oldest connections beyond the number that a token and a user may have, including a new one with this
+        token. They get no more pushes, even if their clients never close them. Their tokens stay valid."""
+        settings = self.world.settings.websocket
+        own = [one for one in sessions if one.digest == digest]
+        kicked = own[: max(0, len(own) + 1 - settings.connections_per_token)]
+        remaining = [one for one in sessions if one not in kicked]
+        kicked += remaining[: max(0, len(remaining) + 1 - settings.connections_per_user)]
+        for one in kicked:
+            self.world.sessions.close(self.id, one.address)
+        return kicked
 
     def receiveMsg_CloseSession(self, message: CloseSession, sender: Address) -> None:
         self.world.sessions.close(self.id, message.connection)

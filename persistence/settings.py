@@ -60,6 +60,8 @@ class AuthSettings(_Section, frozen=True):
 
 class WebSocketSettings(_Section, frozen=True):
     max_connections: int
+    connections_per_user: int
+    connections_per_token: int
     max_frame_bytes: int
     max_unfolded_bytes: int
     requests_in_flight: int
@@ -69,6 +71,7 @@ class WebSocketSettings(_Section, frozen=True):
     read_timeout_s: float
     write_timeout_s: float
     ping_interval_s: float
+    control_frames_per_s: float
     watched_users_limit: int
 
 

@@ -29,12 +29,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 __all__ = [
-    "BEGINNING",
-    "AddEvent",
-    "AddMessage",
-    "AddRecords",
-    "AddSubscriber",
-    "AddUsers",
+    "ALL_RECORDS", "BEGINNING",
+    "AddEvent", "AddMessage", "AddRecords", "AddSubscriber", "AddUsers",
     "BlackRow",
     "Block",
     "BumpVersion",
@@ -58,6 +54,7 @@ __all__ = [
     "MessageEvent",
     "MoveCursor",
     "NotedEvent",
+    "Page",
     "PairFact",
     "Pulled",
     "PutRow",
@@ -288,6 +285,9 @@ class StoredMessage(msgspec.Struct, frozen=True):
     is_read: bool
 
 
+Page = tuple[int, int]
+"""A part of a user's records: the first and the last number. What the numbers mean is the store's own affair."""
+ALL_RECORDS: Page = (0, 2**63 - 1)
 Range = tuple[str, int, int, int]
 """(conversation, first seq, last seq, limit): at most `limit` messages between these seqs, the newest ones."""
 
@@ -457,12 +457,17 @@ class Store(Protocol):
         record of it. An `n_` conversation is visible to a user with a record of a chat of the same key, and to the user
         in its name (`n_<id>_<id>`). Conversations that were never written are left out."""
 
-    async def newest_seqs(self, user_id: str) -> dict[str, int]:
+    async def record_pages(self, user_id: str, size: int) -> list[Page]:
+        """Pages that together hold all records of the user, with `size` records in each or fewer. At least one page."""
+
+    async def newest_seqs(self, user_id: str, page: Page = ALL_RECORDS) -> dict[str, int]:
         """Max seq of each conversation of the user's records, of the `n_` conversation of each, and of `n_<id>_<id>`.
         Conversations with max seq 0 are left out (PROTOCOL 5.1)."""
 
-    async def seq_states(self, user_id: str, conversation_ids: Sequence[str] | None) -> dict[str, SeqState]:
-        """The seq states of the user's records, by conversation id. None for the ids: all records (PROTOCOL 5.5)."""
+    async def seq_states(
+        self, user_id: str, conversation_ids: Sequence[str] | None, page: Page = ALL_RECORDS
+    ) -> dict[str, SeqState]:
+        """The seq states of the user's records, by conversation id. No ids: all of the page (PROTOCOL 5.5)."""
 
     async def read_seq(self, conversation_id: str, user_id: str) -> int:
         """The stored read seq, or the seq of the user's own last message if that is greater. 0 if there is neither."""

@@ -52,7 +52,8 @@ class Admission:
     """Admits connections and requests.
 
     Order: the connection that has waited longest begins its pending requests, up to its own bound, and then goes to
-    the end of the queue. No request overtakes a connection in the queue.
+    the end of the queue. No request overtakes a connection in the queue. A connection whose wait was longer than
+    `patience_s` is late and has left the queue: its sends only wait for their error, so others begin before them.
 
     Bound: `limit` requests in flight. Loss: sends that have waited for `patience_s` are refused, so a send that begins
     has waited for less. A connection with refused sends is not read for another `patience_s`, and TCP slows its client
@@ -102,7 +103,8 @@ class Admission:
         return len(self._waiting) + len(self._late)
 
     def may_begin(self) -> bool:
-        """Whether a request may begin immediately: the limit is not reached, and the queue is empty."""
+        """Whether a request may begin immediately: the limit is not reached, and the queue is empty. Late connections
+        are not in the queue: if they held up others, these would be late as well."""
         return self.in_flight < self.limit and not self._waiting
 
     def request_began(self) -> None:

@@ -5,39 +5,52 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from greenroom.actors.errors import ArgsError, NoPermission
+from greenroom.actors.queries.slice_turns import SliceTurns
 from greenroom.actors.wire import msg_pb2, sdkws_pb2
 from greenroom.actors.wire.splice import pull_entry, with_read, with_seq
 from greenroom.actors.wire.vocabulary import NOTIFICATION_PREFIX, PullOrder
 from greenroom.persistence.store import Span, Store, StoredMessage
 
 if TYPE_CHECKING:
-    from collections.abc import Sized
+    from collections.abc import AsyncIterator, Iterator, Mapping, Sequence, Sized
 
     from greenroom.actors.messages import Caller
-    from greenroom.persistence.store import Range
+    from greenroom.persistence.store import Page, Range, SeqState
 
 __all__ = ["Queries"]
 
 _RANGES_LIMIT = 1000
 """Maximum number of ranges or conversations in one request. The SDK sends about 100."""
 _SEQS_LIMIT = 1000
+"""Maximum number of seqs of one conversation in one request. The SDK sends at most 50."""
+_ALL_SEQS_LIMIT = 10_000
+"""Maximum number of seqs of all conversations in one request."""
 _NUM_LIMIT = 1000
+_PAGE_RECORDS = 512
+"""Number of records that a query of all of them reads in one turn of the loop."""
+_SLICE_CONVERSATIONS = 64
+_SLICE_MESSAGES = 512
+"""What a query reads in one turn of the loop: at most this many conversations, and messages unless one conversation has
+more."""
 _REPLY_LIMIT_BYTES = 768 * 1024
 """The SDK accepts frames of at most 1 MiB. Messages that do not fit are left out, and `endSeq` shows it."""
 
 
 class Queries:
     """Each method returns a serialized response. Raises ArgsError, and NoPermission unless the caller is the user or an
-    admin."""
+    admin. A long answer is made in slices, which are not one snapshot of the store."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self._turns = SliceTurns()
 
     async def newest_seqs(self, caller: Caller, request: sdkws_pb2.GetMaxSeqReq) -> bytes:
         """The newest seqs of all conversations of the user (1001)."""
         _check(caller, request.userID)
-        seqs = await self._store.newest_seqs(request.userID)
-        return sdkws_pb2.GetMaxSeqResp(maxSeqs=seqs).SerializeToString()
+        reply = sdkws_pb2.GetMaxSeqResp()
+        async for page in self._pages(request.userID):
+            reply.maxSeqs.update(await self._store.newest_seqs(request.userID, page))
+        return reply.SerializeToString()
 
     async def pull_by_range(self, caller: Caller, request: sdkws_pb2.PullMessageBySeqsReq) -> bytes:
         """1002: the newest `num` messages of each range, in ascending order. A range without messages is left out. Of
@@ -45,25 +58,28 @@ class Queries:
         (the range's end + 1 if none fits); the ranges after it are left out.
         """
         _check(caller, request.userID)
-        _bound(request.seqRanges, _RANGES_LIMIT)
+        _bound("seqRanges", request.seqRanges, _RANGES_LIMIT)
         ranges: list[Range] = []
-        for asked in request.seqRanges:
+        for asked in {one.conversationID: one for one in request.seqRanges}.values():
             conversation_id = asked.conversationID
             newest = _NUM_LIMIT if conversation_id.startswith(NOTIFICATION_PREFIX) else min(asked.num, _NUM_LIMIT)
             ranges.append((conversation_id, asked.begin, asked.end, newest))
         ascending = request.order == PullOrder.ASCENDING
         entries: list[bytes] = []
         room = _REPLY_LIMIT_BYTES
-        for pulled in await self._store.pull(request.userID, ranges, limit_bytes=room):
-            conversation_id, begin, end, _ = ranges[pulled.place]
-            fitting, room = _fit(pulled.messages, room)
-            is_end = pulled.end <= end if ascending else begin <= pulled.begin
-            end_seq = 0
-            if room < 0:
-                end_seq = pulled.messages[-len(fitting)].seq if fitting else min(end, pulled.end) + 1
-            entries.append(pull_entry(conversation_id, fitting, is_end, end_seq))
-            if end_seq:
-                break
+        for place, piece in enumerate(_slices(ranges)):
+            if place:
+                await self._turns.next()
+            for pulled in await self._store.pull(request.userID, piece, limit_bytes=room):
+                conversation_id, begin, end, _ = piece[pulled.place]
+                fitting, room = _fit(pulled.messages, room)
+                is_end = pulled.end <= end if ascending else begin <= pulled.begin
+                end_seq = 0
+                if room < 0:
+                    end_seq = pulled.messages[-len(fitting)].seq if fitting else min(end, pulled.end) + 1
+                entries.append(pull_entry(conversation_id, fitting, is_end, end_seq))
+                if end_seq:
+                    return b"".join(entries)
         return b"".join(entries)
 
     async def pull_by_seqs(self, caller: Caller, request: msg_pb2.GetSeqMessageReq) -> bytes:
@@ -73,16 +89,31 @@ class Queries:
         after it are left out.
         """
         _check(caller, request.userID)
-        _bound(request.conversations, _RANGES_LIMIT)
-        spans = await self._store.spans(request.userID, [one.conversationID for one in request.conversations])
+        _bound("conversations", request.conversations, _RANGES_LIMIT)
+        count = 0
+        for asked in request.conversations:
+            _bound("conversations.seqs", asked.seqs, _SEQS_LIMIT)
+            count += len(asked.seqs)
+        if count > _ALL_SEQS_LIMIT:
+            raise ArgsError(f"conversations.seqs: more than {_ALL_SEQS_LIMIT} together")
+        ids = list(dict.fromkeys(one.conversationID for one in request.conversations))
+        spans: dict[str, Span] = {}
+        for start in range(0, len(ids), _SLICE_CONVERSATIONS):
+            if start:
+                await self._turns.next()
+            spans |= await self._store.spans(request.userID, ids[start : start + _SLICE_CONVERSATIONS])
         ascending = request.order == PullOrder.ASCENDING
         entries: list[bytes] = []
         room = _REPLY_LIMIT_BYTES
-        for asked in request.conversations:
+        work = 0
+        for asked in {one.conversationID: one for one in request.conversations}.values():
+            work += len(asked.seqs) + _SLICE_MESSAGES // _SLICE_CONVERSATIONS
+            if work > _SLICE_MESSAGES:
+                work = 0
+                await self._turns.next()
             span = spans.get(asked.conversationID, Span(1, 0, 0))
-            _bound(asked.seqs, _SEQS_LIMIT)
             begin = max(span.begin, 1)
-            seqs = [seq for seq in asked.seqs if begin <= seq <= span.end]
+            seqs = [seq for seq in dict.fromkeys(asked.seqs) if begin <= seq <= span.end]
             found = await self._store.messages_at(asked.conversationID, seqs) if seqs else []
             fitting, room = _fit(found[::-1] if ascending else found, room)
             is_end, end_seq = False, 0
@@ -103,29 +134,51 @@ class Queries:
     async def seq_states(self, caller: Caller, request: msg_pb2.GetConversationsHasReadAndMaxSeqReq) -> bytes:
         """The newest seqs and read seqs of conversations of the user (1006)."""
         _check(caller, request.userID)
-        ids = list(request.conversationIDs) or None
-        states = await self._store.seq_states(request.userID, ids)
+        _bound("conversationIDs", request.conversationIDs, _RANGES_LIMIT)
+        ids = list(dict.fromkeys(request.conversationIDs))
         reply = msg_pb2.GetConversationsHasReadAndMaxSeqResp()
-        for conversation_id, state in states.items():
-            entry = reply.seqs[conversation_id]
-            entry.maxSeq = max(state.max_seq, 0)  # -1: the user left before there was a message.
-            entry.hasReadSeq, entry.maxSeqTime = state.read_seq, state.max_seq_time
-        if request.returnPinned:
-            records = await self._store.records(request.userID)
-            reply.pinnedConversationIDs.extend(one.conversation_id for one in records if one.is_pinned)
+        if ids:
+            _add_states(reply, await self._store.seq_states(request.userID, ids))
+        if not ids or request.returnPinned:
+            async for page in self._pages(request.userID):
+                states = await self._store.seq_states(request.userID, None, page)
+                if not ids:
+                    _add_states(reply, states)
+                if request.returnPinned:
+                    records = await self._store.records(request.userID, list(states))
+                    reply.pinnedConversationIDs.extend(one.conversation_id for one in records if one.is_pinned)
         return reply.SerializeToString()
 
     async def last_messages(self, caller: Caller, request: msg_pb2.GetLastMessageReq) -> bytes:
         """1007: the newest message of each conversation that the user may see."""
         _check(caller, request.userID)
-        _bound(request.conversationIDs, _RANGES_LIMIT)
-        spans = await self._store.spans(request.userID, list(request.conversationIDs))
-        tops = {conversation_id: span.end for conversation_id, span in spans.items() if span.begin <= span.end}
+        _bound("conversationIDs", request.conversationIDs, _RANGES_LIMIT)
+        ids = list(dict.fromkeys(request.conversationIDs))
         reply = msg_pb2.GetLastMessageResp()
-        for conversation_id, message in (await self._store.last_messages(tops)).items():
-            if message.seq >= spans[conversation_id].begin:
-                reply.msgs[conversation_id].ParseFromString(_shape(message))
+        for start in range(0, len(ids), _SLICE_CONVERSATIONS):
+            if start:
+                await self._turns.next()
+            spans = await self._store.spans(request.userID, ids[start : start + _SLICE_CONVERSATIONS])
+            tops = {conversation_id: span.end for conversation_id, span in spans.items() if span.begin <= span.end}
+            for conversation_id, message in (await self._store.last_messages(tops)).items():
+                if message.seq >= spans[conversation_id].begin:
+                    reply.msgs[conversation_id].ParseFromString(_shape(message))
         return reply.SerializeToString()
+
+
+    async def _pages(self, user_id: str) -> AsyncIterator[Page]:
+        """Pages of the user's records, one in a turn of the loop."""
+        for place, page in enumerate(await self._store.record_pages(user_id, _PAGE_RECORDS)):
+            if place:
+                await self._turns.next()
+            yield page
+
+
+def _add_states(reply: msg_pb2.GetConversationsHasReadAndMaxSeqResp, states: Mapping[str, SeqState]) -> None:
+    for conversation_id, state in states.items():
+        entry = reply.seqs[conversation_id]
+        entry.maxSeq = max(state.max_seq, 0)  # -1: the user left before there was a message.
+        entry.hasReadSeq, entry.maxSeqTime = state.read_seq, state.max_seq_time
 
 
 def _check(caller: Caller, user_id: str) -> None:
@@ -133,9 +186,26 @@ def _check(caller: Caller, user_id: str) -> None:
         raise NoPermission("only the user themselves or an admin may ask for this")
 
 
-def _bound(items: Sized, limit: int) -> None:
+def _bound(name: str, items: Sized, limit: int) -> None:
     if len(items) > limit:
-        raise ArgsError(f"more than {limit} in one request")
+        raise ArgsError(f"{name}: more than {limit}")
+
+
+def _slices(ranges: Sequence[Range]) -> Iterator[list[Range]]:
+    """The ranges in their order, in lists that are read in one turn of the loop each."""
+    piece: list[Range] = []
+    room = 0
+    for one in ranges:
+        messages = max(min(one[3], one[2] - one[1] + 1), 0)
+        if piece and (len(piece) == _SLICE_CONVERSATIONS or messages > room):
+            yield piece
+            piece, room = [], 0
+        if not piece:
+            room = _SLICE_MESSAGES
+        piece.append(one)
+        room -= messages
+    if piece:
+        yield piece
 
 
 def _shape(message: StoredMessage) -> bytes:

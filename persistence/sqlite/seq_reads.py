@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from greenroom.persistence.sqlite.read import Reads, json_list, read
 from greenroom.persistence.sqlite.schema import NEWEST_SEQ
-from greenroom.persistence.store import ConversationState, KeyState, Reading, SeqState
+from greenroom.persistence.store import ALL_RECORDS, ConversationState, KeyState, Reading, SeqState
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from greenroom.persistence.store import Page
 
 __all__ = ["MESSAGES", "OWN_LOG", "SeqReads"]
 
@@ -58,9 +60,18 @@ class SeqReads(Reads):
             kind, members, {row[3]: ConversationState(*row[4:]) for row in rows if row[4] is not None}
         )
 
+    @read("records of")
+    def record_pages(self, user_id: str, size: int) -> list[Page]:
+        rows = self._with_number(user_id, "SELECT conversation FROM record WHERE owner = :user ORDER BY conversation")
+        begins = [0, *(row[0] for row in rows[size::size])]
+        return list(zip(begins, (*(begin - 1 for begin in begins[1:]), ALL_RECORDS[1]), strict=True))
+
     @read("seqs of")
-    def newest_seqs(self, user_id: str) -> dict[str, int]:
-        mine = "user u CROSS JOIN record r ON r.owner = u.id CROSS JOIN conversation {0} ON {0}.id = r.conversation"
+    def newest_seqs(self, user_id: str, page: Page = ALL_RECORDS) -> dict[str, int]:
+        mine = (
+            "user u CROSS JOIN record r ON r.owner = u.id AND r.conversation BETWEEN ?2 AND ?3"
+            " CROSS JOIN conversation {0} ON {0}.id = r.conversation"
+        )
         rows = self._db.execute(
             f"SELECT c.conversation_id, {NEWEST_SEQ} FROM {mine.format('c')} WHERE u.user_id = ?1"
             f" UNION ALL SELECT c.conversation_id, {NEWEST_SEQ} FROM {mine.format('o')} CROSS JOIN conversation c"
@@ -68,12 +79,14 @@ class SeqReads(Reads):
             "   WHERE u.user_id = ?1"
             f" UNION ALL SELECT c.conversation_id, {NEWEST_SEQ} FROM user u CROSS JOIN conversation c"
             f"   ON c.conversation_id = {OWN_LOG.format('u.user_id')} WHERE u.user_id = ?1",
-            (user_id,),
+            (user_id, *page),
         )
         return {name: seq for name, seq in rows if seq}
 
     @read("seqs of")
-    def seq_states(self, user_id: str, conversation_ids: Sequence[str] | None) -> dict[str, SeqState]:
+    def seq_states(
+        self, user_id: str, conversation_ids: Sequence[str] | None, page: Page = ALL_RECORDS
+    ) -> dict[str, SeqState]:
         source = (
             "record r CROSS JOIN conversation c ON c.id = r.conversation"
             if conversation_ids is None
@@ -84,8 +97,11 @@ class SeqReads(Reads):
             user_id,
             "SELECT c.conversation_id, iif(r.max_seq, r.max_seq, coalesce(n.seq, 0)),"
             f" max(coalesce(d.seq, 0), coalesce({OWN_LAST_SEQ}, 0)), coalesce(n.send_time, 0) FROM {source}"
-            f" LEFT JOIN {NEWEST} LEFT JOIN read d ON d.user = :user AND d.conversation = c.id WHERE r.owner = :user",
+            f" LEFT JOIN {NEWEST} LEFT JOIN read d ON d.user = :user AND d.conversation = c.id WHERE r.owner = :user"
+            " AND r.conversation BETWEEN :first AND :last",
             ids=json_list(conversation_ids or ()),
+            first=page[0],
+            last=page[1],
         )
         return {row[0]: SeqState(*row[1:]) for row in rows}
 

@@ -92,18 +92,26 @@ class ProcessWriter:
             await link.end()
 
     async def _spawn(self) -> _Link:
-        ours, theirs = socket.socketpair()
+        try:
+            ours, theirs = socket.socketpair()
+        except OSError as error:
+            raise StoreUnavailable(f"no writer process: {error}") from error
         ours.setblocking(False)
         try:
             # The start of a process blocks for some milliseconds, so it is not done on the loop.
             process = await asyncio.to_thread(self._popen, theirs)
-        except OSError as error:
+        except (OSError, RuntimeError) as error:  # No descriptor, no process, or no thread that starts it.
             ours.close()
             raise StoreUnavailable(f"no writer process: {error}") from error
         finally:
             theirs.close()
         loop = asyncio.get_running_loop()
-        _, link = await loop.create_unix_connection(lambda: _Link(process, self._lost), sock=ours)
+        try:
+            _, link = await loop.create_unix_connection(lambda: _Link(process, self._lost), sock=ours)
+        except OSError as error:
+            ours.close()
+            process.kill()
+            raise StoreUnavailable(f"no writer process: {error}") from error
         try:
             async with asyncio.timeout(START_LIMIT_S):
                 trouble = await asyncio.shield(link.hello)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from greenroom.actors import messages as m
@@ -90,6 +91,22 @@ async def test_new_connection_kicks_the_one_with_another_token(engine: KitEngine
     new = await _open(engine, "a", second, name="3")
     await _verify(engine, "a", second)
     assert (old.kicked, same.kicked, new.kicked) == (True, True, False)
+
+
+async def test_connections_of_one_token_and_of_one_user_have_a_bound(engine: KitEngine) -> None:
+    """The oldest are kicked, and their tokens stay valid."""
+    settings = engine.settings
+    websocket = msgspec.structs.replace(settings.websocket, connections_per_token=2, connections_per_user=3)
+    auth = msgspec.structs.replace(settings.auth, multi_login_policy=0)
+    engine.world.settings = msgspec.structs.replace(settings, websocket=websocket, auth=auth)
+    await engine.register("a")
+    first, second = await _token(engine, "a"), await _token(engine, "a")
+    devices = [await _open(engine, "a", first, name=str(number)) for number in range(4)]
+    assert [one.kicked for one in devices] == [True, True, False, False]
+    devices += [await _open(engine, "a", second, name=str(number)) for number in (4, 5)]
+    assert [one.kicked for one in devices] == [True, True, True, False, False, False]
+    assert [one.connection_id for one in engine.sessions.sessions_of("a")] == ["3", "4", "5"]
+    await _verify(engine, "a", first)
 
 
 async def test_force_logout_kicks_one_platform(engine: KitEngine) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from greenroom.persistence.errors import StoreUnavailable
 from greenroom.persistence.store import (
+    ALL_RECORDS,
     BEGINNING,
     ConversationState,
     KeyState,
@@ -29,7 +30,7 @@ from greenroom.tests.kit.dict_writes import DictData, Place, cursor_of, place_of
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from greenroom.persistence.store import Cursor, Event, LogKind, Range, Slice
+    from greenroom.persistence.store import Cursor, Event, LogKind, Page, Range, Slice
     from greenroom.persistence.tables import GroupRow, RecordRow, TokenRow
 
 __all__ = ["DictStore"]
@@ -129,14 +130,20 @@ class DictStore:
                 spans[name] = Span(max(1, record.min_seq) if record is not None else 1, end, self._newest(name))
         return spans
 
-    async def newest_seqs(self, user_id: str) -> dict[str, int]:
-        chats = [row.conversation_id for row in await self.records(user_id)]
+    async def record_pages(self, user_id: str, size: int) -> list[Page]:
+        count = len(await self.records(user_id))
+        return [(first, first + size - 1) for first in range(0, max(count, 1), size)]
+
+    async def newest_seqs(self, user_id: str, page: Page = ALL_RECORDS) -> dict[str, int]:
+        chats = [row.conversation_id for row in (await self.records(user_id))[page[0] : page[1] + 1]]
         names = [*chats, *("n" + name[name.index("_") :] for name in chats), *self._own_log(user_id)]
         return {name: self._newest(name) for name in names if self._newest(name)}
 
-    async def seq_states(self, user_id: str, conversation_ids: Sequence[str] | None) -> dict[str, SeqState]:
+    async def seq_states(
+        self, user_id: str, conversation_ids: Sequence[str] | None, page: Page = ALL_RECORDS
+    ) -> dict[str, SeqState]:
         states = {}
-        for row in await self.records(user_id, conversation_ids):
+        for row in (await self.records(user_id, conversation_ids))[page[0] : page[1] + 1]:
             name, sent = row.conversation_id, self._data.messages.get(row.conversation_id, [])
             time = sent[-1].send_time if sent else 0
             states[name] = SeqState(row.max_seq or len(sent), await self.read_seq(name, user_id), time)

@@ -26,6 +26,8 @@ _ON_BOTH_LOOPS = (
 def settings() -> WebSocketSettings:
     return WebSocketSettings(
         max_connections=100,
+        connections_per_user=100,
+        connections_per_token=30,
         max_frame_bytes=51_200,
         max_unfolded_bytes=1_048_576,
         requests_in_flight=4,
@@ -35,6 +37,7 @@ def settings() -> WebSocketSettings:
         read_timeout_s=30.0,
         write_timeout_s=10.0,
         ping_interval_s=27.0,
+        control_frames_per_s=1000.0,
         watched_users_limit=5,
     )
 

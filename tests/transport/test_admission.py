@@ -127,6 +127,18 @@ def test_refusals_keep_within_their_bound(desk: Desk) -> None:
     assert desk.admission.refused == 8 * 40 == sum(each.refused for each in crowd)
 
 
+def test_others_begin_while_the_late_wait_for_their_error(desk: Desk) -> None:
+    """The late have left the queue. Whoever comes in time is not made late by them."""
+    desk.fill()
+    crowd = [desk.waiter(str(number), 40) for number in range(10)]
+    desk.loop.pass_s(0.2)
+    assert 0 < sum(each.refused > 0 for each in crowd) < 10
+    assert not desk.admission.may_begin()
+    desk.admission.requests_ended(2)
+    assert desk.admission.may_begin()
+    assert desk.begun == []
+
+
 def test_limit_follows_the_answers(desk: Desk) -> None:
     admission = desk.admission
     for _ in range(100):

@@ -106,8 +106,16 @@ _KEYS: Final = {
 }
 
 
+_VALUES_LIMIT: Final = 4096
+"""Bound of the values in a frame that is read as Go reads it. The envelope has six; more are in unknown keys. Gob has
+the same bound."""
+
+
 def _read_as_go(frame: bytes, frame_class: type[_Frame]) -> _Frame:
     """Read a frame as Go does: it accepts keys in any case, unknown keys, nulls, and line breaks in base64."""
+    # Each value follows one of these, so this counts no value too few, and costs far less than to parse them.
+    if frame.count(b",") + frame.count(b"{") + frame.count(b"[") > _VALUES_LIMIT:
+        raise EnvelopeError("json: too many values")
     try:
         pairs = parse(frame)
     except JsonMalformed as malformed:

@@ -27,7 +27,7 @@ from greenroom.transport.gateway.websocket import Phase
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
 
     from google.protobuf.message import Message
 
@@ -190,10 +190,10 @@ class Connection(RequestStream):
         except msgspec.DecodeError:
             self.drain()
             return
-        if message.type == "ping":
-            self.outbox.add(text_frame(b'{"type":"pong","body":%b}' % bytes(message.body)))
-        elif message.type != "pong":
+        if message.type not in ("ping", "pong"):
             self.drain()
+        elif self.allows_control() and message.type == "ping":
+            self.outbox.add(text_frame(b'{"type":"pong","body":%b}' % bytes(message.body)))
 
     def handle(self, request: Request, kind: RequestKind) -> None:
         kind.run(self, request)
@@ -224,7 +224,7 @@ class Connection(RequestStream):
         self.is_background = is_background
         self._gateway.sessions.forget_reaches()
 
-    def watch(self, subscribe: list[str], unsubscribe: list[str]) -> bytes:
+    def watch(self, subscribe: Sequence[str], unsubscribe: Sequence[str]) -> bytes:
         return self._gateway.sessions.watch(self, subscribe, unsubscribe)
 
     def _caller(self, operation_id: str) -> Caller:
@@ -300,7 +300,7 @@ class Connection(RequestStream):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
-        if not self._gateway.add(self):
+        if not self._gateway.add(self, transport):
             self.abort()
 
     def on_lost(self) -> None:

@@ -5,13 +5,18 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from websockets.frames import CloseCode, Frame, Opcode
+from websockets.frames import Frame, Opcode
 from websockets.protocol import Protocol, Side
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["EndOfFrames", "FrameParser", "ParsedMessage", "ParserEvent", "PongFrame"]
+    from websockets.frames import CloseCode
+
+__all__ = ["ControlFrame", "EndOfFrames", "FrameParser", "ParsedMessage", "ParserEvent"]
+
+_SMALL_BYTES: Final = 126
+"""A fragment shorter than this counts as a control frame: it has a header as long as the data, or longer."""
 
 # At DEBUG websockets logs tokens (in URLs) and bodies, so its logger is disabled.
 MUTED: Final = logging.Logger("greenroom.transport.muted", level=logging.CRITICAL + 1)
@@ -25,17 +30,18 @@ class ParsedMessage(NamedTuple):
     is_text: bool
 
 
-class PongFrame(NamedTuple):
-    """The answer to a ping, to be written in order."""
+class ControlFrame(NamedTuple):
+    """A frame without a message of its own: a ping, a pong or a small fragment."""
 
-    frame: bytes
+    pong: bytes = b""
+    """The answer to a ping, to be written in order."""
 
 
 class EndOfFrames(NamedTuple):
     """The peer closes, or has broken a rule. No further frame is read; `FrameParser.close_frame` is written last."""
 
 
-ParserEvent = ParsedMessage | PongFrame | EndOfFrames
+ParserEvent = ParsedMessage | ControlFrame | EndOfFrames
 
 
 class FrameParser:
@@ -59,14 +65,20 @@ class FrameParser:
         for frame in frames:
             if frame.opcode is Opcode.PING:
                 # The protocol has written one pong for each ping, in order.
-                yield PongFrame(next(writes))
-            elif frame.opcode in (Opcode.TEXT, Opcode.BINARY, Opcode.CONT) and (message := self._join(frame)):
-                yield message
+                yield ControlFrame(next(writes))
+            elif frame.opcode is Opcode.PONG:
+                yield ControlFrame()
+            elif frame.opcode in (Opcode.TEXT, Opcode.BINARY, Opcode.CONT):
+                is_whole = frame.fin and frame.opcode is not Opcode.CONT
+                if not is_whole and len(frame.data) < _SMALL_BYTES:
+                    yield ControlFrame()
+                if message := self._join(frame):
+                    yield message
         yield from self._end(writes)
 
-    def refuse_text(self) -> Iterator[ParserEvent]:
-        """The events after a text that is not UTF-8."""
-        self._protocol.fail(CloseCode.INVALID_DATA)
+    def refuse(self, code: CloseCode, reason: str) -> Iterator[ParserEvent]:
+        """The events after a frame that breaks a rule which the protocol does not check. It closes with this code."""
+        self._protocol.fail(code, reason)
         return self._end(iter(self._protocol.data_to_send()))
 
     def _end(self, writes: Iterator[bytes]) -> Iterator[ParserEvent]:

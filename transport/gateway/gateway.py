@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 from greenroom.transport.gateway.connection import Connection
 from greenroom.transport.gateway.outbox import Flusher
+from greenroom.transport.gateway.read_turns import ReadTurns
 from greenroom.transport.gateway.timer_wheel import TimerWheel
 from greenroom.transport.gateway.websocket import Phase
-from greenroom.transport.listening import BACKLOG
+from greenroom.transport.listening import Acceptor
 
 if TYPE_CHECKING:
     import socket
@@ -73,19 +74,19 @@ class Gateway:
         self.admin_user_ids = admin_user_ids
         self.wheel = TimerWheel(base.loop, tick_s=tick_s)
         self.flusher = Flusher(base.loop)
+        self.turns = ReadTurns(base.loop)
         self.connections: dict[Connection, None] = {}
         """All connections that were accepted and are not yet lost, including those that are still in the handshake."""
         self._is_empty = asyncio.Event()
-        self._server: asyncio.Server | None = None
+        self._acceptor: Acceptor | None = None
         self.port = 0
         """The listening port; 0 before `start`."""
 
     async def start(self, listening: socket.socket, *, ssl: tls.SSLContext | None = None) -> None:
         """Accept connections on this socket, over TLS if `ssl` is given."""
-        self._server = await self.loop.create_server(
-            lambda: Connection(self), sock=listening, ssl=ssl, backlog=BACKLOG
-        )
-        self.port = self._server.sockets[0].getsockname()[1]
+        acceptor = self._acceptor = Acceptor(self.loop, lambda: Connection(self), ssl=ssl)
+        await acceptor.start(listening)
+        self.port = acceptor.port
 
     async def drain(self, timeout_s: float) -> None:
         """Accept no more connections. Each one answers its requests in flight, writes out its outbox, and is closed.
@@ -113,8 +114,10 @@ class Gateway:
 
     # Called by the connections.
 
-    def add(self, connection: Connection) -> bool:
+    def add(self, connection: Connection, transport: asyncio.BaseTransport) -> bool:
         """Add a connection whose socket was accepted. Returns False if there are too many."""
+        if self._acceptor is not None:
+            self._acceptor.accepted(transport)
         if not self.admission.may_connect(len(self.connections)):
             return False
         self.connections[connection] = None
@@ -127,9 +130,9 @@ class Gateway:
             self._is_empty.set()
 
     def _stop_listening(self) -> None:
-        if self._server is not None:
-            self._server.close()
-            self._server = None
+        acceptor, self._acceptor = self._acceptor, None
+        if acceptor is not None:
+            acceptor.close()
 
     async def _wait_until_idle(self, timeout_s: float) -> None:
         """Wait until two consecutive checks find no request in flight, so that requests already sent are read."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from greenroom.actors.errors import NodeBusy
+from greenroom.actors.errors import ArgsError, NodeBusy
 from greenroom.transport.envelope.request_response import EnvelopeError, Request, Response
 from greenroom.transport.envelope.websocket_frame import binary_frame
 from greenroom.transport.gateway.requests import REQUESTS
@@ -191,6 +191,8 @@ class RequestStream(WebSocketProtocol):
         kind = REQUESTS[request.req_identifier]
         if in_flight and not kind.pipelined:
             return request
+        if not kind.pipelined:
+            self.end_turn()
         self.handle(request, kind)
         return None
 
@@ -220,6 +222,8 @@ class RequestStream(WebSocketProtocol):
             log.debug("%s sent a request of unknown id or of another user and is closed", self.address)
             self.drain()
             return None
+        if request.data:
+            self.charge_turn(len(request.data))
         return request
 
     def _respond(self, request: _InFlight, data: bytes | None, error: GreenroomError | None) -> None:
@@ -228,13 +232,18 @@ class RequestStream(WebSocketProtocol):
             msg_incr=request.msg_incr,
             operation_id=request.operation_id,
             err_code=0 if error is None else error.code,
-            err_msg="" if error is None else error.name,
+            err_msg="" if error is None else _message_of(error),
             data=data,
         )
         if self.phase is Phase.OPEN or self.phase is Phase.DRAINING:
             self.outbox.add(binary_frame(self.codec.encode_response(response)))
         if request.ends_connection:
             self.drain()
+
+
+def _message_of(error: GreenroomError) -> str:
+    """OpenIM's errMsg. A frame has no errDlt, so an ArgsError also names its field here."""
+    return f"{error.name}: {error.detail}" if error.code == ArgsError.code and error.detail else error.name
 
 
 def _in_flight(request: Request) -> _InFlight:

@@ -13,7 +13,7 @@ from greenroom.actors.wire import msg_pb2, push_pb2, sdkws_pb2
 from greenroom.actors.wire.vocabulary import RequestId
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
 
     from google.protobuf.message import Message
 
@@ -25,6 +25,8 @@ __all__ = ["REQUESTS", "RequestKind", "Requester"]
 
 _ID_BYTES = limits.text_limit("operationID")
 """Pushes repeat the operation id, and replies both. Counted in characters, as nearly all ids are ASCII."""
+LIST_LIMIT_BYTES = 288 * 1024
+"""Bound of a request that is a list: 1,000 conversations, or 4,000 users. To parse a larger one takes too long."""
 
 
 class Requester(Protocol):
@@ -50,7 +52,7 @@ class Requester(Protocol):
     def set_background(self, is_background: bool) -> None:
         """Remember whether the app is in the background."""
 
-    def watch(self, subscribe: list[str], unsubscribe: list[str]) -> bytes:
+    def watch(self, subscribe: Sequence[str], unsubscribe: Sequence[str]) -> bytes:
         """Change the users whose presence is watched. Returns the presence of the subscribed users, serialized."""
 
 
@@ -66,6 +68,8 @@ class RequestKind(NamedTuple):
     """Whether it may begin while earlier requests of its kind are unanswered. Any other request runs alone."""
     ends_connection: bool = False
     """Whether the connection ends after the reply, even after an error."""
+    list_field: str = ""
+    """The list in the payload that decides its size. Data beyond `LIST_LIMIT_BYTES` is refused before it is parsed."""
 
     def run(self, requester: Requester, request: Request) -> None:
         """Check the envelope and the payload, then handle the request."""
@@ -81,6 +85,9 @@ class RequestKind(NamedTuple):
             requester.reply_error(request, GreenroomError("an envelope field is empty"))
             return
         payload = None
+        if self.list_field and len(request.data or b"") > LIST_LIMIT_BYTES:
+            requester.reply_error(request, ArgsError(f"{self.list_field}: too many"))
+            return
         if self.payload is not None:
             payload = self.payload()
             try:
@@ -140,7 +147,7 @@ def _set_background(
 
 def _watch(requester: Requester, request: Request, payload: sdkws_pb2.SubUserOnlineStatus) -> None:
     try:
-        data = requester.watch(list(payload.subscribeUserID), list(payload.unsubscribeUserID))
+        data = requester.watch(payload.subscribeUserID, payload.unsubscribeUserID)
     except GreenroomError as error:
         requester.reply_error(request, error)
     else:
@@ -149,14 +156,20 @@ def _watch(requester: Requester, request: Request, payload: sdkws_pb2.SubUserOnl
 
 REQUESTS: dict[int, RequestKind] = {
     RequestId.NEWEST_SEQS: RequestKind(sdkws_pb2.GetMaxSeqReq, _newest_seqs),
-    RequestId.PULL_BY_RANGE: RequestKind(sdkws_pb2.PullMessageBySeqsReq, _pull_by_range, strict=True),
+    RequestId.PULL_BY_RANGE: RequestKind(
+        sdkws_pb2.PullMessageBySeqsReq, _pull_by_range, strict=True, list_field="seqRanges"
+    ),
     RequestId.SEND_MESSAGE: RequestKind(sdkws_pb2.MsgData, _send_message, pipelined=True),
     RequestId.SEND_SIGNAL: RequestKind(None, _send_signal),
-    RequestId.PULL_BY_SEQS: RequestKind(msg_pb2.GetSeqMessageReq, _pull_by_seqs, strict=True),
-    RequestId.SEQ_STATES: RequestKind(msg_pb2.GetConversationsHasReadAndMaxSeqReq, _seq_states, strict=True),
-    RequestId.LAST_MESSAGES: RequestKind(msg_pb2.GetLastMessageReq, _last_messages),
+    RequestId.PULL_BY_SEQS: RequestKind(
+        msg_pb2.GetSeqMessageReq, _pull_by_seqs, strict=True, list_field="conversations"
+    ),
+    RequestId.SEQ_STATES: RequestKind(
+        msg_pb2.GetConversationsHasReadAndMaxSeqReq, _seq_states, strict=True, list_field="conversationIDs"
+    ),
+    RequestId.LAST_MESSAGES: RequestKind(msg_pb2.GetLastMessageReq, _last_messages, list_field="conversationIDs"),
     RequestId.LOGOUT: RequestKind(push_pb2.DelUserPushTokenReq, _logout, ends_connection=True),
     RequestId.SET_BACKGROUND: RequestKind(sdkws_pb2.SetAppBackgroundStatusReq, _set_background, strict=True),
-    RequestId.PRESENCE: RequestKind(sdkws_pb2.SubUserOnlineStatus, _watch),
+    RequestId.PRESENCE: RequestKind(sdkws_pb2.SubUserOnlineStatus, _watch, list_field="subscribeUserID"),
 }
 """A request with any other id ends its connection."""

@@ -10,6 +10,8 @@ if TYPE_CHECKING:
 __all__ = ["Timed", "TimerWheel"]
 
 NO_SLOT = -1
+SKIPPED_LIMIT = 3
+"""Up to this number of ticks in a row check nothing if they are late."""
 
 
 class Timed(Protocol):
@@ -27,6 +29,9 @@ class Timed(Protocol):
 class TimerWheel:
     """Calls `on_deadline` at the deadline or up to one tick later, never before it.
 
+    If a tick is late, because the process was stopped or the loop was busy, it checks nothing: until the next tick the
+    loop reads what has arrived meanwhile. At most `SKIPPED_LIMIT` ticks in a row check nothing.
+
     Postponing a deadline costs nothing: the object remembers the new one, and returns it from `on_deadline`. An earlier
     deadline must be given to `add`. Each object is in one slot only, and `discard` removes it immediately, so the
     wheel never keeps a closed connection alive. The loop's timer runs only while the wheel is not empty.
@@ -37,6 +42,8 @@ class TimerWheel:
         self._tick_s = tick_s
         self._slots: dict[int, dict[Timed, None]] = {}
         self._last_slot = NO_SLOT
+        self._due_at = 0.0
+        self._skipped = 0
         self._timer: asyncio.TimerHandle | None = None
 
     def add(self, timed: Timed, deadline: float) -> None:
@@ -71,11 +78,17 @@ class TimerWheel:
             self._timer.cancel()
             self._timer = None
 
-    def _schedule(self) -> None:
-        self._timer = self._loop.call_at((self._last_slot + 1) * self._tick_s, self._on_tick)
+    def _schedule(self, at: float | None = None) -> None:
+        self._due_at = (self._last_slot + 1) * self._tick_s if at is None else at
+        self._timer = self._loop.call_at(self._due_at, self._on_tick)
 
     def _on_tick(self) -> None:
         now = self._loop.time()
+        if now - self._due_at >= self._tick_s and self._skipped < SKIPPED_LIMIT:
+            self._skipped += 1
+            self._schedule(now + self._tick_s)
+            return
+        self._skipped = 0
         current = int(now / self._tick_s)
         # If the loop was busy, several slots are due.
         for number in range(self._last_slot + 1, current + 1):

@@ -10,8 +10,10 @@ import enum
 import logging
 from typing import TYPE_CHECKING, Protocol, cast
 
+from websockets.frames import CloseCode
+
 from greenroom.transport.envelope.websocket_frame import PING, pong_frame
-from greenroom.transport.gateway.frame_parser import EndOfFrames, FrameParser, ParsedMessage, PongFrame
+from greenroom.transport.gateway.frame_parser import ControlFrame, EndOfFrames, FrameParser, ParsedMessage
 from greenroom.transport.gateway.outbox import Outbox
 from greenroom.transport.gateway.upgrade import HeadMalformed, read_upgrade
 
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from greenroom.persistence.settings import WebSocketSettings
     from greenroom.transport.gateway.frame_parser import ParserEvent
     from greenroom.transport.gateway.outbox import Flusher
+    from greenroom.transport.gateway.read_turns import ReadTurns
     from greenroom.transport.gateway.timer_wheel import TimerWheel
     from greenroom.transport.gateway.upgrade import UpgradeRequest
 
@@ -40,6 +43,15 @@ WHOLE_TEXT, WHOLE_BINARY, WHOLE_PING, WHOLE_PONG = 0x81, 0x82, 0x89, 0x8A
 SHORT = 126
 """A payload shorter than this has its length in the second byte. If the second byte has this value, the next two bytes
 hold the length."""
+TURN_BYTES = 64 * 1024
+FRAME_BYTES = 2 * 1024
+PARSED_FRAME_BYTES = 4 * 1024
+"""One turn of the loop reads `TURN_BYTES` of a connection. Each frame counts as its bytes and `FRAME_BYTES`, so that
+a turn reads at most 32 frames; a frame that websockets' parser reads costs more."""
+PARSED_PIECE_BYTES = 512
+"""The parser reads all frames that it is given at once, so it is given no more than this."""
+CONTROLS_BURST_S = 10.0
+"""Time whose control frames a connection may send at once."""
 LINGER_S = 2.0
 """How long a peer may take to close its side after we closed ours. If we closed both sides together, the peer would
 lose the data that it has not read yet."""
@@ -62,6 +74,7 @@ class WebSocketServer(Protocol):
     settings: WebSocketSettings
     wheel: TimerWheel
     flusher: Flusher
+    turns: ReadTurns
 
 
 class WebSocketProtocol(asyncio.Protocol):
@@ -70,12 +83,15 @@ class WebSocketProtocol(asyncio.Protocol):
     A subclass answers `on_request` with `open` or `refuse`, immediately or later; after `open` its hooks receive whole
     messages. Order: messages as they were received, frames as they were added. An exception in a hook ends this
     connection only. `on_lost` is called once for each connection that was made.
+
+    Bound: a turn of the loop reads a part of what a connection has sent (`TURN_BYTES`); nothing more is received before
+    the rest was read, in later turns. A peer that floods it with control frames is closed with 1008.
     """
 
     # Slots here and in what belongs to each connection: an idle one takes 2.7 KiB instead of 4.2 (bench: connections).
     __slots__ = (
-        "_head", "_parser", "_partial", "_ping_at", "_reading", "_timeout_from", "_transport", "outbox", "phase",
-        "server", "slot",
+        "_allowance", "_controls_until", "_has_unread", "_head", "_parser", "_partial", "_ping_at", "_reading",
+        "_timeout_from", "_transport", "outbox", "phase", "server", "slot",
     )  # fmt: skip
 
     def __init__(self, server: WebSocketServer) -> None:
@@ -86,8 +102,13 @@ class WebSocketProtocol(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         # None until `_read_frames` finds a frame that it leaves to the parser. After that the parser reads all frames.
         self._parser: FrameParser | None = None
-        # The beginning of a frame that is not complete yet.
+        # Received bytes that were not read yet: the beginning of a frame or, if `_has_unread`, maybe also whole frames.
         self._partial = b""
+        self._has_unread = False
+        # Number of bytes that may still be read in this turn of the loop.
+        self._allowance = 0
+        # The time up to which the control frames received so far use up what is allowed.
+        self._controls_until = 0.0
         self._head: bytearray | None = bytearray()
         self._reading = True
         # The start of the current time-out: when the phase began; in OPEN when the last frame was read.
@@ -174,6 +195,14 @@ class WebSocketProtocol(asyncio.Protocol):
         if self._transport is not None:
             self._transport.abort()
 
+    def end_turn(self) -> None:
+        """Read no further message in this turn of the loop."""
+        self._allowance = 0
+
+    def charge_turn(self, count: int) -> None:
+        """Count this many bytes of work, such as decompressed data, as read in this turn of the loop."""
+        self._allowance -= count
+
     def restart_read_timeout(self) -> None:
         """Restart the read timeout: until now the server itself was not reading."""
         self._timeout_from = self.server.loop.time()
@@ -185,6 +214,9 @@ class WebSocketProtocol(asyncio.Protocol):
             return
         if self.phase is Phase.OPEN:
             reading = not self.outbox.is_blocked and self.wants_reading()
+            if reading and self._has_unread:
+                self.server.turns.add(self)
+                reading = False
         else:
             reading = self.phase not in (Phase.OPENING, Phase.DRAINING)
         if reading != self._reading:
@@ -207,7 +239,11 @@ class WebSocketProtocol(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         try:
             if self.phase is Phase.OPEN:
-                self._read_frames(data)
+                if self._reading:
+                    self._read_frames(data)
+                else:
+                    self._partial += data
+                    self._has_unread = True
             elif self.phase is Phase.HEAD:
                 self._read_head(data)
             elif self.phase is Phase.OPENING and self._head is not None:
@@ -215,9 +251,7 @@ class WebSocketProtocol(asyncio.Protocol):
                 self._head += data
                 self.update_reading()
         except Exception as error:
-            # No traceback and no text: either may quote what the peer sent.
-            log.error("a connection failed with %s and was dropped", type(error).__name__)
-            self.abort()
+            self._fail(error)
 
     def eof_received(self) -> bool:
         """The peer has closed its sending side. Requests in flight are still answered."""
@@ -240,10 +274,32 @@ class WebSocketProtocol(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self.phase = Phase.LOST
         self.server.wheel.discard(self)
+        self.server.turns.discard(self)
         self.outbox.drop()
         self._transport = self._parser = self._head = None
         self._partial = b""
         self.on_lost()
+
+    # Called by the turns of the loop.
+
+    def read_on(self) -> None:
+        """See `read_turns.Reader`."""
+        if self.phase is not Phase.OPEN:
+            return
+        self._has_unread = False
+        self.update_reading()
+        if not self._reading:
+            self._has_unread = True
+            return
+        try:
+            self._read_frames(b"")
+        except Exception as error:
+            self._fail(error)
+
+    def _fail(self, error: Exception) -> None:
+        # No traceback and no text: either may quote what the peer sent.
+        log.error("a connection failed with %s and was dropped", type(error).__name__)
+        self.abort()
 
     # Called by the timer wheel.
 
@@ -309,14 +365,18 @@ class WebSocketProtocol(asyncio.Protocol):
     def _read_frames(self, data: bytes) -> None:
         """Read the frames that almost all clients send: masked, not fragmented, shorter than 64 KiB. The first frame of
         another kind, or one that breaks a rule, goes to websockets' parser, and so do all frames after it."""
+        if self._partial:
+            data, self._partial = self._partial + data, b""
+        self._allowance = TURN_BYTES
         if self._parser is not None:
             self._parse(self._parser, data)
             return
-        if self._partial:
-            data, self._partial = self._partial + data, b""
         limit = self.server.settings.max_frame_bytes
         position, size = 0, len(data)
         while size - position >= 2:
+            if self._allowance <= 0 or not self._reading:
+                self._keep_unread(data[position:])
+                return
             first = data[position]
             length = data[position + 1] ^ 0x80
             start = position + 6
@@ -334,27 +394,57 @@ class WebSocketProtocol(asyncio.Protocol):
             if end > size:
                 break
             position = end
+            self._allowance -= FRAME_BYTES + length
             self._timeout_from = self.server.loop.time()
             payload = apply_mask(data[start:end], data[start - 4 : start])
             if first == WHOLE_BINARY:
                 self.on_binary(payload)
             elif first == WHOLE_TEXT:
                 self._read_text(payload)
-            elif first == WHOLE_PING:
+            elif self.allows_control() and first == WHOLE_PING:
                 self.outbox.add(pong_frame(payload))
             if self.phase is not Phase.OPEN:
                 return
         self._partial = data[position:]
+
+    def _keep_unread(self, data: bytes) -> None:
+        """Keep the bytes for a later turn."""
+        self._partial = data
+        self._has_unread = True
+        self.update_reading()
+
+    def allows_control(self) -> bool:
+        """Count one control frame. Past the allowed number the connection is closed with 1008; returns False then."""
+        now = self.server.loop.time()
+        until = max(self._controls_until, now) + 1 / self.server.settings.control_frames_per_s
+        self._controls_until = until
+        if until <= now + CONTROLS_BURST_S:
+            return True
+        log.debug("a connection sent too many control frames and is closed")
+        self._close_with(CloseCode.POLICY_VIOLATION, "too many control frames")
+        return False
+
+    def _close_with(self, code: CloseCode, reason: str = "") -> None:
+        """Read no further frame, and close with this code."""
+        self._handle((self._parser or self._make_parser()).refuse(code, reason))
 
     def _make_parser(self) -> FrameParser:
         self._parser = FrameParser(self.server.settings.max_frame_bytes)
         return self._parser
 
     def _parse(self, parser: FrameParser, data: bytes) -> None:
-        frames = parser.receive(data)
-        if frames:
-            self._timeout_from = self.server.loop.time()
-        self._handle(parser.events(frames))
+        for position in range(0, len(data), PARSED_PIECE_BYTES):
+            if self._allowance <= 0 or not self._reading:
+                self._keep_unread(data[position:])
+                return
+            piece = data[position : position + PARSED_PIECE_BYTES]
+            frames = parser.receive(piece)
+            if frames:
+                self._timeout_from = self.server.loop.time()
+            self._allowance -= len(piece) + len(frames) * PARSED_FRAME_BYTES
+            self._handle(parser.events(frames))
+            if self.phase is not Phase.OPEN:
+                return
 
     def _handle(self, events: Iterable[ParserEvent]) -> None:
         for event in events:
@@ -363,8 +453,9 @@ class WebSocketProtocol(asyncio.Protocol):
                     self._read_text(data)
                 case ParsedMessage(data):
                     self.on_binary(data)
-                case PongFrame(frame):
-                    self.outbox.add(frame)
+                case ControlFrame(pong):
+                    if self.allows_control() and pong:
+                        self.outbox.add(pong)
                 case EndOfFrames():
                     self.drain()
             if self.phase is not Phase.OPEN:
@@ -374,7 +465,7 @@ class WebSocketProtocol(asyncio.Protocol):
         try:
             text = data.decode()
         except UnicodeDecodeError:
-            self._handle((self._parser or self._make_parser()).refuse_text())
+            self._close_with(CloseCode.INVALID_DATA)
         else:
             self.on_text(text)
 

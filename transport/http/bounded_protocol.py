@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from uvicorn.config import Config
 
     from greenroom.persistence.settings import HttpSettings
+    from greenroom.transport.listening import Acceptor
 
 __all__ = ["BoundedProtocol", "BoundedReads", "Connections"]
 
@@ -60,6 +61,7 @@ class Connections(ServerState):
         self.config = config
         self.settings = settings
         self.loop = asyncio.get_running_loop()
+        self.acceptor: Acceptor | None = None
         self.headers = CommonHeaders()
         self.all_closed = asyncio.Event()
         """Set when the last connection ends."""
@@ -125,6 +127,11 @@ class BoundedProtocol(HttpToolsProtocol):
         else:
             self.transport.close()
 
+    def postpone(self, seconds: float) -> None:
+        """Give the client this much more time: the server was not reading."""
+        self._deadline += seconds
+        self._write_deadline += seconds
+
     def shutdown(self) -> None:
         """Answer the requests in flight, then close."""
         cycle = self.cycle
@@ -137,6 +144,8 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         self.transport = transport
+        if self._shared.acceptor is not None:
+            self._shared.acceptor.accepted(transport)
         if len(self.connections) >= self._settings.max_connections:
             transport.abort()
             return

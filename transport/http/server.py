@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from greenroom.transport.http.app import HttpApi
 from greenroom.transport.http.routes import ROUTES
-from greenroom.transport.listening import BACKLOG, listening_socket
+from greenroom.transport.listening import Acceptor, listening_socket
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -32,7 +32,7 @@ class HttpServer:
         self._settings = engine.settings
         self._api = HttpApi(engine, routes)
         self._port = self._settings.node.api_port
-        self._server: asyncio.Server | None = None
+        self._acceptor: Acceptor | None = None
         self._connections: Connections | None = None
         self._reviews: asyncio.Task[None] | None = None
 
@@ -56,17 +56,16 @@ class HttpServer:
         config.load()
         loop = asyncio.get_running_loop()
         connections = self._connections = Connections(config, self._settings.http)
-        self._server = await loop.create_server(
-            partial(BoundedReads, connections), sock=listening, backlog=BACKLOG
-        )
+        acceptor = self._acceptor = connections.acceptor = Acceptor(loop, partial(BoundedReads, connections))
+        await acceptor.start(listening)
         self._reviews = loop.create_task(_review(connections))
 
     async def drain(self, timeout_s: float) -> None:
         """Accept no more connections, answer the requests in flight for at most `timeout_s`, then stop."""
         connections = self._connections
-        if self._server is None or connections is None:
+        if self._acceptor is None or connections is None:
             return
-        self._server.close()
+        self._acceptor.close()
         for connection in list(connections.connections):
             connection.shutdown()
         with contextlib.suppress(TimeoutError):
@@ -78,10 +77,10 @@ class HttpServer:
 
     async def stop(self) -> None:
         """Stop immediately; requests in flight are cut off."""
-        server, self._server = self._server, None
-        if server is None or self._connections is None or self._reviews is None:
+        acceptor, self._acceptor = self._acceptor, None
+        if acceptor is None or self._connections is None or self._reviews is None:
             return
-        server.close()
+        acceptor.close()
         for connection in list(self._connections.connections):
             connection.transport.abort()
         tasks = {self._reviews, *self._connections.tasks}
@@ -98,3 +97,8 @@ async def _review(connections: Connections) -> None:
         for connection in list(connections.connections):
             connection.review(now)
         await asyncio.sleep(_REVIEW_S)
+        late_s = connections.loop.time() - now - _REVIEW_S
+        if late_s > _REVIEW_S:  # The process was stopped: what has arrived meanwhile is read first.
+            for connection in list(connections.connections):
+                connection.postpone(late_s)
+            await asyncio.sleep(_REVIEW_S)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import asyncio
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from greenroom.actors.errors import ArgsError, NoPermission
 from greenroom.actors.messages import Caller
+from greenroom.actors.queries import pulls
 from greenroom.actors.queries.pulls import Queries
 from greenroom.actors.wire import msg_pb2, sdkws_pb2
 from greenroom.persistence.sqlite.sqlite_store import SqliteStore
@@ -210,3 +212,92 @@ async def test_seqs_that_do_not_fit_into_a_frame(
     assert (got.msgs["si_a_d"].isEnd, got.msgs["si_a_d"].endSeq) == (False, end_seq)
     rest = sorted({*range(1, 10)} - {*came})
     assert _seqs((await pulled(*rest)).msgs) == {"si_a_d": rest, "si_a_b": [1]}
+
+
+LISTS: dict[str, Any] = {
+    "seqRanges": lambda count: sdkws_pb2.PullMessageBySeqsReq(userID="a", seqRanges=[sdkws_pb2.SeqRange()] * count),
+    "conversations": lambda count: msg_pb2.GetSeqMessageReq(
+        userID="a", conversations=[msg_pb2.ConversationSeqs()] * count
+    ),
+    "conversations.seqs": lambda count: msg_pb2.GetSeqMessageReq(
+        userID="a", conversations=[msg_pb2.ConversationSeqs(conversationID="si_a_b", seqs=[1] * count)]
+    ),
+    "conversationIDs": lambda count: msg_pb2.GetConversationsHasReadAndMaxSeqReq(
+        userID="a", conversationIDs=["x"] * count
+    ),
+    "conversationIDs ": lambda count: msg_pb2.GetLastMessageReq(userID="a", conversationIDs=["x"] * count),
+}
+
+
+@pytest.mark.parametrize("field", LISTS)
+async def test_lists_have_a_bound_and_its_refusal_names_the_field(store: SqliteStore, field: str) -> None:
+    queries = Queries(store)
+    ask: dict[type, Any] = {
+        sdkws_pb2.PullMessageBySeqsReq: queries.pull_by_range,
+        msg_pb2.GetSeqMessageReq: queries.pull_by_seqs,
+        msg_pb2.GetConversationsHasReadAndMaxSeqReq: queries.seq_states,
+        msg_pb2.GetLastMessageReq: queries.last_messages,
+    }
+    request = LISTS[field](1000)
+    await ask[type(request)](ME, request)
+    with pytest.raises(ArgsError) as refused:
+        await ask[type(request)](ME, LISTS[field](1001))
+    assert refused.value.detail == f"{field.strip()}: more than 1000"
+
+
+async def test_seqs_of_all_conversations_have_a_bound(store: SqliteStore) -> None:
+    asked = [msg_pb2.ConversationSeqs(conversationID=f"si_a_{number}", seqs=range(1000)) for number in range(11)]
+    with pytest.raises(ArgsError, match=r"conversations\.seqs: more than 10000 together"):
+        await Queries(store).pull_by_seqs(ME, msg_pb2.GetSeqMessageReq(userID="a", conversations=asked))
+
+
+async def test_repeated_seqs_are_answered_once(store: SqliteStore) -> None:
+    asked = [msg_pb2.ConversationSeqs(conversationID="si_a_b", seqs=[3, 3, 2, 3])]
+    answer = await Queries(store).pull_by_seqs(ME, msg_pb2.GetSeqMessageReq(userID="a", conversations=asked))
+    assert [one.seq for one in msg_pb2.GetSeqMessageResp.FromString(answer).msgs["si_a_b"].Msgs] == [3, 2]
+
+
+async def test_long_answers_are_whole_and_made_in_several_turns(
+    store: SqliteStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are the same as those that are made at once."""
+    chats = [f"si_a_u{number}" for number in range(300)]
+    writes = [each for chat in chats for each in (record(chat, ("a", chat[5:])), _text(chat, 1), _text(chat, 2))]
+    pin = ChangeRecord("a", chats[7], {"is_pinned": True})
+    assert await commit(store, "user/a", *writes, pin) is None
+    whole = await _all_answers(store, chats)
+    loop = asyncio.get_running_loop()
+    turns = 0
+
+    def count() -> None:
+        nonlocal turns
+        turns += 1
+        timer[0] = loop.call_soon(count)
+
+    for name in ("_SLICE_CONVERSATIONS", "_SLICE_MESSAGES", "_PAGE_RECORDS"):
+        monkeypatch.setattr(pulls, name, 10)
+    timer = [loop.call_soon(count)]
+    assert await _all_answers(store, chats) == whole
+    timer[0].cancel()
+    assert turns >= 5 * 300 / 10 - 5
+    assert whole[1].pinnedConversationIDs == [chats[7]]
+    assert len(whole[0].maxSeqs) == 300 + 5
+
+
+async def _all_answers(store: SqliteStore, chats: list[str]) -> tuple[Any, ...]:
+    queries = Queries(store)
+    ranges = [sdkws_pb2.SeqRange(conversationID=chat, begin=0, end=2, num=2) for chat in chats]
+    seqs = [msg_pb2.ConversationSeqs(conversationID=chat, seqs=[2, 1]) for chat in chats]
+    return (
+        sdkws_pb2.GetMaxSeqResp.FromString(await queries.newest_seqs(ME, sdkws_pb2.GetMaxSeqReq(userID="a"))),
+        msg_pb2.GetConversationsHasReadAndMaxSeqResp.FromString(
+            await queries.seq_states(
+                ME, msg_pb2.GetConversationsHasReadAndMaxSeqReq(userID="a", returnPinned=True)
+            )
+        ),
+        await queries.pull_by_range(ME, sdkws_pb2.PullMessageBySeqsReq(userID="a", seqRanges=ranges)),
+        await queries.pull_by_seqs(ME, msg_pb2.GetSeqMessageReq(userID="a", conversations=seqs)),
+        msg_pb2.GetLastMessageResp.FromString(
+            await queries.last_messages(ME, msg_pb2.GetLastMessageReq(userID="a", conversationIDs=chats))
+        ),
+    )

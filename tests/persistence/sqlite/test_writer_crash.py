@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import os
 import random
 import signal
+import socket
 import sys
 import threading
 from pathlib import Path
@@ -21,6 +23,7 @@ from greenroom.persistence.sqlite.sqlite_store import SqliteStore
 from greenroom.persistence.sqlite.writer import Writer
 from greenroom.persistence.store import BEGINNING, MessageEvent, Reason, Slice
 from greenroom.tests.kit.stored import messages_of
+from greenroom.tests.kit.wire_kit import until
 from greenroom.tests.persistence.store_writes import commit, message
 
 if TYPE_CHECKING:
@@ -94,6 +97,30 @@ async def _run_and_kill(
                 read.append((chat, int(seq)))
             else:
                 acked[chat] = int(seq)
+
+
+async def test_writer_that_dies_while_no_descriptor_is_free(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is started once there is one. Meanwhile commits fail, and none waits for ever."""
+    store = SqliteStore(tmp_path / "greenroom.db", writer="process")
+    await store.open()
+    assert await commit(store, "conversation/a_b", message("si_a_b", 1)) is None
+    real, refused = socket.socketpair, 0
+
+    def out_of_files() -> tuple[socket.socket, socket.socket]:
+        nonlocal refused
+        refused += 1
+        if refused > 2:
+            return real()
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(socket, "socketpair", out_of_files)
+    first = store.writer_pid
+    assert first is not None
+    os.kill(first, signal.SIGKILL)
+    await until(lambda: store.writer_pid not in (None, first))
+    assert refused == 3
+    assert await commit(store, "conversation/a_b", message("si_a_b", 2)) is None
+    await store.close()
 
 
 async def test_kill_the_writer(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from greenroom.transport.envelope.websocket_frame import binary_frame, text_frame
 from greenroom.transport.gateway.outbox import Flusher
+from greenroom.transport.gateway.read_turns import ReadTurns
 from greenroom.transport.gateway.timer_wheel import TimerWheel
 from greenroom.transport.gateway.websocket import WebSocketProtocol
 
@@ -26,6 +27,7 @@ class EchoServer:
         self.settings = settings
         self.wheel = TimerWheel(loop)
         self.flusher = Flusher(loop)
+        self.turns = ReadTurns(loop)
 
 
 class Echo(WebSocketProtocol):

@@ -27,6 +27,7 @@ class Wire(asyncio.Transport):
     def __init__(self) -> None:
         super().__init__()
         self.written = b""
+        self.is_paused = False
 
     def write(self, data: Any) -> None:
         self.written += data
@@ -39,9 +40,11 @@ class Wire(asyncio.Transport):
 
     def write_eof(self) -> None: ...
 
-    def pause_reading(self) -> None: ...
+    def pause_reading(self) -> None:
+        self.is_paused = True
 
-    def resume_reading(self) -> None: ...
+    def resume_reading(self) -> None:
+        self.is_paused = False
 
     def get_write_buffer_size(self) -> int:
         return 0
@@ -106,6 +109,8 @@ def test_any_frames_cut_anywhere(frames: list[tuple[str, Any]], cuts: list[int])
         places = sorted({0, len(sent), *(cut % (len(sent) + 1) for cut in cuts)})
         for begin, end in pairwise(places):
             listener.data_received(sent[begin:end])
+        while wire.is_paused:
+            loop.run_until_complete(asyncio.sleep(0))
         listener.outbox.flush()
         assert listener.heard == expected
         assert wire.written == pongs
@@ -140,6 +145,64 @@ def test_against_the_rules(wrong: bytes, code: int, split: bool) -> None:
         assert wire.written[0] == 0x88
         assert int.from_bytes(wire.written[2:4], "big") == code
         assert listener.phase is not Phase.OPEN
+    finally:
+        listener.connection_lost(None)
+        loop.close()
+
+
+def test_no_turn_of_the_loop_reads_more_than_its_part() -> None:
+    """The rest is read in later turns, in which other callbacks run as well. Meanwhile nothing is received."""
+    loop = asyncio.new_event_loop()
+    try:
+        listener, wire = _opened(loop)
+        other, _ = _opened(loop)
+        sent = b"".join(_whole(Opcode.BINARY, b"%d" % number) for number in range(200))
+        listener.data_received(sent)
+        assert 0 < len(listener.heard) <= 32
+        assert wire.is_paused
+        other.data_received(sent)
+        turns = 0
+        while wire.is_paused:
+            before = len(listener.heard)
+            loop.call_soon(loop.stop)
+            loop.run_forever()
+            assert len(listener.heard) - before <= 32
+            turns += 1
+        assert turns >= 200 / 32 - 1
+        assert len(other.heard) > 100, "the connections have turns in turn"
+        assert listener.heard == [("binary", b"%d" % number) for number in range(200)]
+    finally:
+        listener.connection_lost(None)
+        other.connection_lost(None)
+        loop.close()
+
+
+CONTROLS = {
+    "ping": _whole(Opcode.PING, b""),
+    "pong": _whole(Opcode.PONG, b"x"),
+    "fragment": _whole(Opcode.CONT, b"", fin=False),
+    "filled fragment": _whole(Opcode.CONT, b"x", fin=False),
+    "ping after a long frame": _whole(Opcode.PING, b"x"),
+}
+
+
+@pytest.mark.parametrize("name", CONTROLS)
+def test_flood_of_control_frames_ends_with_1008(name: str) -> None:
+    loop = asyncio.new_event_loop()
+    try:
+        listener, wire = _opened(loop)
+        if "fragment" in name:
+            listener.data_received(_whole(Opcode.BINARY, b"", fin=False))
+        elif "long" in name:
+            listener.data_received(_whole(Opcode.BINARY, b"", fin=False) + _whole(Opcode.CONT, b"x"))
+        allowed = int(10 * SETTINGS.control_frames_per_s)
+        count = 0
+        while listener.phase is Phase.OPEN and count < 3 * allowed:
+            listener.data_received(CONTROLS[name])
+            count += 1
+        assert allowed - 2 <= count <= allowed + 10
+        listener.outbox.flush()
+        assert wire.written.endswith(Frame(Opcode.CLOSE, b"\x03\xf0too many control frames").serialize(mask=False))
     finally:
         listener.connection_lost(None)
         loop.close()

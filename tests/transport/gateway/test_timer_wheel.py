@@ -126,12 +126,27 @@ def test_item_that_is_discarded_by_its_neighbour(clock: Clock, wheel: TimerWheel
 
 
 def test_busy_loop_catches_up(clock: Clock, wheel: TimerWheel) -> None:
+    """It reads first: a tick that is late checks nothing, and the next one checks everything."""
     items = [Item(clock) for _ in range(3)]
     for number, item in enumerate(items):
         wheel.add(item, 101.0 + number)
     clock.now = 150.0
     clock.turn_to(150.0)
-    assert [item.checks for item in items] == [[150.0]] * 3
+    assert [item.checks for item in items] == [[]] * 3
+    clock.turn_to(151.0)
+    assert [item.checks for item in items] == [[151.0]] * 3
+
+
+def test_loop_that_is_always_late_checks_all_the_same(clock: Clock, wheel: TimerWheel) -> None:
+    item = Item(clock)
+    wheel.add(item, 101.0)
+    for late in (110.0, 120.0, 130.0):
+        clock.now = late
+        clock.turn_to(late)
+        assert item.checks == []
+    clock.now = 140.0
+    clock.turn_to(140.0)
+    assert item.checks == [140.0]
 
 
 def test_stop(clock: Clock, wheel: TimerWheel) -> None:

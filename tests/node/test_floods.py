@@ -1,0 +1,111 @@
+"""One connection that sends as fast as it can, of what costs it least: a pair goes on chatting, and controls end it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+from websockets.frames import Frame, Opcode
+
+from greenroom.tests.kit.node_kit import NodeProcess
+from greenroom.tests.kit.wire_kit import Device, Pair, dial_url
+from greenroom.transport.envelope.codec import Request, codec
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+FLOOD_S = 2.5
+BLOCK_BYTES = 1 << 18
+LAST_BYTES = 64
+KICK = 2002
+CONNECTIONS_PER_TOKEN = 30
+
+
+@pytest.fixture(scope="module")
+def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NodeProcess]:
+    one = NodeProcess(tmp_path_factory.mktemp("floods"))
+    asyncio.run(one.start())
+    yield one
+    one.close()
+
+
+def frame(opcode: Opcode, data: bytes = b"", *, fin: bool = True) -> bytes:
+    return Frame(opcode, data, fin=fin).serialize(mask=True)
+
+
+CONTROLS = {
+    "pings": (b"", frame(Opcode.PING)),
+    "pongs": (b"", frame(Opcode.PONG)),
+    "text pings": (b"", frame(Opcode.TEXT, b'{"type":"ping","body":1}')),
+    "empty fragments": (frame(Opcode.BINARY, fin=False), frame(Opcode.CONT, fin=False)),
+}
+
+
+def upgraded(node: NodeProcess, token: str) -> socket.socket:
+    """A connection of user `mallory`, by hand."""
+    path = dial_url(node, "mallory", token, sdkType="js").removeprefix(node.ws_url)
+    one = socket.create_connection(("127.0.0.1", node.ws_port), timeout=10)
+    one.sendall(
+        f"GET {path} HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n".encode()
+    )
+    assert one.recv(4096).startswith(b"HTTP/1.1 101")
+    return one
+
+
+def flood(one: socket.socket, first: bytes, repeated: bytes, seconds: float) -> bytes:
+    """Write for so long, or until the node ends it; returns the last bytes that it wrote."""
+    one.sendall(first)
+    block = memoryview(repeated * (BLOCK_BYTES // len(repeated)))
+    one.setblocking(False)
+    deadline = time.monotonic() + seconds
+    written, received = 0, b""
+    with contextlib.suppress(ConnectionError):
+        while time.monotonic() < deadline:
+            with contextlib.suppress(BlockingIOError):
+                written = (written + one.send(block[written:])) % len(block)
+            with contextlib.suppress(BlockingIOError):
+                data = one.recv(1 << 16)
+                received = received[-LAST_BYTES:] + data
+                if not data:
+                    break
+    return received
+
+
+@pytest.mark.ci
+@pytest.mark.parametrize("name", CONTROLS)
+async def test_flood_of_controls(node: NodeProcess, name: str) -> None:
+    tokens = await node.tokens("mallory", "alice", "bob")
+    async with Pair(node, tokens, ("alice", "bob"), body="hello") as pair, pair.chatting():
+        one = upgraded(node, tokens["mallory"])
+        with contextlib.closing(one):
+            last = await asyncio.to_thread(flood, one, *CONTROLS[name], FLOOD_S)
+        assert last.endswith(b"\x03\xf0too many control frames")  # 1008
+
+
+@pytest.mark.ci
+async def test_flood_of_tiny_requests(node: NodeProcess) -> None:
+    tokens = await node.tokens("mallory", "alice", "bob")
+    request = Request(1004, send_id="mallory", operation_id="o", msg_incr="1")
+    repeated = frame(Opcode.BINARY, codec("js", False).encode_request(request))
+    async with Pair(node, tokens, ("alice", "bob"), body="hello") as pair:
+        async with pair.chatting():
+            before = pair.count
+            with contextlib.closing(upgraded(node, tokens["mallory"])) as one:
+                await asyncio.to_thread(flood, one, b"", repeated, FLOOD_S)
+        assert pair.count - before > 20
+    assert "the store does not answer" not in node.log
+
+
+async def test_further_connection_of_a_token_kicks_its_oldest(node: NodeProcess) -> None:
+    tokens = await node.tokens("crowd")
+    devices = [await Device.open(node, "crowd", tokens["crowd"]) for _ in range(CONNECTIONS_PER_TOKEN + 1)]
+    await devices[0].closed()
+    assert [one.req_identifier for one in devices[0].strays] == [KICK]
+    for one in devices[1:]:
+        await one.newest()
+        await one.socket.close()
