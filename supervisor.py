@@ -12,6 +12,7 @@ from greenroom.actors.runtime.supervision import ChildSpec
 from greenroom.transport.admission import Admission
 from greenroom.transport.gateway.gateway import Gateway
 from greenroom.transport.http.server import HttpServer
+from greenroom.transport.limits import Limits
 from greenroom.transport.listening import listening_socket
 
 if TYPE_CHECKING:
@@ -93,6 +94,7 @@ class Node:
             # A taken port raises here, with a clear error. In the tree it would cause restarts and then a failed node.
             listening_socket(node.host, port).close()
         world = engine.world
+        limits = Limits(settings.limits, world.health, engine.base.loop.time)
         self.gateway = Gateway(
             engine.base,
             settings=settings.websocket,
@@ -102,13 +104,14 @@ class Node:
                 world.health,
                 max_connections=settings.websocket.max_connections,
             ),
+            limits=limits,
             authenticator=world.auth,
             address_of=address_of,
             queries=engine.queries,
             sessions=engine.sessions,
             admin_user_ids=frozenset(settings.auth.admin_user_ids),
         )
-        self.http = HttpServer(engine)
+        self.http = HttpServer(engine, limits)
         self._has_transports = True
         return [
             ChildSpec("gateway", lambda: Service(self._start_gateway, self.gateway.stop)),

@@ -16,9 +16,11 @@ from greenroom.transport.client.api import Api
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["SECRET", "NodeProcess", "free_port"]
+__all__ = ["LIMITED", "SECRET", "NodeProcess", "free_port"]
 
 _END_LIMIT_S = 60.0
+LIMITED = {"GREENROOM_LIMITS_EXEMPT_LOOPBACK": "false"}
+"""A node's environment in which its default limits also apply to the clients of a test."""
 SECRET = "a secret for the tests of a node"
 _CHECKOUT = os.environ.get("NODE_UNDER_TEST", "")
 """Another checkout of Greenroom, with its own `.venv`, that runs the nodes instead of this one: so the test of a fault

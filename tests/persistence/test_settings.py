@@ -61,6 +61,8 @@ def test_environment_is_typed() -> None:
         ("[websocket]\nread_timeout_s = nan", ["read_timeout_s", "out of range"]),
         ("[store]\nwriter = 'mongo'", ["process, thread"]),
         ("[auth]\nadmin_user_ids = [1]", ["list of texts"]),
+        ("[limits]\ntrusted_proxies = ['10.0.0.0/8', 'nginx']", ["trusted_proxies", "'nginx'", "network"]),
+        ("[limits]\nsends_per_s = 0", ["sends_per_s", "out of range"]),
         ("node = 3", ["section"]),
         ("[node", ["my.toml"]),
     ],
