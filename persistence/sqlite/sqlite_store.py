@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 import apsw
 
 from greenroom.persistence.errors import StoreDamaged, StoreUnavailable
+from greenroom.persistence.private_files import create_private
 from greenroom.persistence.sqlite.damage import DamageMet, examine, store_error
 from greenroom.persistence.sqlite.event_reads import EventReads
 from greenroom.persistence.sqlite.event_writes import EVENTS_LIMIT
@@ -149,6 +150,7 @@ class SqliteStore(UserReads, MessageReads, SeqReads, ListReads, EventReads):
         """Migrate, and raise the epoch. Returns the connection for reads, the epoch and the database's id."""
         if isinstance(self._path, Path):
             examine(self._path)
+            create_private(self._path)  # SQLite gives its other files the mode of this one.
         connection = connect(self._path)
         try:
             if lacks_checksums(connection):
