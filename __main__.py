@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import logging
+import os
 import signal
 import sys
 from typing import TYPE_CHECKING
@@ -18,6 +20,10 @@ if TYPE_CHECKING:
 
 __all__ = ["main"]
 
+log = logging.getLogger("greenroom")
+
+_UNKNOWN_SHOWN = 10
+"""Maximum number of unknown variables that are named."""
 YOUNG_OBJECTS = 20_000
 """Number of allocations between two collections of the youngest generation. A node makes many short-lived objects and
 almost no reference cycles, so the default of 700 costs CPU and frees nothing."""
@@ -31,10 +37,14 @@ def main() -> None:
 
 def _start_node(options: NodeOptions) -> int:
     """Run `greenroom serve`. Raises SettingsError."""
+    from greenroom.persistence.settings import unknown_variables
     from greenroom.transport.logs import configure
 
     settings = options.settings()
     configure(level=settings.node.log_level, style=settings.node.log_format)
+    unknown = unknown_variables(os.environ)
+    if unknown:
+        log.warning("these variables are no settings, and are ignored: %s", ", ".join(unknown[:_UNKNOWN_SHOWN]))
     return asyncio.run(_serve(settings, options.as_typed()))
 
 

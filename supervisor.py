@@ -9,6 +9,7 @@ from greenroom.actors.engine import Engine, EngineFell
 from greenroom.actors.rules.ids import address_of
 from greenroom.actors.runtime.service import Service
 from greenroom.actors.runtime.supervision import ChildSpec
+from greenroom.persistence.settings import SettingsError
 from greenroom.transport.admission import Admission
 from greenroom.transport.gateway.gateway import Gateway
 from greenroom.transport.http.server import HttpServer
@@ -46,7 +47,8 @@ class Node:
         subscribers: Iterable[Subscriber] = (),
     ) -> None:
         """`make_store` makes the store in place of the default one; it receives the path of the database. Each of
-        `subscribers` gets all committed events, from a feed of its own."""
+        `subscribers` gets all committed events, from a feed of its own. Raises SettingsError."""
+        _check_ports(settings)
         self.settings = settings
         self.engine = Engine(settings, make_store=make_store, subscribers=subscribers, transports=self._transports)
         self.ws_port = self.api_port = 0
@@ -90,9 +92,13 @@ class Node:
 
     def _transports(self, engine: Engine) -> list[ChildSpec]:
         node, settings = self.settings.node, self.settings
-        for port in (node.ws_port, node.api_port):
+        for name, port in (("ws_port", node.ws_port), ("api_port", node.api_port)):
             # A taken port raises here, with a clear error. In the tree it would cause restarts and then a failed node.
-            listening_socket(node.host, port).close()
+            try:
+                listening_socket(node.host, port).close()
+            except OSError as problem:
+                why = (problem.strerror or str(problem)).partition(" (while")[0]
+                raise OSError(problem.errno, f"node.{name}: cannot listen on {node.host}, port {port}: {why}") from None
         world = engine.world
         limits = Limits(settings.limits, world.health, engine.base.loop.time)
         self.gateway = Gateway(
@@ -129,3 +135,10 @@ class Node:
             self._has_transports = False
             await self.http.stop()
             await self.gateway.stop()
+
+
+def _check_ports(settings: Settings) -> None:
+    """Raises SettingsError."""
+    port = settings.node.api_port
+    if port and port == settings.node.ws_port:
+        raise SettingsError(f"[node] ws_port and api_port are both {port}: each needs a port of its own")

@@ -29,6 +29,7 @@ __all__ = [
     "WebSocketSettings",
     "load",
     "packaged",
+    "unknown_variables",
 ]
 
 
@@ -184,6 +185,19 @@ def load(
         _check_names("the overrides", chosen)
         override("the overrides", chosen)
     return _convert(tables, sources)
+
+
+def unknown_variables(environ: Mapping[str, str]) -> list[str]:
+    """The variables that look like settings and are none, each with the nearest setting. Their values are not shown."""
+    valid = [name.removeprefix(_PREFIX) for name in _SHORT]
+    valid += [f"{section}_{key}".upper() for section, keys in _SECTIONS.items() for key in keys]
+    found = []
+    for name in sorted(environ):
+        key = name.upper().removeprefix(_PREFIX)
+        if name.upper().startswith(_PREFIX) and name not in (f"{_PREFIX}{one}" for one in valid):
+            close = difflib.get_close_matches(key, valid, n=1)
+            found.append(f"{name} (did you mean {_PREFIX}{close[0]}?)" if close else name)
+    return found
 
 
 def _read(path: Path) -> _Tables:
