@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
@@ -21,7 +22,8 @@ class ClientAddress(NamedTuple):
     text: str
     """An IPv4 address, or the /64 network of an IPv6 address. Empty if the peer has none."""
     is_local: bool
-    """Whether the client runs on this machine."""
+    """Whether the client runs on this machine. One that a proxy names does not, whatever its address: some proxies pass
+    on what the client itself has written."""
     is_proxied: bool = False
     """Whether the request names another client, and its sender is not trusted to do so."""
 
@@ -44,11 +46,11 @@ class ClientAddresses:
         entries are those of trusted proxies. The first other entry is the client: whatever stands before it may be
         made up.
         """
+        if not forwarded_for and not real_ip:
+            return _direct(peer)
         ip = _parse(peer)
         if ip is None:
             return LOCAL
-        if not forwarded_for and not real_ip:
-            return _client(ip)
         if not self._is_trusted(ip):
             return _client(ip)._replace(is_proxied=True)
         for entry in reversed((forwarded_for or real_ip).rsplit(",", _HOPS_LIMIT)[-_HOPS_LIMIT:]):
@@ -58,7 +60,7 @@ class ClientAddresses:
             ip = named
             if not self._is_trusted(ip):
                 break
-        return _client(ip)
+        return _client(ip)._replace(is_local=False)
 
     def _is_trusted(self, ip: _Ip) -> bool:
         return any(ip in network for network in self._trusted)
@@ -69,6 +71,12 @@ def _client(ip: _Ip) -> ClientAddress:
         return ClientAddress(str(ip), ip.is_loopback)
     network = ipaddress.ip_network((ip, _NETWORK_BITS), strict=False)
     return ClientAddress(str(network), is_local=False)
+
+
+@lru_cache(1024)
+def _direct(peer: str) -> ClientAddress:
+    ip = _parse(peer)
+    return LOCAL if ip is None else _client(ip)
 
 
 def _parse(text: str) -> _Ip | None:

@@ -147,7 +147,7 @@ class Supervisor(Entity):
 
     def fail(self, reason: str) -> None:
         """Stop all children and end. A child's owner calls it for a problem that no restart can solve. Until all
-        children have loaded it is not logged, because whoever waits for that is given the reason."""
+        children have loaded it is not logged, because the caller that waits for this is given the reason."""
         self._stopping = True
         self._failure_reason = reason
         if self._on_ready is None:

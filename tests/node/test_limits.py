@@ -156,6 +156,7 @@ async def test_requests_without_a_token(tmp_path: Path) -> None:
             assert (await roads[number % len(roads)]()).status_code != 429
         for road in roads:
             assert is_refused(await road())
+        assert (await client.get("/healthz", headers=script)).status_code == 200
         async with Pair(node, tokens, ("alice", "bob"), body="as before") as pair, pair.chatting():
             for _ in range(20):
                 assert is_refused(await roads[0]())

@@ -19,6 +19,12 @@ def test_burst_then_rate() -> None:
     assert taken(buckets, "a", 2000.0) == 10
 
 
+def test_rate_beyond_the_clock() -> None:
+    """An interval that is lost in the clock's rounding."""
+    buckets = TokenBuckets(per_s=1e12, burst=1, keys_limit=10)
+    assert all(buckets.take(f"k{number}", 1e9) == 0.0 for number in range(100))
+
+
 def test_keys_are_apart() -> None:
     buckets = TokenBuckets(per_s=1.0, burst=3, keys_limit=100)
     assert taken(buckets, "a", 0.0) == taken(buckets, "b", 0.0) == 3
@@ -40,18 +46,23 @@ def test_give_back() -> None:
     assert taken(buckets, "a", 0.0) == 1
 
 
-def test_keys_are_bounded_and_full_ones_forgotten() -> None:
+def test_keys_are_bounded() -> None:
     buckets = TokenBuckets(per_s=1.0, burst=5, keys_limit=10)
     for number in range(1000):
         assert buckets.take(f"k{number}", 0.0) == 0.0
         assert len(buckets) <= 10
-    # One that is in use stays, whatever the others do.
-    used = TokenBuckets(per_s=1.0, burst=5, keys_limit=10)
-    assert taken(used, "a", 0.0) == 5
-    for number in range(8):
-        used.take(f"k{number}", 0.0)
-    assert taken(used, "a", 0.0) == 0
-    for number in range(1000):
-        used.take("b", 100.0 + number)
-        assert len(used) <= 10
-    assert len(used) == 1
+
+
+def test_full_ones_are_forgotten_and_others_stay() -> None:
+    buckets = TokenBuckets(per_s=1.0, burst=1000, keys_limit=100)
+    assert taken(buckets, "script", 0.0, tries=2000) == 1000
+    for number in range(500):
+        now = number * 0.1
+        assert buckets.take(f"k{number}", now) == 0.0
+        assert len(buckets) < 25  # About one second's keys are not full.
+    # Whatever came meanwhile, it has only what was refilled.
+    assert taken(buckets, "script", 50.0, tries=2000) == 50
+    for number in range(30):
+        buckets.take("quiet", 2000.0 + number)
+        buckets.take(f"new{number}", 2000.0 + number)
+    assert len(buckets) <= 4
