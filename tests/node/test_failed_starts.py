@@ -43,6 +43,7 @@ async def refused(node: NodeProcess, *words: str) -> None:
     (node.folder / "node.log").unlink()
 
 
+@pytest.mark.ci
 async def test_damaged_store(node: NodeProcess) -> None:
     await node.tokens("alice")
     assert await node.terminate() == 0

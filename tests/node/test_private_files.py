@@ -103,6 +103,7 @@ async def test_lock_that_is_a_link(tmp_path: Path) -> None:
     assert theirs.read_text() == "of another program"
 
 
+@pytest.mark.ci
 async def test_secret_that_others_can_read(tmp_path: Path) -> None:
     """As a weak one: it is refused on a host that others can reach."""
     node = NodeProcess(tmp_path, env=GENERATED | OPEN)
