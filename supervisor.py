@@ -9,9 +9,11 @@ from greenroom.actors.engine import Engine, EngineFell
 from greenroom.actors.rules.ids import address_of
 from greenroom.actors.runtime.service import Service
 from greenroom.actors.runtime.supervision import ChildSpec
+from greenroom.persistence.settings import SettingsError
 from greenroom.transport.admission import Admission
 from greenroom.transport.gateway.gateway import Gateway
 from greenroom.transport.http.server import HttpServer
+from greenroom.transport.limits import Limits
 from greenroom.transport.listening import listening_socket
 
 if TYPE_CHECKING:
@@ -45,7 +47,8 @@ class Node:
         subscribers: Iterable[Subscriber] = (),
     ) -> None:
         """`make_store` makes the store in place of the default one; it receives the path of the database. Each of
-        `subscribers` gets all committed events, from a feed of its own."""
+        `subscribers` gets all committed events, from a feed of its own. Raises SettingsError."""
+        _check_ports(settings)
         self.settings = settings
         self.engine = Engine(settings, make_store=make_store, subscribers=subscribers, transports=self._transports)
         self.ws_port = self.api_port = 0
@@ -89,10 +92,15 @@ class Node:
 
     def _transports(self, engine: Engine) -> list[ChildSpec]:
         node, settings = self.settings.node, self.settings
-        for port in (node.ws_port, node.api_port):
+        for name, port in (("ws_port", node.ws_port), ("api_port", node.api_port)):
             # A taken port raises here, with a clear error. In the tree it would cause restarts and then a failed node.
-            listening_socket(node.host, port).close()
+            try:
+                listening_socket(node.host, port).close()
+            except OSError as problem:
+                why = (problem.strerror or str(problem)).partition(" (while")[0]
+                raise OSError(problem.errno, f"node.{name}: cannot listen on {node.host}, port {port}: {why}") from None
         world = engine.world
+        limits = Limits(settings.limits, world.health, engine.base.loop.time)
         self.gateway = Gateway(
             engine.base,
             settings=settings.websocket,
@@ -102,13 +110,14 @@ class Node:
                 world.health,
                 max_connections=settings.websocket.max_connections,
             ),
+            limits=limits,
             authenticator=world.auth,
             address_of=address_of,
             queries=engine.queries,
             sessions=engine.sessions,
             admin_user_ids=frozenset(settings.auth.admin_user_ids),
         )
-        self.http = HttpServer(engine)
+        self.http = HttpServer(engine, limits)
         self._has_transports = True
         return [
             ChildSpec("gateway", lambda: Service(self._start_gateway, self.gateway.stop)),
@@ -126,3 +135,10 @@ class Node:
             self._has_transports = False
             await self.http.stop()
             await self.gateway.stop()
+
+
+def _check_ports(settings: Settings) -> None:
+    """Raises SettingsError."""
+    port = settings.node.api_port
+    if port and port == settings.node.ws_port:
+        raise SettingsError(f"[node] ws_port and api_port are both {port}: each needs a port of its own")

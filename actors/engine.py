@@ -38,6 +38,7 @@ from greenroom.actors.wire.vocabulary import AppLevel, Platform
 from greenroom.actors.world import World
 from greenroom.persistence import settings as settings_module
 from greenroom.persistence.data_directory import DataDirectory
+from greenroom.persistence.errors import StoreDamaged, StoreError
 from greenroom.persistence.secret import secret_of
 from greenroom.persistence.sqlite.sqlite_store import SqliteStore
 from greenroom.persistence.sqlite.statements import MEMORY
@@ -68,7 +69,8 @@ _Made = TypeVar("_Made", bound="Entity")
 
 
 class EngineFell(Exception):
-    """A fixed child failed too often and is not restarted. The text says which child, and why."""
+    """A fixed child failed too often, or a restart would not help. The text is one line, and says which child, and
+    why."""
 
 
 class Engine:
@@ -194,7 +196,7 @@ class Engine:
     def children(self) -> list[ChildSpec]:
         """The fixed children, in the order in which they are started."""
         return [
-            ChildSpec("store", lambda: Service(self.store.open, self.store.close, self.store.lost), shutdown_s=10.0),
+            ChildSpec("store", lambda: Service(self._open_store, self.store.close, self.store.lost), shutdown_s=10.0),
             *(ChildSpec(name, partial(self.make, Lane, self.world, queue)) for name, queue in self.lanes.items()),
             ChildSpec("admins", lambda: Service(self._register_admins, _nothing)),
             *(ChildSpec(f"feed-{name}", partial(Service, feed.start, feed.stop)) for name, feed in self.feeds.items()),
@@ -271,6 +273,20 @@ class Engine:
         if self._directory is None:
             return SqliteStore(MEMORY, events_limit=self.settings.store.events_limit)
         return SqliteStore(path, writer=self._writer, events_limit=self.settings.store.events_limit)
+
+    async def _open_store(self) -> None:
+        """Raises StoreUnavailable, after which it is tried again. After any other error of the store the engine falls:
+        its files would be the same the next time."""
+        try:
+            await self.store.open()
+        except StoreError as error:
+            if error.retryable or self._directory is None:
+                raise
+            database = str(self._directory.database)
+            reason = str(error) if database in str(error) else f"{database}: {error}"
+            hint = " (`greenroom check` lists the damage)" if isinstance(error, StoreDamaged) else ""
+            self._root.fail(reason + hint)
+            await asyncio.get_running_loop().create_future()
 
     def _fell(self, reason: str) -> None:
         if not self.fallen.done():

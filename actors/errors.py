@@ -29,6 +29,7 @@ GreenroomError                 500  ServerInternalError
 ├── AskTimeout                  500 ServerInternalError, retryable
 ├── MailboxFull                 500 ServerInternalError, retryable
 ├── NodeBusy                    500 ServerInternalError, retryable
+├── TooManyRequests             500 ServerInternalError, retryable
 └── Quarantined                 500 ServerInternalError, retryable
 """
 
@@ -66,6 +67,7 @@ __all__ = [
     "TokenNotExist",
     "TokenNotValidYet",
     "TokenUnknown",
+    "TooManyRequests",
     "UserExists",
     "UserNotFound",
     "WatchedUsersFull",
@@ -117,6 +119,17 @@ class NodeBusy(GreenroomError):
     """The node is overloaded. The request was not started."""
 
     retryable = True
+
+
+class TooManyRequests(GreenroomError):
+    """The user, or the address, makes more requests than the node's limits allow. The request was not started."""
+
+    retryable = True
+
+    def __init__(self, detail: str = "", *, retry_after_s: float = 1.0) -> None:
+        super().__init__(detail)
+        self.retry_after_s = retry_after_s
+        """When the same request would be admitted, if there is no other one until then."""
 
 
 class Quarantined(GreenroomError):

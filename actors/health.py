@@ -23,6 +23,14 @@ class Health:
         """Slices that the store could not write."""
         self.slices_late = 0
         """Slices that waited longer than write_timeout_s."""
+        self.sends_limited = 0
+        """Messages that were refused because their sender exceeded a limit."""
+        self.changes_limited = 0
+        """Changes that were refused because the user exceeded a limit."""
+        self.anonymous_limited = 0
+        """Requests without a valid token that were refused because their address exceeded a limit."""
+        self.wrong_secrets = 0
+        """Wrong admin secrets that were compared."""
         self.store_fails = False
         """Whether the store's last answer was a failure, or overdue."""
 

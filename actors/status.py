@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from greenroom.actors.session_table import SessionTable
     from greenroom.persistence.store import Refusal, Store
 
-__all__ = ["ActorClass", "InQuarantine", "LaneState", "NodeStatus", "Observer", "StoreState"]
+__all__ = ["ActorClass", "InQuarantine", "LaneState", "LimitedState", "NodeStatus", "Observer", "StoreState"]
 
 
 _TEST_COMMIT_TIMEOUT_S = 2.0
@@ -70,6 +70,19 @@ class StoreState(msgspec.Struct, frozen=True, rename="camel"):
     """Reads that found a damaged page. `greenroom check` shows what is damaged."""
 
 
+class LimitedState(msgspec.Struct, frozen=True, rename="camel"):
+    """Refusals by the settings `[limits]`, since the node started."""
+
+    sends: int
+    """Messages of a user."""
+    changes: int
+    """Changes that a user makes, such as new groups."""
+    anonymous: int
+    """Requests without a valid token."""
+    wrong_secrets: int
+    """Wrong admin secrets that were compared."""
+
+
 class InQuarantine(msgspec.Struct, frozen=True, rename="camel"):
     """An entity that has crashed repeatedly and is not woken yet. Its address contains the id of a user or group."""
 
@@ -91,6 +104,7 @@ class NodeStatus(msgspec.Struct, frozen=True, rename="camel"):
     """Messages that were stored, or only pushed if they are not stored. Each counts once."""
     pushes: int
     """Message frames that were passed to connections."""
+    limited: LimitedState
     store: StoreState
     lanes: list[LaneState]
     restarts: dict[str, int]
@@ -162,6 +176,12 @@ class Observer:
             connections=len(self._sessions),
             sends_answered=health.sends_answered,
             pushes=self._sessions.pushes,
+            limited=LimitedState(
+                sends=health.sends_limited,
+                changes=health.changes_limited,
+                anonymous=health.anonymous_limited,
+                wrong_secrets=health.wrong_secrets,
+            ),
             store=StoreState(
                 is_failing=health.store_fails,
                 slices_stored=health.slices_stored,

@@ -1,18 +1,22 @@
-"""The data directory of a node: its lock, and the path of its database."""
+"""The data directory of a node: its lock, the path of its database, and who may use it: the node's own user."""
 
 from __future__ import annotations
 
 import fcntl
+import logging
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from greenroom.persistence.errors import DataDirectoryInUse
+from greenroom.persistence.private_files import make_folder, open_private, tighten
 
 if TYPE_CHECKING:
     from types import TracebackType
 
 __all__ = ["DataDirectory"]
+
+log = logging.getLogger("greenroom.persistence")
 
 
 class DataDirectory:
@@ -31,11 +35,12 @@ class DataDirectory:
         return self.path / "greenroom.db"
 
     def acquire(self) -> None:
-        """Create the folder if it is missing, and lock it. Raises DataDirectoryInUse."""
+        """Create the folder if it is missing, and lock it. Then make it and its files private, except for the secret:
+        see `secret_of`. Raises DataDirectoryInUse, DataDirectoryUnsafe."""
         if self._lock_fd is not None:
             return
-        _make(self.path)
-        fd = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        make_folder(self.path)
+        fd = open_private(self.path / "lock", os.O_RDWR | os.O_CREAT)
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -45,14 +50,25 @@ class DataDirectory:
         except BaseException:
             os.close(fd)
             raise
-        os.ftruncate(fd, 0)
-        os.pwrite(fd, f"{os.getpid()}\n".encode("ascii"), 0)
         self._lock_fd = fd
+        if os.fstat(fd).st_nlink == 1:  # Otherwise the content is also that of another file.
+            os.ftruncate(fd, 0)
+            os.pwrite(fd, f"{os.getpid()}\n".encode("ascii"), 0)
+        self._tighten()
 
     def release(self) -> None:
         fd, self._lock_fd = self._lock_fd, None
         if fd is not None:
             os.close(fd)
+
+    def _tighten(self) -> None:
+        database = self.database.name
+        files = [path for path in self.path.iterdir() if path.name.startswith((database, "secret."))]
+        changed, failed = tighten(self.path, sorted(files))
+        if changed:
+            log.warning("%s is private to its user now; it was not before: %s", self.path, ", ".join(changed))
+        if failed:
+            log.warning("%s belongs to another user, and cannot be made private: %s", self.path, ", ".join(failed))
 
     def __enter__(self) -> Self:
         self.acquire()
@@ -62,15 +78,3 @@ class DataDirectory:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.release()
-
-
-def _make(path: Path) -> None:
-    """Create the folder and its missing parents. They are on disk when this returns."""
-    missing = [one for one in (path, *path.parents) if not one.exists()]
-    for one in reversed(missing):
-        one.mkdir(mode=0o700, exist_ok=True)
-        fd = os.open(one.parent, os.O_RDONLY)
-        try:
-            os.fsync(fd)
-        finally:
-            os.close(fd)

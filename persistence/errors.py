@@ -3,6 +3,7 @@
 StoreError
 ├── StoreUnavailable      the store cannot answer now (disk, lock, closed, a dead writer)
 ├── DataDirectoryInUse    another process owns the data directory
+├── DataDirectoryUnsafe   a link, or something else than a file, stands in the place of a file of the node
 ├── StoreDamaged          the store's files have lost committed data, or changed it
 ├── StoreTooNew           the store was written by a later release
 └── NotAStore             the file is not a store
@@ -12,7 +13,15 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-__all__ = ["DataDirectoryInUse", "NotAStore", "StoreDamaged", "StoreError", "StoreTooNew", "StoreUnavailable"]
+__all__ = [
+    "DataDirectoryInUse",
+    "DataDirectoryUnsafe",
+    "NotAStore",
+    "StoreDamaged",
+    "StoreError",
+    "StoreTooNew",
+    "StoreUnavailable",
+]
 
 
 class StoreError(Exception):
@@ -26,6 +35,10 @@ class StoreUnavailable(StoreError):
 
 
 class DataDirectoryInUse(StoreError):
+    pass
+
+
+class DataDirectoryUnsafe(StoreError):
     pass
 
 

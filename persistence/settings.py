@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import difflib
+import ipaddress
 import os
 import tomllib
 from collections.abc import Mapping
@@ -18,6 +19,7 @@ import msgspec
 __all__ = [
     "AuthSettings",
     "HttpSettings",
+    "LimitsSettings",
     "MessageSettings",
     "NodeSettings",
     "OverloadSettings",
@@ -28,6 +30,7 @@ __all__ = [
     "differences",
     "load",
     "packaged",
+    "unknown_variables",
 ]
 
 
@@ -95,6 +98,18 @@ class OverloadSettings(_Section, frozen=True):
     patience_s: float
 
 
+class LimitsSettings(_Section, frozen=True):
+    sends_per_s: float
+    sends_burst: int
+    changes_per_s: float
+    changes_burst: int
+    anonymous_per_s: float
+    anonymous_burst: int
+    exempt_loopback: bool
+    trusted_proxies: tuple[str, ...]
+    """Addresses or networks."""
+
+
 class MessageSettings(_Section, frozen=True):
     friend_verify: bool
     history_for_new_members: bool
@@ -120,6 +135,7 @@ class Settings(_Section, frozen=True):
     websocket: WebSocketSettings
     http: HttpSettings
     overload: OverloadSettings
+    limits: LimitsSettings
     message: MessageSettings
     store: StoreSettings
 
@@ -188,6 +204,19 @@ def differences(one: Settings, other: Settings | None = None) -> dict[str, Any]:
     }
     if "auth.secret" in found:
         found["auth.secret"] = "(set)"
+    return found
+
+
+def unknown_variables(environ: Mapping[str, str]) -> list[str]:
+    """The variables that look like settings and are none, each with the nearest setting. Their values are not shown."""
+    valid = [name.removeprefix(_PREFIX) for name in _SHORT]
+    valid += [f"{section}_{key}".upper() for section, keys in _SECTIONS.items() for key in keys]
+    found = []
+    for name in sorted(environ):
+        key = name.upper().removeprefix(_PREFIX)
+        if name.upper().startswith(_PREFIX) and name not in (f"{_PREFIX}{one}" for one in valid):
+            close = difflib.get_close_matches(key, valid, n=1)
+            found.append(f"{name} (did you mean {_PREFIX}{close[0]}?)" if close else name)
     return found
 
 
@@ -267,8 +296,10 @@ def _convert(tables: _Tables, sources: Mapping[tuple[str, str], str]) -> Setting
 def _problem_of(name: str, value: Any, kind: Any) -> str:
     """The problem of a value, or an empty text. It never shows the value of a text, which may be a secret."""
     if kind == tuple[str, ...]:
-        good = isinstance(value, list | tuple) and all(isinstance(item, str) and item for item in value)
-        return "" if good else "must be a list of texts"
+        if not (isinstance(value, list | tuple) and all(isinstance(item, str) and item for item in value)):
+            return "must be a list of texts"
+        wrong = [item for item in value if name in _NETWORKS and not _is_network(item)]
+        return f"{wrong[0]!r} is neither an address nor a network" if wrong else ""
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         value = float(value)
     if type(value) is not kind:
@@ -283,9 +314,18 @@ def _problem_of(name: str, value: Any, kind: Any) -> str:
     return "" if low <= value <= high else f"{value} is out of range ({low:g} to {high:g})"
 
 
+def _is_network(text: str) -> bool:
+    try:
+        ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        return False
+    return True
+
+
 _MOST = 1e12
 _LEAST = {int: 1, float: 0.001}
 _MAY_BE_EMPTY = frozenset({"auth.secret", "node.log_file"})
+_NETWORKS = frozenset({"limits.trusted_proxies"})
 _CHOICES: dict[str, tuple[str | int, ...]] = {
     "node.log_level": ("debug", "info", "warning", "error"),
     "node.log_format": ("auto", "console", "json"),

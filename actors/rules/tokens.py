@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import OrderedDict
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import jwt
+import msgspec
 from jwt.algorithms import HMACAlgorithm
 
 from greenroom.actors.errors import TokenExpired, TokenMalformed, TokenNotValidYet, TokenUnknown
@@ -19,6 +20,10 @@ __all__ = ["Authenticator", "Claims", "digest_of"]
 
 _CLAIMS_LIMIT = 50_000
 """Maximum number of cached claims. Each takes about 400 bytes."""
+_TOKEN_LIMIT = 4096
+"""Maximum number of characters. A token has about 200, and the user's id once in base64."""
+_SECONDS_LIMIT = 2**53
+"""Times of a token are below it; clients' numbers are exact up to here."""
 
 
 def digest_of(token: str) -> bytes:
@@ -45,6 +50,20 @@ class Claims(NamedTuple):
     expire_at: int
     """Seconds since the epoch."""
     digest: bytes
+
+
+class _Payload(msgspec.Struct):
+    """The claims as they are signed. Others are ignored."""
+
+    UserID: str
+    PlatformID: Annotated[int, msgspec.Meta(ge=0, lt=2**31)]
+    exp: int | float
+    nbf: int | float | None = None
+    iat: int | float | None = None
+
+
+_decode_payload = msgspec.json.Decoder(_Payload).decode
+"""Raises ValueError, RecursionError."""
 
 
 class Authenticator:
@@ -74,6 +93,8 @@ class Authenticator:
 
         Raises TokenMalformed, TokenExpired, TokenNotValidYet, TokenUnknown.
         """
+        if len(token) > _TOKEN_LIMIT or not token.isascii():
+            raise TokenMalformed
         digest = digest_of(token)
         claims = self._parsed.get(digest)
         if claims is None:
@@ -92,7 +113,7 @@ class Authenticator:
         # Times are checked here, because the library would use the machine's clock instead of ours.
         now = self._clock.now_ms() / 1000
         try:
-            payload: Any = json.loads(self._jws.decode(token, self._key, algorithms=["HS256"]))
+            payload = _decode_payload(self._jws.decode(token, self._key, algorithms=["HS256"]))
         except jwt.InvalidSignatureError as error:
             raise TokenUnknown from error
         except jwt.InvalidAlgorithmError as error:
@@ -101,16 +122,12 @@ class Authenticator:
             raise TokenMalformed from error
         except jwt.PyJWTError as error:
             raise TokenUnknown from error
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:  # Anyone can send a head that is nested too deeply.
             raise TokenMalformed from error
-        if not isinstance(payload, dict):
+        if not -_SECONDS_LIMIT < payload.exp < _SECONDS_LIMIT:
             raise TokenMalformed
-        user_id, platform_id, expire_at = payload.get("UserID"), payload.get("PlatformID"), payload.get("exp")
-        if not (isinstance(user_id, str) and type(platform_id) is int and isinstance(expire_at, int | float)):
-            raise TokenMalformed
-        not_before, issued_at = payload.get("nbf", 0), payload.get("iat", 0)
-        if isinstance(not_before, int | float) and not_before > now:
+        if payload.nbf is not None and payload.nbf > now:
             raise TokenNotValidYet
-        if isinstance(issued_at, int | float) and issued_at > now:
+        if payload.iat is not None and payload.iat > now:
             raise TokenUnknown
-        return Claims(user_id, platform_id, int(expire_at), digest)
+        return Claims(payload.UserID, payload.PlatformID, int(payload.exp), digest)

@@ -139,16 +139,19 @@ class Supervisor(Entity):
             times.popleft()
         times.append(now)
         if len(times) > most:
-            self._fail(f"{spec.name} {how}, {len(times)} times within {within_s:g} s")
+            self.fail(f"{spec.name} {how}, {len(times)} times within {within_s:g} s")
             return
         self.restarts[spec.name] += 1
         log.error("%s %s; restarted", spec.name, how)
         self._launch(spec)
 
-    def _fail(self, reason: str) -> None:
+    def fail(self, reason: str) -> None:
+        """Stop all children and end. A child's owner calls it for a problem that no restart can solve. Until all
+        children have loaded it is not logged, because the caller that waits for this is given the reason."""
         self._stopping = True
         self._failure_reason = reason
-        log.critical("supervisor %s failed: %s", self.myAddress, reason)
+        if self._on_ready is None:
+            log.critical("supervisor %s failed: %s", self.myAddress, reason)
         self.runtime.stop(self.myAddress)
 
     def on_stop(self) -> Awaitable[None]:

@@ -74,11 +74,11 @@ def store_error(what: str, error: apsw.Error) -> StoreError:
 
 
 class DamageMet:
-    """Counts the reads and openings of one store that fail because of damage, and logs each damage once."""
+    """Counts the reads of one store that fail because of damage, and logs each damage once."""
 
     def __init__(self) -> None:
         self.met = 0
-        """Number of reads and openings that have failed because of damage."""
+        """Number of reads that have failed because of damage."""
         self._named: set[str] = set()
 
     def note(self, error: StoreError) -> None:

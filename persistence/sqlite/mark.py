@@ -8,10 +8,10 @@ from __future__ import annotations
 import os
 import struct
 import zlib
-from typing import TYPE_CHECKING, Final
+from pathlib import Path
+from typing import Final
 
-if TYPE_CHECKING:
-    from pathlib import Path
+from greenroom.persistence.private_files import open_private
 
 __all__ = ["Mark", "mark_path", "read_mark"]
 
@@ -28,7 +28,7 @@ class Mark:
     it may be too low; it is never too high. Two slots are written in turn, so a torn write damages only one."""
 
     def __init__(self, database: Path | str, instance: bytes) -> None:
-        self._fd = os.open(mark_path(database), os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self._fd = open_private(Path(mark_path(database)), os.O_WRONLY | os.O_CREAT)
         self._instance = instance
 
     def set(self, commits: int) -> None:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Literal, Protocol
 
 import apsw
 
-from greenroom.persistence.errors import StoreDamaged, StoreUnavailable
+from greenroom.persistence.errors import StoreUnavailable
+from greenroom.persistence.private_files import create_private
 from greenroom.persistence.sqlite.damage import DamageMet, examine, store_error
 from greenroom.persistence.sqlite.event_reads import EventReads
 from greenroom.persistence.sqlite.event_writes import EVENTS_LIMIT
@@ -102,10 +103,7 @@ class SqliteStore(UserReads, MessageReads, SeqReads, ListReads, EventReads):
             # The recovery of a long log, or a migration, may take seconds.
             connection, self._epoch, self._instance = await asyncio.to_thread(self._prepare)
         except apsw.Error as error:
-            raise self._trouble("", error) from error
-        except StoreDamaged as damaged:
-            self._damage.note(damaged)
-            raise
+            raise store_error(f"{self._path}", error) from error
         self._connection = connection
         if isinstance(self._path, Path) and self._kind == "process":
             self._committer = ProcessWriter(self._path, epoch=self._epoch, events_limit=self._events_limit)
@@ -149,6 +147,7 @@ class SqliteStore(UserReads, MessageReads, SeqReads, ListReads, EventReads):
         """Migrate, and raise the epoch. Returns the connection for reads, the epoch and the database's id."""
         if isinstance(self._path, Path):
             examine(self._path)
+            create_private(self._path)  # SQLite gives its other files the mode of this one.
         connection = connect(self._path)
         try:
             if lacks_checksums(connection):
@@ -170,6 +169,6 @@ class SqliteStore(UserReads, MessageReads, SeqReads, ListReads, EventReads):
         return reader, epoch, instance
 
     def _trouble(self, asked: str, error: apsw.Error) -> StoreError:
-        told = store_error(f"{self._path}: {asked}" if asked else f"{self._path}", error)
+        told = store_error(f"{self._path}: {asked}", error)
         self._damage.note(told)
         return told

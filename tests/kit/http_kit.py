@@ -11,10 +11,11 @@ import httpx
 
 from greenroom.actors.messages import Caller, IssueToken, VerifyToken
 from greenroom.actors.rules.ids import user_address
-from greenroom.actors.status import ActorClass, InQuarantine, LaneState, NodeStatus, StoreState
+from greenroom.actors.status import ActorClass, InQuarantine, LaneState, LimitedState, NodeStatus, StoreState
 from greenroom.tests.kit.engine_kit import running_engine
 from greenroom.transport.http.routes import ROUTES
 from greenroom.transport.http.server import HttpServer
+from greenroom.transport.limits import Limits
 
 if TYPE_CHECKING:
     import random
@@ -45,6 +46,7 @@ STATUS = NodeStatus(
     connections=7,
     sends_answered=1234,
     pushes=5678,
+    limited=LimitedState(sends=41, changes=42, anonymous=43, wrong_secrets=44),
     store=StoreState(
         is_failing=True, slices_stored=900, slices_refused=3, slices_failed=2, slices_late=1, reads_damaged=8
     ),
@@ -171,6 +173,7 @@ class HttpStage:
     asks: Asks
     tokens: dict[str, str]
     """A token of each registered user, for platform 1."""
+    limits: Limits
 
     @property
     def store(self) -> Store:
@@ -235,11 +238,12 @@ async def http_stage(*, routes: Iterable[Route] = ROUTES, **environ: str) -> Asy
         for user_id, level in USERS.items():
             if user_id not in known:
                 await engine.register(user_id, nickname=f"n-{user_id}", app_manger_level=level)
-        server = HttpServer(parts, routes)
+        limits = Limits(world.settings.limits, world.health, engine.base.loop.time)
+        server = HttpServer(parts, limits, routes)
         await server.start()
         try:
             async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{server.port}", trust_env=False) as client:
-                stage = HttpStage(engine, parts, server, client, sessions, Asks(engine.base), {})
+                stage = HttpStage(engine, parts, server, client, sessions, Asks(engine.base), {}, limits)
                 for user_id in USERS:
                     stage.tokens[user_id] = await stage.issue(user_id)
                 stage.asks.asked.clear()

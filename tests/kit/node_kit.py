@@ -13,9 +13,11 @@ from pathlib import Path
 
 from greenroom.transport.client.api import Api
 
-__all__ = ["NODE_PYTHON", "SECRET", "NodeProcess", "free_port"]
+__all__ = ["LIMITED", "NODE_PYTHON", "SECRET", "NodeProcess", "free_port"]
 
 _END_LIMIT_S = 60.0
+LIMITED = {"GREENROOM_LIMITS_EXEMPT_LOOPBACK": "false"}
+"""A node's environment in which its default limits also apply to the clients of a test."""
 SECRET = "a secret for the tests of a node"
 _CHECKOUT = os.environ.get("NODE_UNDER_TEST", "")
 """Another checkout of Greenroom, with its own `.venv`, that runs the nodes instead of this one: so the test of a fault

@@ -12,8 +12,8 @@ from typing import Any
 
 __all__ = ["ProcessWatch"]
 
-MARK = "GREENROOM_TEST_RUN"
-"""An environment variable, which a process inherits from the one that starts it."""
+MARK = "TEST_RUN_OF_GREENROOM"
+"""An environment variable, which a process inherits from the one that starts it. It does not look like a setting."""
 
 
 class ProcessWatch:

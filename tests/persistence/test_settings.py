@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 
-from greenroom.persistence.settings import Settings, SettingsError, load, packaged
+from greenroom.persistence.settings import Settings, SettingsError, load, packaged, unknown_variables
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -61,6 +61,8 @@ def test_environment_is_typed() -> None:
         ("[websocket]\nread_timeout_s = nan", ["read_timeout_s", "out of range"]),
         ("[store]\nwriter = 'mongo'", ["process, thread"]),
         ("[auth]\nadmin_user_ids = [1]", ["list of texts"]),
+        ("[limits]\ntrusted_proxies = ['10.0.0.0/8', 'nginx']", ["trusted_proxies", "'nginx'", "network"]),
+        ("[limits]\nsends_per_s = 0", ["sends_per_s", "out of range"]),
         ("node = 3", ["section"]),
         ("[node", ["my.toml"]),
     ],
@@ -87,6 +89,21 @@ def test_wrong_environment(environ: dict[str, str], word: str) -> None:
     with pytest.raises(SettingsError, match="GREENROOM") as problem:
         load(environ=environ)
     assert word in str(problem.value)
+
+
+def test_unknown_variables() -> None:
+    """They are named with the nearest setting, without their values, which may be secrets."""
+    environ = {
+        "GREENROOM_SECRET": "s", "GREENROOM_NODE_WS_PORT": "1", "GREENROOM_WEBSOKET_READ_TIMEOUT_S": "v", "PATH": "v",
+        "GREENROOM_KILLS": "v", "GREENROOM_SECRT": "v", "greenroom_node_ws_port": "v", "MY_GREENROOM_X": "v",
+    }  # fmt: skip
+    assert unknown_variables(environ) == [
+        "GREENROOM_KILLS",
+        "GREENROOM_SECRT (did you mean GREENROOM_SECRET?)",
+        "GREENROOM_WEBSOKET_READ_TIMEOUT_S (did you mean GREENROOM_WEBSOCKET_READ_TIMEOUT_S?)",
+        "greenroom_node_ws_port (did you mean GREENROOM_NODE_WS_PORT?)",
+    ]
+    load(environ=environ)
 
 
 def test_wrong_override() -> None:

@@ -20,6 +20,7 @@ from greenroom.persistence.errors import StoreUnavailable
 from greenroom.tests.simulation.disk import SimulatedStore
 from greenroom.transport.admission import Admission
 from greenroom.transport.gateway.gateway import Gateway
+from greenroom.transport.limits import Limits
 
 if TYPE_CHECKING:
     import asyncio
@@ -178,6 +179,7 @@ class SimulatedNode(Engine):
         gateway = self.gateway = Gateway(
             self.base,
             settings=settings.websocket,
+            limits=Limits(settings.limits, self.world.health, self.loop.time),
             authenticator=self.world.auth,
             address_of=address_of,
             queries=self.queries,

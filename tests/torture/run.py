@@ -1,6 +1,6 @@
 """Torture: a node under load is killed repeatedly, and the judge checks every promise.
 
-    .venv/bin/python -m greenroom.tests.torture.run --kills 25 [--seed N] [--rate PER_S]
+    .venv/bin/python -m greenroom.tests.torture.run --kills 25 [--seed N] [--rate PER_S] [--limited]
 
 The load is `greenroom load`'s own (scenario.toml), the arbiter `greenroom judge`'s. Exit code 0: nothing that was
 acked is lost, duplicated or out of order, every member's device received it, and the data directory is sound.
@@ -25,7 +25,7 @@ import msgspec
 import uvloop
 
 from greenroom.persistence.sqlite.check import check
-from greenroom.tests.kit.node_kit import SECRET, NodeProcess
+from greenroom.tests.kit.node_kit import LIMITED, SECRET, NodeProcess
 from greenroom.tests.torture.kills import Killer
 from greenroom.transport.load.judge.events import SendAcked
 from greenroom.transport.load.judge.recorder import read
@@ -103,11 +103,14 @@ class _Quiet:
             self.loading.set()
 
 
-async def torture(folder: Path, *, kills: int, seed: int, rate_per_s: float = RATE_PER_S, module: str = NODE) -> Result:
-    """`module` is run as `greenroom`. Raises RuntimeError if the node does not start again."""
+async def torture(
+    folder: Path, *, kills: int, seed: int, rate_per_s: float = RATE_PER_S, module: str = NODE, limited: bool = False
+) -> Result:
+    """`module` is run as `greenroom`. `limited`: with the default limits, from which loopback is exempt otherwise.
+    Raises RuntimeError if the node does not start again."""
     text = Path(__file__).with_name("scenario.toml").read_text()
     values = {"seed": str(seed), "pace.rate_per_s": str(rate_per_s)}
-    node = NodeProcess(folder, module=module)
+    node = NodeProcess(folder, module=module, env=LIMITED if limited else {})
     await node.start()
     killer, view = Killer(node, random.Random(seed)), _Quiet()
     runner = Runner(
@@ -179,11 +182,16 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=25)
     parser.add_argument("--seed", type=int, default=random.randrange(10**6))
     parser.add_argument("--rate", type=float, default=RATE_PER_S, help="messages planned a second")
+    parser.add_argument("--limited", action="store_true", help="keep the default limits; needs a lower --rate")
     parser.add_argument("--at-least", type=float, default=1000.0, help="acked a second, or the kills mean too little")
     given = parser.parse_args()
     began = time.monotonic()
     with tempfile.TemporaryDirectory(dir=os.getcwd(), prefix=".bench-torture-") as folder:
-        result = uvloop.run(torture(Path(folder), kills=given.kills, seed=given.seed, rate_per_s=given.rate))
+        result = uvloop.run(
+            torture(
+                Path(folder), kills=given.kills, seed=given.seed, rate_per_s=given.rate, limited=given.limited
+            )
+        )
     print(result)
     print(f"in {(time.monotonic() - began) / 60:.0f} minutes")
     if result.acked_per_s < given.at_least:

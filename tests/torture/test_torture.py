@@ -26,6 +26,15 @@ async def test_killed_again_and_again(tmp_path: Path) -> None:
 
 @pytest.mark.ci
 @pytest.mark.timeout(120)
+async def test_killed_with_the_default_limits(tmp_path: Path) -> None:
+    """Ten messages a second of each user: half of what one may send."""
+    result = await torture(tmp_path, kills=3, seed=random.randrange(10**6), rate_per_s=240, limited=True)
+    print(result)
+    assert result.ok, result
+
+
+@pytest.mark.ci
+@pytest.mark.timeout(120)
 async def test_finds_a_node_that_acks_too_early(tmp_path: Path) -> None:
     result = await torture(tmp_path, kills=6, seed=1, module="greenroom.tests.torture.hasty_node")
     print(result)

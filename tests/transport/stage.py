@@ -18,10 +18,11 @@ from greenroom.actors.runtime.entity import Entity
 from greenroom.actors.runtime.replies import Answer, Failed
 from greenroom.actors.session_table import SessionTable
 from greenroom.actors.wire import msg_pb2, sdkws_pb2
-from greenroom.persistence.settings import OverloadSettings
+from greenroom.persistence.settings import LimitsSettings, OverloadSettings
 from greenroom.transport.admission import Admission
 from greenroom.transport.envelope.codec import Request, Response, codec
 from greenroom.transport.gateway.gateway import Gateway
+from greenroom.transport.limits import Limits
 from greenroom.transport.listening import listening_socket
 
 if TYPE_CHECKING:
@@ -159,6 +160,10 @@ class Stage:
     def __init__(self, settings: WebSocketSettings, *, tick_s: float = 0.05) -> None:
         self.settings = settings
         self.overload = OverloadSettings(answer_within_s=0.2, requests_floor=256, patience_s=0.2)
+        self.limits = LimitsSettings(
+            sends_per_s=1.0, sends_burst=1000, changes_per_s=1.0, changes_burst=1000, anonymous_per_s=1.0,
+            anonymous_burst=1000, exempt_loopback=True, trusted_proxies=(),
+        )  # fmt: skip
         self.tick_s = tick_s
         self.opened: list[OpenSession] = []
         self.closed: list[CloseSession] = []
@@ -184,6 +189,7 @@ class Stage:
             self.base,
             settings=self.settings,
             admission=self.admission,
+            limits=Limits(self.limits, self.health, loop.time),
             authenticator=StubAuthenticator(),
             address_of=address_of,
             queries=self.queries,

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from greenroom.persistence.addresses import Addresses
 from greenroom.persistence.secret import is_loopback
-from greenroom.persistence.settings import Settings, SettingsError, differences
+from greenroom.persistence.settings import Settings, SettingsError, differences, unknown_variables
 from greenroom.persistence.signals import FATAL
 from greenroom.transport.cli.problems import complain
 from greenroom.transport.cli.standard_streams import say
@@ -33,6 +33,8 @@ log = logging.getLogger("greenroom")
 STOPPING: Final = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGXCPU, signal.SIGPWR})
 """Signals that drain and stop the node. SIGHUP reloads; the other signals of `FATAL` are ignored."""
 _RELOADED: Final = frozenset({"node.log_level"})
+_UNKNOWN_SHOWN: Final = 10
+"""Maximum number of unknown variables that are named."""
 YOUNG_OBJECTS = 20_000
 """Number of allocations between two collections of the youngest generation. A node makes many short-lived objects and
 almost no reference cycles, so the default of 700 costs CPU and frees nothing."""
@@ -75,6 +77,8 @@ class _Run:
     async def until_stopped(self, make_node: Callable[[Settings], ServedNode], fell: type[Exception]) -> int:
         settings, options = self._settings, self._options
         self._handle_signals()
+        if unknown := unknown_variables(os.environ):
+            log.warning("these variables are no settings, and are ignored: %s", ", ".join(unknown[:_UNKNOWN_SHOWN]))
         log.info("start", extra={"version": version("greenroom"), "settings": differences(settings)})
         node = make_node(settings)
         try:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import msgspec
 
+from greenroom.actors.errors import NoPermission
 from greenroom.actors.status import NodeStatus
 from greenroom.persistence.settings import Settings
 from greenroom.transport.cli.options import CommandFailed, secret_for
@@ -41,8 +42,9 @@ async def _ask(settings: Settings) -> NodeStatus:
         async with Api(url, timeout_s=_TIMEOUT_S) as api:
             answer = await api.call("/greenroom/status", {"secret": secret})
         return msgspec.convert(answer, NodeStatus)
-    except Refused:
-        raise CommandFailed(f"status: the node at {url} has another secret", exit_code=NO_SECRET) from None
+    except Refused as refusal:
+        why = "has another secret" if refusal.code == NoPermission.code else f"refuses: {refusal.detail}"
+        raise CommandFailed(f"status: the node at {url} {why}", exit_code=NO_SECRET) from None
     except (ConnectionLost, msgspec.ValidationError):
         raise CommandFailed(f"status: no node answers at {url}", exit_code=UNREACHABLE) from None
 
@@ -71,6 +73,12 @@ def status_lines(status: NodeStatus) -> Iterator[str]:
         f"store: {store.slices_stored:,} slices stored, {store.slices_refused:,} refused, "
         f"{store.slices_failed:,} failed, {store.slices_late:,} late; {store.reads_damaged:,} reads met damage"
     )
+    limited = status.limited
+    if any(msgspec.structs.astuple(limited)):
+        yield (
+            f"limits: {limited.sends:,} messages, {limited.changes:,} changes and {limited.anonymous:,} requests "
+            f"without a token refused; {limited.wrong_secrets:,} wrong secrets"
+        )
     for lane in status.lanes:
         yield (
             f"{lane.name}: {lane.waiting_slices:,} slices wait, {lane.batch_slices:,} in flight; "

@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from greenroom.actors.errors import ConnectionsFull, GreenroomError, TokenInvalid, as_refusal
+from greenroom.actors.errors import (
+    ConnectionsFull,
+    GreenroomError,
+    TokenInvalid,
+    TokenKicked,
+    TokenNotExist,
+    TokenUnknown,
+    TooManyRequests,
+    as_refusal,
+)
 from greenroom.actors.messages import Caller, CloseSession, KickSession, OpenSession, SendMessage
 from greenroom.actors.runtime.address import Address
 from greenroom.actors.runtime.entity import Entity
@@ -34,6 +43,7 @@ if TYPE_CHECKING:
     from greenroom.actors.queries.pulls import Queries
     from greenroom.actors.runtime.replies import Answer, Failed, Piped
     from greenroom.actors.wire import sdkws_pb2
+    from greenroom.transport.client_address import ClientAddress
     from greenroom.transport.envelope.request_response import Request
     from greenroom.transport.gateway.gateway import Gateway
     from greenroom.transport.gateway.requests import RequestKind
@@ -46,6 +56,7 @@ log = logging.getLogger("greenroom.transport")
 CRASHES_ALLOWED = 5
 """Number of entity crashes that one connection's requests may cause before it is closed."""
 
+_TOKEN_ERRORS = (TokenKicked, TokenNotExist, TokenUnknown)
 OPENING = 0
 """The `ref` of the connection's OpenSession. The refs of its requests begin at 1."""
 
@@ -94,19 +105,20 @@ class Connection(RequestStream):
     pulls the messages that it missed. Whatever a client sends, it can end no connection but its own.
     """
 
-    __slots__ = ("_upgrade", "crashes", "digest", "is_background", "platform_id", "token", "watched")
+    __slots__ = ("_upgrade", "crashes", "digest", "is_background", "is_limited", "platform_id", "token", "watched")
 
     watched: set[str] | None
 
     def __init__(self, gateway: Gateway) -> None:
         super().__init__(gateway)
-        # While the session is opening: the 101, and whether a text frame with the outcome follows it.
-        self._upgrade: tuple[bytes, bool] | None = None
+        # While the session is opening: the 101, whether a text frame with the outcome follows it, and the client.
+        self._upgrade: tuple[bytes, bool, ClientAddress] | None = None
         self.token = ""
         self.digest = b""
         self.crashes = 0
         self.platform_id = 0
         self.is_background = False
+        self.is_limited = True
         self.watched = None
 
     @property
@@ -118,12 +130,14 @@ class Connection(RequestStream):
 
     def on_request(self, request: UpgradeRequest) -> None:
         gateway = self._gateway
+        if not gateway.admission.may_open(len(gateway.sessions)):
+            self._refuse(ConnectionsFull(), request)
+            return
+        client = self._client(request)
         try:
-            if not gateway.admission.may_open(len(gateway.sessions)):
-                raise ConnectionsFull
             parameters = parse_parameters(request.target, request.first(b"compression"))
         except GreenroomError as error:
-            self._refuse(error, request)
+            self._refuse(self._counted(error, client), request)
             return
         upgrade = request.accept()
         try:
@@ -131,15 +145,17 @@ class Connection(RequestStream):
             if claims.user_id != parameters.user_id or claims.platform_id != parameters.platform_id:
                 raise TokenInvalid
         except GreenroomError as error:
+            refusal = self._counted(error, client)
             if upgrade is None:
-                self._refuse(error, request)
+                self._refuse(refusal, request)
             else:
-                self._refuse_token(error, upgrade if parameters.is_msg_resp else None)
+                self._refuse_token(refusal, upgrade if parameters.is_msg_resp else None)
             return
         if upgrade is None:
             self.refuse(request.trim(BAD_REQUEST))
             return
-        self._upgrade = (upgrade, parameters.is_msg_resp)
+        self._upgrade = (upgrade, parameters.is_msg_resp, client)
+        self.is_limited = not (parameters.user_id in gateway.admin_user_ids or gateway.limits.exempts(client))
         self.user_id = parameters.user_id
         self.platform_id = parameters.platform_id
         self.is_background = parameters.is_background
@@ -161,14 +177,28 @@ class Connection(RequestStream):
 
     def _on_opened(self) -> None:
         if self._upgrade is not None:
-            (head, is_msg_resp), self._upgrade = self._upgrade, None
+            (head, is_msg_resp, _), self._upgrade = self._upgrade, None
             # Only browsers need the server's pings: they cannot ping by themselves.
             self.open(head + text_frame(ACCEPTED) if is_msg_resp else head, ping=self.platform_id == Platform.WEB)
 
     def _on_open_refused(self, error: GreenroomError) -> None:
         if self._upgrade is not None:
-            (head, is_msg_resp), self._upgrade = self._upgrade, None
+            (head, is_msg_resp, client), self._upgrade = self._upgrade, None
+            if isinstance(error, _TOKEN_ERRORS):
+                error = self._counted(error, client)
             self._refuse_token(error, head if is_msg_resp else None)
+
+    def _client(self, request: UpgradeRequest) -> ClientAddress:
+        peer = None if self._transport is None else self._transport.get_extra_info("peername")
+        return self._gateway.limits.client(peer, request.joined(b"x-forwarded-for"), request.first(b"x-real-ip"))
+
+    def _counted(self, error: GreenroomError, client: ClientAddress) -> GreenroomError:
+        """Count a connect without a valid token. Returns its refusal: `error`, unless there were too many."""
+        try:
+            self._gateway.limits.check_anonymous(client)
+        except TooManyRequests as too_many:
+            return too_many
+        return error
 
     def _refuse(self, error: GreenroomError, request: UpgradeRequest) -> None:
         self._log_refusal(error)
@@ -213,6 +243,8 @@ class Connection(RequestStream):
 
     def send_message(self, request: Request, message: sdkws_pb2.MsgData) -> None:
         try:
+            if self.is_limited:
+                self._gateway.limits.check_send(self.user_id)
             target = self._gateway.address_of(message)
         except GreenroomError as error:
             self.reply_error(request, error)

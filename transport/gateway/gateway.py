@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from greenroom.actors.wire import sdkws_pb2
     from greenroom.persistence.settings import WebSocketSettings
     from greenroom.transport.admission import Admission
+    from greenroom.transport.limits import Limits
 
 __all__ = ["Gateway"]
 
@@ -40,7 +41,7 @@ class Gateway:
     """Accepts OpenIM clients over WebSocket and connects them to the actors of the loop base.
 
     ```python
-    gateway = Gateway(base, settings=..., admission=..., authenticator=..., address_of=..., queries=..., sessions=...)
+    gateway = Gateway(base, settings=..., admission=..., limits=..., authenticator=..., address_of=..., ...)
     await gateway.start(listening_socket("127.0.0.1", 0))
     ...
     await gateway.drain(timeout_s=5.0)
@@ -56,6 +57,7 @@ class Gateway:
         *,
         settings: WebSocketSettings,
         admission: Admission,
+        limits: Limits,
         authenticator: Authenticator,
         address_of: Callable[[sdkws_pb2.MsgData], Address],
         queries: Queries,
@@ -67,6 +69,7 @@ class Gateway:
         self.loop = base.loop
         self.settings = settings
         self.admission = admission
+        self.limits = limits
         self.authenticator = authenticator
         self.address_of = address_of
         self.queries = queries

@@ -37,6 +37,11 @@ class UpgradeRequest:
         values = self.headers.get(name)
         return values[0].decode("latin-1") if values else ""
 
+    def joined(self, name: bytes) -> str:
+        """All values of a header, separated by commas. Empty if there is none."""
+        values = self.headers.get(name)
+        return b",".join(values).decode("latin-1") if values else ""
+
     def accept(self) -> bytes | None:
         """The 101 that accepts this request. None if the request is not a valid upgrade.
 

@@ -12,7 +12,27 @@ if TYPE_CHECKING:
 
     from greenroom.actors.messages import Caller
 
-__all__ = ["ADMIN", "ANYONE", "TOKEN", "Who", "owner", "owner_if_named"]
+__all__ = ["ADMIN", "ANYONE", "TOKEN", "Kind", "Who", "kind_of", "owner", "owner_if_named"]
+
+Kind = Literal["read", "send", "change", "probe"]
+
+_READS = ("get_", "search_", "find_", "is_")
+_OTHER_READS = frozenset({"account_check", "newest_seq", "part_limit", "pull_msg_by_seq", "subscribe_users_status"})
+_PROBES = frozenset({"healthz", "readyz"})
+_SENDS = frozenset({"mark_conversation_as_read", "mark_msgs_as_read", "send_msg", "set_conversation_has_read_seq"})
+"""Clients make these as often as they receive messages."""
+
+
+def kind_of(path: str) -> Kind:
+    """What a call of this route counts as in the limits of its user. By its name: what is not known to be a read or as
+    frequent as a message is a change, so that a new row has a limit before anyone thinks of it. A probe never counts,
+    not even for an address: if it were refused, the node would be taken out of service."""
+    name = path.rpartition("/")[2]
+    if name in _PROBES:
+        return "probe"
+    if name.startswith(_READS) or name in _OTHER_READS:
+        return "read"
+    return "send" if name in _SENDS else "change"
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,12 +7,22 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import traceback
 from typing import TYPE_CHECKING, Any
 
 from google.protobuf.message import DecodeError
 
-from greenroom.actors.errors import ArgsError, GreenroomError, NodeBusy, as_refusal
+from greenroom.actors.errors import (
+    ArgsError,
+    GreenroomError,
+    NodeBusy,
+    TokenKicked,
+    TokenNotExist,
+    TokenUnknown,
+    TooManyRequests,
+    as_refusal,
+)
 from greenroom.actors.messages import Caller, VerifyToken
 from greenroom.actors.rules import limits
 from greenroom.actors.rules.ids import user_address
@@ -34,6 +44,7 @@ if TYPE_CHECKING:
     from greenroom.actors.rules.tokens import Claims
     from greenroom.transport.http.call import EngineParts
     from greenroom.transport.http.table import Route
+    from greenroom.transport.limits import Limits
 
 __all__ = ["HttpApi"]
 
@@ -62,8 +73,9 @@ class HttpApi:
     slowly makes no other client wait. A body for which there is no room is also answered with 503.
     """
 
-    def __init__(self, engine: EngineParts, routes: Iterable[Route]) -> None:
+    def __init__(self, engine: EngineParts, limits: Limits, routes: Iterable[Route]) -> None:
         self._engine = engine
+        self._limits = limits
         self._settings = engine.settings.http
         self._table = Table(routes)
         self._slots = asyncio.Semaphore(self._settings.requests_in_flight)
@@ -92,9 +104,9 @@ class HttpApi:
             if route is None and (path := self._table.slashed(request.method, request.path)):
                 query = f"?{request.query_string.decode('latin-1')}" if request.query_string else ""
                 return redirect(path + query, status=301 if request.method == "GET" else 307)
+            claims = self._claims(request, route)
             if route is None and request.method != "POST":
                 return not_found()
-            claims = self._claims(request, route)
             if route is not None and route.request is not None:
                 return await self._call(route, request, claims)
             caller = await self._caller(request, claims)
@@ -115,10 +127,22 @@ class HttpApi:
     # The caller.
 
     def _claims(self, request: HttpRequest, route: Route | None) -> Claims | None:
-        """The claims of the token. None if no token is needed.
+        """The claims of the token. None if no token is needed. A request without a valid token is counted.
 
-        Raises ArgsError for missing headers, and the token's errors.
+        Raises ArgsError for missing headers, the token's errors, TooManyRequests.
         """
+        try:
+            claims = self._parse_token(request, route)
+        except GreenroomError:
+            self._limits.check_anonymous(request.client(self._limits))
+            raise
+        if claims is None and (route is None or route.kind != "probe"):
+            self._limits.check_anonymous(request.client(self._limits))
+        return claims
+
+    def _parse_token(self, request: HttpRequest, route: Route | None) -> Claims | None:
+        """The claims of the token. None if no token is needed. Raises ArgsError for missing headers, and the token's
+        errors."""
         if request.method == "POST":
             if not request.operation_id:
                 raise ArgsError("header must have operationID")
@@ -149,11 +173,27 @@ class HttpApi:
             claims.user_id, claims.platform_id, request.operation_id, is_admin=self._is_admin(claims)
         )
         verify = VerifyToken(caller=caller, platform_id=claims.platform_id, digest=claims.digest)
-        await Call(self._engine, caller).ask(user_address(claims.user_id), verify)
+        try:
+            await self._new_call(caller, request).ask(user_address(claims.user_id), verify)
+        except (TokenKicked, TokenNotExist, TokenUnknown):
+            self._limits.check_anonymous(request.client(self._limits))
+            raise
         return caller
 
     def _is_admin(self, claims: Claims | None) -> bool:
         return claims is not None and claims.user_id in self._engine.settings.auth.admin_user_ids
+
+    def _new_call(self, caller: Caller, request: HttpRequest) -> Call:
+        return Call(self._engine, caller, self._limits, request)
+
+    def _count(self, route: Route, caller: Caller, request: HttpRequest) -> None:
+        """Count a user's message or change. Raises TooManyRequests."""
+        if route.kind == "read" or caller.is_admin or not caller.user_id:
+            return
+        if self._limits.exempts(request.client(self._limits)):
+            return
+        check = self._limits.check_send if route.kind == "send" else self._limits.check_change
+        check(caller.user_id)
 
     # The answer.
 
@@ -166,24 +206,28 @@ class HttpApi:
             await self._acquire_slot()
             try:
                 caller = await self._verified(request, claims)
-                return await self._handle(route, caller, body, as_protobuf=request.is_protobuf and route.protobuf)
+                self._count(route, caller, request)
+                return await self._handle(route, self._new_call(caller, request), body)
             finally:
                 self._slots.release()
         finally:
             room.release()
 
-    async def _handle(self, route: Route, caller: Caller, body: bytes, *, as_protobuf: bool) -> HttpResponse:
+    async def _handle(self, route: Route, call: Call, body: bytes) -> HttpResponse:
         assert route.handler is not None
+        as_protobuf = call.request.is_protobuf and route.protobuf
         try:
             message = _bind(route, body, as_protobuf)
             route.check(message)
-            route.who.check(caller, message)
+            route.who.check(call.caller, message)
             if len(body) > _LONG_BODY_BYTES:
                 await asyncio.sleep(0)  # The checks and the call are separate turns of the loop.
-            answer = await route.handler(Call(self._engine, caller), message)
+            answer = await route.handler(call, message)
         except (JsonMismatch, BodyMismatch, DecodeError) as error:
             detail = "body does not parse" if isinstance(error, DecodeError) else str(error)
             return _refusal(ArgsError(detail), status=400 if route.strict else 200)
+        if not call.caller.user_id:
+            self._limits.forgive(call.request.client(self._limits))  # The body had a valid token, or the secret.
         if isinstance(answer, HttpResponse):
             return answer
         if as_protobuf:
@@ -193,8 +237,9 @@ class HttpApi:
     async def _plain(self, route: Route, request: HttpRequest, caller: Caller) -> HttpResponse:
         if route.handler is None:
             raise NotImplementedYet(f"not implemented yet: {route.path}")
+        self._count(route, caller, request)
         route.who.check(caller, None)
-        answer = await route.handler(Call(self._engine, caller), request)
+        answer = await route.handler(self._new_call(caller, request), request)
         return answer if isinstance(answer, HttpResponse) else HttpResponse(success(route, answer))
 
     async def _acquire_slot(self) -> None:
@@ -231,4 +276,8 @@ def _bind(route: Route, body: bytes, as_protobuf: bool) -> Any:
 
 
 def _refusal(error: GreenroomError, *, status: int = 200, closes: bool = False) -> HttpResponse:
-    return HttpResponse(failure(error.code, error.name, error.detail), status, closes=closes)
+    headers: list[tuple[bytes, bytes]] = []
+    if isinstance(error, TooManyRequests):
+        status = 429
+        headers = [(b"retry-after", b"%d" % math.ceil(error.retry_after_s))]
+    return HttpResponse(failure(error.code, error.name, error.detail), status, headers=headers, closes=closes)

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from greenroom.actors.status import NodeStatus
     from greenroom.persistence.settings import Settings
     from greenroom.persistence.store import Store
+    from greenroom.transport.http.http_request import HttpRequest
+    from greenroom.transport.limits import Limits
 
 __all__ = ["Call", "EngineParts", "LiveSession", "Sessions"]
 
@@ -96,6 +98,8 @@ class Call:
     engine: EngineParts
     caller: Caller
     """On a route without a token, its user id is empty."""
+    limits: Limits
+    request: HttpRequest
 
     async def ask(self, target: Address, command: Command) -> Any:
         """The value of the entity's answer, or its error."""
@@ -103,8 +107,13 @@ class Call:
         return answer.value if isinstance(answer, Answer) else answer
 
     def is_secret(self, candidate: str) -> bool:
-        """Whether this is the shared secret. It is compared in constant time."""
-        return hmac.compare_digest(candidate.encode(), self.engine.secret.encode())
+        """Whether this is the shared secret. It is compared in constant time. Raises TooManyRequests, without a
+        comparison, while the client's address has to wait because of wrong secrets."""
+        client = self.request.client(self.limits)
+        self.limits.check_guess(client)
+        is_right = hmac.compare_digest(candidate.encode(), self.engine.secret.encode())
+        self.limits.note_guess(client, is_right=is_right)
+        return is_right
 
     def is_admin(self, user_id: str) -> bool:
         return user_id in self.engine.settings.auth.admin_user_ids

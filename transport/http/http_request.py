@@ -9,6 +9,9 @@ from urllib.parse import parse_qsl
 if TYPE_CHECKING:
     from uvicorn._types import ASGIReceiveCallable, HTTPScope
 
+    from greenroom.transport.client_address import ClientAddress
+    from greenroom.transport.limits import Limits
+
 __all__ = ["ClientDisconnected", "HttpRequest"]
 
 
@@ -27,6 +30,8 @@ class HttpRequest:
         self.query_string: bytes = scope["query_string"]
         self.headers: list[tuple[bytes, bytes]] = scope["headers"]  # type: ignore[assignment]
         """Header names are in lower case."""
+        self.peer = scope.get("client")
+        """The address and the port of the socket's other end."""
         self.operation_id = self.token = ""
         self.accepts_gzip = self.is_protobuf = False
         self.content_length = 0
@@ -62,6 +67,14 @@ class HttpRequest:
             if each == name:
                 return value.decode("latin-1")
         return ""
+
+    def joined(self, name: bytes) -> str:
+        """The values of all headers with this lower-case name, separated by commas. Empty if there is none."""
+        return ",".join([value.decode("latin-1") for each, value in self.headers if each == name])
+
+    def client(self, limits: Limits) -> ClientAddress:
+        """The client that made this request."""
+        return limits.client(self.peer, self.joined(b"x-forwarded-for"), self.header(b"x-real-ip"))
 
     async def receive(self) -> bytes:
         """The bytes of the body that arrived since the last call. Waits for some. Raises ClientDisconnected."""

@@ -45,6 +45,14 @@ _OF_STORE: Final = (
 )
 """The fields of StoreState that are published."""
 
+_LIMITED: Final = (
+    ("sends", "Messages refused because their sender exceeded a limit"),
+    ("changes", "Changes refused because the user exceeded a limit"),
+    ("anonymous", "Requests without a valid token refused because their address exceeded a limit"),
+    ("wrong_secrets", "Wrong admin secrets"),
+)
+"""The fields of LimitedState that are published."""
+
 
 class Metrics(Collector):
     """The metrics page. All values are read when the page is requested; nothing is counted only for it."""
@@ -72,6 +80,8 @@ class Metrics(Collector):
         yield GaugeMetricFamily(
             "greenroom_store_failing", "1: the store's last answer failed or was late", float(status.store.is_failing)
         )
+        for field, text in _LIMITED:
+            yield CounterMetricFamily(f"greenroom_limited_{field}", text, getattr(status.limited, field))
         for field, text in _OF_STORE:
             yield CounterMetricFamily(f"greenroom_store_{field}", text, getattr(status.store, field))
         for field, family, text in _BY_LANE:

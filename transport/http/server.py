@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from greenroom.transport.http.bounded_protocol import Connections
     from greenroom.transport.http.call import EngineParts
     from greenroom.transport.http.table import Route
+    from greenroom.transport.limits import Limits
 
 __all__ = ["HttpServer"]
 
@@ -28,9 +29,9 @@ class HttpServer:
     """Life cycle: `start`, then `drain` (no new connections, answers are still written) or `stop` (immediately). It may
     be started again."""
 
-    def __init__(self, engine: EngineParts, routes: Iterable[Route] = ROUTES) -> None:
+    def __init__(self, engine: EngineParts, limits: Limits, routes: Iterable[Route] = ROUTES) -> None:
         self._settings = engine.settings
-        self._api = HttpApi(engine, routes)
+        self._api = HttpApi(engine, limits, routes)
         self._port = self._settings.node.api_port
         self._acceptor: Acceptor | None = None
         self._connections: Connections | None = None

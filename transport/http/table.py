@@ -13,7 +13,7 @@ import msgspec
 from google.protobuf.message import Message
 
 from greenroom.actors.errors import ArgsError
-from greenroom.transport.http.access import TOKEN, Who, read
+from greenroom.transport.http.access import TOKEN, Kind, Who, kind_of, read
 from greenroom.transport.http.call import Call
 
 if TYPE_CHECKING:
@@ -68,6 +68,8 @@ class Route:
 
     has_data: bool = field(init=False)
     """Whether the response has fields."""
+    kind: Kind = field(init=False)
+    """What a call counts as in the limits of its user."""
 
     def __post_init__(self) -> None:
         response = self.response
@@ -76,6 +78,7 @@ class Route:
         if not self.max_body_bytes:
             limit = MAX_ANONYMOUS_BODY_BYTES if self.who.kind == "anyone" else MAX_BODY_BYTES
             object.__setattr__(self, "max_body_bytes", limit)
+        object.__setattr__(self, "kind", kind_of(self.path))
 
     def check(self, request: Any) -> None:
         """Make the checks that need only the row. Raises ArgsError."""

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import time
 
 import jwt
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from greenroom.actors.errors import TokenExpired, TokenMalformed, TokenNotValidYet, TokenUnknown
 from greenroom.actors.rules.tokens import Authenticator
 from greenroom.tests.kit.engine_kit import ManualClock
+from greenroom.tests.kit.odd_tokens import WRONG_HEADERS, WRONG_PAYLOADS, raw_token
 
 SECRET = "a secret of the tests that has 32 bytes"
 
@@ -56,6 +61,43 @@ def _signed(clock: ManualClock, secret: str = SECRET, **claims: object) -> str:
 def test_what_is_no_jwt(auth: Authenticator, token: str) -> None:
     with pytest.raises(TokenMalformed):
         auth.parse(token)
+
+
+@pytest.mark.parametrize("payload", WRONG_PAYLOADS, ids=range(len(WRONG_PAYLOADS)))
+def test_malformed_payload(auth: Authenticator, payload: str) -> None:
+    with pytest.raises(TokenMalformed):
+        auth.parse(raw_token(payload, secret=SECRET))
+
+
+@pytest.mark.parametrize("header", WRONG_HEADERS, ids=range(len(WRONG_HEADERS)))
+def test_malformed_header(auth: Authenticator, header: str) -> None:
+    with pytest.raises((TokenMalformed, TokenUnknown)):
+        auth.parse(raw_token('{"UserID":"u1","PlatformID":5,"exp":9999999999}', header, secret=SECRET))
+
+
+@pytest.mark.parametrize("token", ["\udcff.a.b", "a" * 5000, "a." * 5000, "." * 10_000_000])
+def test_odd_text(auth: Authenticator, token: str) -> None:
+    with pytest.raises(TokenMalformed):
+        auth.parse(token)
+
+
+def test_times_may_be_fractions(auth: Authenticator, clock: ManualClock) -> None:
+    now = clock.now // 1000
+    payload = f'{{"UserID":"u1","PlatformID":5,"exp":{now + 9}.5,"nbf":{now - 9}.5,"iat":null,"more":[1,{{}}]}}'
+    assert auth.parse(raw_token(payload, secret=SECRET)).expire_at == now + 9
+
+
+SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=9)
+
+
+@given(st.recursive(SCALARS, st.lists, max_leaves=9))
+def test_any_claims(value: object) -> None:
+    """Each claim in turn has a value of any type: a token is parsed, or refused with a token's error."""
+    auth = Authenticator(secret=SECRET, expire_days=90, clock=ManualClock())
+    for name in ("UserID", "PlatformID", "exp", "nbf", "iat", "more"):
+        claims = {"UserID": "u1", "PlatformID": 5, "exp": 9_999_999_999, name: value}
+        with contextlib.suppress(TokenMalformed, TokenUnknown, TokenNotValidYet, TokenExpired):
+            auth.parse(raw_token(json.dumps(claims), secret=SECRET))
 
 
 def test_refused_claims(auth: Authenticator, clock: ManualClock) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import pytest
 
-from greenroom.actors.status import InQuarantine, StoreState
+from greenroom.actors.status import InQuarantine, LimitedState, StoreState
 from greenroom.persistence import settings as settings_module
 from greenroom.tests.kit.http_kit import SECRET, STATUS, http_stage
 from greenroom.tests.kit.node_kit import free_port
@@ -23,6 +23,7 @@ greenroom 1.2.3: the store fails and the store is damaged and 1 in quarantine; u
   conversation:a_b: not woken for 4 s more, after 9 crashes of Conversation
 7 connections; 1,234 messages acked, 5,678 pushed
 store: 900 slices stored, 3 refused, 2 failed, 1 late; 8 reads met damage
+limits: 41 messages, 42 changes and 43 requests without a token refused; 44 wrong secrets
 lane-0: 4 slices wait, 5 in flight; 6 batches
 restarted after a crash: store 2
 
@@ -44,12 +45,19 @@ def test_screen() -> None:
 
 def test_screen_of_a_node_that_is_well() -> None:
     well = msgspec.structs.replace(
-        STATUS, is_healthy=True, up_s=12.3, quarantined=[], restarts={}, store=StoreState(False, 0, 0, 0, 0, 0)
+        STATUS,
+        is_healthy=True,
+        up_s=12.3,
+        quarantined=[],
+        restarts={},
+        limited=LimitedState(0, 0, 0, 0),
+        store=StoreState(False, 0, 0, 0, 0, 0),
     )
     lines = list(status_lines(well))
     assert lines[0].startswith("greenroom 1.2.3: well; up 12 s, since ")
     assert lines[1].startswith("7 connections")
     assert "restarted" not in "".join(lines)
+    assert "limits" not in "".join(lines)
 
 
 def test_screen_with_hundreds_in_quarantine() -> None:
@@ -78,6 +86,9 @@ async def test_nobody_answers() -> None:
 
 async def test_other_secret() -> None:
     async with http_stage() as http:
-        with pytest.raises(CommandFailed, match="another secret") as caught:
-            await show_status(settings_for(http.server.port, f"not {SECRET}"), as_json=False)
-    assert caught.value.exit_code == NO_SECRET
+        for _ in range(4):
+            with pytest.raises(CommandFailed, match="another secret") as caught:
+                await show_status(settings_for(http.server.port, f"not {SECRET}"), as_json=False)
+            assert caught.value.exit_code == NO_SECRET
+        with pytest.raises(CommandFailed, match="refuses: too many wrong secrets"):
+            await show_status(settings_for(http.server.port, SECRET), as_json=False)

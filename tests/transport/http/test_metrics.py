@@ -31,6 +31,8 @@ async def test_metrics_without_a_token(http: HttpStage) -> None:
     ours = {name.removeprefix("greenroom_"): value for name, value in samples.items() if name.startswith("greenroom_")}
     assert ours == {
         "connections": 7, "sends_answered_total": 1234, "pushes_total": 5678, "store_failing": 1,
+        "limited_sends_total": 41, "limited_changes_total": 42, "limited_anonymous_total": 43,
+        "limited_wrong_secrets_total": 44,
         "store_slices_stored_total": 900, "store_slices_refused_total": 3, "store_slices_failed_total": 2,
         "store_slices_late_total": 1, "store_reads_damaged_total": 8,
         "lane_waiting_slices lane-0": 4, "lane_batch_slices lane-0": 5, "lane_batches_total lane-0": 6,

@@ -47,7 +47,7 @@ async def test_two_at_once(http: HttpStage) -> None:
 
 async def test_port_that_is_taken(http: HttpStage) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        server = HttpServer(http.parts)
+        server = HttpServer(http.parts, http.limits)
         server._port = taken.getsockname()[1]
         with pytest.raises(OSError, match="in use"):
             await server.start()
@@ -66,7 +66,7 @@ def _process_wide() -> tuple[object, ...]:
 
 async def test_nothing_is_left_behind(http: HttpStage) -> None:
     before = _process_wide()
-    server = HttpServer(http.parts)
+    server = HttpServer(http.parts, http.limits)
     await server.start()
     assert await status_of(server) == 200
     await server.stop()

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from greenroom.tests.kit.load_kit import SHORT, start_load, wait_load
+from greenroom.tests.kit.node_kit import LIMITED, SECRET, NodeProcess
+from greenroom.transport.client.api import Api
 from greenroom.transport.load.scenario import shipped
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from greenroom.tests.kit.node_kit import NodeProcess
 
 pytestmark = [pytest.mark.ci, pytest.mark.timeout(90)]
 
@@ -44,6 +44,22 @@ async def test_shipped_scenario(name: str, node: NodeProcess, tmp_path: Path) ->
         assert figures["counts"]["pulled"] > 0
     if name == "login-storm":
         assert figures["counts"]["logins"] > 40 * 2
+
+
+async def test_default_limits(tmp_path: Path) -> None:
+    """Loopback is exempt from them. Without the exemption, users who write as people do meet none either."""
+    node = NodeProcess(tmp_path, env=LIMITED)
+    await node.start()
+    try:
+        started = await start_load(tmp_path, "one-to-one", "--users", "40", "--rate", "80", *SHORT, node=node)
+        run = await wait_load(started, tmp_path, "one-to-one")
+        async with Api(node.api_url) as api:
+            status = await api.call("/greenroom/status", {"secret": SECRET})
+    finally:
+        node.close()
+    assert run.code == 0, run.out + run.err
+    assert run.figures["counts"]["acked"] > 40
+    assert set(status["limited"].values()) == {0}
 
 
 async def test_two_processes(node: NodeProcess, tmp_path: Path) -> None:

@@ -1,0 +1,160 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from greenroom.actors.errors import TooManyRequests
+from greenroom.actors.health import Health
+from greenroom.persistence.settings import load
+from greenroom.transport.http.routes import ROUTES
+from greenroom.transport.limits import Limits
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+PEER = ("192.0.2.1", 4711)
+USERS_WRITES = {
+    "/group/cancel_mute_group": "change",
+    "/group/cancel_mute_group_member": "change",
+    "/group/create_group": "change",
+    "/group/dismiss_group": "change",
+    "/group/invite_user_to_group": "change",
+    "/group/kick_group": "change",
+    "/group/mute_group": "change",
+    "/group/mute_group_member": "change",
+    "/group/quit_group": "change",
+    "/msg/mark_conversation_as_read": "send",
+    "/msg/mark_msgs_as_read": "send",
+    "/msg/set_conversation_has_read_seq": "send",
+    "/user/set_global_msg_recv_opt": "change",
+    "/user/update_user_info": "change",
+    "/user/update_user_info_ex": "change",
+}
+
+
+class Stage:
+    def __init__(self, **values: Any) -> None:
+        self.now = 1000.0
+        self.health = Health()
+        settings = load(environ={}, overrides={"limits": values}).limits
+        self.limits = Limits(settings, self.health, lambda: self.now)
+        self.client = self.limits.client(PEER)
+
+    def admitted(self, check: Callable[[], None], tries: int) -> int:
+        return sum(self.wait(check) == 0 for _ in range(tries))
+
+    def wait(self, check: Callable[[], None]) -> float:
+        """How long the refusal says to wait; 0 without one."""
+        try:
+            check()
+        except TooManyRequests as refusal:
+            return refusal.retry_after_s
+        return 0.0
+
+
+def test_defaults_admit_a_person_and_stop_a_script() -> None:
+    """A minute of each."""
+    stage = Stage()
+    checks = {
+        (lambda: stage.limits.check_send("alice")): (5, 200),
+        (lambda: stage.limits.check_change("alice")): (1, 50),
+        (lambda: stage.limits.check_anonymous(stage.client)): (5, 200),
+    }
+    for check, (by_hand, by_script) in checks.items():
+        for rate, is_script in ((by_hand, False), (by_script, True)):
+            admitted = 0
+            for _ in range(60):
+                stage.now += 1
+                admitted += stage.admitted(check, rate)
+            assert (admitted < 60 * rate) is is_script
+            assert admitted < 60 * rate or not is_script
+
+
+def test_refusals_are_counted_and_logged_as_samples(caplog: pytest.LogCaptureFixture) -> None:
+    stage = Stage(sends_burst=1, changes_burst=1, anonymous_burst=1)
+    for _ in range(5):
+        stage.admitted(lambda: stage.limits.check_send("alice"), 2)
+        stage.admitted(lambda: stage.limits.check_change("alice"), 3)
+        stage.admitted(lambda: stage.limits.check_anonymous(stage.client), 4)
+    health = stage.health
+    assert (health.sends_limited, health.changes_limited, health.anonymous_limited) == (9, 14, 19)
+    assert [record.getMessage() for record in caplog.records] == [
+        "user 'alice' makes more sends than limits.sends_per_s allows (1 refused)",
+        "user 'alice' makes more changes than limits.changes_per_s allows (1 refused)",
+        "192.0.2.1 makes more requests without a valid token than limits.anonymous_per_s allows (1 refused)",
+    ]
+
+
+def test_exempt_loopback(caplog: pytest.LogCaptureFixture) -> None:
+    stage = Stage(anonymous_burst=1)
+    local = stage.limits.client(("127.0.0.1", 1))
+    assert stage.limits.exempts(local)
+    assert not stage.limits.exempts(stage.client)
+    assert stage.admitted(lambda: stage.limits.check_anonymous(local), 50) == 50
+    assert not caplog.records
+    # Behind a proxy that the settings do not name: its users have limits, and the log says what to do.
+    proxied = [stage.limits.client(("127.0.0.1", 1), "192.0.2.9") for _ in range(3)]
+    assert not any(map(stage.limits.exempts, proxied))
+    assert stage.admitted(lambda: stage.limits.check_anonymous(proxied[0]), 50) == 50
+    assert ["limits.trusted_proxies" in record.getMessage() for record in caplog.records] == [True]
+    strict = Stage(exempt_loopback=False, anonymous_burst=3)
+    local = strict.limits.client(("127.0.0.1", 1))
+    assert not strict.limits.exempts(local)
+    assert strict.admitted(lambda: strict.limits.check_anonymous(local), 50) == 3
+
+
+def test_wrong_secrets(caplog: pytest.LogCaptureFixture) -> None:
+    """The wait of the guesser's address grows up to a bound; another address never waits."""
+    stage = Stage()
+    other = stage.limits.client(("192.0.2.2", 1))
+    waits = []
+    for number in range(200):
+        stage.limits.check_guess(stage.client)
+        stage.limits.note_guess(stage.client, is_right=False)
+        waits.append(stage.wait(lambda: stage.limits.check_guess(stage.client)))
+        stage.now += waits[-1]
+        stage.limits.check_guess(other)
+        if number % 50 == 0:
+            stage.limits.note_guess(other, is_right=True)
+    assert waits[:11] == [0, 0, 0, 1, 2, 4, 8, 16, 32, 60, 60]
+    assert max(waits) == 60
+    assert stage.health.wrong_secrets == 200
+    assert caplog.records[0].getMessage().startswith("192.0.2.1 sent a wrong admin secret (1 wrong ones, its number 1)")
+    assert 100 < len(caplog.records) < 200
+
+
+def test_right_secret_ends_the_wait_of_its_address() -> None:
+    stage = Stage()
+    for _ in range(4):
+        stage.limits.note_guess(stage.client, is_right=False)
+    with pytest.raises(TooManyRequests):
+        stage.limits.check_guess(stage.client)
+    stage.now += 1
+    stage.limits.check_guess(stage.client)
+    stage.limits.note_guess(stage.client, is_right=True)
+    stage.limits.note_guess(stage.client, is_right=False)
+    stage.limits.check_guess(stage.client)
+    stage.now += 600
+    for _ in range(3):
+        stage.limits.note_guess(stage.client, is_right=False)
+        stage.limits.check_guess(stage.client)
+
+
+def test_guessers_are_bounded() -> None:
+    stage = Stage()
+    for number in range(10_500):
+        client = stage.limits.client((f"10.{number >> 16}.{number >> 8 & 255}.{number & 255}", 1))
+        stage.limits.note_guess(client, is_right=False)
+    assert len(stage.limits._guesses) == 10_000
+
+
+def test_calls_of_users_count_by_what_they_do() -> None:
+    """Each row that a user may call and that is no read counts; a new row is a change, unless someone decides."""
+    writes = {
+        route.path: route.kind
+        for route in ROUTES
+        if route.kind != "read" and route.method == "POST" and route.who.kind in ("token", "owner")
+        if route.handler is not None
+    }
+    assert writes == USERS_WRITES

@@ -1,0 +1,157 @@
+"""How often one user, or one address without a token, may ask: the node's `[limits]`, for both transports."""
+
+from __future__ import annotations
+
+import logging
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from greenroom.actors.errors import TooManyRequests
+from greenroom.actors.runtime.sampling import Sampler
+from greenroom.transport.client_address import LOCAL, ClientAddress, ClientAddresses
+from greenroom.transport.token_buckets import TokenBuckets
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from greenroom.actors.health import Health
+    from greenroom.persistence.settings import LimitsSettings
+
+__all__ = ["Limits"]
+
+log = logging.getLogger("greenroom.transport")
+
+_KEYS_LIMIT: Final = 50_000
+"""Maximum number of users or addresses that one limit remembers. Each takes about 200 bytes."""
+_GUESSERS_LIMIT: Final = 10_000
+"""Maximum number of addresses that are remembered for their wrong secrets."""
+_FREE_GUESSES: Final = 3
+"""Number of wrong secrets after which an address has to wait. A person mistypes, or has the secret of another node."""
+_GUESS_DELAY_S: Final = 1.0
+_GUESS_DELAY_MAX_S: Final = 60.0
+"""The first wait after a wrong secret, doubled with each further one. A guesser has 1,440 guesses a day."""
+_GUESSES_KEPT_S: Final = 600.0
+"""After this time without a wrong secret, the wrong secrets of an address no longer count."""
+
+
+class _Guesses(NamedTuple):
+    total: int
+    last_at: float
+    next_at: float
+    """When the address may try again."""
+
+
+class Limits:
+    """Refuses what comes too often. It never delays anything, so no client waits for another one.
+
+    Users are counted once for all of their connections and both transports; admins are not counted. Addresses are only
+    counted for requests without a valid token. Refusals are counted in the node's health, and logged as samples.
+    """
+
+    def __init__(self, settings: LimitsSettings, health: Health, clock: Callable[[], float]) -> None:
+        """`clock` is a monotonic time in seconds."""
+        self._settings = settings
+        self._health = health
+        self._clock = clock
+        self._sampler = Sampler(clock)
+        self._addresses = ClientAddresses(settings.trusted_proxies)
+        self._sends = TokenBuckets(
+            per_s=settings.sends_per_s, burst=settings.sends_burst, keys_limit=_KEYS_LIMIT
+        )
+        self._changes = TokenBuckets(
+            per_s=settings.changes_per_s, burst=settings.changes_burst, keys_limit=_KEYS_LIMIT
+        )
+        self._anonymous = TokenBuckets(
+            per_s=settings.anonymous_per_s, burst=settings.anonymous_burst, keys_limit=_KEYS_LIMIT
+        )
+        self._guesses: OrderedDict[str, _Guesses] = OrderedDict()
+        """Wrong secrets by address; the address of the newest one comes last."""
+
+    def client(self, peer: object, forwarded_for: str = "", real_ip: str = "") -> ClientAddress:
+        """The client behind a request. `peer` is what the transport knows of the other end: (address, port, ...), or
+        nothing. See `ClientAddresses.read`."""
+        if not (isinstance(peer, tuple | list) and peer):
+            return LOCAL
+        client = self._addresses.read(str(peer[0]), forwarded_for, real_ip)
+        if client.is_local and client.is_proxied and self._sampler.is_new("proxy"):
+            self._sampler.take("proxy")
+            log.warning(
+                "a proxy at %s names other clients, and limits.trusted_proxies does not list it: its clients share "
+                "one address, and requests without a token are not limited",
+                client.text,
+            )
+        return client
+
+    def exempts(self, client: ClientAddress) -> bool:
+        """Whether this client's user has no limits."""
+        return self._settings.exempt_loopback and client.is_local and not client.is_proxied
+
+    def check_send(self, user_id: str) -> None:
+        """Count a message of this user. Raises TooManyRequests."""
+        wait_s = self._sends.take(user_id, self._clock())
+        if wait_s:
+            self._health.sends_limited += 1
+            self._refuse_user(user_id, "sends", wait_s)
+
+    def check_change(self, user_id: str) -> None:
+        """Count a change that this user makes. Raises TooManyRequests."""
+        wait_s = self._changes.take(user_id, self._clock())
+        if wait_s:
+            self._health.changes_limited += 1
+            self._refuse_user(user_id, "changes", wait_s)
+
+    def check_anonymous(self, client: ClientAddress) -> None:
+        """Count a request without a valid token. Raises TooManyRequests."""
+        if client.is_local and self._settings.exempt_loopback:
+            return
+        wait_s = self._anonymous.take(client.text, self._clock())
+        if wait_s:
+            self._health.anonymous_limited += 1
+            times = self._sampler.take("anonymous")
+            if times:
+                log.warning(
+                    "%s makes more requests without a valid token than limits.anonymous_per_s allows%s (%d refused)",
+                    client.text, _proxy_hint(client), times,
+                )  # fmt: skip
+            raise TooManyRequests("too many requests without a valid token", retry_after_s=wait_s)
+
+    def forgive(self, client: ClientAddress) -> None:
+        """The request that was counted last had a valid token or secret in its body."""
+        self._anonymous.give_back(client.text)
+
+    def check_guess(self, client: ClientAddress) -> None:
+        """To be called before a secret is compared. Raises TooManyRequests while the address has to wait."""
+        guesses = self._guesses.get(client.text)
+        if guesses is not None and (wait_s := guesses.next_at - self._clock()) > 0:
+            self._health.anonymous_limited += 1
+            raise TooManyRequests("too many wrong secrets", retry_after_s=wait_s)
+
+    def note_guess(self, client: ClientAddress, *, is_right: bool) -> None:
+        """A secret was compared."""
+        former = self._guesses.pop(client.text, None)
+        if is_right:
+            return
+        self._health.wrong_secrets += 1
+        now = self._clock()
+        count = former.total + 1 if former is not None and now - former.last_at < _GUESSES_KEPT_S else 1
+        doublings = count - _FREE_GUESSES
+        delay_s = 0.0 if doublings <= 0 else min(_GUESS_DELAY_S * 2.0 ** min(doublings - 1, 16), _GUESS_DELAY_MAX_S)
+        self._guesses[client.text] = _Guesses(count, now, now + delay_s)
+        if len(self._guesses) > _GUESSERS_LIMIT:
+            self._guesses.popitem(last=False)
+        times = self._sampler.take("secret")
+        if times:
+            log.warning(
+                "%s sent a wrong admin secret%s (%d wrong ones, its number %d); its next may come in %g s",
+                client.text or "a local client", _proxy_hint(client), times, count, delay_s,
+            )  # fmt: skip
+
+    def _refuse_user(self, user_id: str, what: str, wait_s: float) -> None:
+        times = self._sampler.take(what)
+        if times:
+            log.warning("user %r makes more %s than limits.%s_per_s allows (%d refused)", user_id, what, what, times)
+        raise TooManyRequests(f"too many {what}", retry_after_s=wait_s)
+
+
+def _proxy_hint(client: ClientAddress) -> str:
+    return "; it may be a proxy that limits.trusted_proxies lacks" if client.is_proxied else ""
