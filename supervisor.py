@@ -13,8 +13,8 @@ from greenroom.persistence.settings import SettingsError
 from greenroom.transport.admission import Admission
 from greenroom.transport.gateway.gateway import Gateway
 from greenroom.transport.http.server import HttpServer
-from greenroom.transport.limits import Limits
 from greenroom.transport.listening import listening_socket
+from greenroom.transport.rate_limits import Limits
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

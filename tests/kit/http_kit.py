@@ -15,7 +15,7 @@ from greenroom.actors.status import ActorClass, InQuarantine, LaneState, Limited
 from greenroom.tests.kit.engine_kit import running_engine
 from greenroom.transport.http.routes import ROUTES
 from greenroom.transport.http.server import HttpServer
-from greenroom.transport.limits import Limits
+from greenroom.transport.rate_limits import Limits
 
 if TYPE_CHECKING:
     import random

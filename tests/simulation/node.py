@@ -20,7 +20,7 @@ from greenroom.persistence.errors import StoreUnavailable
 from greenroom.tests.simulation.disk import SimulatedStore
 from greenroom.transport.admission import Admission
 from greenroom.transport.gateway.gateway import Gateway
-from greenroom.transport.limits import Limits
+from greenroom.transport.rate_limits import Limits
 
 if TYPE_CHECKING:
     import asyncio

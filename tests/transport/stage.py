@@ -22,8 +22,8 @@ from greenroom.persistence.settings import LimitsSettings, OverloadSettings
 from greenroom.transport.admission import Admission
 from greenroom.transport.envelope.codec import Request, Response, codec
 from greenroom.transport.gateway.gateway import Gateway
-from greenroom.transport.limits import Limits
 from greenroom.transport.listening import listening_socket
+from greenroom.transport.rate_limits import Limits
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from greenroom.actors.wire import sdkws_pb2
     from greenroom.persistence.settings import WebSocketSettings
     from greenroom.transport.admission import Admission
-    from greenroom.transport.limits import Limits
+    from greenroom.transport.rate_limits import Limits
 
 __all__ = ["Gateway"]
 

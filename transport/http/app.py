@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from greenroom.actors.rules.tokens import Claims
     from greenroom.transport.http.call import EngineParts
     from greenroom.transport.http.table import Route
-    from greenroom.transport.limits import Limits
+    from greenroom.transport.rate_limits import Limits
 
 __all__ = ["HttpApi"]
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from greenroom.persistence.settings import Settings
     from greenroom.persistence.store import Store
     from greenroom.transport.http.http_request import HttpRequest
-    from greenroom.transport.limits import Limits
+    from greenroom.transport.rate_limits import Limits
 
 __all__ = ["Call", "EngineParts", "LiveSession", "Sessions"]
 

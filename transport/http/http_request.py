@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from uvicorn._types import ASGIReceiveCallable, HTTPScope
 
     from greenroom.transport.client_address import ClientAddress
-    from greenroom.transport.limits import Limits
+    from greenroom.transport.rate_limits import Limits
 
 __all__ = ["ClientDisconnected", "HttpRequest"]
 

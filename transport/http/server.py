@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from greenroom.transport.http.bounded_protocol import Connections
     from greenroom.transport.http.call import EngineParts
     from greenroom.transport.http.table import Route
-    from greenroom.transport.limits import Limits
+    from greenroom.transport.rate_limits import Limits
 
 __all__ = ["HttpServer"]
 

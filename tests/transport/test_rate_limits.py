@@ -8,7 +8,7 @@ from greenroom.actors.errors import TooManyRequests
 from greenroom.actors.health import Health
 from greenroom.persistence.settings import load
 from greenroom.transport.http.routes import ROUTES
-from greenroom.transport.limits import Limits
+from greenroom.transport.rate_limits import Limits
 
 if TYPE_CHECKING:
     from collections.abc import Callable
