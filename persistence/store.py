@@ -464,6 +464,10 @@ class Store(Protocol):
     async def seq_states(self, user_id: str, conversation_ids: Sequence[str] | None) -> dict[str, SeqState]:
         """The seq states of the user's records, by conversation id. None for the ids: all records (PROTOCOL 5.5)."""
 
+    async def notification_states(self, user_id: str, conversation_ids: Sequence[str]) -> dict[str, SeqState]:
+        """The seq states of those `n_` conversations among the ids that the user may see (`spans`): the newest seq that
+        they may see and its time. The read seq is 0, because notifications are not marked as read."""
+
     async def read_seq(self, conversation_id: str, user_id: str) -> int:
         """The stored read seq, or the seq of the user's own last message if that is greater. 0 if there is neither."""
 

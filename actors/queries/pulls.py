@@ -101,11 +101,18 @@ class Queries:
         return b"".join(entries)
 
     async def seq_states(self, caller: Caller, request: msg_pb2.GetConversationsHasReadAndMaxSeqReq) -> bytes:
-        """The newest seqs and read seqs of conversations of the user (1006)."""
+        """The newest seqs and read seqs of conversations of the user (1006). An id that is asked for and is none of the
+        user's has an entry with zeros."""
         _check(caller, request.userID)
-        ids = list(request.conversationIDs) or None
-        states = await self._store.seq_states(request.userID, ids)
+        _bound(request.conversationIDs, _RANGES_LIMIT)
+        ids = list(dict.fromkeys(request.conversationIDs))
+        states = await self._store.seq_states(request.userID, ids or None)
+        notices = [one for one in ids if one.startswith(NOTIFICATION_PREFIX)]
+        if notices:
+            states |= await self._store.notification_states(request.userID, notices)
         reply = msg_pb2.GetConversationsHasReadAndMaxSeqResp()
+        for conversation_id in ids:
+            reply.seqs.get_or_create(conversation_id)
         for conversation_id, state in states.items():
             entry = reply.seqs[conversation_id]
             entry.maxSeq = max(state.max_seq, 0)  # -1: the user left before there was a message.

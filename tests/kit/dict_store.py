@@ -142,6 +142,15 @@ class DictStore:
             states[name] = SeqState(row.max_seq or len(sent), await self.read_seq(name, user_id), time)
         return states
 
+    async def notification_states(self, user_id: str, conversation_ids: Sequence[str]) -> dict[str, SeqState]:
+        states = {}
+        for name in conversation_ids:
+            end = self._end_of(user_id, name) if name.startswith("n_") else None
+            if end is not None:
+                time = self._data.messages[name][end - 1].send_time if end > 0 else 0
+                states[name] = SeqState(max(end, 0), 0, time)
+        return states
+
     async def read_seq(self, conversation_id: str, user_id: str) -> int:
         sent = self._data.messages.get(conversation_id, [])
         own = max((one.seq for one in sent if one.send_id == user_id), default=0)

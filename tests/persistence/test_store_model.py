@@ -235,6 +235,7 @@ class StoreAgainstDicts(RuleBasedStateMachine):
             self.agree(read, user)
         self.agree("seq_states", user, None)
         self.agree("seq_states", user, CHAT_NAMES)
+        self.agree("notification_states", user, CHAT_NAMES)
         self.agree("records", user, CHAT_NAMES[::-1])
         self.agree("spans", user, CHAT_NAMES)
         self.agree("pair_facts", user, "a")

@@ -236,6 +236,17 @@ async def test_seq_states(store: Store) -> None:
     assert await store.seq_states("b", None) == {}
 
 
+async def test_notification_states(store: Store) -> None:
+    await commit(store, "conversation/a_b", pair(), message(A_B, 1), record(A_B, ("a", "b"), ("b", "a")))
+    await commit(store, "conversation/a_b", message("n_a_b", 1, time=7), message("n_a_b", 2, time=8))
+    await commit(store, "user/b", ChangeRecord("b", A_B, {"notification_max_seq": 1}))
+    await commit(store, "conversation/a_a", ClaimKey("pair", ("a", "a")), message("n_a_a", 1, time=9))
+    asked = ["n_a_b", "n_a_a", "n_x", A_B]
+    assert await store.notification_states("a", asked) == {"n_a_b": SeqState(2, 0, 8), "n_a_a": SeqState(1, 0, 9)}
+    assert await store.notification_states("b", asked) == {"n_a_b": SeqState(1, 0, 7)}
+    assert await store.notification_states("nobody", asked) == {}
+
+
 async def test_seqs_of_thousands_of_conversations(store: Store) -> None:
     writes = [
         w for i in range(2_000) for w in (message(f"si_a_u{i}", 1), record(f"si_a_u{i}", ("a", f"u{i}")))
