@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from greenroom.actors import render
 from greenroom.actors.audience import Audience
 from greenroom.actors.conversation import Conversation
-from greenroom.actors.errors import GreenroomError, GroupExists, MutedGroup, MutedInGroup, NoPermission
+from greenroom.actors.errors import GreenroomError, GroupExists, MutedGroup, MutedInGroup, NoPermission, NotInGroup
 from greenroom.actors.group import membership, muting
 from greenroom.actors.group.operation import Bounds, Operation
 from greenroom.actors.group.roster import Roster
@@ -132,7 +132,8 @@ class Group(Conversation):
         if not self.world.is_admin(message.sendID):
             member = self.roster.members.get(message.sendID)
             if member is None:
-                raise NoPermission("the sender is not a member")
+                # OpenIM first checks whether the caller may read the members, which an admin always may.
+                raise NotInGroup if command.caller.is_admin else NoPermission("the sender is not a member")
             if member.roleLevel != Role.OWNER:
                 if member.muteEndTime >= self.world.clock.now_ms():
                     raise MutedInGroup

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from google.protobuf.message import DecodeError
 
-from greenroom.actors.errors import GreenroomError
+from greenroom.actors.errors import ArgsError, GreenroomError
 from greenroom.actors.wire import msg_pb2, push_pb2, sdkws_pb2
-from greenroom.actors.wire.vocabulary import RequestId
+from greenroom.actors.wire.vocabulary import Platform, RequestId
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -112,6 +112,9 @@ def _send_signal(requester: Requester, request: Request, payload: None) -> None:
 
 
 def _logout(requester: Requester, request: Request, payload: push_pb2.DelUserPushTokenReq) -> None:
+    if payload.platformID not in Platform.ALL:
+        requester.reply_error(request, ArgsError("platformID is invalid"))
+        return
     # There are no push tokens to delete yet, and the JWT stays valid.
     requester.reply(request, b"")
 

@@ -111,7 +111,7 @@ ROUTES = (
     ),
     post(
         "/conversation/get_owner_conversation", wire.GetOwnerConversationReq, wire.GetOwnerConversationResp,
-        owner("userID"), get_owner_conversation, required=["userID"],
+        owner("userID"), get_owner_conversation, required=["userID"], may_lack_page=True,
     ),
     post(
         "/conversation/get_not_notify_conversation_ids", wire.GetNotNotifyConversationIDsReq,

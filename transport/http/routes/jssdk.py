@@ -63,7 +63,7 @@ async def _messages(call: Call, listed: Sequence[Entry]) -> list[wire.Conversati
 ROUTES = (
     post(
         "/jssdk/get_conversations", wire.GetConversationsReq, wire.GetConversationsResp, TOKEN,
-        get_conversations, required=["conversationIDs"], protobuf=True,
+        get_conversations, protobuf=True,
     ),
     post(
         "/jssdk/get_active_conversations", wire.GetActiveConversationsReq, wire.GetActiveConversationsResp,
