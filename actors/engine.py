@@ -93,6 +93,9 @@ class Engine:
     store: Store
     queries: Queries
     fallen: asyncio.Future[str]
+    scan_turn: asyncio.Lock
+    """Held for each slice of a long read of the store. So the loop waits for one slice at a time, however many such
+    reads are in flight."""
 
     def __init__(
         self,
@@ -220,6 +223,7 @@ class Engine:
         secret = secrets.token_urlsafe(32) if self._directory is None else secret_of(settings, self._directory.path)
         self.secret = settings.auth.secret or secret
         self.fallen = loop.create_future()
+        self.scan_turn = asyncio.Lock()
         self.base = self.make_base(loop)
         self._system = ActorSystem(self.base, transientUnique=True)
         health = Health()

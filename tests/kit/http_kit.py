@@ -158,6 +158,7 @@ class Parts:
     rng: random.Random
     secret: str
     status: Callable[[], NodeStatus]
+    scan_turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
 @dataclass

@@ -143,6 +143,25 @@ async def test_empty_question_has_an_empty_answer(node: NodeProcess) -> None:
         assert await post(node, "/conversation/get_owner_conversation", bad_page, admin) == (200, 1001)
 
 
+async def test_users_by_regular_expressions(node: NodeProcess) -> None:
+    await node.tokens("ann", "anna", "bob", "zoe_" + "a" * 50)
+
+    async def found(number: int = 1, size: int = 10, **filters: str) -> tuple[int, list[str]]:
+        body = {"pagination": {"pageNumber": number, "showNumber": size}, **filters}
+        data = await api.call("/user/get_users", body, admin)
+        return data["total"], [user["userID"] for user in data["users"] or ()]
+
+    async with admin_api(node) as (api, admin):
+        assert await found(userID="^(ANN|bob)$") == (2, ["ann", "bob"])
+        assert await found(2, 1, userID="(ann|bob)$") == (2, ["bob"])
+        assert await found(userID="nobody", nickName="^b.b$") == (1, ["bob"])
+        assert await found(userID="nn") == (2, ["ann", "anna"])
+        assert (await found(userID="^zoe_(a|aa)*(a*)*b$"))[0] == 0  # With back-tracking this would never end.
+        for refused in ("[", "((a{99}){99}){99}", "(?=a)", "x" * 129):
+            body = {"pagination": {"pageNumber": 1, "showNumber": 9}, "nickName": refused}
+            assert await post(node, "/user/get_users", body, admin) == (200, 1001)
+
+
 async def test_send_to_a_group_without_its_id(node: NodeProcess) -> None:
     await node.tokens("ann")
     async with admin_api(node) as (api, admin):
