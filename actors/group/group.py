@@ -7,6 +7,7 @@ to the kick.
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from greenroom.actors import render
@@ -15,7 +16,7 @@ from greenroom.actors.conversation import Conversation
 from greenroom.actors.errors import GreenroomError, GroupExists, MutedGroup, MutedInGroup, NoPermission, NotInGroup
 from greenroom.actors.group import membership, muting
 from greenroom.actors.group.operation import Bounds, Operation
-from greenroom.actors.group.roster import Roster
+from greenroom.actors.group.roster import Member, Roster
 from greenroom.actors.messages import Command, ProfileChanged
 from greenroom.actors.rules import message as rules
 from greenroom.actors.rules.ids import chat_id, notification_id
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
 __all__ = ["Group"]
 
 _NEWER_THAN_ALL = 2**62
+_SLICE_MEMBERS = 250
 
 GroupCommandT = TypeVar("GroupCommandT", bound=Command | ProfileChanged)
 
@@ -72,14 +74,24 @@ class Group(Conversation):
         state = await store.key(self.id)
         log = await store.changes("members", self.id, _NEWER_THAN_ALL)
         if state is None or state.kind != "group":
-            return state, [], [], log
-        return state, await store.groups([self.id]), await store.members(self.id), log
+            return state, [], {}, log
+        return state, await store.groups([self.id]), await self._stored_members(), log
+
+    async def _stored_members(self) -> dict[str, Member]:
+        """All members by id, read in slices, between which other tasks run. Nobody else changes them meanwhile."""
+        found: dict[str, Member] = {}
+        while True:
+            total, members = await self.world.store.members_page(self.id, len(found), _SLICE_MEMBERS)
+            found.update((member.row.user_id, render.member_info(member)) for member in members)
+            if not members or len(found) >= total:
+                return found
+            await asyncio.sleep(0)
 
     def on_loaded(self, state: Any) -> None:
         key, infos, members, log = state
         super().on_loaded(key)
         self.roster.info = render.group_info(infos[0]) if infos else None
-        self.roster.members = {member.row.user_id: render.member_info(member) for member in members}
+        self.roster.members = members
         self.roster.version, self.roster.version_id = log.version, log.version_id
         self.join(self.roster.members)
 

@@ -118,8 +118,8 @@ class Queries:
             entry.maxSeq = max(state.max_seq, 0)  # -1: the user left before there was a message.
             entry.hasReadSeq, entry.maxSeqTime = state.read_seq, state.max_seq_time
         if request.returnPinned:
-            records = await self._store.records(request.userID)
-            reply.pinnedConversationIDs.extend(one.conversation_id for one in records if one.is_pinned)
+            pinned, _ = await self._store.record_ids(request.userID, None, _RANGES_LIMIT, is_pinned=True)
+            reply.pinnedConversationIDs.extend(pinned)
         return reply.SerializeToString()
 
     async def last_messages(self, caller: Caller, request: msg_pb2.GetLastMessageReq) -> bytes:
