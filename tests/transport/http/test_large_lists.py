@@ -137,3 +137,23 @@ async def test_whole_lists_of_conversations(large: HttpStage) -> None:
     data = await large.data("/msg/get_conversations_has_read_and_max_seq", asked)
     assert data["pinnedConversationIDs"] == ["si_m0007_u1"]
     assert largest(large) <= SLICE_LIMIT
+
+
+async def test_newest_conversations_first(large: HttpStage) -> None:
+    for name in ("m0100", "m2900", "u2"):
+        large.engine.clock.now += 1
+        await large.engine.send(large.engine.message(name, "u1", content=b'{"content":"by %b"}' % name.encode()))
+    chats = ["si_m0007_u1", "si_u1_u2", "si_m2900_u1", "si_m0100_u1"]  # The first one is pinned.
+    body = {"userID": "u1", "pagination": {"pageNumber": 1, "showNumber": 4}}
+    data = await large.data("/conversation/get_sorted_conversation_list", body)
+    assert (data["conversationTotal"], data["unreadTotal"]) == (COUNT + 2, 3)
+    assert [one["conversationID"] for one in data["conversationElems"]] == chats
+    contents = [one["msgInfo"] and one["msgInfo"]["content"] for one in data["conversationElems"]]
+    assert contents == [None, '{"content":"by u2"}', '{"content":"by m2900"}', '{"content":"by m0100"}']
+    active = await large.data("/jssdk/get_active_conversations", {"count": 2})
+    assert active["unreadCount"] == 3
+    assert [one["conversation"]["conversationID"] for one in active["conversations"]] == chats[1:3]
+    some = await large.data("/jssdk/get_conversations", {"conversationIDs": [chats[3], "si_x_y", chats[3]]})
+    assert [one["lastMsg"]["sendID"] for one in some["conversations"]] == ["m0100"]
+    assert some["unreadCount"] == 1
+    assert largest(large) <= SLICE_LIMIT

@@ -52,7 +52,7 @@ async def get_conversations(call: Call, request: wire.GetConversationsReq) -> wi
 async def get_sorted_conversation_list(
     call: Call, request: wire.GetSortedConversationListReq
 ) -> wire.GetSortedConversationListResp:
-    return await sorted_list(call.engine.store, request)
+    return await sorted_list(call.engine.store, call.engine.scan_turn, request)
 
 
 async def get_full_conversation_ids(
