@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from greenroom.actors.runtime.address import Address
     from greenroom.actors.wire import sdkws_pb2
     from greenroom.actors.world import World
-    from greenroom.persistence.store import Block
+    from greenroom.persistence.store import Block, MemberPlace
     from greenroom.persistence.tables import UserRow
 
 __all__ = ["Group"]
@@ -79,11 +79,13 @@ class Group(Conversation):
 
     async def _stored_members(self) -> dict[str, Member]:
         """All members by id, read in slices, between which other tasks run. Nobody else changes them meanwhile."""
-        found: dict[str, Member] = {}
+        store, found = self.world.store, dict[str, Member]()
+        place: MemberPlace | None = None
         while True:
-            total, members = await self.world.store.members_page(self.id, len(found), _SLICE_MEMBERS)
+            ids, place = await store.member_ids(self.id, place, _SLICE_MEMBERS)
+            members = await store.members(self.id, ids)
             found.update((member.row.user_id, render.member_info(member)) for member in members)
-            if not members or len(found) >= total:
+            if place is None:
                 return found
             await asyncio.sleep(0)
 

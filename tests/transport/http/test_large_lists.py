@@ -79,6 +79,9 @@ async def test_pages_of_members(large: HttpStage) -> None:
     assert await page(large, 301, 10) == (total, ["m2998", "m2999"])
     assert await page(large, 302, 10) == (total, [])
     assert await page(large, 1, 0) == (total, [])
+    assert await page(large, 1, 1, filter=3) == (total, ["u1"])
+    refused = {"groupID": "g", "pagination": {"pageNumber": 1, "showNumber": 1}, "filter": 9}
+    assert (await large.error("/group/get_group_member_list", refused))[0] == 1001
     assert largest(large) <= 10
 
 

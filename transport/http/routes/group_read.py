@@ -6,19 +6,22 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from greenroom.actors import render
-from greenroom.actors.errors import GroupNotFound, NoPermission
+from greenroom.actors.errors import ArgsError, GroupNotFound, NoPermission
 from greenroom.actors.queries import sync
 from greenroom.actors.wire import group_pb2 as wire
+from greenroom.actors.wire.sdkws_pb2 import GroupMemberFullInfo
 from greenroom.transport.http.access import TOKEN, owner
 from greenroom.transport.http.pages import offset_of, page_of
 from greenroom.transport.http.table import post
 
 if TYPE_CHECKING:
-    from greenroom.actors.wire.sdkws_pb2 import GroupMemberFullInfo
+    from greenroom.persistence.store import MemberPlace
     from greenroom.transport.http.call import Call
 
 __all__ = ["ROUTES"]
 
+_FILTERS = range(6)
+"""OpenIM checks the filter (all, owner, admins, ...), and does not use it."""
 _SCAN_ROWS = 250
 """Number of members of one read in a search by keyword. It is small enough not to delay the loop."""
 
@@ -39,6 +42,8 @@ async def get_group_members_info(
 async def get_group_member_list(
     call: Call, request: wire.GetGroupMemberListReq
 ) -> wire.GetGroupMemberListResp:
+    if request.filter not in _FILTERS:
+        raise ArgsError("filter is invalid")
     await _must_be_member(call, request.groupID)
     if request.keyword:
         found = await _members_named(call, request.groupID, request.keyword)
@@ -113,16 +118,16 @@ async def get_full_join_group_ids(
 
 async def _members_named(call: Call, group_id: str, keyword: str) -> list[GroupMemberFullInfo]:
     """The members with this id or nickname. All members are read, in slices between which other tasks run."""
-    found: list[GroupMemberFullInfo] = []
-    offset, total = 0, 1
-    while offset < total:
+    store, found = call.engine.store, list[GroupMemberFullInfo]()
+    place: MemberPlace | None = None
+    while True:
         async with call.engine.scan_turn:
-            total, members = await call.engine.store.members_page(group_id, offset, _SCAN_ROWS)
+            ids, place = await store.member_ids(group_id, place, _SCAN_ROWS)
+            shown = map(render.member_info, await store.members(group_id, ids))
+            found += [one for one in shown if keyword in (one.userID, one.nickname)]
             await asyncio.sleep(0)
-        shown = map(render.member_info, members)
-        found += [one for one in shown if keyword in (one.userID, one.nickname)]
-        offset += _SCAN_ROWS
-    return found
+        if place is None:
+            return found
 
 
 async def _must_be_member(call: Call, group_id: str) -> None:
