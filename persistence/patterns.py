@@ -9,7 +9,6 @@ It has no back-references and no look-around, which have no such bound.
 from __future__ import annotations
 
 import os
-from functools import cache
 from typing import Final
 
 import apsw
@@ -38,6 +37,7 @@ class Pattern:
         """Whether it has no special characters, so that searching costs next to nothing."""
         self._text = text.casefold() if self.is_plain else "".join(c if c.isascii() else c.casefold() for c in text)
         if not self.is_plain:
+            self._engine = _new_engine()
             self._is_found("")
 
     def is_in(self, text: str) -> bool:
@@ -47,14 +47,13 @@ class Pattern:
 
     def _is_found(self, folded: str) -> bool:
         try:
-            ((found,),) = _engine().execute("SELECT regexpi(?, ?)", (self._text, folded))
+            ((found,),) = self._engine.execute("SELECT regexpi(?, ?)", (self._text, folded))
         except apsw.SQLError as error:
             raise ValueError(str(error)) from None
         return bool(found)
 
 
-@cache
-def _engine() -> apsw.Connection:
+def _new_engine() -> apsw.Connection:
     """A connection to no file, whose SQL has the function `regexpi`."""
     connection = apsw.Connection(":memory:")
     connection.enable_load_extension(True)
