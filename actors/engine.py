@@ -96,6 +96,8 @@ class Engine:
     scan_turn: asyncio.Lock
     """Held for each slice of a long read of the store. So the loop waits for one slice at a time, however many such
     reads are in flight."""
+    search_turn: asyncio.Lock
+    """The same for searches, which cost more: so they make only each other wait."""
 
     def __init__(
         self,
@@ -224,6 +226,7 @@ class Engine:
         self.secret = settings.auth.secret or secret
         self.fallen = loop.create_future()
         self.scan_turn = asyncio.Lock()
+        self.search_turn = asyncio.Lock()
         self.base = self.make_base(loop)
         self._system = ActorSystem(self.base, transientUnique=True)
         health = Health()

@@ -159,6 +159,7 @@ class Parts:
     secret: str
     status: Callable[[], NodeStatus]
     scan_turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    search_turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
 @dataclass

@@ -87,6 +87,10 @@ class EngineParts(Protocol):
     def scan_turn(self) -> asyncio.Lock:
         """See `greenroom.actors.engine.Engine`."""
 
+    @property
+    def search_turn(self) -> asyncio.Lock:
+        """See `greenroom.actors.engine.Engine`."""
+
     def status(self) -> NodeStatus:
         """The node's present status."""
 

@@ -121,7 +121,7 @@ async def _members_named(call: Call, group_id: str, keyword: str) -> list[GroupM
     store, found = call.engine.store, list[GroupMemberFullInfo]()
     place: MemberPlace | None = None
     while True:
-        async with call.engine.scan_turn:
+        async with call.engine.search_turn:
             ids, place = await store.member_ids(group_id, place, _SCAN_ROWS)
             shown = map(render.member_info, await store.members(group_id, ids))
             found += [one for one in shown if keyword in (one.userID, one.nickname)]

@@ -96,7 +96,7 @@ async def account_check(call: Call, request: user_pb2.accountCheckReq) -> user_p
 async def get_users(call: Call, request: user_pb2.getPaginationUsersReq) -> user_pb2.getPaginationUsersResp:
     offset, limit = offset_of(request.pagination)
     search = UserSearch(request)
-    total, users = await search.page(call.engine.store, call.engine.scan_turn, offset=offset, limit=limit)
+    total, users = await search.page(call.engine.store, call.engine.search_turn, offset=offset, limit=limit)
     return user_pb2.getPaginationUsersResp(total=total, users=map(render.user_info, users))
 
 
