@@ -95,6 +95,11 @@ class Engine:
     store: Store
     queries: Queries
     fallen: asyncio.Future[str]
+    scan_turn: asyncio.Lock
+    """Held for each slice of a long read of the store. So the loop waits for one slice at a time, however many such
+    reads are in flight."""
+    search_turn: asyncio.Lock
+    """The same for searches, which cost more: so they make only each other wait."""
 
     def __init__(
         self,
@@ -226,6 +231,8 @@ class Engine:
         secret = secrets.token_urlsafe(32) if self._directory is None else secret_of(settings, self._directory.path)
         self.secret = settings.auth.secret or secret
         self.fallen = loop.create_future()
+        self.scan_turn = asyncio.Lock()
+        self.search_turn = asyncio.Lock()
         self.base = self.make_base(loop)
         self._system = ActorSystem(self.base, transientUnique=True)
         health = Health()

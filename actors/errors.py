@@ -8,6 +8,7 @@ GreenroomError                 500  ServerInternalError
 ├── UserExists                 1102 RegisteredAlreadyError
 ├── GroupNotFound              1201 GroupIDNotFoundError
 ├── GroupExists                1202 GroupIDExisted
+├── NotInGroup                 1203 NotInGroupYetError
 ├── GroupDismissed             1204 DismissedAlreadyError
 ├── BlockedByPeer              1302 BlockedByPeer
 ├── NotPeersFriend             1303 NotPeersFriend
@@ -56,6 +57,7 @@ __all__ = [
     "MutedInGroup",
     "NoPermission",
     "NodeBusy",
+    "NotInGroup",
     "NotPeersFriend",
     "Quarantined",
     "RecordNotFound",
@@ -185,6 +187,13 @@ class GroupExists(GreenroomError):
 
     code = 1202
     name = "GroupIDExisted"
+
+
+class NotInGroup(GreenroomError):
+    """The user in whose name an admin acts is not a member of the group."""
+
+    code = 1203
+    name = "NotInGroupYetError"
 
 
 class GroupDismissed(GreenroomError):

@@ -99,7 +99,8 @@ class User(StoredEntity):
         push = push_to(
             self.id, self.world, USER_INFO_UPDATED, tips, send_id=caller.user_id, operation_id=caller.operation_id
         )
-        effects: list[Effect] = [FactsChanged([self.id]), Deliver(push, (self.id,))]
+        told = tuple(dict.fromkeys((self.id, caller.user_id)))
+        effects: list[Effect] = [FactsChanged([self.id]), Deliver(push, told)]
         asker = (sender, command.ref)
         change = ChangeRow("user", (self.id,), command.changes)
         event = add_event(UserChanged(self.id, sorted(command.changes)))

@@ -29,55 +29,14 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 __all__ = [
-    "ALL_RECORDS", "BEGINNING",
-    "AddEvent", "AddMessage", "AddRecords", "AddSubscriber", "AddUsers",
-    "BlackRow",
-    "Block",
-    "BumpVersion",
-    "ChangeRecord",
-    "ChangeRow",
-    "ClaimKey",
-    "ConversationState",
-    "Cursor",
-    "DropRows",
-    "DropSubscriber",
-    "Event",
-    "FirstAnswer",
-    "FriendRow",
-    "GroupRow",
-    "Key",
-    "KeyKind",
-    "KeyState",
-    "LogKind",
-    "Member",
-    "MemberRow",
-    "MessageEvent",
-    "MoveCursor",
-    "NotedEvent",
-    "Page",
-    "PairFact",
-    "Pulled",
-    "PutRow",
-    "PutRows",
-    "RaiseReadSeq",
-    "Range",
-    "Reading",
-    "Reason",
-    "RecordOwner",
-    "RecordRow",
-    "Refusal",
-    "SeqState",
-    "SetReadFlags",
-    "Slice",
-    "Span",
-    "Store",
-    "StoredMessage",
-    "Tail",
-    "TokenRow",
-    "UserRow",
-    "Value",
-    "VersionLog",
-    "Write",
+    "ALL_RECORDS",
+    "BEGINNING", "AddEvent", "AddMessage", "AddRecords", "AddSubscriber", "AddUsers", "BlackRow", "Block",
+    "BumpVersion", "ChangeRecord", "ChangeRow", "ClaimKey", "ConversationState", "Cursor", "DropRows",
+    "DropSubscriber", "Event", "FirstAnswer", "FriendRow", "GroupRow", "Key", "KeyKind", "KeyState", "LogKind",
+    "Member", "MemberPlace", "MemberRow", "MessageEvent", "MoveCursor", "NotedEvent", "Page", "PairFact", "Pulled",
+    "PutRow", "PutRows", "RaiseReadSeq", "Range", "Reading", "Reason", "RecordOwner", "RecordPlace", "RecordRow",
+    "Refusal", "SeqState", "SetReadFlags", "Slice", "Span", "Store", "StoredMessage", "Tail", "TokenRow", "UserRow",
+    "Value", "VersionLog", "Write",
 ]  # fmt: skip
 
 KeyKind = Literal["pair", "group"]
@@ -88,6 +47,12 @@ LogKind = Literal["friends", "members", "joined", "conversations"]
 
 Cursor = NewType("Cursor", str)
 """A position among the committed events. Only the store that returned it can read it, at any later time."""
+
+MemberPlace = NewType("MemberPlace", tuple[int, int])
+"""A position in the list of a group's members. Only the store that returned it can read it."""
+
+RecordPlace = NewType("RecordPlace", int)
+"""A position in a user's conversation records. Only the store that returned it can read it."""
 
 BEGINNING = Cursor("")
 """The cursor before every event."""
@@ -469,6 +434,10 @@ class Store(Protocol):
     ) -> dict[str, SeqState]:
         """The seq states of the user's records, by conversation id. No ids: all of the page (PROTOCOL 5.5)."""
 
+    async def notification_states(self, user_id: str, conversation_ids: Sequence[str]) -> dict[str, SeqState]:
+        """The seq states of those `n_` conversations among the ids that the user may see (`spans`): the newest seq that
+        they may see and its time. The read seq is 0, because notifications are not marked as read."""
+
     async def read_seq(self, conversation_id: str, user_id: str) -> int:
         """The stored read seq, or the seq of the user's own last message if that is greater. 0 if there is neither."""
 
@@ -476,13 +445,40 @@ class Store(Protocol):
         """The state that is needed to mark messages as read. None if the user has no record of the conversation."""
 
     async def records(self, owner_id: str, conversation_ids: Sequence[str] | None = None) -> list[RecordRow]:
-        """All records of the owner, in the order of their creation; or the records of the given ids, in that order."""
+        """All records of the owner, in a fixed order, in which a new record may come anywhere; or the records of the
+        given ids, in their order."""
+
+    async def records_page(self, owner_id: str, offset: int, limit: int) -> tuple[int, list[RecordRow]]:
+        """(total, records of the page), in the order of `records`. The cost grows with the page and not with the list,
+        but for stepping over the offset."""
+
+    async def record_ids(
+        self,
+        owner_id: str,
+        after: RecordPlace | None,
+        limit: int,
+        *,
+        is_pinned: bool | None = None,
+        recv_msg_opt: int | None = None,
+    ) -> tuple[list[str], RecordPlace | None]:
+        """The next conversation ids in the order of `records`, and the place after them; None if these were the last
+        ones. If given, `is_pinned` and `recv_msg_opt` select the records that have this value."""
 
     async def groups(self, group_ids: Sequence[str]) -> list[GroupRow]:
         """Groups in the order of the ids. Unknown ids are left out."""
 
     async def members(self, group_id: str, user_ids: Sequence[str] | None = None) -> list[Member]:
         """All members by role, highest first, then in the order of joining; or those of `user_ids`, in that order."""
+
+    async def members_page(self, group_id: str, offset: int, limit: int) -> tuple[int, list[Member]]:
+        """(total, members of the page), in the order of `members`. The cost grows with the page and not with the
+        group, but for stepping over the offset."""
+
+    async def member_ids(
+        self, group_id: str, after: MemberPlace | None, limit: int
+    ) -> tuple[list[str], MemberPlace | None]:
+        """The next ids in the order of `members`, and the place after them; None if these were the last ones. Members
+        who join, leave or change their role between two reads may be left out or come twice; all others come once."""
 
     async def joined_groups(self, user_id: str) -> list[str]:
         """Ids of the user's groups, by their role there, highest first, then in the order of joining."""

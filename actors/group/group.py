@@ -7,15 +7,16 @@ to the kick.
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from greenroom.actors import render
 from greenroom.actors.audience import Audience
 from greenroom.actors.conversation import Conversation
-from greenroom.actors.errors import GreenroomError, GroupExists, MutedGroup, MutedInGroup, NoPermission
+from greenroom.actors.errors import GreenroomError, GroupExists, MutedGroup, MutedInGroup, NoPermission, NotInGroup
 from greenroom.actors.group import membership, muting
 from greenroom.actors.group.operation import Bounds, Operation
-from greenroom.actors.group.roster import Roster
+from greenroom.actors.group.roster import Member, Roster
 from greenroom.actors.messages import Command, ProfileChanged
 from greenroom.actors.rules import message as rules
 from greenroom.actors.rules.ids import chat_id, notification_id
@@ -44,12 +45,13 @@ if TYPE_CHECKING:
     from greenroom.actors.runtime.address import Address
     from greenroom.actors.wire import sdkws_pb2
     from greenroom.actors.world import World
-    from greenroom.persistence.store import Block
+    from greenroom.persistence.store import Block, MemberPlace
     from greenroom.persistence.tables import UserRow
 
 __all__ = ["Group"]
 
 _NEWER_THAN_ALL = 2**62
+_SLICE_MEMBERS = 250
 
 GroupCommandT = TypeVar("GroupCommandT", bound=Command | ProfileChanged)
 
@@ -72,14 +74,26 @@ class Group(Conversation):
         state = await store.key(self.id)
         log = await store.changes("members", self.id, _NEWER_THAN_ALL)
         if state is None or state.kind != "group":
-            return state, [], [], log
-        return state, await store.groups([self.id]), await store.members(self.id), log
+            return state, [], {}, log
+        return state, await store.groups([self.id]), await self._stored_members(), log
+
+    async def _stored_members(self) -> dict[str, Member]:
+        """All members by id, read in slices, between which other tasks run. Nobody else changes them meanwhile."""
+        store, found = self.world.store, dict[str, Member]()
+        place: MemberPlace | None = None
+        while True:
+            ids, place = await store.member_ids(self.id, place, _SLICE_MEMBERS)
+            members = await store.members(self.id, ids)
+            found.update((member.row.user_id, render.member_info(member)) for member in members)
+            if place is None:
+                return found
+            await asyncio.sleep(0)
 
     def on_loaded(self, state: Any) -> None:
         key, infos, members, log = state
         super().on_loaded(key)
         self.roster.info = render.group_info(infos[0]) if infos else None
-        self.roster.members = {member.row.user_id: render.member_info(member) for member in members}
+        self.roster.members = members
         self.roster.version, self.roster.version_id = log.version, log.version_id
         self.join(self.roster.members)
 
@@ -145,7 +159,8 @@ class Group(Conversation):
         if not self.world.is_admin(message.sendID):
             member = self.roster.members.get(message.sendID)
             if member is None:
-                raise NoPermission("the sender is not a member")
+                # OpenIM first checks whether the caller may read the members, which an admin always may.
+                raise NotInGroup if command.caller.is_admin else NoPermission("the sender is not a member")
             if member.roleLevel != Role.OWNER:
                 if member.muteEndTime >= self.world.clock.now_ms():
                     raise MutedInGroup

@@ -92,6 +92,9 @@ def create(operation: Operation, command: CreateGroup) -> Iterator[Item]:
     )
     send = None if not request.HasField("sendMessage") else request.sendMessage
     yield operation.tell(notices.GROUP_CREATED, tips, send_message=send)
+    if info.notification:
+        announced = sdkws_pb2.GroupInfoSetAnnouncementTips(opUser=operation.operator())
+        yield operation.tell(notices.ANNOUNCEMENT_SET, announced)
 
 
 def check_invite(group: Roster, command: InviteMembers) -> None:

@@ -100,6 +100,7 @@ class Operation:
             recv_id=group.id,
             session_type=SessionType.GROUP,
             send_message=send_message,
+            sender=self.people.get(caller.user_id),
         )
         return self._log.send(notice, caller, user_ids=None, also=also)
 

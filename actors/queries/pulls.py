@@ -132,21 +132,25 @@ class Queries:
         return b"".join(entries)
 
     async def seq_states(self, caller: Caller, request: msg_pb2.GetConversationsHasReadAndMaxSeqReq) -> bytes:
-        """The newest seqs and read seqs of conversations of the user (1006)."""
+        """The newest seqs and read seqs of conversations of the user (1006). An id that is asked for and is none of the
+        user's has an entry with zeros."""
         _check(caller, request.userID)
         _bound("conversationIDs", request.conversationIDs, _RANGES_LIMIT)
         ids = list(dict.fromkeys(request.conversationIDs))
         reply = msg_pb2.GetConversationsHasReadAndMaxSeqResp()
         if ids:
+            for conversation_id in ids:
+                reply.seqs.get_or_create(conversation_id)
             _add_states(reply, await self._store.seq_states(request.userID, ids))
-        if not ids or request.returnPinned:
+            notices = [one for one in ids if one.startswith(NOTIFICATION_PREFIX)]
+            if notices:
+                _add_states(reply, await self._store.notification_states(request.userID, notices))
+        else:
             async for page in self._pages(request.userID):
-                states = await self._store.seq_states(request.userID, None, page)
-                if not ids:
-                    _add_states(reply, states)
-                if request.returnPinned:
-                    records = await self._store.records(request.userID, list(states))
-                    reply.pinnedConversationIDs.extend(one.conversation_id for one in records if one.is_pinned)
+                _add_states(reply, await self._store.seq_states(request.userID, None, page))
+        if request.returnPinned:
+            pinned, _ = await self._store.record_ids(request.userID, None, _RANGES_LIMIT, is_pinned=True)
+            reply.pinnedConversationIDs.extend(pinned)
         return reply.SerializeToString()
 
     async def last_messages(self, caller: Caller, request: msg_pb2.GetLastMessageReq) -> bytes:

@@ -6,6 +6,7 @@ version, but never an older one, and the client's next request returns what it l
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 import string
@@ -20,13 +21,13 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from greenroom.actors.messages import Caller
-    from greenroom.persistence.store import LogKind, Store, VersionLog
+    from greenroom.persistence.store import LogKind, MemberPlace, RecordPlace, Store, VersionLog
     from greenroom.persistence.tables import GroupRow
 
 __all__ = [
-    "Delta", "delta_of", "full_conversation_ids", "full_friend_ids", "full_joined_ids", "full_member_ids",
-    "id_hash", "incremental_conversations", "incremental_friends", "incremental_joined",
-    "incremental_members", "incremental_members_batch", "readable_group",
+    "Delta", "all_conversation_ids", "all_member_ids", "delta_of", "full_conversation_ids", "full_friend_ids",
+    "full_joined_ids", "full_member_ids", "id_hash", "incremental_conversations", "incremental_friends",
+    "incremental_joined", "incremental_members", "incremental_members_batch", "readable_group",
 ]  # fmt: skip
 
 SORT_ID = "____S_O_R_T_I_D____"
@@ -38,6 +39,7 @@ GROUP_ID = ""
 BATCH_CHANGES = 500
 """A batch stops at this many changes. The client asks again for the groups that are missing in the answer."""
 
+_SLICE_IDS = 1000
 _T = TypeVar("_T")
 _MAX_VERSION = 2**63 - 1
 _HEX = frozenset(string.hexdigits)
@@ -201,21 +203,56 @@ async def full_joined_ids(store: Store, request: group_pb2.GetFullJoinGroupIDsRe
 
 
 async def full_member_ids(
-    store: Store, request: group_pb2.GetFullGroupMemberUserIDsReq
+    store: Store, turn: asyncio.Lock, request: group_pb2.GetFullGroupMemberUserIDsReq
 ) -> group_pb2.GetFullGroupMemberUserIDsResp:
     log = await _version(store, "members", request.groupID)
-    ids = [member.row.user_id for member in await store.members(request.groupID)]
+    ids = await all_member_ids(store, turn, request.groupID)
     equal = request.idHash == id_hash(ids)
     return group_pb2.GetFullGroupMemberUserIDsResp(
         version=log.version, versionID=log.version_id, equal=equal, userIDs=[] if equal else ids
     )
 
 
+async def all_member_ids(store: Store, turn: asyncio.Lock, group_id: str) -> list[str]:
+    """Ids of all members of a group, read in slices (see `Engine.scan_turn`), between which other tasks run."""
+    ids: dict[str, None] = {}
+    place: MemberPlace | None = None
+    while True:
+        async with turn:
+            found, place = await store.member_ids(group_id, place, _SLICE_IDS)
+            await asyncio.sleep(0)
+        ids.update(dict.fromkeys(found))
+        if place is None:
+            return list(ids)
+
+
+async def all_conversation_ids(
+    store: Store,
+    turn: asyncio.Lock,
+    owner_id: str,
+    *,
+    is_pinned: bool | None = None,
+    recv_msg_opt: int | None = None,
+) -> list[str]:
+    """The same for a user's conversations, or those with the given values."""
+    ids: list[str] = []
+    place: RecordPlace | None = None
+    while True:
+        async with turn:
+            found, place = await store.record_ids(
+                owner_id, place, _SLICE_IDS, is_pinned=is_pinned, recv_msg_opt=recv_msg_opt
+            )
+            await asyncio.sleep(0)
+        ids += found
+        if place is None:
+            return ids
+
+
 async def full_conversation_ids(
-    store: Store, request: conversation_pb2.GetFullOwnerConversationIDsReq
+    store: Store, turn: asyncio.Lock, request: conversation_pb2.GetFullOwnerConversationIDsReq
 ) -> conversation_pb2.GetFullOwnerConversationIDsResp:
     log = await _version(store, "conversations", request.userID)
-    ids = [row.conversation_id for row in await store.records(request.userID)]
+    ids = await all_conversation_ids(store, turn, request.userID)
     equal = request.idHash == id_hash(ids)
     return conversation_pb2.GetFullOwnerConversationIDsResp(
         version=log.version, versionID=log.version_id, equal=equal, conversationIDs=[] if equal else ids

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "address_of", "address_of_chat", "chat_id", "group_address", "key_of",
-    "notification_id", "own_notification_id", "pair_key", "user_address",
+    "notification_id", "pair_key", "user_address",
 ]  # fmt: skip
 
 
@@ -32,11 +32,6 @@ def chat_id(session_type: int, key: str) -> str:
 
 def notification_id(key: str) -> str:
     return NOTIFICATION_PREFIX + key
-
-
-def own_notification_id(user_id: str) -> str:
-    """Id of the conversation of a user's own notifications, whose sender and receiver are that user."""
-    return f"{NOTIFICATION_PREFIX}{user_id}_{user_id}"
 
 
 def user_address(user_id: str) -> Address:

@@ -6,7 +6,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from greenroom.actors.messages import Push
-from greenroom.actors.rules.ids import own_notification_id
+from greenroom.actors.rules.ids import notification_id, pair_key
 from greenroom.actors.rules.limits import CONTENT_LIMIT_BYTES
 from greenroom.actors.rules.message import render
 from greenroom.actors.wire import sdkws_pb2
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from greenroom.actors.world import World
 
 __all__ = [
+    "ANNOUNCEMENT_SET",
     "CONVERSATION_CHANGED",
     "GROUP_CREATED",
     "GROUP_DISMISSED",
@@ -49,6 +50,8 @@ class Notification(NamedTuple):
     """Whether a copy goes into the visible chat, unless the request says otherwise (OpenIM's isSendMsg)."""
     stored: bool = False
     """Whether it is stored in the `n_` conversation with a seq (OpenIM's reliability level 2)."""
+    shows_sender: bool = False
+    """Whether it has the nickname and picture of its sender's profile."""
 
 
 CONVERSATION_CHANGED: Final = Notification(ContentType.CONVERSATION_CHANGED, sdkws_pb2.ConversationUpdateTips)
@@ -63,13 +66,17 @@ MEMBER_UNMUTED: Final = Notification(ContentType.MEMBER_UNMUTED, sdkws_pb2.Group
 GROUP_MUTED: Final = Notification(ContentType.GROUP_MUTED, sdkws_pb2.GroupMutedTips, in_chat=True)
 GROUP_UNMUTED: Final = Notification(ContentType.GROUP_UNMUTED, sdkws_pb2.GroupCancelMutedTips, in_chat=True)
 MEMBER_INFO_SET: Final = Notification(ContentType.MEMBER_INFO_SET, sdkws_pb2.GroupMemberInfoSetTips)
+ANNOUNCEMENT_SET: Final = Notification(
+    ContentType.ANNOUNCEMENT_SET, sdkws_pb2.GroupInfoSetAnnouncementTips, in_chat=True, shows_sender=True
+)
 HAS_READ: Final = Notification(ContentType.HAS_READ, sdkws_pb2.MarkAsReadTips, stored=True)
 
 NOTIFICATIONS: Final = {
     one.content_type: one
     for one in (
         CONVERSATION_CHANGED, USER_INFO_UPDATED, GROUP_CREATED, MEMBER_QUIT, MEMBERS_KICKED, MEMBERS_INVITED,
-        GROUP_DISMISSED, MEMBER_MUTED, MEMBER_UNMUTED, GROUP_MUTED, GROUP_UNMUTED, MEMBER_INFO_SET, HAS_READ,
+        GROUP_DISMISSED, MEMBER_MUTED, MEMBER_UNMUTED, GROUP_MUTED, GROUP_UNMUTED, MEMBER_INFO_SET, ANNOUNCEMENT_SET,
+        HAS_READ,
     )
 }  # fmt: skip
 """All kinds, by content type."""
@@ -89,22 +96,26 @@ def build(
     recv_id: str,
     session_type: int = SessionType.SINGLE,
     send_message: bool | None = None,
+    sender: sdkws_pb2.UserInfo | None = None,
 ) -> sdkws_pb2.MsgData:
     """Make a notification without serverMsgID and sendTime, which its conversation sets.
 
     `tips` is of the class that the row names. `recv_id` is the group's id in a group session. `send_message`
-    overrides whether a copy goes into the visible chat.
+    overrides whether a copy goes into the visible chat. `sender` is the profile of `send_id`, for kinds that show it.
     """
     in_chat = kind.in_chat if send_message is None else send_message
-    return _build(world, kind, tips, send_id, recv_id, session_type, in_chat=in_chat, stored=kind.stored)
+    notice = _build(world, kind, tips, send_id, recv_id, session_type, in_chat=in_chat, stored=kind.stored)
+    if kind.shows_sender and sender is not None:
+        notice.senderNickname, notice.senderFaceURL = sender.nickname, sender.faceURL
+    return notice
 
 
 def push_to(user_id: str, world: World, kind: Notification, tips: Message, *, send_id: str, operation_id: str) -> Push:
-    """Make a notification for a user's own devices. It is not stored."""
+    """Make a notification from `send_id` to a user, which is only pushed and not stored."""
     notice = _build(world, kind, tips, send_id, user_id, SessionType.SINGLE, in_chat=kind.in_chat, stored=False)
     notice.serverMsgID = world.new_id()
     notice.sendTime = notice.createTime
-    return Push(own_notification_id(user_id), render(notice), operation_id)
+    return Push(notification_id(pair_key(send_id, user_id)), render(notice), operation_id)
 
 
 def _build(

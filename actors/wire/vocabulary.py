@@ -72,6 +72,7 @@ class ContentType:
     GROUP_MUTED: Final = 1514
     GROUP_UNMUTED: Final = 1515
     MEMBER_INFO_SET: Final = 1516
+    ANNOUNCEMENT_SET: Final = 1519
     HAS_READ: Final = 2200
 
 

@@ -10,7 +10,7 @@ from greenroom.persistence.sqlite.read import Reads, json_list, read
 from greenroom.persistence.sqlite.schema import NEWEST_SEQ
 from greenroom.persistence.sqlite.seq_reads import MESSAGES, OWN_LOG
 from greenroom.persistence.sqlite.statements import each, many
-from greenroom.persistence.store import Pulled, Span, StoredMessage
+from greenroom.persistence.store import Pulled, SeqState, Span, StoredMessage
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -102,6 +102,21 @@ class MessageReads(Reads):
             [value for name in conversation_ids for value in (owner, name)],
         )
         return {row[0]: Span(*row[1:]) for row in rows}
+
+    @read("states of")
+    def notification_states(self, user_id: str, conversation_ids: Sequence[str]) -> dict[str, SeqState]:
+        owner = self._number(user_id)
+        rows = many(
+            self._db,
+            f"WITH asked (owner, name) AS (VALUES {{}}), {SPAN}"
+            " SELECT s.name, max(s.last, 0), coalesce((SELECT m.send_time FROM message m WHERE m.id = ("
+            "   SELECT message FROM message_key WHERE conversation = s.conversation AND sender = 0 AND name <= s.last"
+            "   ORDER BY name DESC LIMIT 1)), 0)"
+            " FROM span s WHERE s.last IS NOT NULL AND s.name GLOB 'n_*'",
+            "(?, ?)",
+            [value for name in conversation_ids for value in (owner, name)],
+        )
+        return {name: SeqState(seq, 0, time) for name, seq, time in rows}
 
 
 def _message(row: Sequence[Any]) -> StoredMessage:

@@ -54,7 +54,7 @@ MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
         # An empty client id is NULL, and NULLs are distinct. They are in the index because it is also used to find a
         # sender's last message.
         "CREATE UNIQUE INDEX message_client ON message (conversation, sender, client)",
-        # place is the version of the owner's log at the insert. The owner's records are sorted by it.
+        # place is the version of the owner's log at the insert. Earlier releases sorted the owner's records by it.
         """CREATE TABLE record (
             owner INTEGER NOT NULL, conversation INTEGER NOT NULL, place INTEGER NOT NULL,
             conversation_type INTEGER NOT NULL, peer INTEGER, group_id TEXT NOT NULL,
@@ -143,6 +143,8 @@ MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
         """CREATE TABLE subscriber (
             name TEXT PRIMARY KEY, message INTEGER NOT NULL, event INTEGER NOT NULL) WITHOUT ROWID""",
     ),
+    # The order in which members are listed: a page of a large group is read without sorting all of them.
+    ("CREATE INDEX member_place ON member (chat_group, role_level DESC, id)",),
 )
 """Step i migrates from version i to i + 1. Released steps never change; each change of the tables is a new step."""
 

@@ -13,10 +13,12 @@ from greenroom.persistence.store import (
     ConversationState,
     KeyState,
     Member,
+    MemberPlace,
     PairFact,
     Pulled,
     Reading,
     Reason,
+    RecordPlace,
     Refusal,
     SeqState,
     Span,
@@ -149,6 +151,15 @@ class DictStore:
             states[name] = SeqState(row.max_seq or len(sent), await self.read_seq(name, user_id), time)
         return states
 
+    async def notification_states(self, user_id: str, conversation_ids: Sequence[str]) -> dict[str, SeqState]:
+        states = {}
+        for name in conversation_ids:
+            end = self._end_of(user_id, name) if name.startswith("n_") else None
+            if end is not None:
+                time = self._data.messages[name][end - 1].send_time if end > 0 else 0
+                states[name] = SeqState(max(end, 0), 0, time)
+        return states
+
     async def read_seq(self, conversation_id: str, user_id: str) -> int:
         sent = self._data.messages.get(conversation_id, [])
         own = max((one.seq for one in sent if one.send_id == user_id), default=0)
@@ -165,6 +176,28 @@ class DictStore:
             return self._found("record", [(owner_id, name) for name in conversation_ids])
         return [row for row in self._rows("record").values() if row.owner_id == owner_id]
 
+    async def records_page(self, owner_id: str, offset: int, limit: int) -> tuple[int, list[RecordRow]]:
+        rows = await self.records(owner_id)
+        return len(rows), rows[max(offset, 0) :][: max(limit, 0)]
+
+    async def record_ids(
+        self,
+        owner_id: str,
+        after: RecordPlace | None,
+        limit: int,
+        *,
+        is_pinned: bool | None = None,
+        recv_msg_opt: int | None = None,
+    ) -> tuple[list[str], RecordPlace | None]:
+        rows = [
+            (place, row.conversation_id)
+            for place, row in enumerate(await self.records(owner_id), 1)
+            if place > (after or 0)
+            and is_pinned in (None, row.is_pinned)
+            and recv_msg_opt in (None, row.recv_msg_opt)
+        ][:limit]
+        return [name for _, name in rows], RecordPlace(rows[-1][0]) if len(rows) == limit else None
+
     async def groups(self, group_ids: Sequence[str]) -> list[GroupRow]:
         return self._found("group", [(one,) for one in group_ids])
 
@@ -176,6 +209,17 @@ class DictStore:
             rows.sort(key=lambda row: -row.role_level)
         users = self._rows("user")
         return [Member(row, users.get((row.user_id,), UserRow(row.user_id))) for row in rows]
+
+    async def members_page(self, group_id: str, offset: int, limit: int) -> tuple[int, list[Member]]:
+        members = await self.members(group_id)
+        return len(members), members[max(offset, 0) :][: max(limit, 0)]
+
+    async def member_ids(
+        self, group_id: str, after: MemberPlace | None, limit: int
+    ) -> tuple[list[str], MemberPlace | None]:
+        begin = after[1] if after else 0
+        ids = [member.row.user_id for member in await self.members(group_id)][begin : begin + limit]
+        return ids, MemberPlace((0, begin + limit)) if len(ids) == limit else None
 
     async def joined_groups(self, user_id: str) -> list[str]:
         rows = [row for row in self._rows("member").values() if row.user_id == user_id]

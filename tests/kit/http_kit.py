@@ -161,6 +161,8 @@ class Parts:
     secret: str
     status: Callable[[], NodeStatus]
     not_ready: Callable[[], Coroutine[Any, Any, str]]
+    scan_turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    search_turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
 @dataclass

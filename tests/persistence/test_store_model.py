@@ -33,7 +33,7 @@ from greenroom.persistence.store import (
     SetReadFlags,
     Slice,
 )
-from greenroom.persistence.tables import BlackRow, FriendRow, GroupRow, MemberRow, TokenRow, UserRow
+from greenroom.persistence.tables import BlackRow, FriendRow, GroupRow, MemberRow, RecordRow, TokenRow, UserRow
 from greenroom.tests.kit.dict_store import DictStore
 from greenroom.tests.persistence.conftest import BACKENDS
 from greenroom.tests.persistence.store_writes import message
@@ -222,6 +222,8 @@ class StoreAgainstDicts(RuleBasedStateMachine):
         for group in groups:
             self.agree("members", group)
             self.agree("members", group, ["c", "a"])
+            self.agree("members_page", group, 1, 2)
+            self.member_ids_agree(group)
             self.logs_agree("members", group)
         for user in users:
             self.answers_agree_for(user)
@@ -231,10 +233,12 @@ class StoreAgainstDicts(RuleBasedStateMachine):
             self.tail((found[name], expected[name]), 99)
 
     def answers_agree_for(self, user: str) -> None:
-        for read in ("tokens", "newest_seqs", "records", "joined_groups"):
+        for read in ("tokens", "newest_seqs", "joined_groups"):
             self.agree(read, user)
+        self.records_agree(user)
         self.agree("seq_states", user, None)
         self.agree("seq_states", user, CHAT_NAMES)
+        self.agree("notification_states", user, CHAT_NAMES)
         self.agree("records", user, CHAT_NAMES[::-1])
         self.agree("spans", user, CHAT_NAMES)
         self.agree("pair_facts", user, "a")
@@ -246,10 +250,42 @@ class StoreAgainstDicts(RuleBasedStateMachine):
         for log in ("friends", "joined", "conversations"):
             self.logs_agree(log, user)
 
+    def records_agree(self, user: str) -> None:
+        """Their order is each store's own, but it is the same in every read."""
+        found, expected = self.ask("records", user)
+        assert sorted(found, key=_id_of) == sorted(expected, key=_id_of)
+        pages, _ = self.ask("records_page", user, 1, 2)
+        assert pages == (len(found), found[1:3])
+        ids, _ = self.ask("record_ids", user, None, 99, is_pinned=True)
+        assert ids == ([row.conversation_id for row in found if row.is_pinned], None)
+        listed: list[str] = []
+        place = None
+        while True:
+            (ids, place), _ = self.ask_each("record_ids", (user, place, 2), (user, None, 2))
+            listed += ids
+            if place is None:
+                break
+        assert listed == [row.conversation_id for row in found]
+
+    def member_ids_agree(self, group: str) -> None:
+        places: tuple[Any, Any] = (None, None)
+        while True:
+            (mine, my_place), (models, models_place) = self.ask_each(
+                "member_ids", (group, places[0], 2), (group, places[1], 2)
+            )
+            assert (mine, my_place is None) == (models, models_place is None)
+            if my_place is None:
+                return
+            places = my_place, models_place
+
     def logs_agree(self, log: str, owner: str) -> None:
         found, expected = self.ask("changes", log, owner, 1, limit=4)
         assert found.version == expected.version
         assert _sorted(found.changed) == _sorted(expected.changed)
+
+
+def _id_of(row: RecordRow) -> str:
+    return row.conversation_id
 
 
 def _outcomes(outcomes: list[Refusal | None]) -> list[object]:

@@ -139,6 +139,49 @@ async def test_group_changes_hands_and_loses_members(store: Store) -> None:
     assert [m.row.user_id for m in await store.members("g")] == ["b", "c", "a"]
 
 
+async def test_pages_and_ids_of_members(store: Store) -> None:
+    names = [f"m{number}" for number in range(7)]
+    await commit(store, "group/g", group(), members("g", *(member(name) for name in names)))
+    await commit(store, "group/h", group("h"), members("h", member("m3"), member("x")))
+    await commit(store, "group/g", ChangeRow("member", ("g", "m5"), {"role_level": 100}))
+    await commit(store, "group/g", ChangeRow("member", ("g", "m2"), {"role_level": 60}))
+    whole = await store.members("g")
+    expected = ["m5", "m2", "m0", "m1", "m3", "m4", "m6"]
+    assert [one.row.user_id for one in whole] == expected
+    for offset, limit in ((0, 3), (3, 3), (6, 3), (0, 99), (7, 1), (0, 0), (2, -1), (-1, 2)):
+        start = max(offset, 0)
+        assert await store.members_page("g", offset, limit) == (7, whole[start : start + max(limit, 0)])
+    assert await store.members_page("none", 0, 9) == (0, [])
+    for limit in (1, 2, 3, 7, 8):
+        ids, place = await store.member_ids("g", None, limit)
+        while place is not None:
+            assert len(ids) % limit == 0
+            more, place = await store.member_ids("g", place, limit)
+            ids += more
+        assert ids == expected
+    assert await store.member_ids("none", None, 9) == ([], None)
+
+
+async def test_pages_and_ids_of_records(store: Store) -> None:
+    for number in range(5):
+        await commit(store, f"conversation/a_u{number}", record(f"si_a_u{number}", ("a", f"u{number}"), ("x", "")))
+    await commit(store, "conversation/a_u1", ChangeRecord("a", "si_a_u1", {"is_pinned": True}))
+    await commit(store, "conversation/a_u3", ChangeRecord("a", "si_a_u3", {"recv_msg_opt": 2, "is_pinned": True}))
+    whole = await store.records("a")
+    assert {row.peer_id for row in whole} == {f"u{number}" for number in range(5)}
+    for offset, limit in ((0, 2), (2, 2), (4, 2), (0, 99), (5, 1), (0, 0), (2, -1), (-1, 2)):
+        start = max(offset, 0)
+        assert await store.records_page("a", offset, limit) == (5, whole[start : start + max(limit, 0)])
+    assert await store.records_page("nobody", 0, 9) == (0, [])
+    ids, place = await store.record_ids("a", None, 2)
+    assert place is not None
+    more, place = await store.record_ids("a", place, 99)
+    assert (ids + more, place) == ([row.conversation_id for row in whole], None)
+    assert sorted((await store.record_ids("a", None, 9, is_pinned=True))[0]) == ["si_a_u1", "si_a_u3"]
+    assert await store.record_ids("a", None, 9, recv_msg_opt=2) == (["si_a_u3"], None)
+    assert await store.record_ids("nobody", None, 9) == ([], None)
+
+
 async def test_a_row_that_is_put_again_keeps_its_place(store: Store) -> None:
     await commit(store, "group/g", group(), members("g", member("a"), member("b"), member("c")))
     again = members("g", member("d"), member("a", 20, "Ann"), member("a", 20, "Anna"))
@@ -234,6 +277,17 @@ async def test_seq_states(store: Store) -> None:
     assert await store.seq_states("a", [A_B, "si_x_y"]) == {A_B: expected[A_B]}
     assert await store.seq_states("a", []) == {}
     assert await store.seq_states("b", None) == {}
+
+
+async def test_notification_states(store: Store) -> None:
+    await commit(store, "conversation/a_b", pair(), message(A_B, 1), record(A_B, ("a", "b"), ("b", "a")))
+    await commit(store, "conversation/a_b", message("n_a_b", 1, time=7), message("n_a_b", 2, time=8))
+    await commit(store, "user/b", ChangeRecord("b", A_B, {"notification_max_seq": 1}))
+    await commit(store, "conversation/a_a", ClaimKey("pair", ("a", "a")), message("n_a_a", 1, time=9))
+    asked = ["n_a_b", "n_a_a", "n_x", A_B]
+    assert await store.notification_states("a", asked) == {"n_a_b": SeqState(2, 0, 8), "n_a_a": SeqState(1, 0, 9)}
+    assert await store.notification_states("b", asked) == {"n_a_b": SeqState(1, 0, 7)}
+    assert await store.notification_states("nobody", asked) == {}
 
 
 async def test_seqs_of_thousands_of_conversations(store: Store) -> None:

@@ -24,8 +24,9 @@ __all__ = ["Disk", "SimulatedStore"]
 
 READS = (
     "take", "users", "users_page", "tokens", "key", "pair_facts", "pull", "messages_at", "last_messages", "spans",
-    "record_pages", "newest_seqs", "seq_states", "read_seq", "reading", "records", "groups", "members",
-    "joined_groups", "changes", "subscribers", "tail",
+    "record_pages", "newest_seqs", "seq_states", "notification_states", "read_seq", "reading", "records",
+    "records_page", "record_ids", "groups", "members", "members_page", "member_ids", "joined_groups", "changes",
+    "subscribers", "tail",
 )  # fmt: skip
 
 

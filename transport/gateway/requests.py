@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from greenroom.actors.errors import ArgsError, GreenroomError
 from greenroom.actors.rules import limits
 from greenroom.actors.wire import msg_pb2, push_pb2, sdkws_pb2
-from greenroom.actors.wire.vocabulary import RequestId
+from greenroom.actors.wire.vocabulary import Platform, RequestId
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -134,6 +134,9 @@ def _send_signal(requester: Requester, request: Request, payload: None) -> None:
 
 
 def _logout(requester: Requester, request: Request, payload: push_pb2.DelUserPushTokenReq) -> None:
+    if payload.platformID not in Platform.ALL:
+        requester.reply_error(request, ArgsError("platformID is invalid"))
+        return
     # There are no push tokens to delete yet, and the JWT stays valid.
     requester.reply(request, b"")
 

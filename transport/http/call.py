@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from greenroom.actors.runtime.replies import Answer
 
 if TYPE_CHECKING:
+    import asyncio
     import random
     from collections.abc import Awaitable, Sequence
 
@@ -83,6 +84,14 @@ class EngineParts(Protocol):
     @property
     def secret(self) -> str:
         """The shared secret, which get_admin_token requires."""
+
+    @property
+    def scan_turn(self) -> asyncio.Lock:
+        """See `greenroom.actors.engine.Engine`."""
+
+    @property
+    def search_turn(self) -> asyncio.Lock:
+        """See `greenroom.actors.engine.Engine`."""
 
     def status(self) -> NodeStatus:
         """The node's present status."""

@@ -5,9 +5,11 @@ A last message is the newest one that the user may see: the newest one within th
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, NamedTuple
 
 from greenroom.actors.errors import RecordNotFound
+from greenroom.actors.queries.sync import all_conversation_ids
 from greenroom.actors.wire import conversation_pb2, sdkws_pb2
 from greenroom.actors.wire.vocabulary import SessionType
 from greenroom.persistence.store import SeqState, Store
@@ -18,17 +20,20 @@ if TYPE_CHECKING:
 
     from greenroom.persistence.tables import GroupRow, RecordRow, UserRow
 
-__all__ = ["Entry", "entries", "sorted_list"]
+__all__ = ["Entry", "entries", "last_messages", "sorted_list"]
 
+_SLICE_ENTRIES = 200
+"""Number of conversations of one read. It is small enough not to delay the loop."""
 
 
 class Entry(NamedTuple):
     """One conversation of a list."""
 
     record: RecordRow
-    last_message: sdkws_pb2.MsgData | None
-    """None if there is no message that the user may see."""
     state: SeqState
+    last_seq: int
+    """Seq of the last message; 0 if there is no message that the user may see."""
+    last_time: int
 
     @property
     def unread(self) -> int:
@@ -37,37 +42,61 @@ class Entry(NamedTuple):
     @property
     def sort_key(self) -> tuple[bool, int]:
         """In descending order: pinned conversations first, then the newest."""
-        return self.record.is_pinned, self.last_message.sendTime if self.last_message else self.state.max_seq_time
+        return self.record.is_pinned, self.last_time if self.last_seq else self.state.max_seq_time
 
 
-async def entries(store: Store, user_id: str, conversation_ids: Sequence[str] | None) -> list[Entry]:
-    """The user's conversations with these ids (None: all), pinned ones first, then the newest first."""
-    distinct = None if conversation_ids is None else list(dict.fromkeys(conversation_ids))
-    records = await store.records(user_id, distinct)
-    ids = [record.conversation_id for record in records]
+async def entries(
+    store: Store, turn: asyncio.Lock, user_id: str, conversation_ids: Sequence[str] | None
+) -> list[Entry]:
+    """The user's conversations with these ids (None: all), pinned ones first, then the newest first. They are read in
+    slices (see `Engine.scan_turn`), between which other tasks run."""
+    if conversation_ids is None:
+        ids = await all_conversation_ids(store, turn, user_id)
+    else:
+        ids = list(dict.fromkeys(conversation_ids))
+    found: list[Entry] = []
+    for start in range(0, len(ids), _SLICE_ENTRIES):
+        async with turn:
+            found += await _slice(store, user_id, ids[start : start + _SLICE_ENTRIES])
+            await asyncio.sleep(0)
+    return sorted(found, key=lambda entry: entry.sort_key, reverse=True)
+
+
+async def _slice(store: Store, user_id: str, ids: Sequence[str]) -> list[Entry]:
     states = await store.seq_states(user_id, ids)
     spans = await store.spans(user_id, ids)
     newest_visible = {one: span.end for one, span in spans.items() if span.end >= max(1, span.begin)}
     last = await store.last_messages(newest_visible) if newest_visible else {}
     found = []
-    for record in records:
-        one = record.conversation_id
-        message: sdkws_pb2.MsgData | None = None
-        if one in last and last[one].seq >= spans[one].begin:
-            message = sdkws_pb2.MsgData.FromString(last[one].body)
-            message.seq, message.isRead = last[one].seq, last[one].is_read
-        found.append(Entry(record, message, states.get(one, SeqState(0, 0, 0))))
-    return sorted(found, key=lambda entry: entry.sort_key, reverse=True)
+    for record in await store.records(user_id, ids):
+        name = record.conversation_id
+        seq = time = 0
+        if name in last and last[name].seq >= spans[name].begin:
+            seq, time = last[name].seq, sdkws_pb2.MsgData.FromString(last[name].body).sendTime
+        found.append(Entry(record, states.get(name, SeqState(0, 0, 0)), seq, time))
+    return found
+
+
+async def last_messages(store: Store, listed: Sequence[Entry]) -> dict[str, sdkws_pb2.MsgData]:
+    """The last messages of these conversations, by conversation id. Only of these: all of a user could be too many."""
+    seqs = {entry.record.conversation_id: entry.last_seq for entry in listed if entry.last_seq}
+    found = await store.last_messages(seqs) if seqs else {}
+    messages = {}
+    for name, stored in found.items():
+        messages[name] = message = sdkws_pb2.MsgData.FromString(stored.body)
+        message.seq, message.isRead = stored.seq, stored.is_read
+    return messages
 
 
 async def sorted_list(
-    store: Store, request: conversation_pb2.GetSortedConversationListReq
+    store: Store, turn: asyncio.Lock, request: conversation_pb2.GetSortedConversationListReq
 ) -> conversation_pb2.GetSortedConversationListResp:
     """Raises RecordNotFound for a user without conversations."""
-    listed = await entries(store, request.userID, list(request.conversationIDs) or None)
+    listed = await entries(store, turn, request.userID, list(request.conversationIDs) or None)
     if not listed:
         raise RecordNotFound("no conversations")
     page = page_of(request.pagination, listed)
+    messages = await last_messages(store, page)
     groups = await _groups(store, page)
     users = await _peers(store, page)
     response = conversation_pb2.GetSortedConversationListResp(
@@ -79,7 +108,7 @@ async def sorted_list(
             recvMsgOpt=entry.record.recv_msg_opt,
             unreadCount=entry.unread,
             IsPinned=entry.record.is_pinned,
-            msgInfo=_message_info(entry, users, groups),
+            msgInfo=_message_info(entry, messages.get(entry.record.conversation_id), users, groups),
         )
     return response
 
@@ -95,9 +124,8 @@ async def _peers(store: Store, page: Sequence[Entry]) -> dict[str, UserRow]:
 
 
 def _message_info(
-    entry: Entry, users: dict[str, UserRow], groups: dict[str, GroupRow]
+    entry: Entry, message: sdkws_pb2.MsgData | None, users: dict[str, UserRow], groups: dict[str, GroupRow]
 ) -> conversation_pb2.MsgInfo | None:
-    message = entry.last_message
     if message is None:
         return None
     info = conversation_pb2.MsgInfo(

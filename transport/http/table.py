@@ -64,7 +64,9 @@ class Route:
     protobuf: bool = False
     """Whether a protobuf body is also accepted; `data` is then the base64 of the protobuf response."""
     paged: bool = False
-    """Whether the request has `pagination`, which must be set, with pageNumber >= 1."""
+    """Whether the request has `pagination`, whose pageNumber must be at least 1."""
+    may_lack_page: bool = False
+    """Whether `pagination` may be missing: the answer then has the total and no items."""
 
     has_data: bool = field(init=False)
     """Whether the response has fields."""
@@ -86,8 +88,8 @@ class Route:
             if not _is_set(request, path):
                 raise ArgsError(f"{path} is empty")
         if self.paged:
-            pagination = read(request, "pagination")
-            if not request.HasField("pagination") or pagination.pageNumber < 1:
+            is_given = request.HasField("pagination")
+            if request.pagination.pageNumber < 1 if is_given else not self.may_lack_page:
                 raise ArgsError("pagination is empty or pageNumber is invalid")
         for path in self.distinct:
             ids: Sequence[str] = read(request, path)
@@ -107,6 +109,7 @@ def post(
     strict: bool = False,
     many: bool = False,
     protobuf: bool = False,
+    may_lack_page: bool = False,
 ) -> Route:
     """A row whose request and response are protobuf messages."""
     for one in (*required, *distinct, *who.fields):
@@ -123,6 +126,7 @@ def post(
         many=many,
         protobuf=protobuf,
         paged="pagination" in request.DESCRIPTOR.fields_by_name,
+        may_lack_page=may_lack_page,
     )
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
@@ -126,10 +127,10 @@ async def test_insert_whose_object_is_gone_is_missing(store: Store) -> None:
 async def test_full_ids_equal(store: Store) -> None:
     await _fill(store, {"a": 1})
     asked = group_pb2.GetFullGroupMemberUserIDsReq(groupID="a", idHash=sync.id_hash(["u1", "m0"]))
-    answer = await sync.full_member_ids(store, asked)
+    answer = await sync.full_member_ids(store, asyncio.Lock(), asked)
     assert answer.equal
     assert not answer.userIDs
     asked.idHash = 1
-    assert list((await sync.full_member_ids(store, asked)).userIDs) == ["u1", "m0"]
+    assert list((await sync.full_member_ids(store, asyncio.Lock(), asked)).userIDs) == ["u1", "m0"]
     friends = await sync.full_friend_ids(store, relation_pb2.getFullFriendUserIDsReq(userID="u1"))
     assert friends.equal

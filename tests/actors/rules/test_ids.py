@@ -13,7 +13,6 @@ from greenroom.actors.rules.ids import (
     group_address,
     key_of,
     notification_id,
-    own_notification_id,
     pair_key,
     user_address,
 )
@@ -76,5 +75,5 @@ def test_ids_that_hold_the_separators() -> None:
 
 def test_notification_ids() -> None:
     assert notification_id("a_b") == "n_a_b"
-    assert own_notification_id("a") == "n_a_a" == notification_id(pair_key("a", "a"))
+    assert notification_id(pair_key("a", "a")) == "n_a_a"
     assert (user_address("a"), group_address("g")) == (Address("user", "a"), Address("group", "g"))

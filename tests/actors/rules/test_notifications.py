@@ -71,13 +71,13 @@ def test_notifications_share_no_options(engine: KitEngine) -> None:
     assert json.loads(json.loads(second.content)["detail"])["seqs"] == [1]
 
 
-def test_push_to_a_users_own_devices(engine: KitEngine) -> None:
+def test_push_by_an_admin_has_the_key_that_its_message_says(engine: KitEngine) -> None:
     tips = sdkws_pb2.UserInfoUpdatedTips(userID="a")
     push = notices.push_to(
         "a", engine.world, notices.USER_INFO_UPDATED, tips, send_id="imAdmin", operation_id="op"
     )
     pushed = sdkws_pb2.MsgData.FromString(push.message)
-    assert (push.conversation_id, push.operation_id) == ("n_a_a", "op")
+    assert (push.conversation_id, push.operation_id) == ("n_a_imAdmin", "op")
     assert (pushed.sendID, pushed.recvID, pushed.contentType) == ("imAdmin", "a", ContentType.USER_INFO_UPDATED)
     assert pushed.seq == 0
     assert pushed.sendTime == pushed.createTime == engine.clock.now

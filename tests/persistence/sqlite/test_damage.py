@@ -90,6 +90,11 @@ def _questions() -> list[tuple[Any, ...]]:
         *(("changes", log, name, 0) for log in ("conversations", "joined") for name in names),
         *(("pair_facts", "a", name) for name in [*names[1:], *others]),
         *(("members", name) for name in groups),
+        *(("members_page", name, 0, 99) for name in groups),
+        *(("member_ids", name, None, 99) for name in groups),
+        *(("records_page", name, 0, 99) for name in names),
+        *(("record_ids", name, None, 99) for name in names),
+        *(("notification_states", name, [f"n_{chat[3:]}" for chat in CHATS]) for name in names),
     ]
 
 

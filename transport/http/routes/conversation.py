@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 from greenroom.actors import render
@@ -11,7 +12,7 @@ from greenroom.actors.wire import conversation_pb2 as wire
 from greenroom.actors.wire.vocabulary import ReceiveOption
 from greenroom.transport.http.access import owner
 from greenroom.transport.http.conversation_list import sorted_list
-from greenroom.transport.http.pages import page_of
+from greenroom.transport.http.pages import offset_of
 from greenroom.transport.http.table import post
 
 if TYPE_CHECKING:
@@ -19,13 +20,21 @@ if TYPE_CHECKING:
 
 __all__ = ["ROUTES"]
 
-
+_SLICE_RECORDS = 250
 
 async def get_all_conversations(
     call: Call, request: wire.GetAllConversationsReq
 ) -> wire.GetAllConversationsResp:
-    records = await call.engine.store.records(request.ownerUserID)
-    return wire.GetAllConversationsResp(conversations=map(render.conversation, records))
+    """The records are read and converted in slices, between which other tasks run."""
+    engine, owner_id = call.engine, request.ownerUserID
+    response = wire.GetAllConversationsResp()
+    ids = await sync.all_conversation_ids(engine.store, engine.scan_turn, owner_id)
+    for start in range(0, len(ids), _SLICE_RECORDS):
+        async with engine.scan_turn:
+            records = await engine.store.records(owner_id, ids[start : start + _SLICE_RECORDS])
+            response.conversations.extend(map(render.conversation, records))
+            await asyncio.sleep(0)
+    return response
 
 
 async def get_conversation(call: Call, request: wire.GetConversationReq) -> wire.GetConversationResp:
@@ -43,13 +52,13 @@ async def get_conversations(call: Call, request: wire.GetConversationsReq) -> wi
 async def get_sorted_conversation_list(
     call: Call, request: wire.GetSortedConversationListReq
 ) -> wire.GetSortedConversationListResp:
-    return await sorted_list(call.engine.store, request)
+    return await sorted_list(call.engine.store, call.engine.scan_turn, request)
 
 
 async def get_full_conversation_ids(
     call: Call, request: wire.GetFullOwnerConversationIDsReq
 ) -> wire.GetFullOwnerConversationIDsResp:
-    return await sync.full_conversation_ids(call.engine.store, request)
+    return await sync.full_conversation_ids(call.engine.store, call.engine.scan_turn, request)
 
 
 async def get_incremental_conversations(
@@ -61,24 +70,24 @@ async def get_incremental_conversations(
 async def get_owner_conversation(
     call: Call, request: wire.GetOwnerConversationReq
 ) -> wire.GetOwnerConversationResp:
-    records = await call.engine.store.records(request.userID)
-    page = page_of(request.pagination, records)
-    return wire.GetOwnerConversationResp(total=len(records), conversations=map(render.conversation, page))
+    total, records = await call.engine.store.records_page(request.userID, *offset_of(request.pagination))
+    return wire.GetOwnerConversationResp(total=total, conversations=map(render.conversation, records))
 
 
 async def get_not_notify_conversation_ids(
     call: Call, request: wire.GetNotNotifyConversationIDsReq
 ) -> wire.GetNotNotifyConversationIDsResp:
-    records = await call.engine.store.records(request.userID)
-    ids = [record.conversation_id for record in records if record.recv_msg_opt == ReceiveOption.NO_OFFLINE_PUSH]
+    option = ReceiveOption.NO_OFFLINE_PUSH
+    engine = call.engine
+    ids = await sync.all_conversation_ids(engine.store, engine.scan_turn, request.userID, recv_msg_opt=option)
     return wire.GetNotNotifyConversationIDsResp(conversationIDs=ids)
 
 
 async def get_pinned_conversation_ids(
     call: Call, request: wire.GetPinnedConversationIDsReq
 ) -> wire.GetPinnedConversationIDsResp:
-    records = await call.engine.store.records(request.userID)
-    ids = [record.conversation_id for record in records if record.is_pinned]
+    engine = call.engine
+    ids = await sync.all_conversation_ids(engine.store, engine.scan_turn, request.userID, is_pinned=True)
     return wire.GetPinnedConversationIDsResp(conversationIDs=ids)
 
 
@@ -111,7 +120,7 @@ ROUTES = (
     ),
     post(
         "/conversation/get_owner_conversation", wire.GetOwnerConversationReq, wire.GetOwnerConversationResp,
-        owner("userID"), get_owner_conversation, required=["userID"],
+        owner("userID"), get_owner_conversation, required=["userID"], may_lack_page=True,
     ),
     post(
         "/conversation/get_not_notify_conversation_ids", wire.GetNotNotifyConversationIDsReq,

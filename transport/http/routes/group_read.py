@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 from greenroom.actors import render
-from greenroom.actors.errors import GroupNotFound, NoPermission
+from greenroom.actors.errors import ArgsError, GroupNotFound, NoPermission
 from greenroom.actors.queries import sync
 from greenroom.actors.wire import group_pb2 as wire
+from greenroom.actors.wire.sdkws_pb2 import GroupMemberFullInfo
 from greenroom.transport.http.access import TOKEN, owner
-from greenroom.transport.http.pages import page_of
+from greenroom.transport.http.pages import offset_of, page_of
 from greenroom.transport.http.table import post
 
 if TYPE_CHECKING:
+    from greenroom.persistence.store import MemberPlace
     from greenroom.transport.http.call import Call
 
 __all__ = ["ROUTES"]
+
+_FILTERS = range(6)
+"""OpenIM checks the filter (all, owner, admins, ...), and does not use it."""
+_SCAN_ROWS = 250
+"""Number of members of one read in a search by keyword. It is small enough not to delay the loop."""
 
 
 async def get_groups_info(call: Call, request: wire.GetGroupsInfoReq) -> wire.GetGroupsInfoResp:
@@ -34,11 +42,14 @@ async def get_group_members_info(
 async def get_group_member_list(
     call: Call, request: wire.GetGroupMemberListReq
 ) -> wire.GetGroupMemberListResp:
+    if request.filter not in _FILTERS:
+        raise ArgsError("filter is invalid")
     await _must_be_member(call, request.groupID)
-    members = [render.member_info(one) for one in await call.engine.store.members(request.groupID)]
     if request.keyword:
-        members = [one for one in members if request.keyword in (one.userID, one.nickname)]
-    return wire.GetGroupMemberListResp(total=len(members), members=page_of(request.pagination, members))
+        found = await _members_named(call, request.groupID, request.keyword)
+        return wire.GetGroupMemberListResp(total=len(found), members=page_of(request.pagination, found))
+    total, members = await call.engine.store.members_page(request.groupID, *offset_of(request.pagination))
+    return wire.GetGroupMemberListResp(total=total, members=map(render.member_info, members))
 
 
 async def get_joined_group_list(
@@ -54,8 +65,8 @@ async def get_group_member_user_id(
     call: Call, request: wire.GetGroupMemberUserIDsReq
 ) -> wire.GetGroupMemberUserIDsResp:
     await _must_be_member(call, request.groupID)
-    members = await call.engine.store.members(request.groupID)
-    return wire.GetGroupMemberUserIDsResp(userIDs=[one.row.user_id for one in members])
+    ids = await sync.all_member_ids(call.engine.store, call.engine.scan_turn, request.groupID)
+    return wire.GetGroupMemberUserIDsResp(userIDs=ids)
 
 
 async def get_group_abstract_info(
@@ -67,7 +78,7 @@ async def get_group_abstract_info(
         if group_id not in known:
             raise GroupNotFound(group_id)
         await _must_be_member(call, group_id)
-        ids = [member.row.user_id for member in await call.engine.store.members(group_id)]
+        ids = await sync.all_member_ids(call.engine.store, call.engine.scan_turn, group_id)
         response.groupAbstractInfos.add(
             groupID=group_id, groupMemberNumber=len(ids), groupMemberListHash=sync.id_hash(ids)
         )
@@ -96,13 +107,27 @@ async def get_full_group_member_user_ids(
     call: Call, request: wire.GetFullGroupMemberUserIDsReq
 ) -> wire.GetFullGroupMemberUserIDsResp:
     await _must_be_member(call, request.groupID)
-    return await sync.full_member_ids(call.engine.store, request)
+    return await sync.full_member_ids(call.engine.store, call.engine.scan_turn, request)
 
 
 async def get_full_join_group_ids(
     call: Call, request: wire.GetFullJoinGroupIDsReq
 ) -> wire.GetFullJoinGroupIDsResp:
     return await sync.full_joined_ids(call.engine.store, request)
+
+
+async def _members_named(call: Call, group_id: str, keyword: str) -> list[GroupMemberFullInfo]:
+    """The members with this id or nickname. All members are read, in slices between which other tasks run."""
+    store, found = call.engine.store, list[GroupMemberFullInfo]()
+    place: MemberPlace | None = None
+    while True:
+        async with call.engine.search_turn:
+            ids, place = await store.member_ids(group_id, place, _SCAN_ROWS)
+            shown = map(render.member_info, await store.members(group_id, ids))
+            found += [one for one in shown if keyword in (one.userID, one.nickname)]
+            await asyncio.sleep(0)
+        if place is None:
+            return found
 
 
 async def _must_be_member(call: Call, group_id: str) -> None:

@@ -8,7 +8,7 @@ from greenroom.actors import render
 from greenroom.actors.wire import jssdk_pb2 as wire
 from greenroom.actors.wire.vocabulary import SessionType
 from greenroom.transport.http.access import TOKEN
-from greenroom.transport.http.conversation_list import Entry, entries
+from greenroom.transport.http.conversation_list import Entry, entries, last_messages
 from greenroom.transport.http.table import post
 
 if TYPE_CHECKING:
@@ -22,7 +22,8 @@ _DEFAULT_COUNT, _MAX_COUNT = 100, 500
 
 
 async def get_conversations(call: Call, request: wire.GetConversationsReq) -> wire.GetConversationsResp:
-    listed = await entries(call.engine.store, call.caller.user_id, list(request.conversationIDs))
+    engine, ids = call.engine, list(request.conversationIDs)
+    listed = await entries(engine.store, engine.scan_turn, call.caller.user_id, ids)
     response = wire.GetConversationsResp(unreadCount=sum(entry.unread for entry in listed))
     response.conversations.extend(await _messages(call, listed))
     return response
@@ -32,7 +33,7 @@ async def get_active_conversations(
     call: Call, request: wire.GetActiveConversationsReq
 ) -> wire.GetActiveConversationsResp:
     count = request.count if 0 < request.count <= _MAX_COUNT else _DEFAULT_COUNT
-    listed = await entries(call.engine.store, call.caller.user_id, None)
+    listed = await entries(call.engine.store, call.engine.scan_turn, call.caller.user_id, None)
     active = [entry for entry in listed if entry.state.max_seq > 0]
     response = wire.GetActiveConversationsResp(unreadCount=sum(entry.unread for entry in active))
     response.conversations.extend(await _messages(call, active[:count]))
@@ -42,7 +43,8 @@ async def get_active_conversations(
 async def _messages(call: Call, listed: Sequence[Entry]) -> list[wire.ConversationMsg]:
     """Conversations without a message that can be pulled are omitted."""
     store = call.engine.store
-    shown = [entry for entry in listed if entry.last_message is not None]
+    messages = await last_messages(store, listed)
+    shown = [entry for entry in listed if entry.record.conversation_id in messages]
     group_ids = [entry.record.group_id for entry in shown if entry.record.conversation_type == SessionType.GROUP]
     user_ids = [entry.record.peer_id for entry in shown if entry.record.conversation_type != SessionType.GROUP]
     groups = {row.group_id: render.group_info(row) for row in await store.groups(group_ids)} if group_ids else {}
@@ -50,7 +52,7 @@ async def _messages(call: Call, listed: Sequence[Entry]) -> list[wire.Conversati
     return [
         wire.ConversationMsg(
             conversation=render.conversation(entry.record),
-            lastMsg=entry.last_message,
+            lastMsg=messages[entry.record.conversation_id],
             user=users.get(entry.record.peer_id),
             group=groups.get(entry.record.group_id),
             maxSeq=entry.state.max_seq,
@@ -63,7 +65,7 @@ async def _messages(call: Call, listed: Sequence[Entry]) -> list[wire.Conversati
 ROUTES = (
     post(
         "/jssdk/get_conversations", wire.GetConversationsReq, wire.GetConversationsResp, TOKEN,
-        get_conversations, required=["conversationIDs"], protobuf=True,
+        get_conversations, protobuf=True,
     ),
     post(
         "/jssdk/get_active_conversations", wire.GetActiveConversationsReq, wire.GetActiveConversationsResp,

@@ -81,12 +81,12 @@ ROUTES = (
     post(
         "/user/get_users_online_status", msggateway_pb2.GetUsersOnlineStatusReq,
         msggateway_pb2.GetUsersOnlineStatusResp.SuccessResult, ADMIN, get_users_online_status,
-        required=["userIDs"], strict=True, many=True,
+        strict=True, many=True,
     ),
     post(
         "/user/get_users_online_token_detail", msggateway_pb2.GetUsersOnlineStatusReq,
         msggateway_pb2.SingleDetail, ADMIN, get_users_online_token_detail,
-        required=["userIDs"], strict=True, many=True,
+        strict=True, many=True,
     ),
     post(
         "/user/get_users_status", user_pb2.getUserStatusReq, user_pb2.getUserStatusResp, TOKEN,

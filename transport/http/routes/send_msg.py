@@ -65,6 +65,8 @@ class SendAnswer(msgspec.Struct, frozen=True):
 async def send_msg(call: Call, body: SendBody) -> SendAnswer:
     if not (body.sendID and body.contentType and body.sessionType):
         raise BodyMismatch("sendID, contentType and sessionType are required")
+    if body.sessionType == SessionType.GROUP and not body.groupID:
+        raise BodyMismatch("groupID is required in a group")
     check_content(body.contentType, body.content)
     if body.contentType == ContentType.OA_NOTIFICATION:
         await _must_be_trusted(call, body.sendID)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING
 
 from greenroom.actors import render
@@ -14,6 +13,7 @@ from greenroom.persistence.tables import UserRow, Value
 from greenroom.transport.http.access import ADMIN, TOKEN, owner, owner_if_named
 from greenroom.transport.http.pages import offset_of
 from greenroom.transport.http.table import post
+from greenroom.transport.http.user_search import UserSearch
 
 if TYPE_CHECKING:
     from greenroom.transport.http.call import Call
@@ -21,9 +21,6 @@ if TYPE_CHECKING:
 __all__ = ["ROUTES"]
 
 _RECEIVE_OPTIONS = range(3)
-_SCAN_ROWS = 1000
-"""Number of rows of one read in a search for users. It is small enough not to delay the loop."""
-_SEARCHABLE_LEVELS = range(2)
 
 
 async def user_register(call: Call, request: user_pb2.userRegisterReq) -> None:
@@ -97,27 +94,10 @@ async def account_check(call: Call, request: user_pb2.accountCheckReq) -> user_p
 
 
 async def get_users(call: Call, request: user_pb2.getPaginationUsersReq) -> user_pb2.getPaginationUsersResp:
-    """Users whose id or nickname contains the requested text.
-
-    Upstream accepts regular expressions. Here a plain text is searched, as upstream's console sends it: a caller's
-    expression could block the loop without a limit. This reads all users, because the Store has no search yet.
-    """
-    in_id, in_name = request.userID.casefold(), request.nickName.casefold()
     offset, limit = offset_of(request.pagination)
-    found: list[UserRow] = []
-    count = row = 0
-    total = 1
-    while row < total:
-        total, users = await call.engine.store.users_page(row, _SCAN_ROWS)
-        await asyncio.sleep(0)  # Let other tasks run: a read of the embedded store does not suspend.
-        row += _SCAN_ROWS
-        for user in users:
-            if user.app_manger_level not in _SEARCHABLE_LEVELS or not _matches(user, in_id, in_name):
-                continue
-            if offset <= count < offset + limit:
-                found.append(user)
-            count += 1
-    return user_pb2.getPaginationUsersResp(total=count, users=map(render.user_info, found))
+    search = UserSearch(request)
+    total, users = await search.page(call.engine.store, call.engine.search_turn, offset=offset, limit=limit)
+    return user_pb2.getPaginationUsersResp(total=total, users=map(render.user_info, users))
 
 
 async def get_user_client_config(
@@ -137,13 +117,6 @@ async def _set_user(call: Call, user_id: str, changes: dict[str, Value]) -> None
 
 def _is_legal_id(user_id: str) -> bool:
     return bool(user_id) and all(one == "_" or one.isalpha() or one.isdecimal() for one in user_id)
-
-
-def _matches(user: UserRow, in_id: str, in_name: str) -> bool:
-    if not in_id and not in_name:
-        return True
-    by_id = bool(in_id) and in_id in user.user_id.casefold()
-    return by_id or (bool(in_name) and in_name in user.nickname.casefold())
 
 
 ROUTES = (
