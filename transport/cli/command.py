@@ -152,13 +152,18 @@ def _app(start_node: StartNode) -> App:
         *files: Annotated[Path, Parameter(help="The history files of one run, one for each process.")],
         json: Annotated[bool, Parameter(negative="", help="Print the verdict as JSON.")] = False,
         workdir: Annotated[Path | None, Parameter(help="A folder for temporary tables: 80 bytes per event.")] = None,
+        strict: Annotated[
+            bool, Parameter(negative="", help="Count a sendTime that goes back as a violation, too.")
+        ] = False,
     ) -> int:
-        """Judge a recorded history: was a message lost, duplicated or out of order? Exit code 2 if so."""
+        """Judge a recorded history: was a message lost, duplicated or out of order? Exit codes: 0 it was not, 2 it was,
+        4 not all could be judged, 64 and above: bad input.
+        """
         from greenroom.transport.cli.judge import judge_files
 
         if not files:
             raise SettingsError("judge: name the files of a history")
-        return judge_files(list(files), as_json=json, workdir=workdir)
+        return judge_files(list(files), as_json=json, workdir=workdir, strict=strict)
 
     return app
 
