@@ -16,14 +16,14 @@ from greenroom.transport.client.api import Api
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["SECRET", "NodeProcess", "free_port"]
+__all__ = ["PYTHON", "SECRET", "NodeProcess", "free_port"]
 
 _END_LIMIT_S = 60.0
 SECRET = "a secret for the tests of a node"
 _CHECKOUT = os.environ.get("NODE_UNDER_TEST", "")
 """Another checkout of Greenroom, with its own `.venv`, that runs the nodes instead of this one: so the test of a fault
 can be seen to fail on the commit that has the fault."""
-_PYTHON = f"{_CHECKOUT}/.venv/bin/python" if _CHECKOUT else sys.executable
+PYTHON = f"{_CHECKOUT}/.venv/bin/python" if _CHECKOUT else sys.executable
 _START_LIMIT_S = 60.0
 """A start takes a second on an idle machine. Only a start that hangs should reach this limit."""
 
@@ -73,7 +73,7 @@ class NodeProcess:
 
     async def start(self) -> None:
         command = [
-            *self.prefix, _PYTHON, "-m", self.module, "serve", "--data-dir", str(self.data_dir),
+            *self.prefix, PYTHON, "-m", self.module, "serve", "--data-dir", str(self.data_dir),
             "--ws-port", str(self.ws_port), "--api-port", str(self.api_port),
         ]  # fmt: skip
         with (self.folder / "node.log").open("ab") as log:

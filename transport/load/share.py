@@ -11,6 +11,7 @@ import msgspec
 
 from greenroom.transport.client.link import Login
 from greenroom.transport.client.ticker import Ticker
+from greenroom.transport.load.judge.events import HistoryPart
 from greenroom.transport.load.judge.recorder import Recorder
 from greenroom.transport.load.population import Population
 from greenroom.transport.load.samples import ERRORS_KEPT, Sample
@@ -46,6 +47,7 @@ class LoadShare:
         self.devices: dict[int, Device] = {}
         """Place -> device, for the devices that virtual users have made so far."""
         self.recorder = Recorder(order.history)
+        self.recorder.record(HistoryPart(order.part, order.parts))
         self.rng = random.Random(f"{order.scenario.seed}/{order.part}")
         self.ticker = Ticker.shared()
         self.sample = Sample()
@@ -69,7 +71,7 @@ class LoadShare:
     def take_sample(self, *, at_s: float) -> Sample:
         """The counts since the last sample, with the current state of the process."""
         taken = self.sample
-        self.sample = Sample(online=taken.online, in_flight=taken.in_flight)
+        self.sample = Sample(online=taken.online, in_flight=taken.in_flight, unseen=taken.unseen)
         taken.at_s = at_s
         taken.errors = taken.frequent_errors(ERRORS_KEPT)
         taken.cpu_s = time.process_time()
