@@ -49,6 +49,8 @@ class FakeGateway:
         self.lose_push: Callable[[sdkws_pb2.MsgData], bool] = lambda message: False
         self.dials = 0
         self.port = 0
+        self.accepts_bytes: int | None = 1 << 20
+        """A larger frame closes its connection with 1009."""
         self.tls: ssl.SSLContext | None = None
         """Listen with TLS, for the name localhost."""
         self._server: Server | None = None
@@ -73,6 +75,7 @@ class FakeGateway:
             "localhost" if self.tls else "127.0.0.1",
             self.port,
             ssl=self.tls,
+            max_size=self.accepts_bytes,
             process_request=self._answer_dial,
             compression=None,
             ping_interval=None,
