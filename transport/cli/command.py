@@ -98,7 +98,9 @@ def _app(start_node: StartNode) -> App:
         follow: Annotated[bool, Parameter(negative="", help="Stay after the end of a piped input.")] = False,
         node: NodeOptions = _DEFAULTS,
     ) -> int:
-        """Chat in the terminal: each line you type is sent as a message. Registers both users if missing."""
+        """Chat in the terminal: each line you type is sent as a message. Registers both users if missing. Exit code 1
+        if a line of a piped input was not sent.
+        """
         from greenroom.transport.cli.chat import Chat
 
         if bool(to) == bool(group):
@@ -127,7 +129,8 @@ def _app(start_node: StartNode) -> App:
         node: NodeOptions = _DEFAULTS,
     ) -> int:
         """Put a load on an OpenIM server, and judge every message. Exit codes: 0 the thresholds hold, 1 they do not,
-        2 a message was lost, duplicated or out of order, 3 the harness was the bottleneck, 64 and above: bad input.
+        2 a message was lost, duplicated or out of order, 3 the harness was the bottleneck, 4 not all could be judged,
+        5 interrupted, 64 and above: bad input.
         """
         from greenroom.transport.cli.load import load as run_load
 

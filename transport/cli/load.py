@@ -46,6 +46,7 @@ def load(name: str, options: LoadOptions, node: NodeOptions) -> int:
         api_url=options.api or api_url(settings),
         secret=secret,
         admin_id=admins[0] if admins else "imAdmin",
+        ca=str(options.ca.absolute()) if options.ca is not None else "",
     )
     if options.processes < 1:
         raise BadInput(Exit.USAGE, "--processes: at least 1")

@@ -155,6 +155,7 @@ class Runner:
                 ws_url=self._target.ws_url,
                 tokens={name: tokens[name] for name in names},
                 history=str(file),
+                ca=self._target.ca,
             )
             self._parts.append(LocalPart(order) if self._processes == 1 else await RemotePart.start(order))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import resource
+import ssl
 import time
 from typing import TYPE_CHECKING
 
@@ -20,7 +21,7 @@ from greenroom.transport.load.scenario import Scenario
 if TYPE_CHECKING:
     from greenroom.transport.client.device import Device
 
-__all__ = ["LoadShare", "Order"]
+__all__ = ["LoadShare", "Order", "tls_context"]
 
 
 class Order(msgspec.Struct, kw_only=True):
@@ -34,6 +35,20 @@ class Order(msgspec.Struct, kw_only=True):
     tokens: dict[str, str]
     """`user/platform` -> token, for the devices of this part."""
     history: str
+    ca: str = ""
+    """A PEM file of certificates to trust, besides the system's own; empty: none."""
+
+    def __repr__(self) -> str:
+        return f"Order(part={self.part}, parts={self.parts})"
+
+
+def tls_context(ca: str) -> ssl.SSLContext | None:
+    """What `ca` says to trust; None for the usual certificates. Raises OSError or ssl.SSLError."""
+    if not ca:
+        return None
+    context = ssl.create_default_context()
+    context.load_verify_locations(cafile=ca)
+    return context
 
 
 class LoadShare:
@@ -56,6 +71,7 @@ class LoadShare:
         """Only messages planned at or after this time are measured. All messages are judged."""
         self._ws_url = order.ws_url
         self._tokens = order.tokens
+        self._tls = tls_context(order.ca)
 
     def login(self, place: int) -> Login:
         name, client = self.population.devices[place], self.scenario.client
@@ -66,6 +82,7 @@ class LoadShare:
             platform_id=name.platform_id,
             encoding=client.envelope,
             compression=client.gzip,
+            tls=self._tls,
         )
 
     def take_sample(self, *, at_s: float) -> Sample:

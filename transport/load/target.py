@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import random
+import ssl
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from greenroom.actors.errors import NoPermission
 from greenroom.transport.client.api import Api
 from greenroom.transport.client.device import Device
-from greenroom.transport.client.errors import ClientClosed, ClientError, ConnectionLost, Refused
+from greenroom.transport.client.errors import CannotConnect, ClientClosed, ClientError, ConnectionLost, Refused
 from greenroom.transport.client.link import Login
 from greenroom.transport.load.exit_codes import BadInput, Exit
+from greenroom.transport.load.share import tls_context
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
@@ -30,11 +32,20 @@ GROUP_LIMIT = 1000
 class Target:
     """A server, known by its URLs and secret."""
 
-    def __init__(self, *, ws_url: str, api_url: str, secret: str, admin_id: str) -> None:
+    def __init__(self, *, ws_url: str, api_url: str, secret: str, admin_id: str, ca: str = "") -> None:
+        """
+        ca: a PEM file of certificates to trust, besides the system's own.
+        """
         for url, schemes in ((ws_url, ("ws", "wss")), (api_url, ("http", "https"))):
-            parts = urlsplit(url)
-            if parts.scheme not in schemes or not parts.hostname:
+            if not _is_url(url, schemes):
                 raise BadInput(Exit.USAGE, f"{url!r} is not a URL such as {schemes[0]}://HOST:PORT")
+        try:
+            self._tls = tls_context(ca)
+        except (OSError, ssl.SSLError) as problem:
+            reason = getattr(problem, "strerror", None) or "it holds no certificate"
+            code = Exit.NO_FILE if isinstance(problem, FileNotFoundError) else Exit.USAGE
+            raise BadInput(code, f"--ca {ca}: {reason}") from None
+        self.ca = ca
         self.ws_url = ws_url
         self.api_url = api_url
         self._secret = secret
@@ -42,7 +53,7 @@ class Target:
 
     async def prepare(self, population: Population, *, progress: Callable[[str, int, int], None]) -> dict[str, str]:
         """Register the users and create the groups. Returns a token for each device: `user/platform` -> token."""
-        async with Api(self.api_url, timeout_s=30.0, connections=TOKENS_AT_ONCE) as api:
+        async with Api(self.api_url, timeout_s=30.0, connections=TOKENS_AT_ONCE, tls=self._tls) as api:
             admin = await self._admin_token(api)
             await self._reach_gateway()
             try:
@@ -96,10 +107,13 @@ class Target:
             platform_id=name.platform_id,
             encoding="go",
             compression=True,
+            tls=self._tls,
         )
         device = Device(login, on_messages=None, on_lost=lambda _: None, backoff_base_s=1.0, rng=random.Random())
         try:
             await device.connect()
+        except CannotConnect as problem:
+            raise BadInput(Exit.UNREACHABLE, f"{self.ws_url}: {problem}") from None
         except ClientError as problem:
             reason = str(problem) or type(problem).__name__
             raise BadInput(Exit.NOT_OPENIM, f"{self.ws_url} is not a gateway of this OpenIM server: {reason}") from None
@@ -143,6 +157,14 @@ class Target:
 
         await _all(make_group(group.group_id, [user_ids[member] for member in group.members]) for group in groups)
         return tokens
+
+
+def _is_url(url: str, schemes: tuple[str, ...]) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in schemes and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # For example a port that is no number.
+        return False
 
 
 async def _all(jobs: Iterable[Awaitable[None]]) -> None:

@@ -7,13 +7,13 @@ import gc
 import logging
 import os
 import ssl
-import subprocess
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from greenroom.tests.kit.fake_gateway import FakeGateway
 from greenroom.tests.kit.fake_openim import FakeOpenIm
+from greenroom.tests.kit.private_ca import CA, private_ca, server_tls
 from greenroom.tests.kit.wire_kit import until
 from greenroom.transport.client.api import Api
 from greenroom.transport.client.client import Client
@@ -126,27 +126,10 @@ async def test_kick_does_not_claim_to_know_why(gateway: FakeGateway) -> None:
     assert "another login took its place, or an admin ended it" in str(reason)
 
 
-@pytest.fixture(scope="module")
-def private_ca(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with ca.pem, and cert.pem and key.pem for localhost."""
-    folder = tmp_path_factory.mktemp("ca")
-    extensions = "-addext basicConstraints=critical,CA:TRUE -addext keyUsage=critical,keyCertSign"
-    for command in (
-        f"req -x509 -newkey rsa:2048 -nodes -days 2 -keyout ca.key -out ca.pem -subj /CN=private {extensions}",
-        "req -newkey rsa:2048 -nodes -keyout key.pem -out cert.csr -subj /CN=localhost",
-    ):
-        subprocess.run(["openssl", *command.split()], cwd=folder, check=True, capture_output=True)
-    (folder / "names").write_text("subjectAltName=DNS:localhost\n")
-    sign = "x509 -req -in cert.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -extfile names -out cert.pem"
-    subprocess.run(["openssl", *sign.split()], cwd=folder, check=True, capture_output=True)
-    return folder
-
-
-async def test_private_ca(private_ca: Path) -> None:
-    served = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    served.load_cert_chain(private_ca / "cert.pem", private_ca / "key.pem")
-    trusted = ssl.create_default_context(cafile=str(private_ca / "ca.pem"))
-    async with FakeOpenIm(tls=served) as server:
+async def test_private_ca(tmp_path: Path) -> None:
+    private_ca(tmp_path)
+    trusted = ssl.create_default_context(cafile=str(tmp_path / CA))
+    async with FakeOpenIm(tls=server_tls(tmp_path)) as server:
         ws_url, api_url = server.at[1], server.at[3]
         with pytest.raises(CannotConnect, match="certificate verify failed"):
             await _client(ws_url).start()

@@ -16,6 +16,7 @@ from greenroom.supervisor import Node
 from greenroom.tests.kit.fake_openim import FakeOpenIm
 from greenroom.tests.kit.load_kit import SHORT, LoadRun, start_load, wait_load
 from greenroom.tests.kit.node_kit import SECRET
+from greenroom.tests.kit.private_ca import CA, private_ca, server_tls
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -54,10 +55,10 @@ async def test_server_that_acks_under_another_id(tmp_path: Path, monkeypatch: py
     assert kinds == {"ack_differs"}, kinds
 
 
-async def _run_on(server: FakeOpenIm, folder: Path, *, drain_s: float, rate: str = "10") -> LoadRun:
+async def _run_on(server: FakeOpenIm, folder: Path, *more: str, drain_s: float, rate: str = "10") -> LoadRun:
     arguments = (
         "one-to-one", "--users", "2", "--rate", rate, *SHORT[2:], "--for", "1s", "--set", f"pace.drain_s={drain_s}",
-        "--set", "client.request_timeout_s=1",
+        "--set", "client.request_timeout_s=1", *more,
     )  # fmt: skip
     return await wait_load(await start_load(folder, *arguments, *server.at), folder, "one-to-one")
 
@@ -101,3 +102,15 @@ async def test_run_that_sends_nothing_does_not_pass(tmp_path: Path) -> None:
     assert "no message was sent" in run.out
     assert "ack ms: not measured" in run.out
     assert "p99 0.0" not in run.out
+
+
+async def test_server_with_a_certificate_of_a_private_authority(tmp_path: Path) -> None:
+    private_ca(tmp_path)
+    async with FakeOpenIm(tls=server_tls(tmp_path)) as server:
+        run = await _run_on(server, tmp_path, drain_s=5)
+        assert run.code == 69, run.out + run.err
+        assert "certificate verify failed" in run.err
+        run = await _run_on(server, tmp_path, "--ca", str(tmp_path / CA), drain_s=5)
+        assert run.code == 0, run.out + run.err
+        run = await _run_on(server, tmp_path, "--ca", str(tmp_path / "key.pem"), drain_s=5)
+        assert (run.code, run.err.count("\n")) == (64, 1), run.err
