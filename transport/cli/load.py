@@ -79,7 +79,7 @@ def load(name: str, options: LoadOptions, node: NodeOptions) -> int:
             figures = asyncio.run(_until_signal(runner))
         except PartDied as problem:
             raise BadInput(Exit.BROKEN, f"the harness itself failed: {problem}") from None
-    if options.history is None and figures.exit_code != Exit.INCORRECT:
+    if options.history is None and figures.exit_code not in (Exit.INCORRECT, Exit.INCONCLUSIVE):
         for file in runner.history_files:
             file.unlink(missing_ok=True)
     else:
