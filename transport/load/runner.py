@@ -23,6 +23,7 @@ from greenroom.transport.load.part import LoadPart, LocalPart
 from greenroom.transport.load.population import Population
 from greenroom.transport.load.samples import ERRORS_KEPT, Totals
 from greenroom.transport.load.share import Order
+from greenroom.transport.load.target import shown_url
 from greenroom.transport.load.thresholds import CapacitySearch, Measure, measures, saturation
 from greenroom.transport.load.worker import RemotePart
 
@@ -89,8 +90,8 @@ class Runner:
             title=scenario.title,
             run=self._tag,
             began_at=datetime.now(UTC).isoformat(timespec="seconds"),
-            ws_url=target.ws_url,
-            api_url=target.api_url,
+            ws_url=shown_url(target.ws_url),
+            api_url=shown_url(target.api_url),
             users=scenario.users,
             devices=scenario.users * len(scenario.client.platforms),
             rate_per_s=pace.rate_per_s if scenario.talks and pace.mode == "open" else 0.0,
@@ -174,7 +175,7 @@ class Runner:
             await asyncio.gather(connecting, return_exceptions=True)
         if not self._run_totals.logins and not self._stop.is_set():
             reasons = ", ".join(self._run_totals.frequent_errors(2)) or "no answer"
-            raise BadInput(Exit.UNREACHABLE, f"{self._target.ws_url}: no user could log in: {reasons}")
+            raise BadInput(Exit.UNREACHABLE, f"{self._figures.ws_url}: no user could log in: {reasons}")
 
     async def _load(
         self, rate_per_s: float, totals: Totals, stopped: asyncio.Future[Any], *, trial: int = 0

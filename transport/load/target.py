@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from greenroom.transport.load.population import DeviceName, Population
 
-__all__ = ["Target"]
+__all__ = ["Target", "shown_url"]
 
 USERS_A_CALL = 500
 TOKENS_AT_ONCE = 16
@@ -36,9 +36,9 @@ class Target:
         """
         ca: a PEM file of certificates to trust, besides the system's own.
         """
-        for url, schemes in ((ws_url, ("ws", "wss")), (api_url, ("http", "https"))):
-            if not _is_url(url, schemes):
-                raise BadInput(Exit.USAGE, f"{url!r} is not a URL such as {schemes[0]}://HOST:PORT")
+        for name, url, schemes in (("--ws", ws_url, ("ws", "wss")), ("--api", api_url, ("http", "https"))):
+            if not _is_url(url, schemes):  # It may hold a password, so it is not repeated.
+                raise BadInput(Exit.USAGE, f"{name} is not a URL such as {schemes[0]}://HOST:PORT")
         try:
             self._tls = tls_context(ca)
         except (OSError, ssl.SSLError) as problem:
@@ -48,6 +48,7 @@ class Target:
         self.ca = ca
         self.ws_url = ws_url
         self.api_url = api_url
+        self._shown_ws, self._shown_api = shown_url(ws_url), shown_url(api_url)
         self._secret = secret
         self._admin_id = admin_id
 
@@ -59,12 +60,12 @@ class Target:
             try:
                 tokens = await self._prepare(api, admin, population, progress)
             except Refused as problem:
-                text = f"{self.api_url} refused to create users or groups: {problem}"
+                text = f"{self._shown_api} refused to create users or groups: {problem}"
                 raise BadInput(Exit.NOT_OPENIM, text) from None
             except ConnectionLost as problem:
-                raise BadInput(Exit.UNREACHABLE, f"{self.api_url} is no longer reachable: {problem}") from None
+                raise BadInput(Exit.UNREACHABLE, f"{self._shown_api} is no longer reachable: {problem}") from None
             except (KeyError, TypeError) as problem:
-                text = f"{self.api_url} is not an OpenIM server: an answer has no {problem}"
+                text = f"{self._shown_api} is not an OpenIM server: an answer has no {problem}"
                 raise BadInput(Exit.NOT_OPENIM, text) from None
         first = population.devices[0]
         await self._log_in(first, tokens[first.of_token])
@@ -75,15 +76,15 @@ class Target:
             return await api.admin_token(self._secret, user_id=self._admin_id)
         except Refused as problem:
             if problem.code == NoPermission.code:
-                text = f"{self.api_url} does not accept this secret ({problem})"
+                text = f"{self._shown_api} does not accept this secret ({problem})"
                 raise BadInput(Exit.NOT_ALLOWED, text) from None
-            raise BadInput(Exit.NOT_OPENIM, f"{self.api_url} did not issue an admin token: {problem}") from None
+            raise BadInput(Exit.NOT_OPENIM, f"{self._shown_api} did not issue an admin token: {problem}") from None
         except ConnectionLost as problem:
             if "without an envelope" in str(problem):
-                raise BadInput(Exit.NOT_OPENIM, f"{self.api_url} is not an OpenIM server: {problem}") from None
-            raise BadInput(Exit.UNREACHABLE, f"{self.api_url} cannot be reached: {problem}") from None
+                raise BadInput(Exit.NOT_OPENIM, f"{self._shown_api} is not an OpenIM server: {problem}") from None
+            raise BadInput(Exit.UNREACHABLE, f"{self._shown_api} cannot be reached: {problem}") from None
         except (KeyError, TypeError):
-            text = f"{self.api_url} is not an OpenIM server: its answer has no token"
+            text = f"{self._shown_api} is not an OpenIM server: its answer has no token"
             raise BadInput(Exit.NOT_OPENIM, text) from None
 
     async def _reach_gateway(self) -> None:
@@ -95,7 +96,7 @@ class Target:
                 _, writer = await asyncio.open_connection(parts.hostname, port)
         except (OSError, TimeoutError) as problem:
             reason = getattr(problem, "strerror", None) or type(problem).__name__
-            raise BadInput(Exit.UNREACHABLE, f"{self.ws_url} cannot be reached: {reason}") from None
+            raise BadInput(Exit.UNREACHABLE, f"{self._shown_ws} cannot be reached: {reason}") from None
         writer.close()
 
     async def _log_in(self, name: DeviceName, token: str) -> None:
@@ -113,10 +114,11 @@ class Target:
         try:
             await device.connect()
         except CannotConnect as problem:
-            raise BadInput(Exit.UNREACHABLE, f"{self.ws_url}: {problem}") from None
+            raise BadInput(Exit.UNREACHABLE, f"{self._shown_ws}: {problem}") from None
         except ClientError as problem:
             reason = str(problem) or type(problem).__name__
-            raise BadInput(Exit.NOT_OPENIM, f"{self.ws_url} is not a gateway of this OpenIM server: {reason}") from None
+            text = f"{self._shown_ws} is not a gateway of this OpenIM server: {reason}"
+            raise BadInput(Exit.NOT_OPENIM, text) from None
         finally:
             device.end(ClientClosed("the probe is over"))
             await device.wait_ended()
@@ -157,6 +159,12 @@ class Target:
 
         await _all(make_group(group.group_id, [user_ids[member] for member in group.members]) for group in groups)
         return tokens
+
+
+def shown_url(url: str) -> str:
+    """The URL without a password or a query, for reports and errors."""
+    parts = urlsplit(url)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
 
 
 def _is_url(url: str, schemes: tuple[str, ...]) -> bool:

@@ -8,10 +8,13 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from greenroom.transport.load.figures import Moment
+from greenroom.transport.load.exit_codes import BadInput
+from greenroom.transport.load.figures import Figures, Moment, Trial
 from greenroom.transport.load.live import LiveView
 from greenroom.transport.load.plots import PlotLine, plot
+from greenroom.transport.load.report import as_html, as_json
 from greenroom.transport.load.samples import Totals
+from greenroom.transport.load.target import Target, shown_url
 
 
 def _moment(**fields: Any) -> Moment:
@@ -73,3 +76,43 @@ def test_trials_are_points() -> None:
     svg = plot("t", [PlotLine("a", [(2, 5.0), (1, 6.0)])], x_label="x", y_label="y", is_joined=False)
     assert "<polyline" not in svg
     assert svg.count("<circle") == 2
+
+
+def _figures(**fields: Any) -> Figures:
+    return Figures(
+        scenario="s", title="", run="r", began_at="", ws_url="", api_url="", users=2, devices=2, rate_per_s=1,
+        mode="open", hold_s=1, seed=1, **fields,
+    )  # fmt: skip
+
+
+def test_report_of_a_search_has_one_point_for_each_trial() -> None:
+    def trial(rate: float, *, held: bool, p99: float | None) -> Trial:
+        return Trial(
+            rate_per_s=rate, held=held, acked_per_s=rate, ack_p99_ms=p99, delivery_p99_ms=p99, failed=0, saturated=""
+        )
+
+    trials = [
+        trial(100, held=True, p99=5), trial(200, held=False, p99=90), trial(200, held=False, p99=None),
+        trial(150, held=True, p99=7),
+    ]  # fmt: skip
+    html = as_html(_figures(trials=trials, capacity_per_s=150.0, moments=[_moment(trial=1), _moment(trial=2)]))
+    figure = html.partition("Latency at each rate that was tried")[2].partition("</figure>")[0]
+    assert figure.count("<circle") == 2 * 3
+    assert "<polyline" not in figure
+    assert "Latency of acks and deliveries" not in html
+    assert "<td>-</td>" in html
+
+
+def test_report_of_a_run_that_measured_nothing() -> None:
+    html = as_html(_figures(moments=[_moment(ack_ms={}, delivery_ms={})]))
+    assert "0.0 ms</b><span>ack" not in html
+    assert "-</b><span>ack, 99th percentile" in html
+    assert as_json(_figures())
+
+
+def test_password_in_a_url_is_not_shown() -> None:
+    assert shown_url("wss://user:secret@host:1/path?token=secret#secret") == "wss://host:1/path"
+    for ws_url in ("ws://user:secret@host:port", "secret://host"):
+        with pytest.raises(BadInput, match="--ws is not a URL") as problem:
+            Target(ws_url=ws_url, api_url="http://h", secret="s", admin_id="a")
+        assert "secret" not in str(problem.value)
