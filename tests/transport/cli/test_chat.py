@@ -39,7 +39,12 @@ async def _chat(node: NodeProcess, *arguments: str, piped: bytes = b"") -> tuple
         stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
         env={**os.environ, "GREENROOM_SECRET": SECRET}, cwd=node.folder,
     )  # fmt: skip
-    out, err = await asyncio.wait_for(process.communicate(piped), 60)
+    try:
+        out, err = await asyncio.wait_for(process.communicate(piped), 60)
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
     return process.returncode, out.decode(), err.decode()
 
 
