@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 __all__ = ["PlotLine", "ladder_plot", "plot"]
 
 WIDTH, HEIGHT = 720, 260
-LEFT, RIGHT, TOP, BOTTOM = 64, 16, 14, 40
+LEFT, RIGHT, TOP, BOTTOM = 64, 28, 14, 40
 TICKS = 5
 DOTS_LIMIT = 120
 """A line with more points has no dots."""
