@@ -8,10 +8,14 @@ from __future__ import annotations
 from typing import Final
 
 __all__ = [
-    "CHAT_PREFIXES", "NOTIFICATION_PREFIX", "AccountStatus", "AppLevel", "ChangeState", "ContentType", "GroupStatus",
-    "GroupType", "GroupVerification", "JoinSource", "LoginPolicy", "MessageFrom", "MessageStatus", "Platform",
-    "PullOrder", "ReceiveOption", "RequestId", "Role", "SessionType", "TokenState",
+    "CHAT_PREFIXES", "MAX_FRAME_BYTES", "NOTIFICATION_PREFIX", "AccountStatus", "AppLevel", "ChangeState",
+    "ContentType", "GroupStatus", "GroupType", "GroupVerification", "JoinSource", "LoginPolicy", "MessageFrom",
+    "MessageStatus", "Platform", "PullOrder", "ReceiveOption", "RequestId", "Role", "SessionType", "TokenState",
 ]  # fmt: skip
+
+
+MAX_FRAME_BYTES: Final = 51_200
+"""Bytes of the largest frame that a gateway accepts from a client, compressed, unless its settings say otherwise."""
 
 
 class RequestId:

@@ -18,8 +18,12 @@ from greenroom.transport.client.client_message import direct_conversation_id, gr
 from greenroom.transport.envelope.codec import Codec, Request, Response, codec
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Callable
     from types import TracebackType
+
+
+__all__ = ["FakeGateway", "conversation_of"]
 
 
 class FakeGateway:
@@ -45,6 +49,10 @@ class FakeGateway:
         self.lose_push: Callable[[sdkws_pb2.MsgData], bool] = lambda message: False
         self.dials = 0
         self.port = 0
+        self.accepts_bytes: int | None = 1 << 20
+        """A larger frame closes its connection with 1009."""
+        self.tls: ssl.SSLContext | None = None
+        """Listen with TLS, for the name localhost."""
         self._server: Server | None = None
 
     @property
@@ -64,8 +72,10 @@ class FakeGateway:
         """Listen, on the same port as before."""
         self._server = await serve(
             self._talk,
-            "127.0.0.1",
+            "localhost" if self.tls else "127.0.0.1",
             self.port,
+            ssl=self.tls,
+            max_size=self.accepts_bytes,
             process_request=self._answer_dial,
             compression=None,
             ping_interval=None,
@@ -197,13 +207,13 @@ class FakeGateway:
         )
         await connection.send(kind.encode_response(answer))
         if pushed is not None and not self.lose_push(pushed):
-            await self.push(_conversation_id(pushed), pushed)
+            await self.push(conversation_of(pushed), pushed)
 
     def _take(self, message: sdkws_pb2.MsgData) -> tuple[sdkws_pb2.MsgData, sdkws_pb2.MsgData | None]:
         known = self.by_client_msg_id.get(message.clientMsgID)
         if known is not None:
             return known, None
-        shelf = self.conversations.setdefault(_conversation_id(message), [])
+        shelf = self.conversations.setdefault(conversation_of(message), [])
         message.serverMsgID = f"server-{message.clientMsgID}"
         message.sendTime = 1_700_000_000_000 + len(shelf)
         message.status = 2
@@ -224,7 +234,7 @@ class FakeGateway:
         return answer.SerializeToString()
 
 
-def _conversation_id(message: sdkws_pb2.MsgData) -> str:
+def conversation_of(message: sdkws_pb2.MsgData) -> str:
     if message.groupID:
         return group_conversation_id(message.groupID)
     return direct_conversation_id(message.sendID, message.recvID)

@@ -5,11 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from greenroom.tests.kit.node_kit import SECRET
+from greenroom.tests.kit.node_kit import NODE_PYTHON, SECRET
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -45,9 +44,10 @@ class LoadRun:
 async def start_load(
     folder: Path, *arguments: str, node: NodeProcess | None = None, secret: str = SECRET
 ) -> asyncio.subprocess.Process:
+    """With NODE_UNDER_TEST, the command of that checkout is run."""
     at = ("--ws", node.ws_url, "--api", node.api_url) if node is not None else ()
     return await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "greenroom", "load", *arguments, *at,
+        NODE_PYTHON, "-m", "greenroom", "load", *arguments, *at,
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,

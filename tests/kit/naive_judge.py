@@ -12,6 +12,7 @@ from greenroom.transport.load.judge.events import (
     DeviceDrained,
     DeviceStarted,
     Event,
+    HistoryPart,
     MarkedRead,
     MemberJoined,
     MemberLeft,
@@ -20,6 +21,7 @@ from greenroom.transport.load.judge.events import (
     SendStarted,
     SeqsAnswered,
     StoredSeen,
+    StoreGrowing,
     StorePulled,
 )
 
@@ -28,12 +30,19 @@ if TYPE_CHECKING:
 
 __all__ = ["Key", "naive_judge"]
 
+UNSETTLED = {
+    "acked_not_stored", "acked_never_seen", "lost", "lost_unacked", "received_not_stored", "seq_gap", "max_seq_low",
+}  # fmt: skip
 Key = tuple[str, str, str, str, int, str]
 END = 10**18
 
 
 def naive_judge(events: Iterable[Event]) -> set[Key]:
-    return _Naive(list(events)).found
+    told = list(events)
+    found = _Naive(told).found
+    if any(isinstance(event, StoreGrowing) for event in told):
+        return {one for one in found if one[0] not in UNSETTLED}
+    return found
 
 
 class _Naive:
@@ -47,7 +56,7 @@ class _Naive:
         self.drain_end = max((event.at for event in events if isinstance(event, DeviceDrained)), default=END)
         conversations: dict[str, list[Any]] = defaultdict(list)
         for event in events:
-            if not isinstance(event, DeviceStarted | DeviceDrained):
+            if not isinstance(event, DeviceStarted | DeviceDrained | StoreGrowing | HistoryPart):
                 conversations[event.conversation_id].append(event)
         for name, own in conversations.items():
             self.name = name

@@ -17,6 +17,7 @@ import pytest
 
 from greenroom import Client
 from greenroom.actors.wire import sdkws_pb2
+from greenroom.actors.wire.vocabulary import MAX_FRAME_BYTES
 from greenroom.persistence.sqlite.check import check
 from greenroom.tests.kit.load_kit import SHORT, start_load, wait_load
 from greenroom.tests.kit.node_kit import SECRET, NodeProcess
@@ -187,7 +188,7 @@ class Attacker:
         while targets:
             link = Link(
                 self.login, on_push=lambda _: None, on_lost=lambda _: None, ticker=Ticker.shared(),
-                request_timeout_s=10, max_frame_bytes=1 << 20,
+                request_timeout_s=10, max_frame_bytes=1 << 20, send_limit_bytes=MAX_FRAME_BYTES,
             )  # fmt: skip
             await link.open(timeout_s=10)
             self.connections += 1

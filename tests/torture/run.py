@@ -43,6 +43,7 @@ __all__ = ["Result", "torture"]
 NODE = "greenroom.tests.torture.node"
 RATE_PER_S = 2400.0
 """The planned rate. Messages that were planned while the node was down are not sent later."""
+DRAIN_S = 120.0
 LOST = ("acked_not_stored", "acked_never_seen", "lost", "lost_unacked", "received_not_stored", "seq_gap")
 DOUBLED = ("received_twice", "stored_twice", "seq_reused", "unstored_twice", "answers_differ")
 DISORDERED = ("out_of_order", "time_back", "max_seq_back")
@@ -58,7 +59,7 @@ class Result:
     acked_per_s: float
     """The median over the times between two kills, including the time in which the clients reconnect."""
     totals: dict[str, int]
-    """Kind -> number of violations that the judge found."""
+    """Kind -> number of violations that the judge found, or could not exclude."""
     held: int
     """Number of devices that had to receive all messages."""
     devices: int
@@ -104,12 +105,20 @@ class _Quiet:
 
 
 async def torture(
-    folder: Path, *, kills: int, seed: int, rate_per_s: float = RATE_PER_S, module: str = NODE, limited: bool = False
+    folder: Path,
+    *,
+    kills: int,
+    seed: int,
+    rate_per_s: float = RATE_PER_S,
+    module: str = NODE,
+    drain_s: float = DRAIN_S,
+    limited: bool = False,
 ) -> Result:
-    """`module` is run as `greenroom`. `limited`: with the default limits, from which loopback is exempt otherwise.
-    Raises RuntimeError if the node does not start again."""
+    """`module` is run as `greenroom`. A node that has lost messages is waited for until `drain_s` has passed.
+    `limited`: with the default limits, from which loopback is exempt otherwise. Raises RuntimeError if the node does not
+    start again."""
     text = Path(__file__).with_name("scenario.toml").read_text()
-    values = {"seed": str(seed), "pace.rate_per_s": str(rate_per_s)}
+    values = {"seed": str(seed), "pace.rate_per_s": str(rate_per_s), "pace.drain_s": str(drain_s)}
     node = NodeProcess(folder, module=module, env=LIMITED if limited else {})
     await node.start()
     killer, view = Killer(node, random.Random(seed)), _Quiet()
@@ -170,7 +179,7 @@ def _result(outcome: Figures, killer: Killer, seed: int, folder: Path, node: Nod
         acked=counts["acked"],
         received=counts["received"],
         acked_per_s=statistics.median(rates),
-        totals=verdict["totals"],
+        totals={**verdict["totals"], **verdict["undecided"]},
         held=counts["drained"],
         devices=counts["devices"],
         damage=[f"{finding.subject}: {finding.detail}" for finding in check(node.data_dir)],

@@ -36,7 +36,7 @@ async def test_killed_with_the_default_limits(tmp_path: Path) -> None:
 @pytest.mark.ci
 @pytest.mark.timeout(120)
 async def test_finds_a_node_that_acks_too_early(tmp_path: Path) -> None:
-    result = await torture(tmp_path, kills=6, seed=1, module="greenroom.tests.torture.hasty_node")
+    result = await torture(tmp_path, kills=6, seed=1, module="greenroom.tests.torture.hasty_node", drain_s=20)
     print(result)
     assert not result.ok
     assert result.totals["acked_not_stored"]

@@ -3,24 +3,41 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import sys
 import threading
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from typing import NamedTuple
 
+from greenroom.actors.errors import NoPermission
+from greenroom.actors.wire.vocabulary import GroupStatus
 from greenroom.persistence.settings import Settings
+from greenroom.transport.cli.options import CommandFailed
+from greenroom.transport.cli.problems import FAILED
 from greenroom.transport.cli.token import admin_token
 from greenroom.transport.cli.urls import api_url, ws_url
 from greenroom.transport.client.api import Api
 from greenroom.transport.client.client import Client
 from greenroom.transport.client.client_message import Received, direct_conversation_id, group_conversation_id
-from greenroom.transport.client.errors import ClientError
+from greenroom.transport.client.errors import ClientError, Refused
+from greenroom.transport.client.printable import printable
 
 __all__ = ["Chat"]
 
 HISTORY = 10
 """Number of older messages that are shown at the start."""
 LINES_WAITING = 64
+LINE_LIMIT = 256 * 1024
+"""Characters of a line. No server accepts as many, and a file without line ends must not fill the memory."""
+
+
+class Line(NamedTuple):
+    """A line of the standard input, without its end."""
+
+    text: str
+    problem: str = ""
+    """Why it cannot be sent; empty if it can."""
 
 
 class Chat:
@@ -34,17 +51,21 @@ class Chat:
         self._peer_id = peer_id
         self._group_id = group_id
         self._follow = follow
+        self._refused = 0
+        """Number of lines that were not sent."""
         self._conversation_id = (
             direct_conversation_id(user_id, peer_id) if peer_id else group_conversation_id(group_id)
         )
 
     async def run(self) -> int:
-        """Returns the exit code."""
+        """Returns the exit code: 1 if a line that did not come from a terminal was not sent. Raises CommandFailed."""
         async with Api(api_url(self._settings)) as api:
             admin = await admin_token(api, self._settings)
             people = [self._user_id, self._peer_id] if self._peer_id else [self._user_id]
             await api.register(*dict.fromkeys(people), admin_token=admin, missing_only=True)
             token = await api.user_token(self._user_id, admin_token=admin)
+            if self._group_id:
+                await self._check_group(api, token)
         client = Client(
             ws_url=ws_url(self._settings),
             user_id=self._user_id,
@@ -64,7 +85,24 @@ class Chat:
                 task.cancel()
             for task in done:
                 task.result()
-        return 0
+        is_typed = sys.stdin is not None and sys.stdin.isatty()
+        return FAILED if self._refused and not is_typed else 0
+
+    async def _check_group(self, api: Api, token: str) -> None:
+        """Raises CommandFailed if this user cannot chat in the group."""
+        found = await api.call("/group/get_groups_info", {"groupIDs": [self._group_id]}, token)
+        groups = (found or {}).get("groupInfos") or ()
+        if not groups or groups[0].get("status") == GroupStatus.DISMISSED:
+            raise CommandFailed(f"chat: there is no group {self._group_id!r}")
+        asked = {"groupID": self._group_id, "userIDs": [self._user_id]}
+        try:
+            found = await api.call("/group/get_group_members_info", asked, token)
+        except Refused as problem:
+            if problem.code != NoPermission.code:
+                raise
+            found = None
+        if not (found or {}).get("members"):
+            raise CommandFailed(f"chat: {self._user_id!r} is not a member of group {self._group_id!r}")
 
     async def _show_history(self, client: Client) -> None:
         end = client.seqs.get(self._conversation_id, 0)
@@ -82,43 +120,70 @@ class Chat:
 
     async def _send(self, client: Client) -> None:
         async for line in _lines():
-            if line:
+            if line.problem:
+                self._refuse(line.problem)
+            elif line.text:
                 try:
-                    await client.send(recv_id=self._peer_id, group_id=self._group_id, text=line)
+                    await client.send(recv_id=self._peer_id, group_id=self._group_id, text=line.text)
                 except ClientError as problem:
                     if client.state == "closed":
                         raise
-                    _tell(f"(not sent: {problem})")
+                    self._refuse(problem)
+
+    def _refuse(self, problem: object) -> None:
+        self._refused += 1
+        _tell(f"(not sent: {problem})")
 
 
 def _show(message: Received, *, elsewhere: bool = False) -> None:
     text = message.text or f"(a message of type {message.content_type})"
-    clock = time.strftime("%H:%M:%S", time.localtime(message.send_time / 1000))
     where = f" [{message.conversation_id}]" if elsewhere else ""
-    print(f"{clock} {message.send_id}{where}: {_printable(text)}", flush=True)
+    print(printable(f"{_clock(message.send_time)} {message.send_id}{where}: {text}"), flush=True)
 
 
-def _printable(text: str) -> str:
-    """The text without characters that move the cursor or colour the terminal: a stranger may have sent it."""
-    return "".join(letter if letter.isprintable() else " " for letter in text)
+def _clock(send_time_ms: int) -> str:
+    try:
+        return time.strftime("%H:%M:%S", time.localtime(send_time_ms / 1000))
+    except (OverflowError, OSError, ValueError):  # A year that the system's clock does not have.
+        return "--:--:--"
 
 
 def _tell(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
+    print(printable(line), file=sys.stderr, flush=True)
 
 
-async def _lines() -> AsyncIterator[str]:
+def _read_lines() -> Iterator[Line]:
+    stream = sys.stdin
+    if stream is None:  # It was closed before the start.
+        return
+    if isinstance(stream, io.TextIOWrapper):
+        stream.reconfigure(errors="surrogateescape")
+    while text := stream.readline(LINE_LIMIT):
+        if len(text) == LINE_LIMIT and not text.endswith("\n"):
+            while (rest := stream.readline(LINE_LIMIT)) and not rest.endswith("\n"):
+                pass
+            yield Line("", f"the line has more than {LINE_LIMIT:,} characters")
+            continue
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            yield Line("", "the line is not valid UTF-8")
+        else:
+            yield Line(text.rstrip("\n"))
+
+
+async def _lines() -> AsyncIterator[Line]:
     """The lines of the standard input (a terminal, a pipe or a file), read without blocking the loop.
 
     A daemon thread reads them, because a read from a terminal cannot be cancelled, and must not keep the process alive.
     """
     loop = asyncio.get_running_loop()
-    waiting: asyncio.Queue[str | None] = asyncio.Queue(LINES_WAITING)
+    waiting: asyncio.Queue[Line | None] = asyncio.Queue(LINES_WAITING)
 
     def read() -> None:
         try:
-            for line in sys.stdin:
-                asyncio.run_coroutine_threadsafe(waiting.put(line.rstrip("\n")), loop).result()
+            for line in _read_lines():
+                asyncio.run_coroutine_threadsafe(waiting.put(line), loop).result()
             asyncio.run_coroutine_threadsafe(waiting.put(None), loop).result()
         except (RuntimeError, asyncio.CancelledError):
             return  # The loop has ended.

@@ -103,7 +103,9 @@ def _app(start_node: StartNode) -> App:
         follow: Annotated[bool, Parameter(negative="", help="Stay after the end of a piped input.")] = False,
         node: NodeOptions = _DEFAULTS,
     ) -> int:
-        """Chat in the terminal: each line you type is sent as a message. Registers both users if missing."""
+        """Chat in the terminal: each line you type is sent as a message. Registers both users if missing. Exit code 1
+        if a line of a piped input was not sent.
+        """
         from greenroom.transport.cli.chat import Chat
 
         if bool(to) == bool(group):
@@ -132,7 +134,8 @@ def _app(start_node: StartNode) -> App:
         node: NodeOptions = _DEFAULTS,
     ) -> int:
         """Put a load on an OpenIM server, and judge every message. Exit codes: 0 the thresholds hold, 1 they do not,
-        2 a message was lost, duplicated or out of order, 3 the harness was the bottleneck, 64 and above: bad input.
+        2 a message was lost, duplicated or out of order, 3 the harness was the bottleneck, 4 not all could be judged,
+        5 interrupted, 64 and above: bad input.
         """
         from greenroom.transport.cli.load import load as run_load
 
@@ -157,13 +160,18 @@ def _app(start_node: StartNode) -> App:
         *files: Annotated[Path, Parameter(help="The history files of one run, one for each process.")],
         json: Annotated[bool, Parameter(negative="", help="Print the verdict as JSON.")] = False,
         workdir: Annotated[Path | None, Parameter(help="A folder for temporary tables: 80 bytes per event.")] = None,
+        strict: Annotated[
+            bool, Parameter(negative="", help="Count a sendTime that goes back as a violation, too.")
+        ] = False,
     ) -> int:
-        """Judge a recorded history: was a message lost, duplicated or out of order? Exit code 2 if so."""
+        """Judge a recorded history: was a message lost, duplicated or out of order? Exit codes: 0 it was not, 2 it was,
+        4 not all could be judged, 64 and above: bad input.
+        """
         from greenroom.transport.cli.judge import judge_files
 
         if not files:
             raise SettingsError("judge: name the files of a history")
-        return judge_files(list(files), as_json=json, workdir=workdir)
+        return judge_files(list(files), as_json=json, workdir=workdir, strict=strict)
 
     return app
 

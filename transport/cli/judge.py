@@ -11,20 +11,23 @@ from time import perf_counter
 import msgspec
 
 from greenroom.transport.cli.options import CommandFailed
+from greenroom.transport.load.exit_codes import Exit
 from greenroom.transport.load.judge.judging import judge
 from greenroom.transport.load.judge.recorder import HistoryUnreadable, read
-from greenroom.transport.load.judge.verdict import KINDS, Counts, Verdict, Violation
+from greenroom.transport.load.judge.verdict import FINDINGS, KINDS, Counts, Verdict, Violation
 
-__all__ = ["CLEAN", "VIOLATED", "judge_files", "verdict_lines"]
+__all__ = ["judge_files", "verdict_lines"]
 
-CLEAN, VIOLATED = 0, 2
 BAD_DATA, NO_INPUT, NO_ROOM = 65, 66, 74
 """As in sysexits.h: the file is not a history; it does not exist; the disk is full or cannot be written."""
 _SHOWN_PER_KIND = 3
 
 
-def judge_files(files: list[Path], *, as_json: bool, workdir: Path | None) -> int:
-    """Print the verdict on the history in these files; returns the exit code. Raises CommandFailed."""
+def judge_files(files: list[Path], *, as_json: bool, workdir: Path | None, strict: bool = False) -> int:
+    """Print the verdict on the history in these files; returns the exit code. Raises CommandFailed.
+
+    strict: findings are violations, too.
+    """
     for file in files:
         if not file.is_file():
             what = "is not a file" if file.exists() else "is not there"
@@ -33,7 +36,7 @@ def judge_files(files: list[Path], *, as_json: bool, workdir: Path | None) -> in
         raise CommandFailed(f"judge: --workdir {workdir} is not a folder", exit_code=NO_INPUT)
     started_at = perf_counter()
     try:
-        verdict = judge(read(dict.fromkeys(files)), workdir=workdir)
+        verdict = judge(read(dict.fromkeys(files)), workdir=workdir, findings=() if strict else FINDINGS)
     except HistoryUnreadable as problem:
         raise CommandFailed(f"judge: {problem}", exit_code=BAD_DATA) from None
     except (sqlite3.Error, OSError) as problem:
@@ -43,7 +46,9 @@ def judge_files(files: list[Path], *, as_json: bool, workdir: Path | None) -> in
     else:
         print("\n".join(verdict_lines(verdict)))
         print(f"judged in {perf_counter() - started_at:.1f} s", file=sys.stderr)
-    return CLEAN if verdict.ok else VIOLATED
+    if not verdict.ok:
+        return Exit.INCORRECT
+    return Exit.HELD if verdict.conclusive else Exit.INCONCLUSIVE
 
 
 def verdict_lines(verdict: Verdict) -> Iterator[str]:
@@ -51,19 +56,31 @@ def verdict_lines(verdict: Verdict) -> Iterator[str]:
     yield from _count_lines(verdict.counts)
     for note in verdict.notes:
         yield f"note: {note}"
-    if verdict.ok:
+    if not verdict.ok:
+        yield f"VIOLATED: {_number(sum(verdict.totals.values()), 'violation')}"
+        yield from _kind_lines(verdict.totals)
+    elif verdict.conclusive:
         yield "clean: no promise was broken"
-        return
-    yield f"VIOLATED: {_number(sum(verdict.totals.values()), 'violation')}"
-    width = max(map(len, verdict.totals))
-    for kind, total in verdict.totals.items():
-        yield f"  {kind:{width}}  {total:>9,}  {KINDS[kind]}"
+    else:
+        yield "INCONCLUSIVE: no broken promise was found, but not all could be judged"
+    if verdict.undecided:
+        yield "undecided, because the server was still storing messages when the drain ended:"
+        yield from _kind_lines(verdict.undecided)
+    if verdict.findings:
+        yield "findings that break no promise (--strict counts them as violations):"
+        yield from _kind_lines(verdict.findings)
     shown: dict[str, int] = {}
-    for violation in verdict.violations:
+    for violation in (*verdict.violations, *verdict.examples):
         shown[violation.kind] = shown.get(violation.kind, 0) + 1
         if shown[violation.kind] <= _SHOWN_PER_KIND:
             yield ""
             yield from _violation_lines(violation)
+
+
+def _kind_lines(totals: dict[str, int]) -> Iterator[str]:
+    width = max(map(len, totals))
+    for kind, total in totals.items():
+        yield f"  {kind:{width}}  {total:>9,}  {KINDS[kind]}"
 
 
 def _count_lines(counts: Counts) -> Iterator[str]:

@@ -12,6 +12,7 @@ from rich.console import Console
 from greenroom.transport.cli.load_options import LoadOptions
 from greenroom.transport.cli.options import CommandFailed, NodeOptions, secret_for
 from greenroom.transport.cli.urls import api_url, ws_url
+from greenroom.transport.client.printable import printable
 from greenroom.transport.load.exit_codes import BadInput, Exit
 from greenroom.transport.load.figures import Figures
 from greenroom.transport.load.live import view_for
@@ -45,6 +46,7 @@ def load(name: str, options: LoadOptions, node: NodeOptions) -> int:
         api_url=options.api or api_url(settings),
         secret=secret,
         admin_id=admins[0] if admins else "imAdmin",
+        ca=str(options.ca.absolute()) if options.ca is not None else "",
     )
     if options.processes < 1:
         raise BadInput(Exit.USAGE, "--processes: at least 1")
@@ -77,7 +79,7 @@ def load(name: str, options: LoadOptions, node: NodeOptions) -> int:
             figures = asyncio.run(_until_signal(runner))
         except PartDied as problem:
             raise BadInput(Exit.BROKEN, f"the harness itself failed: {problem}") from None
-    if options.history is None and figures.exit_code != Exit.INCORRECT:
+    if options.history is None and figures.exit_code not in (Exit.INCORRECT, Exit.INCONCLUSIVE):
         for file in runner.history_files:
             file.unlink(missing_ok=True)
     else:
@@ -143,7 +145,7 @@ def _seconds(text: str) -> float:
 
 def _summarise(console: Console, figures: Figures, html: Path, json: Path) -> None:
     def say(line: str) -> None:
-        console.print(line, highlight=False, markup=False, soft_wrap=True)
+        console.print(printable(line), highlight=False, markup=False, soft_wrap=True)
 
     counts = figures.counts
     if figures.interrupted:
@@ -151,13 +153,15 @@ def _summarise(console: Console, figures: Figures, html: Path, json: Path) -> No
     say(
         f"{counts['sent']} sent, {counts['acked']} acked, {counts['failed']} failed, "
         f"{counts['received']} received ({counts['pulled']} of them pulled), "
-        f"{figures.connections} connections at most, {counts['lost']} lost"
+        f"{figures.connections} connections at most, {counts['broken_connections']} of them broke off"
     )
     for name, ladder in (("ack", figures.ack_ms), ("delivery", figures.delivery_ms), ("login", figures.login_ms)):
         steps = "  ".join(f"p{at} {ladder[at]:.1f}" for at in ("50", "90", "99", "99.9", "99.99") if at in ladder)
-        say(f"{name} ms: {steps}  highest {ladder.get('100', 0):.1f}")
-    if figures.capacity_per_s is not None:
+        say(f"{name} ms: {steps}  highest {ladder['100']:.1f}" if ladder else f"{name} ms: not measured")
+    if figures.capacity_per_s:
         say(f"capacity: {figures.capacity_per_s:g} messages/s, in {len(figures.trials)} trials")
+    elif figures.capacity_per_s is not None:
+        say(f"capacity: not found, in {len(figures.trials)} trials")
     if figures.server_cpu_s is not None:
         rss, each = figures.server_rss_peak_bytes or 0, figures.server_bytes_per_connection or 0.0
         say(
@@ -177,4 +181,7 @@ def _summarise(console: Console, figures: Figures, html: Path, json: Path) -> No
     say(f"{VERDICTS[figures.exit_code]} (exit code {int(figures.exit_code)})")
     for reason in figures.reasons:
         say(f"  {reason}")
+    for remark in figures.remarks:
+        if remark not in figures.reasons:
+            say(f"note: {remark}")
     say(f"report: {html}  figures: {json}{f'  history: {figures.history}' if figures.history else ''}")

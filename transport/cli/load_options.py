@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
@@ -38,6 +38,9 @@ class LoadOptions:
     api: Annotated[str | None, Parameter(help="The server's HTTP API, such as http://127.0.0.1:10002.")] = None
     secret: Annotated[
         str | None, Parameter(help="The server's secret. Default: GREENROOM_SECRET, or the one in the data folder.")
+    ] = field(default=None, repr=False)
+    ca: Annotated[
+        Path | None, Parameter(help="PEM file of the authority that signed the server's certificate (wss, https).")
     ] = None
     server_pid: Annotated[
         tuple[int, ...], Parameter(help="Process ids of the server on this machine, to measure its CPU and memory.")

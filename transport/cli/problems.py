@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from greenroom.persistence.errors import StoreError
 from greenroom.persistence.secret import WeakSecret
+from greenroom.transport.client.printable import printable
 
 __all__ = ["FAILED", "INTERRUPTED", "complain", "exit_code_of"]
 
@@ -15,7 +16,7 @@ FAILED, INTERRUPTED = 1, 130
 
 def complain(problem: object, code: int) -> int:
     """Print the problem on one line of stderr. Returns the code."""
-    print(f"greenroom: {' '.join(str(problem).split())}", file=sys.stderr)
+    print(f"greenroom: {printable(' '.join(str(problem).split()))}", file=sys.stderr)
     return code
 
 

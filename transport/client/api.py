@@ -9,9 +9,10 @@ import httpx
 
 from greenroom.actors.errors import UserExists
 from greenroom.actors.wire.vocabulary import AccountStatus, GroupType, Platform
-from greenroom.transport.client.errors import ConnectionLost, Refused
+from greenroom.transport.client.errors import CannotConnect, ConnectionLost, Refused, without
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Mapping, Sequence
     from types import TracebackType
 
@@ -26,12 +27,18 @@ class Api:
     It never retries. A call that fails with ConnectionLost may have been carried out by the server.
     """
 
-    def __init__(self, url: str, *, timeout_s: float = 10.0, connections: int = 100) -> None:
+    def __init__(
+        self, url: str, *, timeout_s: float = 10.0, connections: int = 100, tls: ssl.SSLContext | None = None
+    ) -> None:
+        """
+        tls: for an `https` URL, instead of the usual certificates.
+        """
         self._http = httpx.AsyncClient(
             base_url=url.rstrip("/"),
             timeout=timeout_s,
             limits=httpx.Limits(max_connections=connections, max_keepalive_connections=connections),
             trust_env=False,
+            verify=True if tls is None else tls,
         )
 
     async def __aenter__(self) -> Self:
@@ -49,9 +56,13 @@ class Api:
         """POST to a route; returns the envelope's `data` (None if it has none). Raises Refused or ConnectionLost."""
         headers = {"operationID": secrets.token_hex(8)}
         if token:
+            if not (token.isascii() and token.isprintable()):
+                raise ValueError("the token has a character that no HTTP header can carry")
             headers["token"] = token
         try:
             answer = await self._http.post(path, json=dict(payload), headers=headers)
+        except httpx.ConnectError as problem:
+            raise CannotConnect(f"{path}: cannot connect: {_reason(problem)}") from None
         except httpx.HTTPError as problem:
             raise ConnectionLost(f"{path}: {type(problem).__name__}") from None
         try:
@@ -61,9 +72,9 @@ class Api:
         if not isinstance(envelope, dict) or not isinstance(envelope.get("errCode"), int):
             raise ConnectionLost(f"{path}: HTTP {answer.status_code} without an envelope")
         if envelope["errCode"]:
-            raise Refused(
-                envelope["errCode"], str(envelope.get("errMsg", "")), str(envelope.get("errDlt", ""))
-            )
+            sent = (token, str(payload.get("secret") or ""))
+            name, detail = (without(str(envelope.get(key, "")), *sent) for key in ("errMsg", "errDlt"))
+            raise Refused(envelope["errCode"], name, detail)
         return envelope.get("data")
 
     async def admin_token(self, secret: str, *, user_id: str = "imAdmin") -> str:
@@ -110,3 +121,14 @@ class Api:
             token,
         )
         return str(data["groupInfo"]["groupID"])
+
+
+def _reason(problem: BaseException) -> str:
+    """What the operating system or TLS said. The text of an HTTP library could hold what was sent."""
+    reason = type(problem).__name__
+    cause: BaseException | None = problem
+    while cause is not None:
+        if isinstance(cause, OSError):
+            reason = cause.strerror or str(cause) or reason
+        cause = cause.__cause__ or cause.__context__
+    return reason

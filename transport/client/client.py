@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal, Self
 import msgspec
 
 from greenroom.actors.wire import msg_pb2
-from greenroom.actors.wire.vocabulary import NOTIFICATION_PREFIX, ContentType, Platform, RequestId
+from greenroom.actors.wire.vocabulary import MAX_FRAME_BYTES, NOTIFICATION_PREFIX, ContentType, Platform, RequestId
 from greenroom.transport.client.backoff import Backoff
 from greenroom.transport.client.client_message import Received, Sent, new_message
 from greenroom.transport.client.device import Arrival, Device
@@ -30,6 +30,7 @@ from greenroom.transport.client.inbox import Inbox
 from greenroom.transport.client.link import Login, parse_answer
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
     from types import TracebackType
 
@@ -78,12 +79,14 @@ class Client:
         on_state: Callable[[str], None] | None = None,
         inbox_limit: int = 1024,
         requests_in_flight: int = 16,
+        send_limit_bytes: int = MAX_FRAME_BYTES,
         send_timeout_s: float = 60.0,
         request_timeout_s: float = 10.0,
         backoff_base_s: float = 1.0,
         rng: random.Random = _RANDOM,
         ticker: Ticker | None = None,
         api: Api | None = None,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         """
         since: where to begin in the conversations that already exist at the first connect.
@@ -93,7 +96,9 @@ class Client:
         on_notification: called for each message of a notification conversation (`n_...`). Without it, these messages
             are ignored.
         on_state: called at each change of the state, with "online", "offline" or "closed".
+        send_limit_bytes: the largest frame, as sent, that the server accepts: the default of OpenIM and of Greenroom.
         api: an API shared by several clients. Without it, the client makes its own from `api_url` at the first use.
+        tls: for `wss` and `https` URLs, instead of the usual certificates.
         """
         self.user_id = user_id
         self.platform_id = platform_id
@@ -119,7 +124,9 @@ class Client:
             platform_id=platform_id,
             encoding=encoding,
             compression=compression,
+            tls=tls,
         )
+        self._tls = tls
         self._device = Device(
             login,
             on_messages=self._take if receive else None,
@@ -129,6 +136,7 @@ class Client:
             notifications=on_notification is not None,
             request_timeout_s=request_timeout_s,
             requests_in_flight=requests_in_flight,
+            send_limit_bytes=send_limit_bytes,
             backoff_base_s=backoff_base_s,
             rng=rng,
             ticker=ticker,
@@ -137,7 +145,7 @@ class Client:
         self._inbox = Inbox(limit=inbox_limit, on_room=self._device.room_again)
         self._room_for_unstored = inbox_limit * 2
         self._up = asyncio.Event()
-        self._reconnecting: asyncio.Task[None] | None = None
+        self._reconnecting: asyncio.Future[tuple[None]] | None = None
         self._started = False
         self._ended: ClientError | None = None
         self._closed = asyncio.Event()
@@ -220,7 +228,7 @@ class Client:
         """Send one message to a user or a group. Returns when the message is stored.
 
         If the connection fails meanwhile, the message is sent again on the next one, until the deadline.
-        Raises Refused (by the server), SendTimedOut, KickedOffline, TokenRejected or ClientClosed.
+        Raises TooLarge, Refused (by the server), SendTimedOut, KickedOffline, TokenRejected or ClientClosed.
         """
         if bool(recv_id) == bool(group_id):
             raise ValueError("give recv_id or group_id")
@@ -285,7 +293,7 @@ class Client:
                 raise RuntimeError("this client was made without api_url")
             from greenroom.transport.client.api import Api  # Imported late: it loads httpx.
 
-            self._api = Api(self._api_url, connections=4)
+            self._api = Api(self._api_url, connections=4, tls=self._tls)
         return self._api
 
     # The connection
@@ -302,7 +310,8 @@ class Client:
             self._finish(problem)
         else:
             self._tell("offline")
-            self._reconnecting = asyncio.create_task(self._reconnect())
+            # As a child of `gather`, the task may be pending when a loop ends without `close`: asyncio logs no error.
+            self._reconnecting = asyncio.gather(self._reconnect())
 
     async def _reconnect(self) -> None:
         backoff = Backoff(self._backoff_base_s, self._rng)

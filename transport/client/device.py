@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from google.protobuf.message import DecodeError
 
 from greenroom.actors.wire import msg_pb2, sdkws_pb2
-from greenroom.actors.wire.vocabulary import NOTIFICATION_PREFIX, MessageStatus, RequestId
+from greenroom.actors.wire.vocabulary import MAX_FRAME_BYTES, NOTIFICATION_PREFIX, MessageStatus, RequestId
 from greenroom.transport.client.backoff import Backoff
 from greenroom.transport.client.errors import ClientError, ConnectionLost, Garbled, KickedOffline, Refused
 from greenroom.transport.client.link import Link, parse_answer
@@ -70,6 +70,7 @@ class Device:
         notifications: bool = False,
         request_timeout_s: float = 10.0,
         requests_in_flight: int = 16,
+        send_limit_bytes: int = MAX_FRAME_BYTES,
         backoff_base_s: float,
         rng: random.Random,
         ticker: Ticker | None = None,
@@ -82,6 +83,7 @@ class Device:
             `room_again` resumes both.
         from_beginning: also deliver the earlier messages of conversations that exist at the first `connect`.
         notifications: also deliver the messages of notification conversations (`n_...`).
+        send_limit_bytes: the largest frame, as sent, that the server accepts. Larger requests fail with TooLarge.
         backoff_base_s, rng: for the waits after a failed pull.
         """
         self.user_id = login.user_id
@@ -92,6 +94,7 @@ class Device:
         self._has_room = has_room
         self._notifications = notifications
         self._request_timeout_s = request_timeout_s
+        self._send_limit_bytes = send_limit_bytes
         self._in_flight = asyncio.Semaphore(requests_in_flight)
         self._backoff_base_s = backoff_base_s
         self._rng = rng
@@ -100,7 +103,8 @@ class Device:
         self._online = False
         self._stopped_reading = False
         """True after reading stopped for lack of room; `pause` does not set it."""
-        self._pulling: asyncio.Task[None] | None = None
+        self._pulling: asyncio.Future[tuple[None]] | None = None
+        self._is_pulling = False
         self._ended: ClientError | None = None
 
     @property
@@ -124,6 +128,7 @@ class Device:
             ticker=self._ticker or Ticker.shared(),
             request_timeout_s=self._request_timeout_s,
             max_frame_bytes=FRAME_LIMIT_BYTES,
+            send_limit_bytes=self._send_limit_bytes,
         )
         self._stopped_reading = False
         request = sdkws_pb2.GetMaxSeqReq(userID=self.user_id).SerializeToString()
@@ -205,8 +210,8 @@ class Device:
     # Requests
 
     async def ask(self, identifier: int, data: bytes) -> bytes:
-        """Send a request and return the answer's data. Raises Refused, ConnectionLost, TimeoutError, or the error that
-        `end` was called with."""
+        """Send a request and return the answer's data. Raises Refused, TooLarge, ConnectionLost, TimeoutError, or the
+        error that `end` was called with."""
         async with self._in_flight:
             link = self._link_now()
             if self._stopped_reading:
@@ -219,7 +224,7 @@ class Device:
 
     def post(self, identifier: int, data: bytes) -> asyncio.Future[bytes]:
         """As `ask`, without a coroutine and without a bound on requests in flight, for callers that send on a schedule.
-        It raises ConnectionLost, or the error that `end` was called with, at once."""
+        It raises TooLarge, ConnectionLost, or the error that `end` was called with, at once."""
         return self._link_now().post(identifier, data)
 
     async def newest_seqs(self) -> dict[str, int]:
@@ -256,7 +261,9 @@ class Device:
         if self._link is None or self._ended is not None:
             return
         if envelope.req_identifier == RequestId.KICK:
-            self._lose(self._link, KickedOffline("another login took this device's place"))
+            # The push does not say which of the two it was.
+            kicked = "the server ended this session: another login took its place, or an admin ended it"
+            self._lose(self._link, KickedOffline(kicked))
         elif envelope.req_identifier == RequestId.PUSH and self._on_messages is not None:
             self._hand_over(self._accepted(sdkws_pb2.PushMessages.FromString(envelope.data or b"")), pulled=False)
             if self._has_room():
@@ -285,10 +292,18 @@ class Device:
             self._on_messages(existing, pulled)
 
     def _pull_soon(self) -> None:
-        if self.timelines.behind and self._online and (self._pulling is None or self._pulling.done()):
-            self._pulling = asyncio.create_task(self._pull())
+        if self.timelines.behind and self._online and not self._is_pulling:
+            self._is_pulling = True
+            # As a child of `gather`, the task may be pending when a loop ends without `end`: asyncio logs no error.
+            self._pulling = asyncio.gather(self._pull())
 
     async def _pull(self) -> None:
+        try:
+            await self._pull_missing()
+        finally:
+            self._is_pulling = False
+
+    async def _pull_missing(self) -> None:
         backoff = Backoff(self._backoff_base_s, self._rng)
         while self.timelines.behind and self._has_room():
             spans = list(self.timelines.missing(page=PULL_PAGE, conversations=PULL_CONVERSATIONS))

@@ -5,7 +5,9 @@ ClientError
 │   └── HandshakeRefused the server answered the connection request with an error code
 │       └── TokenRejected  1501..1507: this token will not be accepted again
 ├── KickedOffline        the server ended the session (push 2002); the client does not reconnect
-├── ConnectionLost       the connection failed, or could not be established
+├── ConnectionLost       the connection failed
+│   └── CannotConnect    it could not be established
+├── TooLarge             the server takes no frame of this size; sending again is of no use
 ├── Garbled              the server's answer does not follow the protocol
 ├── SendTimedOut         no ack before the deadline; the message may be stored
 └── ClientClosed         `close()` was called
@@ -14,6 +16,7 @@ ClientError
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from greenroom.actors.errors import GreenroomError, StoreFailed, TokenExpired, TokenKicked, TokenNotExist
 
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 __all__ = [
+    "CannotConnect",
     "ClientClosed",
     "ClientError",
     "ConnectionLost",
@@ -30,7 +34,9 @@ __all__ = [
     "Refused",
     "SendTimedOut",
     "TokenRejected",
+    "TooLarge",
     "refusal_of_handshake",
+    "without",
 ]
 
 TOKEN_CODES = range(TokenExpired.code, TokenNotExist.code + 1)
@@ -79,6 +85,21 @@ class ConnectionLost(ClientError):
     """There is no connection, or it ended before the answer arrived."""
 
 
+class CannotConnect(ConnectionLost):
+    """The connection could not be established. The text has the reason."""
+
+
+class TooLarge(ClientError):
+    """A request is larger than the server accepts: it closes the connection at such a frame. Nothing was stored."""
+
+    def __init__(self, size_bytes: int, limit_bytes: int) -> None:
+        at_most = f"at most {limit_bytes:,} bytes" if limit_bytes else "fewer"
+        super().__init__(f"a frame of {size_bytes:,} bytes is too large: the server accepts {at_most}")
+        self.size_bytes = size_bytes
+        self.limit_bytes = limit_bytes
+        """0: the server's limit is not known."""
+
+
 class Garbled(ClientError):
     """The server's answer does not follow the protocol."""
 
@@ -95,9 +116,18 @@ class ClientClosed(ClientError):
     """`close()` was called."""
 
 
-def refusal_of_handshake(envelope: Mapping[str, object]) -> HandshakeRefused:
-    """The error for the envelope {errCode, errMsg, errDlt} that refused a connection request."""
+def refusal_of_handshake(envelope: Mapping[str, object], *, token: str) -> HandshakeRefused:
+    """The error for the envelope {errCode, errMsg, errDlt} that refused a connection request with this token."""
     code = envelope.get("errCode")
     number = code if isinstance(code, int) else 0
     kind = TokenRejected if number in TOKEN_CODES else HandshakeRefused
-    return kind(number, str(envelope.get("errMsg", "")), str(envelope.get("errDlt", "")))
+    name, detail = (without(str(envelope.get(key, "")), token) for key in ("errMsg", "errDlt"))
+    return kind(number, name, detail)
+
+
+def without(text: str, *secrets: str) -> str:
+    """A server's text without these secrets: a server may repeat what it was sent."""
+    for secret in secrets:
+        if secret:
+            text = text.replace(secret, "[secret]").replace(quote(secret), "[secret]")
+    return text

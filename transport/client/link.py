@@ -15,16 +15,25 @@ from urllib.parse import urlencode
 
 from google.protobuf.message import DecodeError, Message
 from websockets.client import ClientProtocol
-from websockets.exceptions import InvalidStatus
+from websockets.exceptions import InvalidStatus, InvalidURI
 from websockets.frames import CloseCode, Frame, Opcode
 from websockets.http11 import Response as HttpResponse
 from websockets.protocol import OPEN
 from websockets.uri import parse_uri
 
-from greenroom.transport.client.errors import ConnectionLost, Garbled, Refused, refusal_of_handshake
+from greenroom.transport.client.errors import (
+    CannotConnect,
+    ConnectionLost,
+    Garbled,
+    Refused,
+    TooLarge,
+    refusal_of_handshake,
+    without,
+)
 from greenroom.transport.envelope.codec import Codec, EnvelopeError, Request, Response, SdkType, codec
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Callable
 
     from greenroom.transport.client.ticker import Ticker
@@ -45,8 +54,25 @@ class Login:
     """The gateway that a device connects to, and the user it logs in as. All connections of the device share one."""
 
     def __init__(
-        self, *, ws_url: str, user_id: str, token: str, platform_id: int, encoding: SdkType, compression: bool
+        self,
+        *,
+        ws_url: str,
+        user_id: str,
+        token: str,
+        platform_id: int,
+        encoding: SdkType,
+        compression: bool,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
+        """Raises ValueError if `ws_url` is not the URL of a gateway.
+
+        tls: for a `wss` URL, instead of the system's certificates.
+        """
+        if not _is_gateway(ws_url):
+            # Its text may hold a password, so it is not repeated.
+            raise ValueError("ws_url is not a URL such as ws://HOST:PORT or wss://HOST:PORT")
+        self.tls = tls
+        self.token = token
         self.user_id = user_id
         self.codec: Codec = codec(encoding, compression)
         query = {
@@ -67,6 +93,14 @@ class Login:
         return f"Login(user_id={self.user_id!r})"
 
 
+def _is_gateway(ws_url: str) -> bool:
+    try:
+        parse_uri(ws_url)
+    except (InvalidURI, ValueError):
+        return False
+    return True
+
+
 class Link(asyncio.Protocol):
     """A connection from the handshake to its end; used once.
 
@@ -83,8 +117,10 @@ class Link(asyncio.Protocol):
         ticker: Ticker,
         request_timeout_s: float,
         max_frame_bytes: int,
+        send_limit_bytes: int,
     ) -> None:
         self._login = login
+        self._send_limit_bytes = send_limit_bytes
         self._codec = login.codec
         self._on_push = on_push
         self._on_lost = on_lost
@@ -99,7 +135,8 @@ class Link(asyncio.Protocol):
         self._opened: asyncio.Future[None] = self._loop.create_future()
         self._ended: asyncio.Future[None] | None = None
         self._drained: asyncio.Future[None] | None = None
-        self._pending: dict[str, tuple[asyncio.Future[bytes], float]] = {}
+        self._pending: dict[str, tuple[asyncio.Future[bytes], float, int]] = {}
+        """For each pending request: its answer, its deadline, and the size of its frame."""
         self._parts: list[bytes] = []
         self._count = 0
         self._ping_at = 0.0
@@ -116,37 +153,33 @@ class Link(asyncio.Protocol):
         """Connect and complete the handshake. Raises TokenRejected, HandshakeRefused or ConnectionLost."""
         try:
             async with asyncio.timeout(timeout_s):
-                await self._loop.create_connection(
-                    lambda: self, self._uri.host, self._uri.port, ssl=True if self._uri.secure else None
-                )
+                tls = (self._login.tls or True) if self._uri.secure else None
+                await self._loop.create_connection(lambda: self, self._uri.host, self._uri.port, ssl=tls)
                 await self._opened
         except TimeoutError:
             self.abort()
-            raise ConnectionLost("the handshake took too long") from None
+            raise CannotConnect("the handshake took too long") from None
         except OSError as problem:
-            raise ConnectionLost(f"cannot connect: {problem.strerror or type(problem).__name__}") from None
+            raise CannotConnect(f"cannot connect: {problem.strerror or type(problem).__name__}") from None
         except BaseException:
             self.abort()
             raise
         self._ticker.add(self)
 
     async def request(self, identifier: int, data: bytes) -> bytes:
-        """Send a request and return the answer's data. Raises Refused, ConnectionLost, or TimeoutError."""
+        """Send a request and return the answer's data. Raises Refused, TooLarge, ConnectionLost, or TimeoutError."""
         while self._drained is not None:
             await asyncio.shield(self._drained)
         return await self.post(identifier, data)
 
     def post(self, identifier: int, data: bytes) -> asyncio.Future[bytes]:
         """As `request`, without a coroutine, for callers that send on a schedule. It does not wait while the write
-        buffer is full, so the caller must bound the requests in flight. It raises ConnectionLost at once.
+        buffer is full, so the caller must bound the requests in flight. It raises ConnectionLost or TooLarge at once.
         """
         if self._transport is None or self._closing:
             raise ConnectionLost("not connected")
         self._count += 1
         incr = str(self._count)
-        answer: asyncio.Future[bytes] = self._loop.create_future()
-        self._pending[incr] = (answer, self._loop.time() + self._request_timeout_s)
-        answer.add_done_callback(lambda _: self._pending.pop(incr, None))
         request = Request(
             req_identifier=identifier,
             send_id=self._login.user_id,
@@ -154,7 +187,13 @@ class Link(asyncio.Protocol):
             msg_incr=incr,
             data=data,
         )
-        self._sans.send_binary(self._codec.encode_request(request))
+        frame = self._codec.encode_request(request)
+        if len(frame) > self._send_limit_bytes:
+            raise TooLarge(len(frame), self._send_limit_bytes)
+        answer: asyncio.Future[bytes] = self._loop.create_future()
+        self._pending[incr] = (answer, self._loop.time() + self._request_timeout_s, len(frame))
+        answer.add_done_callback(lambda _: self._pending.pop(incr, None))
+        self._sans.send_binary(frame)
         self._flush()
         return answer
 
@@ -171,8 +210,14 @@ class Link(asyncio.Protocol):
             self._transport.resume_reading()
 
     def fail_requests(self, error: Exception) -> None:
-        """Fail every pending request."""
-        for answer, _ in self._pending.values():
+        """Fail every pending request. If the server closed the connection because of a frame's size, the largest
+        request was the reason: it fails with TooLarge, so that it is not sent again."""
+        close = self._sans.close_rcvd
+        if close is not None and close.code == CloseCode.MESSAGE_TOO_BIG and self._pending:
+            answer, _, size = max(self._pending.values(), key=lambda pending: pending[2])
+            if not answer.done():
+                answer.set_exception(TooLarge(size, 0))
+        for answer, _, _ in self._pending.values():
             if not answer.done():
                 answer.set_exception(error)
 
@@ -191,7 +236,7 @@ class Link(asyncio.Protocol):
     def abort(self) -> None:
         """Close the connection at once, without a close frame."""
         self._closing = True
-        if self._transport is not None:
+        if self._transport is not None and not self._loop.is_closed():
             self._transport.abort()
 
     async def wait_closed(self, *, timeout_s: float) -> None:
@@ -211,7 +256,7 @@ class Link(asyncio.Protocol):
             self._flush()
         if not self._paused and now - self._heard_at > SILENCE_LIMIT_S:
             self.abort()
-        for answer, deadline in self._pending.values():
+        for answer, deadline, _ in self._pending.values():
             if deadline > now:
                 break
             if not answer.done():
@@ -287,7 +332,8 @@ class Link(asyncio.Protocol):
         if self._sans.handshake_exc is None:
             self._opened.set_result(None)
             return
-        self._opened.set_exception(_handshake_error(response, self._sans.handshake_exc))
+        problem = _handshake_error(response, self._sans.handshake_exc, self._login.token)
+        self._opened.set_exception(problem)
         self._opened.exception()
 
     def _take_frame(self, frame: Frame) -> None:
@@ -310,16 +356,16 @@ class Link(asyncio.Protocol):
             if not envelope.msg_incr:
                 self._on_push(envelope)
             return
-        answer, _ = pending
+        answer = pending[0]
         if answer.done():
             return
         if envelope.err_code:
-            answer.set_exception(Refused(envelope.err_code, envelope.err_msg))
+            answer.set_exception(Refused(envelope.err_code, without(envelope.err_msg, self._login.token)))
         else:
             answer.set_result(envelope.data or b"")
 
 
-def _handshake_error(response: HttpResponse, problem: Exception) -> Exception:
+def _handshake_error(response: HttpResponse, problem: Exception, token: str) -> Exception:
     if not isinstance(problem, InvalidStatus):
         return ConnectionLost(f"not a WebSocket server: {type(problem).__name__}")
     try:
@@ -327,7 +373,7 @@ def _handshake_error(response: HttpResponse, problem: Exception) -> Exception:
     except ValueError:
         envelope = None
     if isinstance(envelope, dict) and envelope.get("errCode"):
-        return refusal_of_handshake(envelope)
+        return refusal_of_handshake(envelope, token=token)
     return ConnectionLost(f"the gateway answered HTTP {response.status_code}")
 
 

@@ -477,7 +477,10 @@ class WebSocketProtocol(asyncio.Protocol):
         self.phase = Phase.LINGERING
         self.update_reading()
         self._arm()
-        if transport.can_write_eof():
-            transport.write_eof()
-        else:
+        if not transport.can_write_eof():
             transport.close()
+            return
+        try:
+            transport.write_eof()
+        except OSError:  # On asyncio's own loop: the other side has already ended the connection.
+            transport.abort()

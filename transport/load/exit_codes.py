@@ -12,6 +12,8 @@ class Exit(IntEnum):
     NOT_HELD = 1
     INCORRECT = 2
     HARNESS = 3
+    INCONCLUSIVE = 4
+    CUT_SHORT = 5
     USAGE = 64
     NO_FILE = 66
     UNREACHABLE = 69

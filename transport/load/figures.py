@@ -20,8 +20,12 @@ class Moment(msgspec.Struct, kw_only=True):
     online: int
     in_flight: int
     """Number of sends that are pending at the end of this second."""
+    unseen: int = 0
+    """Number of acked messages that their senders have not received yet."""
+    trial: int = 0
+    """In a capacity search, the number of the trial, from 1. `at_s` begins again with each trial."""
     ack_ms: dict[str, float]
-    """Percentile -> milliseconds: 50, 99, 100."""
+    """Percentile -> milliseconds: 50, 99, 100. Empty if nothing was measured."""
     delivery_ms: dict[str, float]
     lag_p99_ms: float
     harness_cpu_share: float
@@ -52,8 +56,10 @@ class Trial(msgspec.Struct, kw_only=True):
 
     rate_per_s: float
     held: bool
-    ack_p99_ms: float
-    delivery_p99_ms: float
+    acked_per_s: float
+    ack_p99_ms: float | None
+    """None: nothing was measured."""
+    delivery_p99_ms: float | None
     failed: int
     saturated: str
 
@@ -75,10 +81,13 @@ class Figures(msgspec.Struct, kw_only=True):
     exit_code: int = 0
     reasons: list[str] = []
     """The reasons for the exit code, one line each."""
+    remarks: list[str] = []
+    """What the judge found that breaks no promise, and what it could not judge, one line each."""
     measures: list[Measure] = []
     counts: dict[str, int] = {}
     errors: dict[str, int] = {}
     ack_ms: dict[str, float] = {}
+    """Percentile -> milliseconds. Empty if nothing was measured."""
     delivery_ms: dict[str, float] = {}
     login_ms: dict[str, float] = {}
     acked_per_s: float = 0.0

@@ -12,7 +12,7 @@ from hdrh.histogram import HdrHistogram
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["LADDER", "Latencies"]
+__all__ = ["LADDER", "Latencies", "shown_ms"]
 
 LADDER = (0.0, 25.0, 50.0, 75.0, 90.0, 95.0, 99.0, 99.5, 99.9, 99.95, 99.99, 100.0)
 _HIGHEST_US = 3_600_000_000
@@ -58,9 +58,11 @@ class Latencies(msgspec.Struct):
     def percentile_ms(self, percentile: float) -> float:
         return self.percentiles_ms((percentile,))[0]
 
-    def ladder_ms(self) -> dict[str, float]:
-        """Percentile -> milliseconds, for each step of LADDER."""
-        return {f"{percentile:g}": ms for percentile, ms in zip(LADDER, self.percentiles_ms(LADDER), strict=True)}
+    def ladder_ms(self, percentiles: tuple[float, ...] = LADDER) -> dict[str, float]:
+        """Percentile -> milliseconds; empty without values."""
+        if not self.counts:
+            return {}
+        return {f"{at:g}": ms for at, ms in zip(percentiles, self.percentiles_ms(percentiles), strict=True)}
 
     def add(self, other: Latencies) -> None:
         counts = self.counts
@@ -73,3 +75,8 @@ class Latencies(msgspec.Struct):
         for value, count in self.counts.items():
             histogram.record_value(min(value, _HIGHEST_US), count)
         return bytes(histogram.encode()).decode("ascii")
+
+
+def shown_ms(ladder: dict[str, float], percentile: str) -> str:
+    """A value of a ladder for a person; a dash if nothing was measured."""
+    return f"{ladder[percentile]:.1f} ms" if percentile in ladder else "-"

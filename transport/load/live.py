@@ -11,6 +11,9 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from greenroom.transport.client.printable import printable
+from greenroom.transport.load.latency import shown_ms
+
 if TYPE_CHECKING:
     from types import TracebackType
 
@@ -23,6 +26,9 @@ __all__ = ["LiveView", "PlainView", "View", "view_for"]
 
 PHASE_INTERVAL_S = 1.0
 ERRORS_SHOWN = 3
+BAR_COLUMNS = 60
+NAME_COLUMNS = 11
+"""Width of the first column of both tables, so that they stand below each other."""
 
 
 class View(Protocol):
@@ -63,8 +69,8 @@ class PlainView:
         self._write(
             f"{moment.at_s:6.1f}/{of_s:g} s  "
             f"{moment.acked_per_s:8.1f} acked/s  {moment.received_per_s:9.1f} received/s  "
-            f"ack p50 {moment.ack_ms['50']:.1f} p99 {moment.ack_ms['99']:.1f} ms  "
-            f"delivery p99 {moment.delivery_ms['99']:.1f} ms  failed {totals.failed}  "
+            f"ack p50 {shown_ms(moment.ack_ms, '50')} p99 {shown_ms(moment.ack_ms, '99')}  "
+            f"delivery p99 {shown_ms(moment.delivery_ms, '99')}  failed {totals.failed}  "
             f"online {moment.online}  lag p99 {moment.lag_p99_ms:.1f} ms"
         )
 
@@ -105,36 +111,53 @@ class LiveView:
         self._live.update(self._render())
 
     def _render(self) -> RenderableType:
-        rows: list[RenderableType] = [Text(self._title, style="bold"), Text(self._phase)]
+        rows: list[RenderableType] = [_line(self._title, style="bold"), _line(self._phase)]
         done, of = self._progress
         if of:
-            rows.append(ProgressBar(total=of, completed=min(done, of), width=60))
+            bar = Table.grid()  # A bar alone does not end its line.
+            bar.add_row(ProgressBar(total=of, completed=min(done, of), width=BAR_COLUMNS))
+            rows.append(bar)
         if self._moment is not None and self._totals is not None:
-            rows.append(self._table(self._moment, self._totals))
+            rows.append(_messages(self._moment, self._totals))
+            rows.append(_machines(self._moment, self._totals))
             rows.extend(
-                Text(f"{count} x {reason}", style="red", overflow="ellipsis", no_wrap=True)
+                _line(f"{count} x {reason}", style="red")
                 for reason, count in self._totals.frequent_errors(ERRORS_SHOWN).items()
             )
         return Group(*rows)
 
-    def _table(self, moment: Moment, totals: Totals) -> Table:
-        table = Table(box=None, pad_edge=False)
-        for name in ("", "now", "p50", "p99", "highest", "all"):
-            table.add_column(name, justify="left" if not name else "right")
-        ack, delivery = moment.ack_ms, moment.delivery_ms
-        table.add_row("planned", f"{moment.planned_per_s:.0f}/s", "", "", "", f"{totals.planned}")
-        table.add_row("acked", f"{moment.acked_per_s:.0f}/s", *_ms(ack), f"{totals.acked}")
-        table.add_row("received", f"{moment.received_per_s:.0f}/s", *_ms(delivery), f"{totals.received}")
-        failed = Text(f"{totals.failed}", style="red" if totals.failed else "")
-        table.add_row("failed", f"{moment.failed_per_s:.0f}/s", "", "", "", failed)
-        table.add_row("connections", f"{moment.online}", "", "", "", f"{totals.lost} lost")
-        lag, share = moment.lag_p99_ms, moment.harness_cpu_share
-        table.add_row("harness", f"{share:.0%} CPU", "", f"{lag:.1f} ms", "", "loop lag")
-        if moment.server_cpu_share is not None and moment.server_rss_bytes is not None:
-            rss = f"{moment.server_rss_bytes / 2**20:.0f} MiB"
-            table.add_row("server", f"{moment.server_cpu_share:.0%} CPU", "", "", "", rss)
-        return table
+
+def _line(text: str, *, style: str = "") -> Text:
+    """One line, cut at the edge of the terminal. Error texts of a server stay text, whatever characters they have."""
+    return Text(printable(text), style=style, overflow="ellipsis", no_wrap=True)
 
 
-def _ms(ladder: dict[str, float]) -> tuple[str, str, str]:
-    return f"{ladder['50']:.1f} ms", f"{ladder['99']:.1f} ms", f"{ladder['100']:.1f} ms"
+def _messages(moment: Moment, totals: Totals) -> Table:
+    """What is counted each second, and the latencies of this second from the planned times."""
+    table = Table(box=None, pad_edge=False)
+    for name in ("", "now", "total", "p50", "p99", "highest"):
+        table.add_column(name, justify="right" if name else "left", no_wrap=True, min_width=NAME_COLUMNS * (not name))
+    failed = Text(f"{totals.failed}", style="red" if totals.failed else "")
+    table.add_row("planned", f"{moment.planned_per_s:.0f}/s", f"{totals.planned}")
+    table.add_row("acked", f"{moment.acked_per_s:.0f}/s", f"{totals.acked}", *_latencies(moment.ack_ms))
+    table.add_row("received", f"{moment.received_per_s:.0f}/s", f"{totals.received}", *_latencies(moment.delivery_ms))
+    table.add_row("failed", f"{moment.failed_per_s:.0f}/s", failed)
+    return table
+
+
+def _machines(moment: Moment, totals: Totals) -> Table:
+    table = Table(box=None, pad_edge=False, show_header=False)
+    table.add_column(no_wrap=True, min_width=NAME_COLUMNS)
+    table.add_column(overflow="ellipsis", no_wrap=True)
+    broken = totals.broken_connections
+    table.add_row("connections", f"{moment.online} online{f', {broken} broke off so far' if broken else ''}")
+    harness = f"{moment.harness_cpu_share:.0%} of a core, loop lag p99 {moment.lag_p99_ms:.1f} ms"
+    table.add_row("harness", harness)
+    if moment.server_cpu_share is not None and moment.server_rss_bytes is not None:
+        server = f"{moment.server_cpu_share:.0%} of a core, {moment.server_rss_bytes / 2**20:.0f} MiB"
+        table.add_row("server", server)
+    return table
+
+
+def _latencies(ladder: dict[str, float]) -> list[str]:
+    return [shown_ms(ladder, percentile) for percentile in ("50", "99", "100")]

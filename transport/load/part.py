@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
@@ -52,15 +51,21 @@ class LoadPart(Protocol):
     async def sample(self) -> Sample: ...
 
     async def newest(self) -> dict[str, int]:
-        """The conversations that this part audits, each with its newest seq according to the server."""
+        """The conversations that this part audits, each with its newest seq according to the server. Those for which
+        the server gave no answer are missing."""
 
     async def behind(self, newest: dict[str, int]) -> int:
-        """Number of devices that are offline, or do not have all messages up to these seqs."""
+        """Number of devices that are offline, do not have all messages up to these seqs, or have a conversation without
+        a known newest seq."""
 
-    async def audit(self, exempt_behind: bool) -> None:
+    async def audit(self, newest: dict[str, int], exempt_behind: bool, growing: bool) -> int:
         """Record the messages that the server has stored, and which devices were online at the end of the drain.
-        `exempt_behind` is set when the harness was the bottleneck, and not the server: then devices that are behind
-        are left out.
+        Returns the number of conversations whose messages were pulled.
+
+        newest: the newest seq of each conversation, as the server has just answered. Where the server gave no answer,
+            nothing is recorded: a server that answers nobody is not accused of losses.
+        exempt_behind: devices that are behind are not recorded, because the harness was the bottleneck.
+        growing: newest seqs still grew when the drain ended.
         """
 
     async def close(self) -> None: ...
@@ -76,6 +81,8 @@ class LocalPart:
         self._base.spawn(CONDUCTOR, lambda: Conductor(share))
         self._lag = LagMeter(lambda late_ns: share.sample.lag.record_ns(late_ns))
         self._start_ns = time.monotonic_ns()
+        self._pulled = 0
+        """Number of conversations that the audit has pulled."""
 
     async def connect(self) -> None:
         share, population = self._share, self._share.population
@@ -117,8 +124,9 @@ class LocalPart:
         found: dict[str, int] = {}
 
         async def ask(device: Device, conversation_ids: list[str]) -> None:
-            for name, (_, newest) in (await device.read_seqs(conversation_ids)).items():
-                found[name] = max(found.get(name, 0), newest)
+            answered = await device.read_seqs(conversation_ids)
+            for name in conversation_ids:  # A server may leave out a conversation without messages.
+                found[name] = answered.get(name, (0, 0))[1]
 
         by_device: dict[Device, list[str]] = {}
         for conversation_id in self._own_conversations():
@@ -131,16 +139,23 @@ class LocalPart:
     async def behind(self, newest: dict[str, int]) -> int:
         return sum(not self.has_all(place, newest) for place in self._share.places)
 
-    async def audit(self, exempt_behind: bool) -> None:
-        share, newest = self._share, await self.newest()
+    async def audit(self, newest: dict[str, int], exempt_behind: bool, growing: bool) -> int:
+        share = self._share
         now = time.monotonic_ns()
+        if growing:
+            share.recorder.record(events.StoreGrowing(now))
         for place in share.places:
             device = share.devices.get(place)
-            if device is not None and device.online and not (exempt_behind and not self.has_all(place, newest)):
+            is_here = device is not None and device.online and self._is_known(place, newest)
+            if is_here and not (exempt_behind and not self.has_all(place, newest)):
                 share.recorder.record(events.DeviceDrained(now, share.population.devices[place].in_history))
-        await _each([partial(self._pull_all, name, newest.get(name, 0)) for name in self._own_conversations()])
-        users = range(len(share.population.user_ids))
-        await _each([partial(self._ask_seqs, user) for user in users if self._has(user)])
+        self._pulled = 0
+        own = [name for name in self._own_conversations() if name in newest]
+        await _each([partial(self._pull_all, name, newest[name]) for name in own])
+        if self._pulled or not own:
+            users = range(len(share.population.user_ids))
+            await _each([partial(self._ask_seqs, user) for user in users if self._has(user)])
+        return self._pulled
 
     async def _pull_all(self, conversation_id: str, newest: int) -> None:
         device = self._member_online(conversation_id)
@@ -164,6 +179,7 @@ class LocalPart:
                     )
                 )
         self._share.recorder.record(events.StorePulled(conversation_id))
+        self._pulled += 1
 
     async def _ask_seqs(self, user: int) -> None:
         device = self._device_online(user)
@@ -196,14 +212,19 @@ class LocalPart:
         members = self._share.population.members[conversation_id]
         return next((device for user in members if (device := self._device_online(user)) is not None), None)
 
+    def _is_known(self, place: int, newest: dict[str, int]) -> bool:
+        """Whether the newest seq of each of the device's conversations is known."""
+        population = self._share.population
+        return all(name in newest for name in population.conversations_of.get(population.devices[place].user, ()))
+
     def has_all(self, place: int, newest: dict[str, int]) -> bool:
-        """Whether a device is online and has all messages up to these seqs."""
+        """Whether a device is online and has all messages up to these seqs, which must be known."""
         device, population = self._share.devices.get(place), self._share.population
         if device is None or not device.online or device.timelines.behind:
             return False
         synced = device.timelines.synced
         return all(
-            synced.get(conversation_id, 0) >= newest.get(conversation_id, 0)
+            conversation_id in newest and synced.get(conversation_id, 0) >= newest[conversation_id]
             for conversation_id in population.conversations_of.get(population.devices[place].user, ())
         )
 
@@ -221,12 +242,21 @@ async def _tried(ask: Callable[[], Awaitable[Any]]) -> Any:
 
 
 async def _each(jobs: list[Callable[[], Awaitable[None]]]) -> None:
-    """Do all jobs, some at a time. A failed job leaves a gap in the history, which the judge reports."""
+    """Do all jobs, some at a time. A failed job leaves a gap in the history, which the judge reports. When as many have
+    failed in a row as are done at a time, the server has stopped answering, and the remaining jobs are skipped."""
     waiting = iter(jobs)
+    failures = 0
 
     async def work() -> None:
+        nonlocal failures
         for job in waiting:
-            with contextlib.suppress(ClientError, TimeoutError):
+            try:
                 await job()
+            except (ClientError, TimeoutError):
+                failures += 1
+                if failures >= AUDITS_AT_ONCE:
+                    return
+            else:
+                failures = 0
 
     await asyncio.gather(*(work() for _ in range(min(AUDITS_AT_ONCE, len(jobs)))))

@@ -4,31 +4,42 @@ from __future__ import annotations
 
 import math
 from html import escape
+from itertools import groupby
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
 __all__ = ["PlotLine", "ladder_plot", "plot"]
 
 WIDTH, HEIGHT = 720, 260
-LEFT, RIGHT, TOP, BOTTOM = 64, 16, 14, 40
+LEFT, RIGHT, TOP, BOTTOM = 64, 28, 14, 40
 TICKS = 5
+DOTS_LIMIT = 120
+"""A line with more points has no dots."""
 COLOURS = ("c0", "c1", "c2", "c3")
 
 
 class PlotLine(NamedTuple):
     name: str
-    points: Sequence[tuple[float, float]]
+    points: Sequence[tuple[float, float | None]]
+    """A value of None was not measured: the line has a gap there."""
 
 
 def plot(
-    title: str, lines: Sequence[PlotLine], *, x_label: str, y_label: str, name_y: Callable[[float], str] | None = None
+    title: str,
+    lines: Sequence[PlotLine],
+    *,
+    x_label: str,
+    y_label: str,
+    name_y: Callable[[float], str] | None = None,
+    is_joined: bool = True,
 ) -> str:
-    """Lines over a common linear x axis; the y axis begins at 0."""
+    """Lines over a common linear x axis; the y axis begins at 0. If they are not joined, they are points."""
     xs = [x for line in lines for x, _ in line.points] or [0.0]
     ticks = [(x, f"{x:g}") for x in _round_steps(min(0.0, min(xs)), max(xs))]
-    return _draw(title, lines, ticks, (min(0.0, min(xs)), max(xs)), x_label, y_label, name_y or _short)
+    x_range = (min(0.0, min(xs)), max(xs))
+    return _draw(title, lines, ticks, x_range, x_label, y_label, name_y or _short, is_joined=is_joined)
 
 
 def ladder_plot(title: str, ladders: Sequence[tuple[str, dict[str, float]]], *, y_label: str) -> str:
@@ -68,8 +79,10 @@ def _draw(
     x_label: str,
     y_label: str,
     name_y: Callable[[float], str],
+    *,
+    is_joined: bool = True,
 ) -> str:
-    top = max((y for line in lines for _, y in line.points), default=0.0) or 1.0
+    top = max((y for line in lines for _, y in line.points if y is not None), default=0.0) or 1.0
     y_ticks = _round_steps(0.0, top * 1.08)
     y_max = max(top * 1.08, y_ticks[-1])
     low, high = x_range
@@ -98,14 +111,15 @@ def _draw(
     turned = f'transform="translate(13 {middle}) rotate(-90)" text-anchor="middle"'
     parts.append(_text("label", turned, y_label))
     for line, colour in zip(lines, COLOURS, strict=False):
-        if line.points:
-            path = " ".join(f"{x:.1f},{y:.1f}" for x, y in (place(*point) for point in line.points))
+        for run in _runs(line.points) if is_joined else ():
+            path = " ".join(f"{x:.1f},{y:.1f}" for x, y in (place(*point) for point in run))
             parts.append(f'<polyline class="line {colour}" points="{path}"/>')
-            for point in line.points if len(line.points) <= 120 else ():
-                x, y = place(*point)
+        for x_value, y_value in line.points if len(line.points) <= DOTS_LIMIT or not is_joined else ():
+            if y_value is not None:
+                x, y = place(x_value, y_value)
                 parts.append(
-                    f'<circle class="dot {colour}" cx="{x:.1f}" cy="{y:.1f}" r="2.5">'
-                    f"<title>{escape(line.name)}: {escape(name_y(point[1]))}</title></circle>"
+                    f'<circle class="dot {colour}" cx="{x:.1f}" cy="{y:.1f}" r="{2.5 if is_joined else 4}">'
+                    f"<title>{escape(line.name)}: {escape(name_y(y_value))}</title></circle>"
                 )
     parts.append("</svg>")
     if len(lines) > 1:
@@ -116,6 +130,13 @@ def _draw(
         parts.append(f'<div class="keys">{keys}</div>')
     parts.append("</figure>")
     return "".join(parts)
+
+
+def _runs(points: Sequence[tuple[float, float | None]]) -> Iterator[list[tuple[float, float]]]:
+    """The stretches of a line between the places where nothing was measured."""
+    for is_measured, run in groupby(points, key=lambda point: point[1] is not None):
+        if is_measured:
+            yield [(x, y) for x, y in run if y is not None]
 
 
 def _text(kind: str, place: str, words: str) -> str:

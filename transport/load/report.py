@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from greenroom.transport.load.exit_codes import Exit
+from greenroom.transport.load.latency import LADDER, shown_ms
 from greenroom.transport.load.plots import PlotLine, ladder_plot, plot
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
-    from greenroom.transport.load.figures import Figures
+    from greenroom.transport.load.figures import Figures, Moment, Trial
 
 __all__ = ["VERDICTS", "as_html", "as_json"]
 
@@ -22,6 +24,8 @@ VERDICTS = {
     1: "The thresholds do not hold",
     2: "Correctness was violated",
     3: "The harness was the bottleneck",
+    4: "Inconclusive: no broken promise was found, but not all could be judged",
+    5: "Interrupted: no broken promise was found up to then",
 }
 VIOLATIONS_SHOWN = 20
 _STYLE = files("greenroom.transport.load").joinpath("report.css").read_text()
@@ -51,7 +55,9 @@ def as_html(figures: Figures) -> str:
 
 def _headline(figures: Figures) -> str:
     text = VERDICTS.get(figures.exit_code, "")
-    return f"{text} (interrupted: these are the results up to then)" if figures.interrupted else text
+    if figures.interrupted and figures.exit_code != Exit.CUT_SHORT:
+        return f"{text} (interrupted: these are the results up to then)"
+    return text
 
 
 def _setting(figures: Figures) -> str:
@@ -67,8 +73,8 @@ def _cards(figures: Figures) -> str:
     cards = [
         (f"{figures.acked_per_s:,.0f}/s", "acked"),
         (f"{figures.received_per_s:,.0f}/s", "received by devices"),
-        (f"{figures.ack_ms.get('99', 0):.1f} ms", "ack, 99th percentile"),
-        (f"{figures.delivery_ms.get('99', 0):.1f} ms", "delivery, 99th percentile"),
+        (shown_ms(figures.ack_ms, "99"), "ack, 99th percentile"),
+        (shown_ms(figures.delivery_ms, "99"), "delivery, 99th percentile"),
         (f"{counts.get('failed', 0):,}", f"failed of {counts.get('planned', 0):,} planned"),
         (f"{figures.connections:,}", "connections at most"),
     ]
@@ -89,18 +95,21 @@ def _plots(figures: Figures) -> Iterable[str]:
     moments = figures.moments
     if not moments:
         return
+    if figures.trials:
+        yield from _search_plots(figures)
+        return
     over = "seconds since the start"
 
-    def line(name: str, pick: Any) -> PlotLine:
-        return PlotLine(name, [(moment.at_s, float(pick(moment))) for moment in moments])
+    def line(name: str, pick: Callable[[Moment], float | None]) -> PlotLine:
+        return PlotLine(name, [(moment.at_s, pick(moment)) for moment in moments])
 
     yield plot(
         "Latency of acks and deliveries",
         [
-            line("ack p50", lambda m: m.ack_ms["50"]),
-            line("ack p99", lambda m: m.ack_ms["99"]),
-            line("delivery p50", lambda m: m.delivery_ms["50"]),
-            line("delivery p99", lambda m: m.delivery_ms["99"]),
+            line("ack p50", lambda m: m.ack_ms.get("50")),
+            line("ack p99", lambda m: m.ack_ms.get("99")),
+            line("delivery p50", lambda m: m.delivery_ms.get("50")),
+            line("delivery p99", lambda m: m.delivery_ms.get("99")),
         ],
         x_label=over,
         y_label="ms from the planned time",
@@ -142,10 +151,47 @@ def _plots(figures: Figures) -> Iterable[str]:
     )
 
 
+def _search_plots(figures: Figures) -> Iterable[str]:
+    """One point for each trial. Trials follow each other in time, but not in their rates, so no line joins them."""
+    trials = figures.trials
+    over = "messages/s planned"
+
+    def points(name: str, pick: Callable[[Trial], float | None]) -> PlotLine:
+        return PlotLine(name, [(trial.rate_per_s, pick(trial)) for trial in trials])
+
+    yield plot(
+        "Latency at each rate that was tried",
+        [
+            points("ack p99, held", lambda t: t.ack_p99_ms if t.held else None),
+            points("ack p99, did not hold", lambda t: None if t.held else t.ack_p99_ms),
+            points("delivery p99, held", lambda t: t.delivery_p99_ms if t.held else None),
+            points("delivery p99, did not hold", lambda t: None if t.held else t.delivery_p99_ms),
+        ],
+        x_label=over,
+        y_label="ms from the planned time",
+        is_joined=False,
+    )
+    yield ladder_plot(
+        "Percentile ladder at the capacity", [("ack", figures.ack_ms), ("delivery", figures.delivery_ms)], y_label="ms"
+    )
+    yield plot(
+        "Throughput at each rate that was tried",
+        [points("planned", lambda t: t.rate_per_s), points("acked", lambda t: t.acked_per_s)],
+        x_label=over,
+        y_label="messages/s",
+        is_joined=False,
+    )
+
+
 def _tables(figures: Figures) -> Iterable[str]:
     yield "<h2>Thresholds</h2>" + _table(
         ("", "limit", "found", ""),
-        [(m.name, f"{m.limit:g}", f"{m.found:.4g}", "holds" if m.holds else "does not hold") for m in figures.measures],
+        [
+            (m.name, f"{m.limit:g}", "not measured", "")
+            if m.found is None
+            else (m.name, f"{m.limit:g}", f"{m.found:.4g}", "holds" if m.holds else "does not hold")
+            for m in figures.measures
+        ],
     )
     if figures.trials:
         yield "<h2>Capacity search</h2>" + _table(
@@ -153,8 +199,8 @@ def _tables(figures: Figures) -> Iterable[str]:
             [
                 (
                     f"{t.rate_per_s:.4g}",
-                    f"{t.ack_p99_ms:.1f}",
-                    f"{t.delivery_p99_ms:.1f}",
+                    "-" if t.ack_p99_ms is None else f"{t.ack_p99_ms:.1f}",
+                    "-" if t.delivery_p99_ms is None else f"{t.delivery_p99_ms:.1f}",
                     f"{t.failed}",
                     "held" if t.held else t.saturated or "did not hold",
                 )
@@ -163,10 +209,11 @@ def _tables(figures: Figures) -> Iterable[str]:
         )
     ladders = (("ack", figures.ack_ms), ("delivery", figures.delivery_ms), ("login", figures.login_ms))
     yield "<h2>Latency, ms</h2>" + _table(
-        ("percentile", *figures.ack_ms),
-        [(name, *(f"{ms:.2f}" for ms in ladder.values())) for name, ladder in ladders],
+        ("percentile", *(f"{percentile:g}" for percentile in LADDER)),
+        [(name, *([f"{ms:.2f}" for ms in ladder.values()] or ["-"])) for name, ladder in ladders],
     )
-    yield "<h2>Counts</h2>" + _table(("", ""), [(name, f"{count:,}") for name, count in figures.counts.items()])
+    counts = [(name.replace("_", " "), f"{count:,}") for name, count in figures.counts.items()]
+    yield "<h2>Counts</h2>" + _table(("", ""), counts)
     if figures.errors:
         yield "<h2>Errors</h2>" + _table(("", "times"), [(name, f"{n:,}") for name, n in figures.errors.items()])
     yield "<h2>The judge</h2>" + _judged(figures)
@@ -192,14 +239,21 @@ def _judged(figures: Figures) -> str:
         return "<p>Nothing was judged.</p>"
     counts = _table(("", ""), [(name.replace("_", " "), f"{count:,}") for name, count in verdict["counts"].items()])
     notes = "".join(f'<p class="soft">{escape(note)}</p>' for note in verdict["notes"])
-    if verdict["ok"]:
-        return f'<p class="good">Every promise was kept.</p>{notes}{counts}'
-    totals = _table(("violation", "times"), [(kind, f"{count:,}") for kind, count in verdict["totals"].items()])
+    head = ""
+    if verdict["ok"] and verdict["conclusive"]:
+        head = '<p class="good">Every promise was kept.</p>'
+    elif verdict["ok"]:
+        head = "<p>No broken promise was found, but not all could be judged.</p>"
+    totals = "".join(
+        _table((name, "times"), [(kind, f"{count:,}") for kind, count in verdict[key].items()])
+        for name, key in (("violation", "totals"), ("undecided", "undecided"), ("finding", "findings"))
+        if verdict[key]
+    )
     shown = "".join(
         f"<pre>{escape(msgspec.json.format(msgspec.json.encode(violation), indent=1).decode())}</pre>"
-        for violation in verdict["violations"][:VIOLATIONS_SHOWN]
+        for violation in [*verdict["violations"], *verdict["examples"]][:VIOLATIONS_SHOWN]
     )
-    return f"{totals}{notes}{shown}{counts}"
+    return f"{head}{totals}{notes}{shown}{counts}"
 
 
 def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import secrets
 import time
 from datetime import UTC, datetime
@@ -10,23 +11,27 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from greenroom.transport.load.drain import Drain
 from greenroom.transport.load.exit_codes import BadInput, Exit
 from greenroom.transport.load.figures import Figures, Harness, Moment, Trial
 from greenroom.transport.load.judge.judging import judge
 from greenroom.transport.load.judge.recorder import read
+from greenroom.transport.load.judge.verdict import FINDINGS
 from greenroom.transport.load.meters import CpuMeter
+from greenroom.transport.load.outcome import choose_exit_code, remarks
 from greenroom.transport.load.part import LoadPart, LocalPart
 from greenroom.transport.load.population import Population
 from greenroom.transport.load.samples import ERRORS_KEPT, Totals
 from greenroom.transport.load.share import Order
-from greenroom.transport.load.thresholds import CapacitySearch, measures, saturation
+from greenroom.transport.load.target import shown_url
+from greenroom.transport.load.thresholds import CapacitySearch, Measure, measures, saturation
 from greenroom.transport.load.worker import RemotePart
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from greenroom.transport.load.judge.verdict import Verdict
-    from greenroom.transport.load.latency import Latencies
     from greenroom.transport.load.live import View
     from greenroom.transport.load.scenario import Scenario
     from greenroom.transport.load.server_watch import ServerWatch
@@ -35,10 +40,10 @@ if TYPE_CHECKING:
 __all__ = ["Runner"]
 
 INTERVAL_S = 1.0
+SHOWN = (50.0, 99.0, 100.0)
+"""Percentiles of each second."""
 START_DELAY_S = 0.2
 """Between `begin` and the first planned message, so that all processes are ready for it."""
-ALL_OFFLINE_LIMIT_S = 3.0
-"""If no device has been online for this long during the drain, the server is down and no more messages will arrive."""
 
 
 class Runner:
@@ -70,6 +75,12 @@ class Runner:
         """Totals from the first login to the audit."""
         self._load_totals = Totals()
         """Totals of the load alone; in a capacity search, of the fastest trial that held."""
+        self._load_cpu_share = 0.0
+        """Share of one core that the busiest process of the harness used during that load."""
+        self._best_trial = 0
+        """Number of the trial at the capacity. 0: none, or no search."""
+        self._pulled = 0
+        """Number of conversations whose stored messages were pulled."""
         self._cpu = CpuMeter()
         self._rss_bytes = 0
         self._tag = secrets.token_hex(4)
@@ -79,8 +90,8 @@ class Runner:
             title=scenario.title,
             run=self._tag,
             began_at=datetime.now(UTC).isoformat(timespec="seconds"),
-            ws_url=target.ws_url,
-            api_url=target.api_url,
+            ws_url=shown_url(target.ws_url),
+            api_url=shown_url(target.api_url),
             users=scenario.users,
             devices=scenario.users * len(scenario.client.platforms),
             rate_per_s=pace.rate_per_s if scenario.talks and pace.mode == "open" else 0.0,
@@ -112,13 +123,15 @@ class Runner:
                     await self._search(stopped)
                 else:
                     await self._load(self._scenario.pace.rate_per_s, self._load_totals, stopped)
+                    self._load_cpu_share = self._cpu.busiest_share
             self._figures.interrupted = self._stop.is_set()
             await self._drain()
         finally:
             stopped.cancel()
             await asyncio.gather(*(part.close() for part in self._parts), return_exceptions=True)
         self._view.phase("judging the history")
-        verdict = await asyncio.to_thread(lambda: judge(read(self.history_files)))
+        findings = () if self._thresholds.times_in_order else FINDINGS
+        verdict = await asyncio.to_thread(lambda: judge(read(self.history_files), findings=findings))
         return self._conclude(verdict)
 
     async def _prepare(self, population: Population, stopped: asyncio.Future[Any]) -> dict[str, str]:
@@ -143,6 +156,7 @@ class Runner:
                 ws_url=self._target.ws_url,
                 tokens={name: tokens[name] for name in names},
                 history=str(file),
+                ca=self._target.ca,
             )
             self._parts.append(LocalPart(order) if self._processes == 1 else await RemotePart.start(order))
 
@@ -161,9 +175,11 @@ class Runner:
             await asyncio.gather(connecting, return_exceptions=True)
         if not self._run_totals.logins and not self._stop.is_set():
             reasons = ", ".join(self._run_totals.frequent_errors(2)) or "no answer"
-            raise BadInput(Exit.UNREACHABLE, f"{self._target.ws_url}: no user could log in: {reasons}")
+            raise BadInput(Exit.UNREACHABLE, f"{self._figures.ws_url}: no user could log in: {reasons}")
 
-    async def _load(self, rate_per_s: float, totals: Totals, stopped: asyncio.Future[Any]) -> None:
+    async def _load(
+        self, rate_per_s: float, totals: Totals, stopped: asyncio.Future[Any], *, trial: int = 0
+    ) -> None:
         pace = self._scenario.pace
         await self._take(self._run_totals)  # The counts up to now do not belong to the load.
         start_ns = time.monotonic_ns() + int(START_DELAY_S * 1e9)
@@ -175,6 +191,7 @@ class Runner:
             timeout_s = INTERVAL_S if remaining_s > 1.5 * INTERVAL_S else remaining_s
             await asyncio.wait({stopped}, timeout=timeout_s)
             moment = await self._take(totals, self._run_totals)
+            moment.trial = trial
             self._figures.moments.append(moment)
             self._view.moment(moment, totals, of_s=total_s)
         await asyncio.gather(*(part.end() for part in self._parts))
@@ -187,61 +204,55 @@ class Runner:
 
     async def _search(self, stopped: asyncio.Future[Any]) -> None:
         search = CapacitySearch(start_per_s=self._scenario.pace.rate_per_s)
-        while search.rate and not stopped.done():
+        for number in itertools.count(1):
+            if not search.rate or stopped.done():
+                break
             rate, totals = search.rate, Totals()
             self._view.phase(f"trying {rate:g} messages/s")
-            await self._load(rate, totals, stopped)
+            await self._load(rate, totals, stopped, trial=number)
             if stopped.done():
                 break
-            saturated = self._saturation(totals)
-            held = not saturated and all(measure.holds for measure in measures(self._thresholds, self._judged(totals)))
+            saturated = self._saturation(totals, self._cpu.busiest_share)
+            held = bool(totals.acked) and not saturated and all(each.holds for each in self._measures(totals))
             self._figures.trials.append(
                 Trial(
                     rate_per_s=rate,
                     held=held,
-                    ack_p99_ms=totals.ack.percentile_ms(99),
-                    delivery_p99_ms=totals.delivery.percentile_ms(99),
+                    acked_per_s=self._measured(number, lambda moment: moment.acked_per_s),
+                    ack_p99_ms=totals.ack.ladder_ms().get("99"),
+                    delivery_p99_ms=totals.delivery.ladder_ms().get("99"),
                     failed=totals.failed,
                     saturated=saturated,
                 )
             )
             search.report(held)
-            if held:
-                self._load_totals = totals
+            if held and rate == search.highest_held:
+                self._load_totals, self._load_cpu_share, self._best_trial = totals, self._cpu.busiest_share, number
         self._figures.capacity_per_s = search.highest_held
 
     async def _drain(self) -> None:
+        devices = self._figures.devices
+
+        def progress(behind: int, unseen: int) -> None:
+            if behind or not unseen:
+                self._view.phase("draining: devices that do not have all messages yet", behind, devices)
+            else:
+                self._view.phase(f"draining: {unseen} acked messages are not stored yet")
+
         self._view.phase("draining: waiting until the receivers have caught up")
         await asyncio.gather(*(part.end() for part in self._parts))
-        started_at = last_online_at = time.monotonic()
-        newest = await self._newest()
-        while True:
-            behind = sum(await asyncio.gather(*(part.behind(newest) for part in self._parts)))
-            if not behind:
-                newer = await self._newest()
-                if newer == newest:
-                    break
-                newest = newer
-                continue
-            now = time.monotonic()
-            if (await self._take(self._run_totals)).online:
-                last_online_at = now
-            self._view.phase("draining: devices that do not have all messages yet", behind, self._figures.devices)
-            if now - started_at > self._scenario.pace.drain_s or now - last_online_at > ALL_OFFLINE_LIMIT_S:
-                break
-            await asyncio.sleep(0.2)
-        self._figures.drained, self._figures.not_caught_up = not behind, behind
-        self._figures.drain_s = time.monotonic() - started_at
+        limit_s = self._scenario.pace.drain_s
+        drain = Drain(self._parts, limit_s=limit_s, take=lambda: self._take(self._run_totals))
+        await drain.run(progress)
+        self._figures.drained, self._figures.not_caught_up = drain.is_settled, drain.behind
+        self._figures.drain_s = drain.took_s
         self._view.phase("pulling the messages that the server has stored")
-        saturated = bool(self._saturation(self._load_totals))
-        await asyncio.gather(*(part.audit(saturated) for part in self._parts))
+        saturated = any(trial.saturated for trial in self._figures.trials) or bool(
+            self._saturation(self._load_totals, self._load_cpu_share)
+        )
+        audits = (part.audit(drain.newest, saturated, drain.growing) for part in self._parts)
+        self._pulled = sum(await asyncio.gather(*audits))
         await self._take(self._run_totals)
-
-    async def _newest(self) -> dict[str, int]:
-        newest: dict[str, int] = {}
-        for found in await asyncio.gather(*(part.newest() for part in self._parts)):
-            newest.update(found)
-        return newest
 
     async def _take(self, *totals: Totals) -> Moment:
         """Take a sample from each part, and add it to the totals. Returns the figures since the last sample."""
@@ -260,8 +271,9 @@ class Runner:
             failed_per_s=fresh.failed / took_s,
             online=sum(sample.online for sample in samples),
             in_flight=sum(sample.in_flight for sample in samples),
-            ack_ms=_few(fresh.ack),
-            delivery_ms=_few(fresh.delivery),
+            unseen=sum(sample.unseen for sample in samples),
+            ack_ms=fresh.ack.ladder_ms(SHOWN),
+            delivery_ms=fresh.delivery.ladder_ms(SHOWN),
             lag_p99_ms=fresh.lag.percentile_ms(99),
             harness_cpu_share=harness_share,
         )
@@ -274,13 +286,20 @@ class Runner:
             figures.server_rss_peak_bytes = max(figures.server_rss_peak_bytes or 0, server.rss_bytes)
         return moment
 
-    def _saturation(self, totals: Totals) -> str:
-        lag_p99_ms = totals.lag.percentile_ms(99)
-        return saturation(self._thresholds, lag_p99_ms=lag_p99_ms, cpu_share=self._cpu.busiest_share)
+    def _saturation(self, totals: Totals, cpu_share: float) -> str:
+        return saturation(self._thresholds, lag_p99_ms=totals.lag.percentile_ms(99), cpu_share=cpu_share)
 
-    def _judged(self, totals: Totals) -> Totals:
-        """The totals that the thresholds apply to: those of the load, but with all logins of the run."""
-        return msgspec.structs.replace(totals, login=self._run_totals.login, logins=self._run_totals.logins)
+    def _measures(self, totals: Totals) -> list[Measure]:
+        """The thresholds, applied to the totals of a load, but to all logins of the run."""
+        judged = msgspec.structs.replace(totals, login=self._run_totals.login)
+        figures = self._figures
+        return measures(self._thresholds, judged, devices=figures.devices, connections=figures.connections)
+
+    def _measured(self, trial: int, pick: Callable[[Moment], float]) -> float:
+        """The mean over the seconds of a load at its full rate."""
+        moments = [moment for moment in self._figures.moments if moment.trial == trial]
+        moments = [moment for moment in moments if moment.at_s > self._scenario.pace.ramp_s] or moments
+        return sum(map(pick, moments)) / len(moments) if moments else 0.0
 
     # The result
 
@@ -290,28 +309,28 @@ class Runner:
         latencies = {"ack": load.ack, "delivery": load.delivery, "login": run.login}
         figures.histograms = {name: each.encoded() for name, each in latencies.items()}
         figures.ack_ms, figures.delivery_ms, figures.login_ms = (each.ladder_ms() for each in latencies.values())
-        if figures.moments:
-            ramp_s = self._scenario.pace.ramp_s
-            measured = [moment for moment in figures.moments if moment.at_s > ramp_s] or figures.moments
-            figures.acked_per_s = sum(moment.acked_per_s for moment in measured) / len(measured)
-            figures.received_per_s = sum(moment.received_per_s for moment in measured) / len(measured)
+        figures.acked_per_s = self._measured(self._best_trial, lambda moment: moment.acked_per_s)
+        figures.received_per_s = self._measured(self._best_trial, lambda moment: moment.received_per_s)
         messages = run.sent + run.received
         figures.harness = Harness(
             processes=self._processes,
             cpu_s=self._cpu.load_s,
             cpu_us_per_message=self._cpu.load_s / messages * 1e6 if messages else 0.0,
-            busiest_cpu_share=self._cpu.busiest_share,
+            busiest_cpu_share=self._load_cpu_share,
             rss_bytes=self._rss_bytes,
             lag_p50_ms=load.lag.percentile_ms(50),
             lag_p99_ms=load.lag.percentile_ms(99),
             lag_max_ms=load.lag.percentile_ms(100),
-            saturated=self._saturation(load),
+            saturated=self._saturation(load, self._load_cpu_share),
         )
         if self._watch:
             self._conclude_server()
         figures.verdict = msgspec.Raw(verdict.to_json())
-        figures.measures = measures(self._thresholds, self._judged(load))
-        self._choose_exit_code(verdict, figures.harness.saturated)
+        figures.remarks = remarks(verdict)
+        figures.measures = self._measures(load)
+        choose_exit_code(
+            figures, verdict, is_search=self._find_capacity, talks=bool(self._scenario.talks), pulled=self._pulled
+        )
         return figures
 
     def _conclude_server(self) -> None:
@@ -324,34 +343,3 @@ class Runner:
             figures.server_messages_per_cpu_s = self._load_totals.acked / server_load_s
         if not self._watch.look().alive:
             figures.reasons.append("the server's process has ended")
-
-    def _choose_exit_code(self, verdict: Verdict, saturated: str) -> None:
-        figures = self._figures
-        broken = [measure for measure in figures.measures if not measure.holds]
-        if not verdict.ok:
-            figures.exit_code = Exit.INCORRECT
-            figures.reasons += [f"{kind}: {count}" for kind, count in verdict.totals.items()]
-        elif saturated:
-            figures.exit_code = Exit.HARNESS
-            figures.reasons.append(f"the harness was the bottleneck: {saturated}; the server is not to blame")
-        elif self._find_capacity and not figures.interrupted:
-            self._choose_exit_code_of_search()
-        elif broken:
-            figures.exit_code = Exit.NOT_HELD
-            figures.reasons += [f"{each.name} is {each.found:.4g}, more than {each.limit:g}" for each in broken]
-
-    def _choose_exit_code_of_search(self) -> None:
-        figures = self._figures
-        if not figures.capacity_per_s:
-            figures.exit_code = Exit.NOT_HELD
-            figures.reasons.append("the thresholds held at no rate that was tried")
-        failed = [trial for trial in figures.trials if not trial.held]
-        if failed and (lowest := min(failed, key=lambda trial: trial.rate_per_s)).saturated:
-            figures.exit_code = Exit.HARNESS
-            figures.reasons.append(
-                f"the search ended because the harness was the bottleneck: {lowest.saturated}; the server can do more"
-            )
-
-
-def _few(latencies: Latencies) -> dict[str, float]:
-    return dict(zip(("50", "99", "100"), latencies.percentiles_ms((50, 99, 100)), strict=True))

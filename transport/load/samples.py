@@ -11,7 +11,9 @@ from greenroom.transport.load.latency import Latencies
 
 __all__ = ["ERRORS_KEPT", "Sample", "Totals"]
 
-COUNTS: Final = ("planned", "sent", "acked", "failed", "received", "pulled", "logins", "login_failures", "lost")
+COUNTS: Final = (
+    "planned", "sent", "acked", "failed", "received", "pulled", "logins", "login_failures", "broken_connections",
+)  # fmt: skip
 LATENCIES: Final = ("ack", "delivery", "login", "lag")
 ERRORS_KEPT: Final = 100
 """Maximum number of different errors that are counted: the most frequent ones."""
@@ -29,7 +31,7 @@ class Totals(msgspec.Struct, kw_only=True):
     """Number of received messages that were not pushed, but pulled after a gap or an absence."""
     logins: int = 0
     login_failures: int = 0
-    lost: int = 0
+    broken_connections: int = 0
     """Connections that ended although no step of the scenario ended them."""
     errors: dict[str, int] = {}
     ack: Latencies = msgspec.field(default_factory=Latencies)
@@ -68,6 +70,8 @@ class Sample(Totals, kw_only=True):
     """Number of devices that are logged in."""
     in_flight: int = 0
     """Number of pending sends."""
+    unseen: int = 0
+    """Number of acked messages, of those to be stored, that their sender's device has not received yet."""
     cpu_s: float = 0.0
     """CPU that the process has used since its start."""
     rss_bytes: int = 0

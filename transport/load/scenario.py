@@ -70,6 +70,8 @@ class Thresholds(_Table, frozen=True, kw_only=True):
     login_p99_ms: float = 0.0
     error_share: float = 0.001
     """The share of sends that are not acked. Here 0 means that every send must be acked."""
+    times_in_order: bool = False
+    """Whether a sendTime that decreases while the seq increases is a violation. By default it is only a finding."""
     harness_lag_p99_ms: float = 250.0
     """The lag of the harness's own loop. Above this limit, the harness was the bottleneck, not the server."""
     harness_cpu_share: float = 0.95

@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import random
+import ssl
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from greenroom.actors.errors import NoPermission
 from greenroom.transport.client.api import Api
 from greenroom.transport.client.device import Device
-from greenroom.transport.client.errors import ClientClosed, ClientError, ConnectionLost, Refused
+from greenroom.transport.client.errors import CannotConnect, ClientClosed, ClientError, ConnectionLost, Refused
 from greenroom.transport.client.link import Login
 from greenroom.transport.load.exit_codes import BadInput, Exit
+from greenroom.transport.load.share import tls_context
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
 
     from greenroom.transport.load.population import DeviceName, Population
 
-__all__ = ["Target"]
+__all__ = ["Target", "shown_url"]
 
 USERS_A_CALL = 500
 TOKENS_AT_ONCE = 16
@@ -30,30 +32,40 @@ GROUP_LIMIT = 1000
 class Target:
     """A server, known by its URLs and secret."""
 
-    def __init__(self, *, ws_url: str, api_url: str, secret: str, admin_id: str) -> None:
-        for url, schemes in ((ws_url, ("ws", "wss")), (api_url, ("http", "https"))):
-            parts = urlsplit(url)
-            if parts.scheme not in schemes or not parts.hostname:
-                raise BadInput(Exit.USAGE, f"{url!r} is not a URL such as {schemes[0]}://HOST:PORT")
+    def __init__(self, *, ws_url: str, api_url: str, secret: str, admin_id: str, ca: str = "") -> None:
+        """
+        ca: a PEM file of certificates to trust, besides the system's own.
+        """
+        for name, url, schemes in (("--ws", ws_url, ("ws", "wss")), ("--api", api_url, ("http", "https"))):
+            if not _is_url(url, schemes):  # It may hold a password, so it is not repeated.
+                raise BadInput(Exit.USAGE, f"{name} is not a URL such as {schemes[0]}://HOST:PORT")
+        try:
+            self._tls = tls_context(ca)
+        except (OSError, ssl.SSLError) as problem:
+            reason = getattr(problem, "strerror", None) or "it holds no certificate"
+            code = Exit.NO_FILE if isinstance(problem, FileNotFoundError) else Exit.USAGE
+            raise BadInput(code, f"--ca {ca}: {reason}") from None
+        self.ca = ca
         self.ws_url = ws_url
         self.api_url = api_url
+        self._shown_ws, self._shown_api = shown_url(ws_url), shown_url(api_url)
         self._secret = secret
         self._admin_id = admin_id
 
     async def prepare(self, population: Population, *, progress: Callable[[str, int, int], None]) -> dict[str, str]:
         """Register the users and create the groups. Returns a token for each device: `user/platform` -> token."""
-        async with Api(self.api_url, timeout_s=30.0, connections=TOKENS_AT_ONCE) as api:
+        async with Api(self.api_url, timeout_s=30.0, connections=TOKENS_AT_ONCE, tls=self._tls) as api:
             admin = await self._admin_token(api)
             await self._reach_gateway()
             try:
                 tokens = await self._prepare(api, admin, population, progress)
             except Refused as problem:
-                text = f"{self.api_url} refused to create users or groups: {problem}"
+                text = f"{self._shown_api} refused to create users or groups: {problem}"
                 raise BadInput(Exit.NOT_OPENIM, text) from None
             except ConnectionLost as problem:
-                raise BadInput(Exit.UNREACHABLE, f"{self.api_url} is no longer reachable: {problem}") from None
+                raise BadInput(Exit.UNREACHABLE, f"{self._shown_api} is no longer reachable: {problem}") from None
             except (KeyError, TypeError) as problem:
-                text = f"{self.api_url} is not an OpenIM server: an answer has no {problem}"
+                text = f"{self._shown_api} is not an OpenIM server: an answer has no {problem}"
                 raise BadInput(Exit.NOT_OPENIM, text) from None
         first = population.devices[0]
         await self._log_in(first, tokens[first.of_token])
@@ -64,15 +76,15 @@ class Target:
             return await api.admin_token(self._secret, user_id=self._admin_id)
         except Refused as problem:
             if problem.code == NoPermission.code:
-                text = f"{self.api_url} does not accept this secret ({problem})"
+                text = f"{self._shown_api} does not accept this secret ({problem})"
                 raise BadInput(Exit.NOT_ALLOWED, text) from None
-            raise BadInput(Exit.NOT_OPENIM, f"{self.api_url} did not issue an admin token: {problem}") from None
+            raise BadInput(Exit.NOT_OPENIM, f"{self._shown_api} did not issue an admin token: {problem}") from None
         except ConnectionLost as problem:
             if "without an envelope" in str(problem):
-                raise BadInput(Exit.NOT_OPENIM, f"{self.api_url} is not an OpenIM server: {problem}") from None
-            raise BadInput(Exit.UNREACHABLE, f"{self.api_url} cannot be reached: {problem}") from None
+                raise BadInput(Exit.NOT_OPENIM, f"{self._shown_api} is not an OpenIM server: {problem}") from None
+            raise BadInput(Exit.UNREACHABLE, f"{self._shown_api} cannot be reached: {problem}") from None
         except (KeyError, TypeError):
-            text = f"{self.api_url} is not an OpenIM server: its answer has no token"
+            text = f"{self._shown_api} is not an OpenIM server: its answer has no token"
             raise BadInput(Exit.NOT_OPENIM, text) from None
 
     async def _reach_gateway(self) -> None:
@@ -84,7 +96,7 @@ class Target:
                 _, writer = await asyncio.open_connection(parts.hostname, port)
         except (OSError, TimeoutError) as problem:
             reason = getattr(problem, "strerror", None) or type(problem).__name__
-            raise BadInput(Exit.UNREACHABLE, f"{self.ws_url} cannot be reached: {reason}") from None
+            raise BadInput(Exit.UNREACHABLE, f"{self._shown_ws} cannot be reached: {reason}") from None
         writer.close()
 
     async def _log_in(self, name: DeviceName, token: str) -> None:
@@ -96,13 +108,17 @@ class Target:
             platform_id=name.platform_id,
             encoding="go",
             compression=True,
+            tls=self._tls,
         )
         device = Device(login, on_messages=None, on_lost=lambda _: None, backoff_base_s=1.0, rng=random.Random())
         try:
             await device.connect()
+        except CannotConnect as problem:
+            raise BadInput(Exit.UNREACHABLE, f"{self._shown_ws}: {problem}") from None
         except ClientError as problem:
             reason = str(problem) or type(problem).__name__
-            raise BadInput(Exit.NOT_OPENIM, f"{self.ws_url} is not a gateway of this OpenIM server: {reason}") from None
+            text = f"{self._shown_ws} is not a gateway of this OpenIM server: {reason}"
+            raise BadInput(Exit.NOT_OPENIM, text) from None
         finally:
             device.end(ClientClosed("the probe is over"))
             await device.wait_ended()
@@ -143,6 +159,20 @@ class Target:
 
         await _all(make_group(group.group_id, [user_ids[member] for member in group.members]) for group in groups)
         return tokens
+
+
+def shown_url(url: str) -> str:
+    """The URL without a password or a query, for reports and errors."""
+    parts = urlsplit(url)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
+
+
+def _is_url(url: str, schemes: tuple[str, ...]) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in schemes and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # For example a port that is no number.
+        return False
 
 
 async def _all(jobs: Iterable[Awaitable[None]]) -> None:

@@ -12,23 +12,29 @@ if TYPE_CHECKING:
 
 __all__ = ["CapacitySearch", "Measure", "measures", "saturation"]
 
+FAILURES_THAT_DECIDE = 2
+
 
 class Measure(msgspec.Struct, frozen=True):
     """One threshold, and the measured value."""
 
     name: str
     limit: float
-    found: float
+    found: float | None
+    """None: nothing was measured."""
 
     @property
     def holds(self) -> bool:
-        return self.found <= self.limit
+        return self.found is None or self.found <= self.limit
 
 
-def measures(thresholds: Thresholds, totals: Totals) -> list[Measure]:
-    """All thresholds that are set, with the measured values."""
+def measures(thresholds: Thresholds, totals: Totals, *, devices: int, connections: int) -> list[Measure]:
+    """All thresholds that are set, with the measured values.
+
+    connections: the highest number of devices that were online at one time.
+    """
     found = [
-        Measure(name, limit, latencies.percentile_ms(99.0))
+        Measure(name, limit, latencies.percentile_ms(99.0) if latencies.counts else None)
         for name, limit, latencies in (
             ("ack_p99_ms", thresholds.ack_p99_ms, totals.ack),
             ("delivery_p99_ms", thresholds.delivery_p99_ms, totals.delivery),
@@ -38,8 +44,9 @@ def measures(thresholds: Thresholds, totals: Totals) -> list[Measure]:
     ]
     error_share = totals.failed / totals.planned if totals.planned else 0.0
     found.append(Measure("error_share", thresholds.error_share, error_share))
-    if not totals.logins:
-        found.append(Measure("users_without_login", 0, 1))
+    # A load that only holds connections has no sends that could fail.
+    never_online = devices - connections
+    found.append(Measure("devices_without_login", int(thresholds.error_share * devices), never_online))
     return found
 
 
@@ -56,29 +63,40 @@ def saturation(thresholds: Thresholds, *, lag_p99_ms: float, cpu_share: float) -
 
 
 class CapacitySearch:
-    """Doubles the rate until a trial fails, then halves the gap between the rates until it is small enough.
+    """Doubles the rate until a rate fails, then halves the gap between the rates until it is small enough.
 
-    Until `rate` is 0, run a trial at `rate` and call `report`.
+    A rate fails when two of its trials have failed: one bad moment of the machine decides nothing. Until `rate` is 0,
+    run a trial at `rate` and call `report`.
     """
 
-    def __init__(self, *, start_per_s: float, precision: float = 0.1, trials: int = 16) -> None:
+    def __init__(self, *, start_per_s: float, precision: float = 0.1, rates: int = 16) -> None:
         self.rate = start_per_s
         self.highest_held = 0.0
         """The highest rate so far at which the thresholds held; 0 if there is none."""
         self.lowest_failed = 0.0
         """The lowest rate so far at which they did not hold; 0 if there is none."""
         self._precision = precision
-        self._remaining_trials = trials
+        self._remaining_rates = rates
+        self._failed_trials = self._held_trials = 0
+        """Trials at the current rate."""
 
     def report(self, held: bool) -> None:
         """Report whether the thresholds held in the trial at `rate`. Sets the next rate."""
         if held:
+            self._held_trials += 1
+        else:
+            self._failed_trials += 1
+        has_failed = self._failed_trials >= FAILURES_THAT_DECIDE
+        if not has_failed and self._failed_trials and self._held_trials < FAILURES_THAT_DECIDE:
+            return
+        self._failed_trials = self._held_trials = 0
+        if not has_failed:
             self.highest_held = max(self.highest_held, self.rate)
         elif not self.lowest_failed or self.rate < self.lowest_failed:
             self.lowest_failed = self.rate
-        self._remaining_trials -= 1
+        self._remaining_rates -= 1
         gap = self.lowest_failed - self.highest_held
-        if not self._remaining_trials:
+        if not self._remaining_rates:
             self.rate = 0.0
         elif not self.lowest_failed:
             self.rate *= 2

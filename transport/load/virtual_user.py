@@ -107,6 +107,10 @@ class VirtualUser(Entity):
         self._waiting: dict[str, tuple[Speak, bytes]] = {}
         """Pending messages: client_msg_id -> the Speak, and the request."""
         self._to_resend: list[str] = []
+        self._received_early: set[str] = set()
+        """Pending messages that this device has received before their acks."""
+        self._unseen: set[str] = set()
+        """Acked messages that this device has not received yet. The drain waits for them."""
         self._backoff = Backoff(share.scenario.client.reconnect_base_s, share.rng)
         self._is_recorded = False
         """Whether the history has this device's DeviceStarted."""
@@ -198,7 +202,7 @@ class VirtualUser(Entity):
         if self._up:
             self._resend = self._share.scenario.client.resend
             self._went_down()
-            self._share.sample.lost += 1
+            self._share.sample.broken_connections += 1
             self._share.sample.count_error(_reason(message.problem))
             self._connect_later()
 
@@ -315,12 +319,16 @@ class VirtualUser(Entity):
                 return
             self._failed(message, speak, problem, lost=lost)
         del self._waiting[message.client_msg_id]
+        self._received_early.discard(message.client_msg_id)
         self._share.sample.in_flight -= 1
         self._think()
 
     def _acked(self, message: SendDone, speak: Speak, answer: msg_pb2.SendMsgResp) -> None:
         share = self._share
         share.sample.acked += 1
+        if speak.stored and message.client_msg_id not in self._received_early:
+            self._unseen.add(message.client_msg_id)
+            share.sample.unseen += 1
         if speak.planned_ns >= share.measured_from_ns and not self._slow:
             share.sample.ack.record_ns(message.at - speak.planned_ns)
         share.recorder.record(
@@ -401,6 +409,11 @@ class VirtualUser(Entity):
             )
             if planned_ns < 0:
                 continue
+            if client_msg_id in self._unseen:
+                self._unseen.discard(client_msg_id)
+                sample.unseen -= 1
+            elif client_msg_id in self._waiting:
+                self._received_early.add(client_msg_id)
             sample.received += 1
             if message.pulled:
                 sample.pulled += 1

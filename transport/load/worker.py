@@ -88,8 +88,8 @@ class RemotePart:
     async def behind(self, newest: dict[str, int]) -> int:
         return await self._ask("behind", int, newest)
 
-    async def audit(self, exempt_behind: bool) -> None:
-        await self._ask("audit", type(None), exempt_behind)
+    async def audit(self, newest: dict[str, int], exempt_behind: bool, growing: bool) -> int:
+        return await self._ask("audit", int, newest, exempt_behind, growing)
 
     async def close(self) -> None:
         if self._process.returncode is None:

@@ -163,7 +163,7 @@ async def test_server_that_does_not_read_cannot_hold_up_the_end(
     gateway: FakeGateway, owner: Owner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(device_module, "CLOSE_TIMEOUT_S", 0.05)
-    device = await owner.online()
+    device = await owner.online(send_limit_bytes=1 << 30)
     for connection in gateway.sessions:
         connection.transport.pause_reading()
     device.post(RequestId.SEND_MESSAGE, bytes(30_000_000)).add_done_callback(lambda answer: answer.exception())

@@ -77,8 +77,9 @@ async def test_interrupt(node: NodeProcess, tmp_path: Path) -> None:
     await _until(process, "1.8/")
     process.send_signal(signal.SIGINT)
     run = await wait_load(process, tmp_path, "one-to-one")
-    assert run.code == 0, run.out + run.err
+    assert run.code == 5, run.out + run.err
     assert "Interrupted: these are the results up to then." in run.out
+    assert "thresholds hold" not in run.out
     assert run.figures["interrupted"]
     assert run.figures["verdict"]["ok"]
     assert 0 < run.figures["counts"]["acked"] < 1000

@@ -56,5 +56,5 @@ async def test_table_on_a_terminal(node: NodeProcess, tmp_path: Path) -> None:
     assert re.search(r"load: \d+ of 2.3 s", text)
     for row in ("planned", "acked", "received", "failed", "connections", "harness"):
         assert re.search(rf"^\s*{row} .*\d", text, re.MULTILINE), row
-    assert re.search(r"acked +\d+/s +\d+\.\d ms +\d+\.\d ms", text)
+    assert re.search(r"acked +\d+/s +\d+ +\d+\.\d ms +\d+\.\d ms +\d+\.\d ms", text)
     assert "nothing was lost (exit code 0)" in text

@@ -12,8 +12,9 @@ from __future__ import annotations
 import msgspec
 
 __all__ = [
-    "DeviceDrained", "DeviceStarted", "Event", "MarkedRead", "MemberJoined", "MemberLeft", "MessageReceived",
-    "SendAcked", "SendFailed", "SendStarted", "SeqsAnswered", "StorePulled", "StoredSeen",
+    "DeviceDrained", "DeviceStarted", "Event", "HistoryPart", "MarkedRead", "MemberJoined", "MemberLeft",
+    "MessageReceived", "SendAcked", "SendFailed", "SendStarted", "SeqsAnswered", "StoreGrowing", "StorePulled",
+    "StoredSeen",
 ]  # fmt: skip
 
 
@@ -160,6 +161,22 @@ class StorePulled(_Event, frozen=True, gc=False, tag=12):
     conversation_id: str
 
 
+class StoreGrowing(_Event, frozen=True, gc=False, tag=13):
+    """The drain has ended, but newest seqs still grew: the server had not yet stored all that it had acked. So it is
+    undecided whether a message that is missing was lost, or was stored after the end of this history."""
+
+    at: int
+
+
+class HistoryPart(_Event, frozen=True, gc=False, tag=14):
+    """The place of this file among the files of the history, one for each process. A history without such events is
+    taken as whole."""
+
+    part: int
+    """From 0."""
+    parts: int
+
+
 Event = (
     DeviceStarted
     | MemberJoined
@@ -173,4 +190,6 @@ Event = (
     | DeviceDrained
     | MarkedRead
     | StorePulled
+    | StoreGrowing
+    | HistoryPart
 )

@@ -8,6 +8,7 @@ from greenroom.transport.load.judge.events import (
     DeviceDrained,
     DeviceStarted,
     Event,
+    HistoryPart,
     MarkedRead,
     MemberJoined,
     MemberLeft,
@@ -17,6 +18,7 @@ from greenroom.transport.load.judge.events import (
     SendStarted,
     SeqsAnswered,
     StoredSeen,
+    StoreGrowing,
     StorePulled,
 )
 from greenroom.transport.load.judge.verdict import KINDS, Breach, Violation
@@ -54,7 +56,9 @@ class _Case:
             return
         is_the_one = False
         if not isinstance(
-            event, MemberJoined | MemberLeft | SeqsAnswered | MarkedRead | DeviceStarted | DeviceDrained | StorePulled
+            event,
+            MemberJoined | MemberLeft | SeqsAnswered | MarkedRead | DeviceStarted | DeviceDrained | StorePulled
+            | StoreGrowing | HistoryPart,
         ):
             is_the_one = breach.message is not None and hash(event.client_msg_id) == breach.message
             if is_the_one:
@@ -121,6 +125,8 @@ def explain(breaches: list[Breach], events: Iterable[Event]) -> list[Violation]:
     names: dict[int, str] = {}
     users: dict[int, str] = {}
     for n, event in enumerate(events, 1):
+        if isinstance(event, StoreGrowing | HistoryPart):
+            continue
         if isinstance(event, DeviceStarted | DeviceDrained):
             if hash(event.device) in devices:
                 names[hash(event.device)] = event.device

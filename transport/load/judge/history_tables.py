@@ -15,6 +15,7 @@ from greenroom.transport.load.judge.events import (
     DeviceDrained,
     DeviceStarted,
     Event,
+    HistoryPart,
     MarkedRead,
     MemberJoined,
     MemberLeft,
@@ -24,6 +25,7 @@ from greenroom.transport.load.judge.events import (
     SendStarted,
     SeqsAnswered,
     StoredSeen,
+    StoreGrowing,
     StorePulled,
 )
 
@@ -140,6 +142,10 @@ class HistoryTables:
     def __init__(self, folder: Path, *, memory_limit_bytes: int) -> None:
         self.failed = 0
         self.events = 0
+        self.was_growing = False
+        """Whether the server was still storing messages when the drain ended."""
+        self._parts = 0
+        self._parts_seen: set[int] = set()
         self.last_drain_at = -1
         """When the last device reached the end of the drain; -1 if no device did."""
         self._db = sqlite3.connect(folder / "judge.sqlite", isolation_level=None, check_same_thread=False)
@@ -162,6 +168,11 @@ class HistoryTables:
     def close(self) -> None:
         self._db.close()
 
+    @property
+    def missing_parts(self) -> list[int]:
+        """Files of the history that were not given."""
+        return [part for part in range(self._parts) if part not in self._parts_seen]
+
     def rows(self, query: str, *values: int) -> Iterator[Any]:
         return self._db.execute(query, values)
 
@@ -182,6 +193,11 @@ class HistoryTables:
                 self._add_receipt(n, event)
             elif isinstance(event, SendFailed):
                 self.failed += 1
+            elif isinstance(event, StoreGrowing):
+                self.was_growing = True
+            elif isinstance(event, HistoryPart):
+                self._parts_seen.add(event.part)
+                self._parts = max(self._parts, event.parts)
             else:
                 table, row = _ROWS[type(event)]
                 pending[table].append(row(n, event))

@@ -17,10 +17,10 @@ from greenroom.transport.load.judge.message_promises import check_messages
 from greenroom.transport.load.judge.receipt_promises import check_receipts
 from greenroom.transport.load.judge.recorder import History, Recorder, read
 from greenroom.transport.load.judge.seq_promises import check_seqs
-from greenroom.transport.load.judge.verdict import KINDS, Breaches, Counts, Verdict
+from greenroom.transport.load.judge.verdict import KINDS, UNSETTLED, Breaches, Counts, Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator
 
     from greenroom.transport.load.judge.events import Event
 
@@ -32,7 +32,7 @@ VIOLATIONS_KEPT_PER_KIND: Final = 10
 
 NEED_THE_WHOLE: Final = ("phantom", "received_by_stranger", "received_outside_membership", "read_wrong")
 """Kinds of breach that a lost event also causes. They are not judged if a recorder was killed, because its last events
-are lost."""
+are lost, nor if a file of the history is missing."""
 
 
 def judge(
@@ -41,6 +41,7 @@ def judge(
     workdir: str | Path | None = None,
     memory_limit_bytes: int = MEMORY_LIMIT_BYTES,
     keep_per_kind: int = VIOLATIONS_KEPT_PER_KIND,
+    findings: Collection[str] = (),
 ) -> Verdict:
     """Judge a history.
 
@@ -50,6 +51,7 @@ def judge(
         folder for temporary files. SQLite's sorts need as much space again, in SQLITE_TMPDIR or TMPDIR.
     memory_limit_bytes: the approximate limit, besides 16 bytes for each message of the largest conversation.
     keep_per_kind: maximum number of violations of a kind that are kept and shown; `totals` counts all.
+    findings: kinds that are reported, but break no promise (see `verdict.FINDINGS`).
     """
     with TemporaryDirectory(prefix="greenroom-judge-", dir=workdir) as name:
         folder = Path(name)
@@ -60,27 +62,46 @@ def judge(
         try:
             tables.load(events)
             torn = events.torn if isinstance(events, History) else []
-            tables.derive(is_whole=not torn)
-            judged = [kind for kind in KINDS if not (torn and kind in NEED_THE_WHOLE)]
-            breaches = Breaches(keep_per_kind=keep_per_kind, judged=judged)
+            gaps = [*torn, *_missing_files(tables)]
+            tables.derive(is_whole=not gaps)
+            breaches = Breaches(
+                keep_per_kind=keep_per_kind,
+                ignored=NEED_THE_WHOLE if gaps else (),
+                undecided=UNSETTLED if tables.was_growing else (),
+            )
             counts = Counts()
             check_messages(tables, breaches)
             check_receipts(tables, breaches, counts)
             check_seqs(tables, breaches)
             _count(tables, counts)
-            notes = [*torn, *_notes(tables, counts)]
-            if torn:
+            notes = [*gaps, *_notes(tables, counts)]
+            if gaps:
                 notes.append(f"a part of the history is lost, so these were not judged: {', '.join(NEED_THE_WHOLE)}")
         finally:
             tables.close()
         kept = breaches.kept()
+        shown = explain(kept, second_pass) if kept else []
+        totals = _ordered(breaches.totals, [kind for kind in KINDS if kind not in findings])
         return Verdict(
-            ok=not breaches.totals,
+            ok=not totals,
             counts=counts,
-            totals={kind: breaches.totals[kind] for kind in KINDS if kind in breaches.totals},
-            violations=explain(kept, second_pass) if kept else [],
+            totals=totals,
+            violations=[one for one in shown if one.kind not in findings],
             notes=notes,
+            undecided=_ordered(breaches.undecided, KINDS),
+            findings=_ordered(breaches.totals, findings),
+            examples=[one for one in shown if one.kind in findings],
+            conclusive=not notes and not breaches.undecided,
         )
+
+
+def _ordered(totals: dict[str, int], kinds: Iterable[str]) -> dict[str, int]:
+    return {kind: totals[kind] for kind in kinds if kind in totals}
+
+
+def _missing_files(tables: HistoryTables) -> Iterator[str]:
+    for part in tables.missing_parts:
+        yield f"the history is not whole: its file number {part} (of --processes) was not given"
 
 
 def _copied(events: Iterable[Event], path: Path) -> Iterator[Event]:

@@ -12,7 +12,7 @@ from greenroom.transport.load.judge.events import Event
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-__all__ = ["KINDS", "Breach", "Breaches", "Counts", "Verdict", "Violation"]
+__all__ = ["FINDINGS", "KINDS", "UNSETTLED", "Breach", "Breaches", "Counts", "Verdict", "Violation"]
 
 KINDS: Final[dict[str, str]] = {
     "acked_not_stored": "acked, but not stored",
@@ -43,6 +43,15 @@ KINDS: Final[dict[str, str]] = {
     "read_wrong": "1006 was answered with a read seq below the marked one, or one never reached",
 }
 """Each kind of violation, and what it means."""
+
+FINDINGS: Final = ("time_back",)
+"""Kinds that the commands report, but do not count as violations unless told to: OpenIM's own server stamps a message
+before it orders it, so nearly every run on it has some, and no message is lost by them."""
+
+UNSETTLED: Final = (
+    "acked_not_stored", "acked_never_seen", "lost", "lost_unacked", "received_not_stored", "seq_gap", "max_seq_low",
+)  # fmt: skip
+"""Kinds that are undecided if the server was still storing messages when the drain ended."""
 
 
 class Violation(msgspec.Struct, frozen=True):
@@ -93,14 +102,23 @@ class Verdict(msgspec.Struct):
     """The first few of each kind, in the order of the history."""
     notes: list[str] = []
     """What was not judged, because the history lacks the events for it."""
+    undecided: dict[str, int] = {}
+    """Kind -> number of cases that are no violation if the server stored the message after the end of the history."""
+    findings: dict[str, int] = {}
+    """Kind -> number of cases that were reported, but break no promise."""
+    examples: list[Violation] = []
+    """The first few findings of each kind."""
+    conclusive: bool = True
+    """False: something could not be judged, so `ok` only says that no violation was found."""
 
     def to_json(self) -> bytes:
         """One JSON object. Each event has its type and its fields."""
         plain = msgspec.to_builtins(self)
-        for violation, written in zip(self.violations, plain["violations"], strict=True):
-            written["around"] = [
-                {"event": type(event).__name__, **msgspec.structs.asdict(event)} for event in violation.around
-            ]
+        for name in ("violations", "examples"):
+            for violation, written in zip(getattr(self, name), plain[name], strict=True):
+                written["around"] = [
+                    {"event": type(event).__name__, **msgspec.structs.asdict(event)} for event in violation.around
+                ]
         return msgspec.json.encode(plain)
 
 
@@ -119,16 +137,26 @@ class Breach(NamedTuple):
 
 
 class Breaches:
-    """Counts all breaches and keeps the first few of each kind. It ignores the kinds that are not `judged`."""
+    """Counts all breaches and keeps the first few of each kind.
 
-    def __init__(self, *, keep_per_kind: int, judged: Collection[str] = KINDS) -> None:
-        self._judged = judged
+    ignored: kinds that are not judged. undecided: kinds that are only counted.
+    """
+
+    def __init__(
+        self, *, keep_per_kind: int, ignored: Collection[str] = (), undecided: Collection[str] = ()
+    ) -> None:
+        self._ignored = ignored
+        self._undecided = undecided
         self.totals: dict[str, int] = {}
+        self.undecided: dict[str, int] = {}
         self._keep = keep_per_kind
         self._kept: dict[str, list[tuple[int, int, Breach]]] = {}
 
     def add(self, breach: Breach) -> None:
-        if breach.kind not in self._judged:
+        if breach.kind in self._ignored:
+            return
+        if breach.kind in self._undecided:
+            self.undecided[breach.kind] = self.undecided.get(breach.kind, 0) + 1
             return
         total = self.totals[breach.kind] = self.totals.get(breach.kind, 0) + 1
         kept = self._kept.setdefault(breach.kind, [])

@@ -24,6 +24,7 @@ from greenroom.transport.load.judge.events import (
     SendStarted,
     SeqsAnswered,
     StoredSeen,
+    StoreGrowing,
     StorePulled,
 )
 from greenroom.transport.load.judge.judging import judge
@@ -106,6 +107,7 @@ _EVENTS = st.one_of(
     st.builds(MarkedRead, _TIMES, _USERS, _CONVERSATIONS, _SEQS, st.sampled_from([0, 10, 20])),
     st.builds(StorePulled, _CONVERSATIONS),
     st.builds(DeviceDrained, _TIMES, _DEVICES),
+    st.builds(StoreGrowing, _TIMES),
 )  # fmt: skip
 
 
