@@ -114,9 +114,9 @@ async def torture(
     drain_s: float = DRAIN_S,
     limited: bool = False,
 ) -> Result:
-    """`module` is run as `greenroom`. A node that has lost messages is waited for until `drain_s` has passed.
-    `limited`: with the default limits, from which loopback is exempt otherwise. Raises RuntimeError if the node does not
-    start again."""
+    """`module` is run as `greenroom`. A node that has lost messages is waited for until `drain_s` has passed. With
+    `limited`, the default limits apply, from which loopback is exempt otherwise. Raises RuntimeError if the node does
+    not start again."""
     text = Path(__file__).with_name("scenario.toml").read_text()
     values = {"seed": str(seed), "pace.rate_per_s": str(rate_per_s), "pace.drain_s": str(drain_s)}
     node = NodeProcess(folder, module=module, env=LIMITED if limited else {})
