@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -57,6 +58,27 @@ def queue_of(engine: KitEngine) -> LaneQueue:
 
 async def seqs(engine: KitEngine, chat: str) -> list[int]:
     return [one.seq for one in await messages_of(engine.world.store, chat)]
+
+
+async def test_answer_that_arrives_while_the_process_is_stopped(
+    quick: KitEngine, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The check of overdue slices comes late itself, before the answer is read: the store is not to blame."""
+    await quick.register("a", "b")
+    real = quick.world.store.commit
+
+    async def stopped(slices: Sequence[Slice]) -> list[Refusal | None]:
+        outcomes = await real(slices)
+        await asyncio.sleep(0)
+        time.sleep(2 * TIMEOUT_S)  # noqa: ASYNC251 (the whole process stops)
+        for _ in range(3):
+            await asyncio.sleep(0)
+        return outcomes
+
+    monkeypatch.setattr(quick.world.store, "commit", stopped)
+    await quick.send(quick.message("a", "b"))
+    assert "does not answer" not in caplog.text
+    assert await seqs(quick, "si_a_b") == [1]
 
 
 async def test_hung_commit(quick: KitEngine, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -47,5 +47,26 @@ async def test_clients_of_a_node_that_was_stopped(tmp_path: Path) -> None:
         for device in devices:
             await device.socket.close()
     finally:
-        node.process.send_signal(signal.SIGCONT) if node.process is not None else None
+        node.close()
+
+
+@pytest.mark.ci
+@pytest.mark.timeout(60)
+async def test_body_that_arrives_while_the_node_is_stopped(tmp_path: Path) -> None:
+    node = NodeProcess(tmp_path, env={"GREENROOM_HTTP_BODY_TIMEOUT_S": str(READ_TIMEOUT_S)})
+    await node.start()
+    try:
+        assert node.process is not None
+        reader, writer = await asyncio.open_connection("127.0.0.1", node.api_port)
+        body = b'{"token":"x"}'
+        head = f"POST /auth/parse_token HTTP/1.1\r\nHost: x\r\noperationID: o\r\nContent-Length: {len(body)}\r\n\r\n"
+        writer.write(head.encode() + body[:5])
+        await asyncio.sleep(0.5)
+        node.process.send_signal(signal.SIGSTOP)
+        writer.write(body[5:])
+        await asyncio.sleep(READ_TIMEOUT_S + 1.5)
+        node.process.send_signal(signal.SIGCONT)
+        assert await reader.readline() == b"HTTP/1.1 200 OK\r\n"
+        writer.close()
+    finally:
         node.close()
