@@ -8,7 +8,7 @@ chat rules.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Literal, NamedTuple, NewType, Protocol
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple, NewType, Protocol
 
 import msgspec
 
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BEGINNING",
+    "CHATS_OF",
+    "TWIN_PREFIX",
     "AddEvent",
     "AddMessage",
     "AddRecords",
@@ -81,10 +83,19 @@ __all__ = [
     "Value",
     "VersionLog",
     "Write",
+    "key_of_slice",
 ]  # fmt: skip
 
 KeyKind = Literal["pair", "group"]
 """The kind of a key: it stands for two users (perhaps the same user twice), or for a group."""
+
+CHATS_OF: Final[Mapping[KeyKind, tuple[str, str]]] = {"pair": ("si_", "sn_"), "group": ("sg_", "sg_")}
+"""What stands before the name of a key in the ids of its chats."""
+
+TWIN_PREFIX: Final = "n_"
+"""What stands before the id of a conversation of notifications: the twin of the chats of its key."""
+
+_KINDS: Final[Mapping[str, KeyKind]] = {"conversation": "pair", "group": "group"}
 
 LogKind = Literal["friends", "members", "joined", "conversations"]
 """The four version logs of OpenIM's incremental sync (PROTOCOL 5.9)."""
@@ -124,8 +135,8 @@ class DropRows(Write, frozen=True):
 
 
 class ClaimKey(Write, frozen=True):
-    """Store the kind and the members of the slice's key. Refused (KEY_TAKEN) if the key already has another kind or
-    other members.
+    """Store the members of the slice's key. Refused (KEY_TAKEN) if the key already has other members, and (FAILED) if
+    it is not a key of this kind.
 
     The `members` of a pair are its two user ids, sorted. For a group they are empty.
     """
@@ -142,9 +153,12 @@ class AddUsers(Write, frozen=True):
 
 class AddMessage(Write, frozen=True):
     """Store one message, and raise the conversation's max seq and time to those of the message. The first message
-    creates the conversation.
+    creates the conversation. An `n_` conversation belongs to the key that writes its first message: to a claimed key of
+    the slice's kind, which has no other one.
 
-    Refused (FAILED) if seq is not the conversation's max seq + 1.
+    Refused (TWIN_TAKEN) if it is the first message that this key writes to an `n_` conversation of another key, or to a
+    second one.
+    Refused (FAILED) if seq is not the conversation's max seq + 1, or if the key of an `n_` conversation is not claimed.
     Refused (REPEATED, with the first answer) if client_msg_id is not empty and a message with the same conversation,
     sender and client_msg_id is already stored.
     """
@@ -264,10 +278,16 @@ class Slice(msgspec.Struct, frozen=True, array_like=True):
     """Writes of one key, all or nothing."""
 
     key: str
-    """The entity's key, with its kind before a slash: `conversation/a_b`, `group/g1`, `user/u1`. For ClaimKey only the
-    part after the slash counts, so pairs and groups share one key space."""
+    """The entity's key, with its kind before a slash: `conversation/a_b`, `group/a_b`, `user/u1`. Keys of different
+    kinds never meet, whatever the part after the slash is."""
     epoch: int
     writes: list[Block]
+
+
+def key_of_slice(key: str) -> tuple[KeyKind | None, str]:
+    """(kind, name) of a slice's key. The kind is None for a key that has no conversations."""
+    kind, _, name = key.partition("/")
+    return _KINDS.get(kind), name
 
 
 class ConversationState(NamedTuple):
@@ -279,6 +299,8 @@ class ConversationState(NamedTuple):
 class KeyState(NamedTuple):
     kind: KeyKind
     members: tuple[str, ...]
+    twin: str
+    """Id of the `n_` conversation of the key; empty if it has not written to one yet."""
     conversations: dict[str, ConversationState]
 
 
@@ -319,6 +341,10 @@ class Reading(NamedTuple):
     group_id: str
     read_seq: int
     """See `Store.read_seq`."""
+    end: int
+    """The newest seq that the user may see; see `Span`."""
+    max_seq: int
+    """The conversation's newest seq, even if the user may not see it."""
 
 
 class SeqState(NamedTuple):
@@ -434,9 +460,9 @@ class Store(Protocol):
     async def tokens(self, user_id: str) -> list[TokenRow]:
         """Tokens in the order in which they were added."""
 
-    async def key(self, key: str) -> KeyState | None:
-        """The state of a pair's or group's key (without its kind); None if it is not stored. Conversations without
-        messages are left out."""
+    async def key(self, kind: KeyKind, name: str) -> KeyState | None:
+        """The state of a pair's or group's key, whose name is the part after the slash; None if it is not stored.
+        Conversations without messages are left out."""
 
     async def pair_facts(self, first: str, second: str) -> dict[str, PairFact]:
         """The facts about both users, by user id (one entry if they are the same user)."""
@@ -454,12 +480,13 @@ class Store(Protocol):
 
     async def spans(self, user_id: str, conversation_ids: Sequence[str]) -> dict[str, Span]:
         """The conversations that the user may see, with the visible part of each. A chat is visible to a user with a
-        record of it. An `n_` conversation is visible to a user with a record of a chat of the same key, and to the user
-        in its name (`n_<id>_<id>`). Conversations that were never written are left out."""
+        record of it. An `n_` conversation is visible to a user with a record of a chat of the key that it belongs to,
+        and, if this is the key of one user with themselves, to that user. Conversations that were never written are
+        left out."""
 
     async def newest_seqs(self, user_id: str) -> dict[str, int]:
-        """Max seq of each conversation of the user's records, of the `n_` conversation of each, and of `n_<id>_<id>`.
-        Conversations with max seq 0 are left out (PROTOCOL 5.1)."""
+        """Max seq of each conversation of the user's records, of the `n_` conversation of each record's key, and of the
+        `n_` conversation of the user's key with themselves. Those with max seq 0 are left out (PROTOCOL 5.1)."""
 
     async def seq_states(self, user_id: str, conversation_ids: Sequence[str] | None) -> dict[str, SeqState]:
         """The seq states of the user's records, by conversation id. None for the ids: all records (PROTOCOL 5.5)."""

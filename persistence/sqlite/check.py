@@ -65,6 +65,18 @@ RULES: Final[tuple[tuple[str, str], ...]] = (
             WHERE sender NOT IN (SELECT id FROM user)""",
     ),
     (
+        "notifications that belong to no key",
+        """SELECT 'conversation ' || c.conversation_id, '' FROM conversation c WHERE c.conversation_id GLOB 'n_*'
+            AND c.id NOT IN (SELECT twin FROM key WHERE twin IS NOT NULL)
+            AND EXISTS (SELECT 1 FROM message_key WHERE conversation = c.id AND sender = 0)""",
+    ),
+    (
+        "a key has other notifications than its own",
+        """SELECT y.kind || ' ' || y.name, coalesce(c.conversation_id, y.twin) FROM key y
+            LEFT JOIN conversation c ON c.id = y.twin
+            WHERE y.twin IS NOT NULL AND (c.id IS NULL OR c.conversation_id NOT GLOB 'n_*')""",
+    ),
+    (
         "an entry is newer than its log",
         """SELECT 'log ' || e.log || ' of ' || e.owner, e.entry || ' at ' || e.version FROM version_entry e
             LEFT JOIN version_log l ON l.log = e.log AND l.owner = e.owner

@@ -143,6 +143,20 @@ MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
         """CREATE TABLE subscriber (
             name TEXT PRIMARY KEY, message INTEGER NOT NULL, event INTEGER NOT NULL) WITHOUT ROWID""",
     ),
+    (
+        # A pair and a group of the same name have a key each. twin is the number of the key's `n_` conversation, NULL
+        # before the first message to one: the name does not say whose an `n_` conversation is.
+        "ALTER TABLE key RENAME TO old_key",
+        """CREATE TABLE key (
+            kind TEXT NOT NULL, name TEXT NOT NULL, first TEXT, second TEXT, twin INTEGER,
+            PRIMARY KEY (name, kind)) WITHOUT ROWID""",
+        """INSERT INTO key SELECT kind, name, first, second, (
+            SELECT c.id FROM conversation c WHERE c.conversation_id = 'n_' || name
+            AND EXISTS (SELECT 1 FROM message_key WHERE conversation = c.id AND sender = 0)) FROM old_key
+            ORDER BY name, kind""",
+        "DROP TABLE old_key",
+        "CREATE UNIQUE INDEX key_twin ON key (twin) WHERE twin IS NOT NULL",
+    ),
 )
 """Step i migrates from version i to i + 1. Released steps never change; each change of the tables is a new step."""
 

@@ -8,7 +8,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from greenroom.actors.errors import GreenroomError
-from greenroom.actors.messages import Caller, IssueToken, MarkConversationRead, SetReadSeq, SetUserInfo
+from greenroom.actors.messages import (
+    Caller,
+    Command,
+    IssueToken,
+    MarkConversationRead,
+    MarkMessagesRead,
+    SetReadSeq,
+    SetUserInfo,
+)
 from greenroom.actors.rules.ids import address_of_chat, user_address
 from greenroom.actors.wire import msg_pb2, sdkws_pb2
 from greenroom.tests.simulation.device_socket import DeviceSocket, Gone
@@ -289,7 +297,15 @@ class Device:
         common: dict[str, Any] = {
             "caller": self.caller, "conversation_id": conversation_id, "user_id": self.user_id, "has_read_seq": seq
         }  # fmt: skip
-        command = MarkConversationRead(**common, seqs=[]) if world.random.random() < 0.5 else SetReadSeq(**common)
+        command: Command = SetReadSeq(**common)
+        if not conversation_id.startswith("sg_"):
+            if world.random.random() < 0.7:
+                command = MarkConversationRead(**common, seqs=[])
+        elif world.random.random() < 0.4:
+            command = MarkConversationRead(**common, seqs=[])
+        elif world.random.random() < 0.3:
+            del common["has_read_seq"]
+            command = MarkMessagesRead(**common, seqs=[seq])  # In a group only these notifications are stored.
         asked, agreed = world.tick(), 0
         with contextlib.suppress(Gone, GreenroomError):
             await world.ask(address_of_chat(conversation_id), command)

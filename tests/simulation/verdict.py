@@ -53,8 +53,14 @@ def judge_world(world: World) -> None:
 
 def _members(world: World, stored: dict[str, list[sdkws_pb2.MsgData]]) -> None:
     """Who was a member from which seq to which, by the tips in the chats: each tip is in the slice of its change."""
+    twins = dict(
+        world.disk.connection.execute(
+            "SELECT y.name, c.conversation_id FROM key y JOIN conversation c ON c.id = y.twin WHERE y.kind = 'pair'"
+        ).fetchall()
+    )
     for one, other in world.pairs:
-        for conversation_id in (f"si_{one}_{other}", f"n_{one}_{other}"):
+        pair = f"{one}_{other}"
+        for conversation_id in filter(None, (f"si_{pair}", twins.get(pair))):
             for user in (one, other):
                 world.record(events.MemberJoined(conversation_id, user, 0))
     for group, first in world.first.items():

@@ -69,7 +69,9 @@ class World:
         self.pairs = list(dict.fromkeys([(users[0], users[1]), *drawn]))
         sizes = [random.randint(2, len(users)) for _ in range(random.choice((1, 2)))]
         self.groups = {f"g{number}": random.sample(users, size) for number, size in enumerate(sizes)}
-        """Group -> its members, as far as the world knows; the first one is the owner."""
+        """Group -> its members, as far as the world knows; the first one is the owner. The last group has the name of a
+        pair, with which it shares nothing but the id of notifications that the first of them takes."""
+        self.groups["_".join(self.pairs[0])] = random.sample(users, random.randint(2, len(users)))
         self.ever: dict[str, set[str]] = {group: set(members) for group, members in self.groups.items()}
         """Users who were ever invited to a group."""
         self.first: dict[str, list[str]] = {group: list(members) for group, members in self.groups.items()}
