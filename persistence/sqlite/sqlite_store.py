@@ -16,6 +16,7 @@ from greenroom.persistence.sqlite.event_reads import EventReads
 from greenroom.persistence.sqlite.event_writes import EVENTS_LIMIT
 from greenroom.persistence.sqlite.list_reads import ListReads
 from greenroom.persistence.sqlite.message_reads import MessageReads
+from greenroom.persistence.sqlite.placement import Placement
 from greenroom.persistence.sqlite.schema import add_checksums, instance_of, lacks_checksums, migrate, raise_epoch
 from greenroom.persistence.sqlite.seq_reads import SeqReads
 from greenroom.persistence.sqlite.statements import MEMORY, connect
@@ -73,6 +74,7 @@ class SqliteStore(UserReads, MessageReads, SeqReads, ListReads, EventReads):
         self._clock = clock
         self._epoch = 0
         self._connection = None
+        self._placement: Placement | None = None
         self._committer: _Committer | None = None
         self._damage = DamageMet()
 
@@ -96,6 +98,8 @@ class SqliteStore(UserReads, MessageReads, SeqReads, ListReads, EventReads):
     async def open(self) -> None:
         if self._committer is not None and self._committer.lost.done():
             await self.close()
+            if self._placement is not None:
+                self._placement.check()  # An empty database would be made in the place of one that was moved.
         if self._connection is not None:
             raise RuntimeError("the store is open")
         try:
@@ -107,6 +111,7 @@ class SqliteStore(UserReads, MessageReads, SeqReads, ListReads, EventReads):
             self._damage.note(damaged)
             raise
         self._connection = connection
+        self._placement = Placement(self._path) if isinstance(self._path, Path) else None
         if isinstance(self._path, Path) and self._kind == "process":
             self._committer = ProcessWriter(self._path, epoch=self._epoch, events_limit=self._events_limit)
         else:

@@ -72,14 +72,17 @@ class SqliteConnection(Protocol):
     def close(self) -> None: ...
 
 
-def connect(path: Path | str, *, read_only: bool = False) -> SqliteConnection:
-    """Open a connection in autocommit mode: transactions are explicit. It may move between threads.
+def connect(path: Path | str, *, read_only: bool = False, create: bool = True) -> SqliteConnection:
+    """Open a connection in autocommit mode: transactions are explicit. It may move between threads. `create`: make the
+    file if it is missing.
 
     Each page of the file ends in a checksum, which is set when the page is written and verified whenever it is read.
     After a wrong one the statement fails (see `is_damage`). The pages in the log have SQLite's own checksums, which are
     verified when the log is recovered.
     """
-    access = apsw.SQLITE_OPEN_READONLY if read_only else apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE
+    access = apsw.SQLITE_OPEN_READONLY if read_only else apsw.SQLITE_OPEN_READWRITE
+    if create and not read_only:
+        access |= apsw.SQLITE_OPEN_CREATE
     connection = apsw.Connection(str(path), access, vfs=_checksums(), statementcachesize=STATEMENTS_LIMIT)
     try:
         connection.set_busy_timeout(int(1e3 * BUSY_TIMEOUT_S))

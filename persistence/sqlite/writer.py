@@ -13,6 +13,7 @@ from greenroom.persistence.refusal import Reason, Refusal, WriteRefused
 from greenroom.persistence.sqlite.applier import Applier
 from greenroom.persistence.sqlite.event_writes import EVENTS_LIMIT
 from greenroom.persistence.sqlite.mark import Mark
+from greenroom.persistence.sqlite.placement import Placement, log_path
 from greenroom.persistence.sqlite.row_numbers import RowNumbers
 from greenroom.persistence.sqlite.schema import count_commit, instance_of, stored_epoch
 from greenroom.persistence.sqlite.statements import connect, describe, is_damage
@@ -59,10 +60,10 @@ BROKEN: Final = frozenset(
 class Writer:
     """Commits batches on one connection, synchronously, for one epoch.
 
-    `commit` never raises. It returns when the batch is on disk (WAL, synchronous=FULL), so the senders may be answered
-    at once. After a failed commit, batches are refused for a pause. Then the database is opened again. Before the next
-    batch is tried, a test write must succeed, and the last commit must still be there. The failed batch may or may not
-    be stored.
+    `commit` never raises. It returns when the batch is on disk (WAL, synchronous=FULL) and the files are still at their
+    place, so the senders may be answered at once. After a failed commit, batches are refused for a pause. Then the
+    database is opened again. Before the next batch is tried, a test write must succeed, and the last commit must still
+    be there. The failed batch may or may not be stored.
     """
 
     def __init__(
@@ -81,6 +82,10 @@ class Writer:
         self._shared = connection
         self._connection: SqliteConnection | None = None
         self._mark: Mark | None = None
+        self._database: Placement | None = None
+        """Where the database was at the first opening."""
+        self._placement: Placement | None = None
+        """Where the open files are: the database, and while it is open, its log."""
         self._applier: Applier
         self._numbers: RowNumbers
         self._needs_check = False
@@ -97,12 +102,14 @@ class Writer:
         """Number of pages in the log at the last checkpoint."""
 
     def open(self) -> None:
-        connection = self._shared or connect(self._path)
+        connection = self._shared or connect(self._path, create=False)
         try:
             if self._shared is None:
                 # This replaces SQLite's own hook, which makes checkpoints during a commit.
                 connection.set_wal_hook(self._logged)
                 self._mark = Mark(self._path, instance_of(connection))
+                self._database = self._database or Placement(self._path)
+                self._placement = Placement(self._path, log_path(self._path))
             self._numbers = RowNumbers(connection)
             self._applier = Applier(connection, self._numbers, events_limit=self._events_limit)
         except BaseException:
@@ -115,6 +122,7 @@ class Writer:
         connection, self._connection = self._connection, None
         if connection is not None and self._shared is None:
             connection.close()
+        self._placement = self._database  # The last connection removes the log.
         mark, self._mark = self._mark, None
         if mark is not None:
             mark.close()
@@ -187,6 +195,8 @@ class Writer:
         connection.execute("COMMIT")
         if self._mark is not None:
             self._mark.set(commits)
+        if self._placement is not None:
+            self._placement.check()
         return outcomes
 
     def _apply_each(self, connection: SqliteConnection, slices: Sequence[Slice]) -> list[Refusal | None]:
@@ -253,7 +263,11 @@ class Writer:
         self._paused_until = self._clock() + self._pause_s
 
     def _reopen(self) -> SqliteConnection:
-        """Open a new connection, and check the database. Nothing stays cached, as the failed commit may be stored."""
+        """Open a new connection, and check the database. Nothing stays cached, as the failed commit may be stored.
+
+        While a file is not at its place, the connection stays open: a new one would not see what is in that file."""
+        if self._placement is not None:
+            self._placement.check()
         with contextlib.suppress(apsw.Error):
             self.close()
         self.open()
