@@ -7,7 +7,7 @@ in the order in which messages were accepted, and a refused slice leaves no gap 
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from greenroom.actors.effects import Asker, Deliver, Effect, Reply
 from greenroom.actors.items import Item
@@ -25,11 +25,6 @@ if TYPE_CHECKING:
     from greenroom.persistence.store import KeyState
 
 __all__ = ["Log", "Send", "answer"]
-
-_AHEAD_LIMIT_MS: Final = 5000
-"""How far sendTime may run ahead of the clock, when a conversation accepts more than one message per millisecond or the
-clock was set back. Beyond this limit, times repeat."""
-
 
 def answer(server_msg_id: str, client_msg_id: str, send_time: int) -> msg_pb2.SendMsgResp:
     """The answer to the sender of a message."""
@@ -139,12 +134,16 @@ class Log:
         )  # fmt: skip
 
     def stamp(self, message: sdkws_pb2.MsgData, caller: Caller) -> None:
-        """Set serverMsgID, and a sendTime that never decreases and does not repeat (see _AHEAD_LIMIT_MS). Clients sort
-        and page by it: two messages of the same millisecond could have another order on each device, or be missed
-        between two pages."""
+        """Set serverMsgID, and a sendTime above that of every earlier message of the key. Clients sort and page by it:
+        two messages of the same millisecond could have another order on each device, or be missed between two pages.
+
+        It is the clock's time, or last + 1 while the last one is not below the clock, because the clock was set back or
+        because of a burst. A burst of n messages ends at most n ms ahead of the clock, however fast it is, and each
+        millisecond without a message takes one off. Only a conversation that goes on with more than 1,000 messages a
+        second runs ahead further. There is no other limit, because at a limit times would have to repeat.
+        """
         now = self.world.clock.now_ms()
         asked = message.sendTime if caller.is_admin and message.sendTime else now
-        next_time = min(self._last_time + 1, now + _AHEAD_LIMIT_MS)
-        self._last_time = max(self._last_time, next_time, min(asked, now))
+        self._last_time = max(self._last_time + 1, min(asked, now))
         message.sendTime = self._last_time
         message.serverMsgID = self.world.new_id()
