@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 __all__ = [
+    "BUSY_TIMEOUT_S",
     "MEMORY",
     "Cursor",
     "SqliteConnection",
@@ -64,6 +65,8 @@ class SqliteConnection(Protocol):
     def executemany(self, statement: str, rows: Any, /) -> Cursor: ...
 
     def changes(self) -> int: ...
+
+    def set_busy_timeout(self, milliseconds: int, /) -> None: ...
 
     def set_wal_hook(self, hook: Any, /) -> None: ...
 

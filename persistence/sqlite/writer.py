@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import time
 from typing import TYPE_CHECKING, Final
 
@@ -16,7 +17,7 @@ from greenroom.persistence.sqlite.mark import Mark
 from greenroom.persistence.sqlite.placement import Placement, log_path
 from greenroom.persistence.sqlite.row_numbers import RowNumbers
 from greenroom.persistence.sqlite.schema import count_commit, instance_of, stored_epoch
-from greenroom.persistence.sqlite.statements import connect, describe, is_damage
+from greenroom.persistence.sqlite.statements import BUSY_TIMEOUT_S, connect, describe, is_damage
 from greenroom.persistence.store import AddMessage
 
 if TYPE_CHECKING:
@@ -29,7 +30,11 @@ if TYPE_CHECKING:
 __all__ = ["Writer"]
 
 CHECKPOINT_BYTES: Final = 16 << 20
-"""When the log has grown by this size since the last checkpoint, an idle writer makes the next one."""
+"""When the log has grown by this size since the last checkpoint, an idle writer makes the next one. When the writer
+rests, a longer file is cut."""
+REST_S: Final = 1.0
+"""After this time without a batch, an idle writer rests. It does not cut the log earlier, because the next burst would
+have to make the file long again."""
 CHECKPOINT_BYTES_MAX: Final = 256 << 20
 """When the log has grown by this size, a checkpoint is made at once, although the next batch must wait for it. A
 message changes three to five pages, and the next messages change most of them again. So a late checkpoint copies fewer
@@ -100,6 +105,8 @@ class Writer:
         """Number of pages in the log after the last commit."""
         self._checkpointed_pages = 0
         """Number of pages in the log at the last checkpoint."""
+        self._rests = False
+        """Whether the next call of `idle` comes after a pause of REST_S without a batch."""
 
     def open(self) -> None:
         connection = self._shared or connect(self._path, create=False)
@@ -142,16 +149,46 @@ class Writer:
             self._fail(error)
             return _failed(slices, self._trouble)
         self._pause_s = 0.0
+        self._rests = False
         self._last_commit = slices, outcomes
         self._numbers.settle()
         if self._new_bytes > CHECKPOINT_BYTES_MAX:
             self.checkpoint()
         return outcomes
 
-    def idle(self) -> None:
-        """Make a checkpoint if the log has grown. The caller calls this while no batch waits."""
+    def idle(self) -> float | None:
+        """Make a checkpoint if the log has grown, and later cut its file if it is long. The caller calls this while no
+        batch waits, and again after the returned number of seconds without a batch; None: not before the next batch."""
         if self._new_bytes > CHECKPOINT_BYTES:
             self.checkpoint()
+        if self._rests:
+            self._cut_log()
+        self._rests = self._log_is_long()
+        return REST_S if self._rests else None
+
+    def _log_is_long(self) -> bool:
+        if self._connection is None or self._shared is not None:
+            return False
+        try:
+            return os.stat(log_path(self._path)).st_size > CHECKPOINT_BYTES
+        except OSError:
+            return False  # It was removed, which the next commit says.
+
+    def _cut_log(self) -> None:
+        """Cut the log's file to nothing, unless somebody reads what is in it."""
+        connection = self._connection
+        if connection is None:
+            return
+        connection.set_busy_timeout(0)  # The next batch does not wait for a long read.
+        try:
+            is_busy = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+        except apsw.Error:
+            self._needs_check = True
+        else:
+            if not is_busy:
+                self._log_pages = self._checkpointed_pages = 0
+        finally:
+            connection.set_busy_timeout(int(1e3 * BUSY_TIMEOUT_S))
 
     def checkpoint(self) -> None:
         self._checkpointed_pages = self._log_pages
