@@ -5,14 +5,17 @@ StoreError
 ├── DataDirectoryInUse    another process owns the data directory
 ├── StoreDamaged          the store's files have lost committed data, or changed it
 ├── StoreTooNew           the store was written by a later release
-└── NotAStore             the file is not a store
+├── NotAStore             the file is not a store
+└── TargetInUse           the folder for a copy is not empty, or has a store already
 """
 
 from __future__ import annotations
 
 from typing import ClassVar
 
-__all__ = ["DataDirectoryInUse", "NotAStore", "StoreDamaged", "StoreError", "StoreTooNew", "StoreUnavailable"]
+__all__ = [
+    "DataDirectoryInUse", "NotAStore", "StoreDamaged", "StoreError", "StoreTooNew", "StoreUnavailable", "TargetInUse",
+]  # fmt: skip
 
 
 class StoreError(Exception):
@@ -38,4 +41,8 @@ class StoreTooNew(StoreError):
 
 
 class NotAStore(StoreError):
+    pass
+
+
+class TargetInUse(StoreError):
     pass

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = [
     "LAST_REGISTERED", "LOG_NUMBERS", "NEWEST_SEQ", "SCHEMA_VERSION", "add_checksums", "client_key", "count_commit",
     "instance_of", "lacks_checksums", "migrate", "raise_epoch", "server_id_text", "server_id_value", "stored_commits",
-    "stored_epoch", "version_id",
+    "stored_epoch", "take_instance", "version_id",
 ]  # fmt: skip
 
 APPLICATION_ID: Final = 0x47524E4D
@@ -250,6 +250,11 @@ def stored_commits(connection: SqliteConnection) -> int:
 def instance_of(connection: SqliteConnection) -> bytes:
     (instance,) = connection.execute("SELECT value FROM meta WHERE name = 'instance'").fetchone()
     return bytes(instance)
+
+
+def take_instance(connection: SqliteConnection, instance: bytes) -> None:
+    """Give the database another id, so that the ids of its version logs change."""
+    connection.execute("UPDATE meta SET value = ? WHERE name = 'instance'", (instance,))
 
 
 def client_key(client_msg_id: str) -> bytes | None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 import apsw
 
 from greenroom.persistence.errors import StoreDamaged, StoreUnavailable
-from greenroom.persistence.sqlite.damage import DamageMet, examine, store_error
+from greenroom.persistence.sqlite.damage import DamageMet, copy_advice, examine, store_error
 from greenroom.persistence.sqlite.event_reads import EventReads
 from greenroom.persistence.sqlite.event_writes import EVENTS_LIMIT
 from greenroom.persistence.sqlite.list_reads import ListReads
@@ -106,7 +106,11 @@ class SqliteStore(UserReads, MessageReads, SeqReads, ListReads, EventReads):
             # The recovery of a long log, or a migration, may take seconds.
             connection, self._epoch, self._instance = await asyncio.to_thread(self._prepare)
         except apsw.Error as error:
-            raise self._trouble("", error) from error
+            told = store_error(f"{self._path}", error)
+            if isinstance(told, StoreDamaged) and isinstance(self._path, Path):
+                told = StoreDamaged(f"{told}{copy_advice(self._path)}")
+            self._damage.note(told)
+            raise told from error
         except StoreDamaged as damaged:
             self._damage.note(damaged)
             raise

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 from contextlib import closing
 from functools import cache, lru_cache
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 
 import apsw
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "Cursor",
     "SqliteConnection",
     "connect",
+    "copy_pages",
     "describe",
     "each",
     "is_damage",
@@ -37,6 +38,8 @@ BUSY_TIMEOUT_S: Final = 2.0
 """Limit for the wait for another connection's write lock. Apart from the writer, only openings and checks hold it."""
 CHECKSUM_BYTES: Final = 8
 """Reserved bytes at the end of each page. The VFS needs exactly this number."""
+COPIED_PAGES: Final = 1_024
+"""Number of pages that one step of a copy copies."""
 CACHE_KIB: Final = 32_768
 """Page cache of each connection: enough for the inner pages of all indexes of some ten million messages."""
 
@@ -101,6 +104,30 @@ def connect(path: Path | str, *, read_only: bool = False, create: bool = True) -
         connection.close()
         raise
     return connection
+
+
+def copy_pages(source: Path | str, target: Path | str, *, tell: Callable[[int, int], None]) -> None:
+    """Copy a database into an empty file, as it was committed at one moment, with the checksums of its pages. `tell` is
+    called with the number of bytes copied and their total. Others may write to the source meanwhile."""
+    reader = connect(source, read_only=True)
+    writer = apsw.Connection(str(target), apsw.SQLITE_OPEN_READWRITE, vfs=_checksums())
+    try:
+        writer.reserve_bytes(reserve=CHECKSUM_BYTES)
+        for setting in ("journal_mode = OFF", "synchronous = OFF"):  # A copy that is interrupted is dropped.
+            writer.execute(f"PRAGMA {setting}")
+        # While this transaction lasts, the copy does not begin again when others write.
+        reader.execute("BEGIN")
+        (page,) = reader.execute("PRAGMA page_size").fetchone()
+        reader.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+        with writer.backup("main", cast("apsw.Connection", reader), "main") as copy:
+            while not copy.done:
+                copy.step(COPIED_PAGES)
+                tell((copy.page_count - copy.remaining) * page, copy.page_count * page)
+        # The source's header asks for a log. A copy has none, so that one file has it all.
+        writer.execute("PRAGMA journal_mode = DELETE")
+    finally:
+        reader.close()
+        writer.close()
 
 
 def reserve_checksums(connection: SqliteConnection) -> None:
