@@ -40,6 +40,10 @@ def judge_world(world: World) -> None:
                     one.contentType >= 1000,
                 )
             )  # fmt: skip
+    for event in world.history:
+        if isinstance(event, events.SeqsAnswered) and event.read_seq > event.max_seq:
+            told = f"{event.conversation_id} {event.user_id}: read seq {event.read_seq} above {event.max_seq}"
+            world.violation("read_wrong", told)
     sends = (event for event in world.history if isinstance(event, events.SendStarted))
     for conversation_id in {event.conversation_id: None for event in sends}:
         world.record(events.StorePulled(conversation_id))

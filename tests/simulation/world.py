@@ -323,13 +323,18 @@ class World:
         self.groups[group] = after
 
     async def _probe(self) -> None:
-        """Send a last message in each conversation. It must reach all members by itself."""
+        """Send a last message in each conversation. It must be stored, and must reach all members by itself."""
+        probes: dict[str, str] = {}
         for one, other in self.pairs:
             device = next(device for device in self.devices if device.user_id == one)
-            device.say(f"si_{one}_{other}", recv_id=other)
+            probes[f"si_{one}_{other}"] = device.say(f"si_{one}_{other}", recv_id=other)
         for group, members in self.groups.items():
             device = next(device for device in self.devices if device.user_id == members[0])
-            device.say(f"sg_{group}", group_id=group)
+            probes[f"sg_{group}"] = device.say(f"sg_{group}", group_id=group)
+        await self._settle()
+        for conversation_id, client_msg_id in probes.items():
+            if not self.disk.holds_message(conversation_id, client_msg_id):
+                self.violation("silenced", f"{conversation_id}: the last message was refused for good")
 
 
 def _settings(world: World) -> Settings:
