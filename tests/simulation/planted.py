@@ -265,7 +265,7 @@ BUGS = {
     "pushes with the seq of a refused slice": Bug("pushed_before_commit", 0, _pushes_with_the_seq_of_a_refused_slice),
     "runs inherited effects twice": Bug("pushed_again", 1, _runs_inherited_effects_twice),
     "loses inherited effects": Bug("never_answered", 15, _loses_inherited_effects),
-    "leaves nothing to the next life": Bug("never_answered", 89, _leaves_nothing_to_the_next_life),
+    "leaves nothing to the next life": Bug("never_answered", 314, _leaves_nothing_to_the_next_life),
     "swaps two pushes of a slice": Bug("pushed_back", 0, _swaps_two_pushes_of_a_slice),
     "lets kicked members hear": Bug("received_outside_membership", 0, _lets_kicked_members_hear),
     "takes sendTime from the clock": Bug("time_back", 3, _takes_send_times_from_the_clock),
