@@ -17,6 +17,7 @@ from greenroom.actors.stored_entity import StoredEntity
 from greenroom.actors.wire import sdkws_pb2
 from greenroom.actors.wire.vocabulary import ContentType
 from greenroom.persistence.store import (
+    CHATS_OF,
     AddMessage,
     AddRecords,
     Block,
@@ -55,11 +56,9 @@ class Conversation(StoredEntity):
 
     def __init__(self, world: World, key: str) -> None:
         super().__init__(world, key)
-        self.log = Log(world, key)
+        self.log = Log(world, key, CHATS_OF[self.KIND][0])
         self.is_claimed = False
-        """Whether the key's kind and members are stored."""
-        self.is_key_taken = False
-        """Whether the key is stored with another kind: then no message is accepted here."""
+        """Whether the key's members are stored."""
         self._receipts: Receipts | None = None
         """None before the first mark."""
         self._pending_sends: dict[tuple[str, str], Send] = {}
@@ -79,14 +78,17 @@ class Conversation(StoredEntity):
         """The write that creates the conversation records with the first message of a chat (PROTOCOL 3.7)."""
         raise NotImplementedError
 
+    def sees_all(self, user_id: str) -> bool:
+        """Whether this user, who has a record of the chat, sees even the newest message."""
+        return True
+
     async def load(self) -> KeyState | None:
-        return await self.world.store.key(self.id)
+        return await self.world.store.key(self.KIND, self.id)
 
     def on_loaded(self, state: KeyState | None) -> None:
         if state is None:
             return
         self.is_claimed = True
-        self.is_key_taken = state.kind != self.KIND
         self.log.loaded(state)
 
     def receiveMsg_SendMessage(self, command: SendMessage, sender: Address) -> None:
@@ -202,6 +204,9 @@ class Conversation(StoredEntity):
         first = refusal.first
         Reply(item.askers, answer(first.server_msg_id, item.client_msg_id, first.send_time)).run(self)
 
+    def on_refused(self, items: Sequence[Item], refusal: Refusal) -> bool:
+        return refusal.reason == Reason.TWIN_TAKEN and self.log.move_twin(items)
+
     def _forget(self, send: Send) -> None:
         self._pending_count -= 1
         self._pending_sends.pop((send.send_id, send.client_msg_id), None)
@@ -226,7 +231,7 @@ class Conversation(StoredEntity):
         receipts, asker = self._receipts, (sender, mark.ref)
         receipts.check(mark)
         known = receipts.known(mark)
-        if known is not None:
+        if known is not None and self.sees_all(mark.user_id):
             self.decide(*receipts.items(mark, known, asker))
             return
 

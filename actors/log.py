@@ -6,12 +6,14 @@ in the order in which messages were accepted, and a refused slice leaves no gap 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from itertools import pairwise
+from typing import TYPE_CHECKING
 
 from greenroom.actors.effects import Asker, Deliver, Effect, Reply
 from greenroom.actors.items import Item
 from greenroom.actors.messages import Push
 from greenroom.actors.rules import message as rules
+from greenroom.actors.rules.ids import notification_ids
 from greenroom.actors.wire import msg_pb2, sdkws_pb2
 from greenroom.actors.wire.splice import with_seq
 
@@ -23,11 +25,6 @@ if TYPE_CHECKING:
     from greenroom.persistence.store import KeyState
 
 __all__ = ["Log", "Send", "answer"]
-
-_AHEAD_LIMIT_MS: Final = 5000
-"""How far sendTime may run ahead of the clock, when a conversation accepts more than one message per millisecond or the
-clock was set back. Beyond this limit, times repeat."""
-
 
 def answer(server_msg_id: str, client_msg_id: str, send_time: int) -> msg_pb2.SendMsgResp:
     """The answer to the sender of a message."""
@@ -41,6 +38,7 @@ class Send(Item):
         self,
         message: sdkws_pb2.MsgData,
         key: str,
+        twin: str,
         *,
         operation_id: str,
         user_ids: tuple[str, ...] | None,
@@ -58,11 +56,17 @@ class Send(Item):
         self.server_msg_id = message.serverMsgID
         self.send_time = message.sendTime
         self.content_type = message.contentType
-        self.parts = rules.split(message, key)
+        self.parts = rules.split(message, key, twin)
         self.stored = any(part.stored for part in self.parts)
 
     def answer(self) -> msg_pb2.SendMsgResp:
         return answer(self.server_msg_id, self.client_msg_id, self.send_time)
+
+    def move(self, conversation_id: str, to: str) -> None:
+        """Move what would be stored in one conversation to another one, before it is sealed again."""
+        for part in self.parts:
+            if part.conversation_id == conversation_id:
+                part.conversation_id = to
 
     def effects(self) -> Iterator[Effect]:
         yield Reply(self.askers, self.answer())
@@ -74,16 +78,34 @@ class Send(Item):
 class Log:
     """The newest committed seqs of a key's conversations, and the newest assigned sendTime."""
 
-    def __init__(self, world: World, key: str) -> None:
+    def __init__(self, world: World, key: str, chat_prefix: str) -> None:
         self.world = world
         self.key = key
+        self._chat_prefix = chat_prefix
+        self.twin = next(notification_ids(chat_prefix, key))
+        """Id of the key's `n_` conversation. Until it has a message, another key may take it: see `move_twin`."""
         self._newest: dict[str, int] = {}
         self._last_time = 0
 
     def loaded(self, state: KeyState) -> None:
         """Continue from the stored state."""
+        self.twin = state.twin or self.twin
         self._newest = {name: one.max_seq for name, one in state.conversations.items()}
         self._last_time = max((one.max_seq_time for one in state.conversations.values()), default=0)
+
+    def move_twin(self, items: Iterable[Item]) -> bool:
+        """Another key has taken this `n_` conversation: move the notifications among these items to the next place.
+        Returns False if there is none."""
+        taken = self.twin
+        places = notification_ids(self._chat_prefix, self.key)
+        moved = next((after for place, after in pairwise(places) if place == taken), "")
+        if not moved or self.newest(taken):
+            return False
+        self.twin = moved
+        for item in items:
+            if isinstance(item, Send):
+                item.move(taken, moved)
+        return True
 
     def committed(self, send: Send) -> None:
         """Note that a message has been stored with its seqs."""
@@ -107,16 +129,21 @@ class Log:
         """Accept a message, and set its id and time."""
         self.stamp(message, caller)
         return Send(
-            message, self.key, operation_id=caller.operation_id, user_ids=user_ids, also=also, askers=askers
-        )
+            message, self.key, self.twin,
+            operation_id=caller.operation_id, user_ids=user_ids, also=also, askers=askers,
+        )  # fmt: skip
 
     def stamp(self, message: sdkws_pb2.MsgData, caller: Caller) -> None:
-        """Set serverMsgID, and a sendTime that never decreases and does not repeat (see _AHEAD_LIMIT_MS). Clients sort
-        and page by it: two messages of the same millisecond could have another order on each device, or be missed
-        between two pages."""
+        """Set serverMsgID, and a sendTime above that of every earlier message of the key. Clients sort and page by it:
+        two messages of the same millisecond could have another order on each device, or be missed between two pages.
+
+        It is the clock's time, or last + 1 while the last one is not below the clock, because the clock was set back or
+        because of a burst. A burst of n messages ends at most n ms ahead of the clock, however fast it is, and each
+        millisecond without a message takes one off. Only a conversation that goes on with more than 1,000 messages a
+        second runs ahead further. There is no other limit, because at a limit times would have to repeat.
+        """
         now = self.world.clock.now_ms()
         asked = message.sendTime if caller.is_admin and message.sendTime else now
-        next_time = min(self._last_time + 1, now + _AHEAD_LIMIT_MS)
-        self._last_time = max(self._last_time, next_time, min(asked, now))
+        self._last_time = max(self._last_time + 1, min(asked, now))
         message.sendTime = self._last_time
         message.serverMsgID = self.world.new_id()

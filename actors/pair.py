@@ -75,7 +75,7 @@ class Pair(Conversation):
         self.read(self.world.store.pair_facts(*pair), then, command, sender)
 
     def _check_members(self, pair: tuple[str, ...]) -> None:
-        if self.is_key_taken or (self._members and self._members != pair):
+        if self._members and self._members != pair:
             raise ArgsError("the conversation id is already taken")
 
     def _admit(self, command: SendMessage, sender: Address, facts: _Facts) -> None:

@@ -35,6 +35,9 @@ class Receipts:
     The read state of each reader is read from the store once per incarnation, because only this entity changes it. It
     includes marks that are not committed yet. The reader's own messages count once they are committed, because their
     seqs may change until then.
+
+    It is read again for a mark above the newest seq that this entity knows, because clients may pull a message before
+    the entity gets SliceStored. No read seq rises above the newest seq that the reader may see.
     """
 
     def __init__(self, world: World, log: Log) -> None:
@@ -56,13 +59,18 @@ class Receipts:
 
     def known(self, mark: Mark) -> store.Reading | None:
         """The read state of the reader. None if it must be read from the store first."""
-        return self._readings.get((mark.conversation_id, mark.user_id))
+        newest = self._log.newest(mark.conversation_id)
+        known = self._readings.get((mark.conversation_id, mark.user_id))
+        top = max(mark.seqs) if isinstance(mark, MarkMessagesRead) else mark.has_read_seq
+        return known._replace(end=newest, max_seq=newest) if known is not None and top <= newest else None
 
     def keep(self, mark: Mark, stored: store.Reading | None) -> store.Reading:
         """Keep the read state that was read. Raises RecordNotFound if the reader has no record of the conversation."""
         if stored is None:
             raise RecordNotFound("the user has no such conversation")
-        self._readings[mark.conversation_id, mark.user_id] = stored
+        where = mark.conversation_id, mark.user_id
+        known = self._readings.get(where, stored)
+        self._readings[where] = stored = stored._replace(read_seq=max(stored.read_seq, known.read_seq))
         return stored
 
     def committed(self, conversation_id: str, user_id: str, seq: int) -> None:
@@ -80,19 +88,19 @@ class Receipts:
             return self._mark_conversation(mark, reading, asker)
         if isinstance(mark, MarkMessagesRead):
             return self._mark_messages(mark, reading, asker)
-        if mark.has_read_seq > self._log.newest(mark.conversation_id):
+        if mark.has_read_seq > reading.max_seq:
             raise ArgsError("hasReadSeq is above the conversation's newest seq")
-        return self._raise_own(mark, mark.has_read_seq, asker)
+        return self._raise_own(mark, min(mark.has_read_seq, reading.end), asker)
 
     def _mark_conversation(
         self, command: MarkConversationRead, record: store.Reading, asker: Asker
     ) -> Iterable[Item]:
         """Mark everything up to has_read_seq, and the given seqs."""
         read_seq = record.read_seq
-        target = min(command.has_read_seq, self._log.newest(command.conversation_id))
+        target = min(command.has_read_seq, record.end)
         if record.conversation_type != SessionType.SINGLE:
             return self._raise_own(command, target, asker)
-        given = self._within(command.conversation_id, command.seqs)
+        given = _within(record, command.seqs)
         limit = self._limit
         seqs = sorted({*range(max(read_seq, target - limit) + 1, target + 1), *given})[-limit:]
         marked = store.SetReadFlags(command.conversation_id, command.user_id, read_seq + 1, target, given)
@@ -102,11 +110,11 @@ class Receipts:
         """Mark only these messages. The read seq rises to the last of them."""
         read_seq = record.read_seq
         last = command.seqs[-1]
-        if last > self._log.newest(command.conversation_id):
+        if last > record.max_seq:
             raise ArgsError("seqs above the conversation's newest")
-        seqs = self._within(command.conversation_id, command.seqs)
+        seqs = _within(record, command.seqs)
         marked = store.SetReadFlags(command.conversation_id, command.user_id, 1, 0, seqs)
-        return self._mark(command, max(read_seq, last), seqs, record, marked, asker)
+        return self._mark(command, max(read_seq, min(last, record.end)), seqs, record, marked, asker)
 
     def _mark(
         self,
@@ -156,14 +164,15 @@ class Receipts:
         if known is not None and seq > known.read_seq:
             self._readings[where] = known._replace(read_seq=seq)
 
-    def _within(self, conversation_id: str, seqs: Iterable[int]) -> list[int]:
-        top = self._log.newest(conversation_id)
-        return [seq for seq in seqs if 0 < seq <= top]
-
     @property
     def _limit(self) -> int:
         """Maximum number of messages that one mark names."""
         return _NOTICES_LIMIT * self._world.settings.message.mark_seqs_limit
+
+
+def _within(record: store.Reading, seqs: Iterable[int]) -> list[int]:
+    """The seqs of messages that the reader may see."""
+    return [seq for seq in seqs if 0 < seq <= record.end]
 
 
 def _tips(command: Mark, seqs: Sequence[int], read_seq: int) -> sdkws_pb2.MarkAsReadTips:

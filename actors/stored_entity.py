@@ -151,6 +151,11 @@ class StoredEntity(Entity):
         """The error that the senders of a refused slice get."""
         return StoreFailed(refusal.reason)
 
+    def on_refused(self, items: Sequence[Item], refusal: Refusal) -> bool:
+        """Called when a slice was refused, with its items and those of the draft. Returns whether they may be sealed
+        again, because the entity has removed the reason. Otherwise the incarnation ends."""
+        return False
+
     def on_repeated(self, item: Item, refusal: Refusal) -> None:
         """Called when an item of the slice is already stored, before the slice is made again without it."""
         raise UnexpectedRepeat(refusal.reason)
@@ -331,14 +336,17 @@ class StoredEntity(Entity):
         if slice_ is None or slice_.number != message.number:
             self._fail(message.items, StoreFailed(refusal.reason))
             return
-        if refusal.reason != Reason.REPEATED:
-            self._end_unstored(slice_, refusal)
-        self._in_flight = None
-        item = slice_.item_of(refusal.write)
-        self.on_repeated(item, refusal)
-        items = [other for other in slice_.items if other is not item]
+        items = list(slice_.items)
+        if refusal.reason == Reason.REPEATED:
+            self._in_flight = None
+            repeated = slice_.item_of(refusal.write)
+            self.on_repeated(repeated, refusal)
+            items = [other for other in items if other is not repeated]
         if self._draft is not None:
             items += self._draft.items
+        if refusal.reason != Reason.REPEATED and not self.on_refused(items, refusal):
+            self._end_unstored(slice_, refusal)
+        self._in_flight = None
         self._draft = _Draft(slice_.decided_at, self.world.store.epoch, items) if items else None
 
     def _end_unstored(self, slice_: CommitSlice, refusal: Refusal) -> NoReturn:

@@ -6,7 +6,8 @@ StoreError
 ├── DataDirectoryUnsafe   a link, or something else than a file, stands in the place of a file of the node
 ├── StoreDamaged          the store's files have lost committed data, or changed it
 ├── StoreTooNew           the store was written by a later release
-└── NotAStore             the file is not a store
+├── NotAStore             the file is not a store
+└── TargetInUse           the folder for a copy is not empty, or has a store already
 """
 
 from __future__ import annotations
@@ -14,14 +15,9 @@ from __future__ import annotations
 from typing import ClassVar
 
 __all__ = [
-    "DataDirectoryInUse",
-    "DataDirectoryUnsafe",
-    "NotAStore",
-    "StoreDamaged",
-    "StoreError",
-    "StoreTooNew",
-    "StoreUnavailable",
-]
+    "DataDirectoryInUse", "DataDirectoryUnsafe", "NotAStore", "StoreDamaged", "StoreError", "StoreTooNew",
+    "StoreUnavailable", "TargetInUse",
+]  # fmt: skip
 
 
 class StoreError(Exception):
@@ -51,4 +47,8 @@ class StoreTooNew(StoreError):
 
 
 class NotAStore(StoreError):
+    pass
+
+
+class TargetInUse(StoreError):
     pass

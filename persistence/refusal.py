@@ -13,6 +13,8 @@ class Reason:
     STALE_EPOCH = "stale-epoch"
     """The key belongs to a later opening of the store: this one must not write it any more."""
     KEY_TAKEN = "key-taken"
+    TWIN_TAKEN = "twin-taken"
+    """The `n_` conversation belongs to another key, or this key already has another one."""
     USER_EXISTS = "user-exists"
     REPEATED = "repeated"
     FAILED = "failed"

@@ -8,10 +8,34 @@ chat rules.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Literal, NamedTuple, NewType, Protocol
+from typing import TYPE_CHECKING, Final, Literal, Protocol
 
 import msgspec
 
+from greenroom.persistence.read_results import (
+    ALL_RECORDS,
+    BEGINNING,
+    ConversationState,
+    Cursor,
+    Event,
+    KeyKind,
+    KeyState,
+    Member,
+    MemberPlace,
+    MessageEvent,
+    NotedEvent,
+    Page,
+    PairFact,
+    Pulled,
+    Range,
+    Reading,
+    RecordPlace,
+    SeqState,
+    Span,
+    StoredMessage,
+    Tail,
+    VersionLog,
+)
 from greenroom.persistence.refusal import FirstAnswer, Reason, Refusal
 from greenroom.persistence.tables import (
     BlackRow,
@@ -29,33 +53,27 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 __all__ = [
-    "ALL_RECORDS",
-    "BEGINNING", "AddEvent", "AddMessage", "AddRecords", "AddSubscriber", "AddUsers", "BlackRow", "Block",
-    "BumpVersion", "ChangeRecord", "ChangeRow", "ClaimKey", "ConversationState", "Cursor", "DropRows",
-    "DropSubscriber", "Event", "FirstAnswer", "FriendRow", "GroupRow", "Key", "KeyKind", "KeyState", "LogKind",
-    "Member", "MemberPlace", "MemberRow", "MessageEvent", "MoveCursor", "NotedEvent", "Page", "PairFact", "Pulled",
-    "PutRow", "PutRows", "RaiseReadSeq", "Range", "Reading", "Reason", "RecordOwner", "RecordPlace", "RecordRow",
-    "Refusal", "SeqState", "SetReadFlags", "Slice", "Span", "Store", "StoredMessage", "Tail", "TokenRow", "UserRow",
-    "Value", "VersionLog", "Write",
+    "ALL_RECORDS", "BEGINNING", "CHATS_OF", "TWIN_PREFIX",
+    "AddEvent", "AddMessage", "AddRecords", "AddSubscriber", "AddUsers", "BlackRow", "Block", "BumpVersion",
+    "ChangeRecord", "ChangeRow", "ClaimKey", "ConversationState", "Cursor", "DropRows", "DropSubscriber", "Event",
+    "FirstAnswer", "FriendRow", "GroupRow", "Key", "KeyKind", "KeyState", "LogKind", "Member", "MemberPlace",
+    "MemberRow", "MessageEvent", "MoveCursor", "NotedEvent", "Page", "PairFact", "Pulled", "PutRow", "PutRows",
+    "RaiseReadSeq",
+    "Range", "Reading", "Reason", "RecordOwner", "RecordPlace", "RecordRow", "Refusal", "SeqState", "SetReadFlags",
+    "Slice", "Span", "Store", "StoredMessage", "Tail", "TokenRow", "UserRow", "Value", "VersionLog", "Write",
+    "key_of_slice",
 ]  # fmt: skip
 
-KeyKind = Literal["pair", "group"]
-"""The kind of a key: it stands for two users (perhaps the same user twice), or for a group."""
+CHATS_OF: Final[Mapping[KeyKind, tuple[str, str]]] = {"pair": ("si_", "sn_"), "group": ("sg_", "sg_")}
+"""What stands before the name of a key in the ids of its chats."""
+
+TWIN_PREFIX: Final = "n_"
+"""What stands before the id of a conversation of notifications: the twin of the chats of its key."""
+
+_KINDS: Final[Mapping[str, KeyKind]] = {"conversation": "pair", "group": "group"}
 
 LogKind = Literal["friends", "members", "joined", "conversations"]
 """The four version logs of OpenIM's incremental sync (PROTOCOL 5.9)."""
-
-Cursor = NewType("Cursor", str)
-"""A position among the committed events. Only the store that returned it can read it, at any later time."""
-
-MemberPlace = NewType("MemberPlace", tuple[int, int])
-"""A position in the list of a group's members. Only the store that returned it can read it."""
-
-RecordPlace = NewType("RecordPlace", int)
-"""A position in a user's conversation records. Only the store that returned it can read it."""
-
-BEGINNING = Cursor("")
-"""The cursor before every event."""
 
 
 class Write(msgspec.Struct, frozen=True, array_like=True, tag=True):
@@ -86,8 +104,8 @@ class DropRows(Write, frozen=True):
 
 
 class ClaimKey(Write, frozen=True):
-    """Store the kind and the members of the slice's key. Refused (KEY_TAKEN) if the key already has another kind or
-    other members.
+    """Store the members of the slice's key. Refused (KEY_TAKEN) if the key already has other members, and (FAILED) if
+    it is not a key of this kind.
 
     The `members` of a pair are its two user ids, sorted. For a group they are empty.
     """
@@ -104,9 +122,12 @@ class AddUsers(Write, frozen=True):
 
 class AddMessage(Write, frozen=True):
     """Store one message, and raise the conversation's max seq and time to those of the message. The first message
-    creates the conversation.
+    creates the conversation. An `n_` conversation belongs to the key that writes its first message: to a claimed key of
+    the slice's kind, which has no other one.
 
-    Refused (FAILED) if seq is not the conversation's max seq + 1.
+    Refused (TWIN_TAKEN) if it is the first message that this key writes to an `n_` conversation of another key, or to a
+    second one.
+    Refused (FAILED) if seq is not the conversation's max seq + 1, or if the key of an `n_` conversation is not claimed.
     Refused (REPEATED, with the first answer) if client_msg_id is not empty and a message with the same conversation,
     sender and client_msg_id is already stored.
     """
@@ -226,134 +247,16 @@ class Slice(msgspec.Struct, frozen=True, array_like=True):
     """Writes of one key, all or nothing."""
 
     key: str
-    """The entity's key, with its kind before a slash: `conversation/a_b`, `group/g1`, `user/u1`. For ClaimKey only the
-    part after the slash counts, so pairs and groups share one key space."""
+    """The entity's key, with its kind before a slash: `conversation/a_b`, `group/a_b`, `user/u1`. Keys of different
+    kinds never meet, whatever the part after the slash is."""
     epoch: int
     writes: list[Block]
 
 
-class ConversationState(NamedTuple):
-    max_seq: int
-    max_seq_time: int
-    """sendTime of the newest message in milliseconds; 0 without messages."""
-
-
-class KeyState(NamedTuple):
-    kind: KeyKind
-    members: tuple[str, ...]
-    conversations: dict[str, ConversationState]
-
-
-class StoredMessage(msgspec.Struct, frozen=True):
-    seq: int
-    body: bytes
-    is_read: bool
-
-
-Page = tuple[int, int]
-"""A part of a user's records: the first and the last number. What the numbers mean is the store's own affair."""
-ALL_RECORDS: Page = (0, 2**63 - 1)
-Range = tuple[str, int, int, int]
-"""(conversation, first seq, last seq, limit): at most `limit` messages between these seqs, the newest ones."""
-
-
-class Pulled(msgspec.Struct, frozen=True):
-    """The result of one range of a `pull`."""
-
-    place: int
-    """Index of the range in the request."""
-    begin: int
-    """The user may see the seqs begin..end of the conversation; see `Span`."""
-    end: int
-    messages: list[StoredMessage]
-    """The messages by ascending seq, at least one."""
-
-
-class Span(NamedTuple):
-    """The part of a conversation that a user may see: seqs begin..end, both inclusive. If end < begin, no message."""
-
-    begin: int
-    end: int
-    max_seq: int
-    """The conversation's newest seq, even if the user may not see it."""
-
-
-class Reading(NamedTuple):
-    conversation_type: int
-    peer_id: str
-    group_id: str
-    read_seq: int
-    """See `Store.read_seq`."""
-
-
-class SeqState(NamedTuple):
-    max_seq: int
-    """The record's own max seq if there is one (because the owner left), else the conversation's max seq."""
-    read_seq: int
-    """See `Store.read_seq`."""
-    max_seq_time: int
-
-
-class PairFact(NamedTuple):
-    """The facts about one user of a pair, for the checks of a send."""
-
-    is_registered: bool
-    level: int
-    """The user's appMangerLevel."""
-    global_recv_msg_opt: int
-    recv_msg_opt: int
-    """The option in this user's record of the pair's single chat; 0 without a record."""
-    blocks_peer: bool
-    has_peer_as_friend: bool
-
-
-class Member(msgspec.Struct, frozen=True):
-    """A member of a group, with their profile."""
-
-    row: MemberRow
-    user: UserRow
-
-
-class VersionLog(NamedTuple):
-    version: int
-    version_id: str
-    """24 hex digits. They never change as long as the database exists."""
-    changed: list[tuple[str, int, int]] | None
-    """(id, state, version) of each entry after the requested version, oldest first. None if there are too many."""
-
-
-class MessageEvent(msgspec.Struct, frozen=True):
-    """The event that a message was stored."""
-
-    conversation_id: str
-    seq: int
-    send_id: str
-    server_msg_id: str
-    send_time: int
-    content_type: int
-    body: bytes
-
-
-class NotedEvent(msgspec.Struct, frozen=True):
-    """The event of an `AddEvent`."""
-
-    kind: str
-    subject: str
-    data: bytes
-
-
-Event = MessageEvent | NotedEvent
-
-
-class Tail(NamedTuple):
-    """Committed events. The events of one key are in the order of their commits, those of one slice in its order."""
-
-    events: list[Event]
-    """The events; empty if there are no more yet."""
-    cursor: Cursor
-    """The cursor after the last of the events."""
-    missed: bool
-    """Whether events between the given cursor and this one were dropped, because the reader was too far behind."""
+def key_of_slice(key: str) -> tuple[KeyKind | None, str]:
+    """(kind, name) of a slice's key. The kind is None for a key that has no conversations."""
+    kind, _, name = key.partition("/")
+    return _KINDS.get(kind), name
 
 
 class Store(Protocol):
@@ -399,9 +302,9 @@ class Store(Protocol):
     async def tokens(self, user_id: str) -> list[TokenRow]:
         """Tokens in the order in which they were added."""
 
-    async def key(self, key: str) -> KeyState | None:
-        """The state of a pair's or group's key (without its kind); None if it is not stored. Conversations without
-        messages are left out."""
+    async def key(self, kind: KeyKind, name: str) -> KeyState | None:
+        """The state of a pair's or group's key, whose name is the part after the slash; None if it is not stored.
+        Conversations without messages are left out."""
 
     async def pair_facts(self, first: str, second: str) -> dict[str, PairFact]:
         """The facts about both users, by user id (one entry if they are the same user)."""
@@ -419,15 +322,16 @@ class Store(Protocol):
 
     async def spans(self, user_id: str, conversation_ids: Sequence[str]) -> dict[str, Span]:
         """The conversations that the user may see, with the visible part of each. A chat is visible to a user with a
-        record of it. An `n_` conversation is visible to a user with a record of a chat of the same key, and to the user
-        in its name (`n_<id>_<id>`). Conversations that were never written are left out."""
+        record of it. An `n_` conversation is visible to a user with a record of a chat of the key that it belongs to,
+        and, if this is the key of one user with themselves, to that user. Conversations that were never written are
+        left out."""
 
     async def record_pages(self, user_id: str, size: int) -> list[Page]:
         """Pages that together hold all records of the user, with `size` records in each or fewer. At least one page."""
 
     async def newest_seqs(self, user_id: str, page: Page = ALL_RECORDS) -> dict[str, int]:
-        """Max seq of each conversation of the user's records, of the `n_` conversation of each, and of `n_<id>_<id>`.
-        Conversations with max seq 0 are left out (PROTOCOL 5.1)."""
+        """Max seq of each conversation of the user's records, of the `n_` conversation of each record's key, and of the
+        `n_` conversation of the user's key with themselves. Those with max seq 0 are left out (PROTOCOL 5.1)."""
 
     async def seq_states(
         self, user_id: str, conversation_ids: Sequence[str] | None, page: Page = ALL_RECORDS

@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from greenroom.actors import render
 from greenroom.actors.audience import Audience
 from greenroom.actors.conversation import Conversation
-from greenroom.actors.errors import GreenroomError, GroupExists, MutedGroup, MutedInGroup, NoPermission, NotInGroup
+from greenroom.actors.errors import GroupExists, MutedGroup, MutedInGroup, NoPermission, NotInGroup
 from greenroom.actors.group import membership, muting
 from greenroom.actors.group.operation import Bounds, Operation
 from greenroom.actors.group.roster import Member, Roster
 from greenroom.actors.messages import Command, ProfileChanged
 from greenroom.actors.rules import message as rules
-from greenroom.actors.rules.ids import chat_id, notification_id
+from greenroom.actors.rules.ids import chat_id
 from greenroom.actors.wire.vocabulary import AppLevel, GroupStatus, Role, SessionType
-from greenroom.persistence.store import AddRecords, Reason, RecordOwner, Refusal
+from greenroom.persistence.store import AddRecords, RecordOwner
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -71,9 +71,9 @@ class Group(Conversation):
 
     async def load(self) -> Any:
         store = self.world.store
-        state = await store.key(self.id)
+        state = await store.key(self.KIND, self.id)
         log = await store.changes("members", self.id, _NEWER_THAN_ALL)
-        if state is None or state.kind != "group":
+        if state is None:
             return state, [], {}, log
         return state, await store.groups([self.id]), await self._stored_members(), log
 
@@ -121,6 +121,9 @@ class Group(Conversation):
         if others:
             super().deliver(push, others, ())
 
+    def sees_all(self, user_id: str) -> bool:
+        return user_id in self.roster.members
+
     def claim_members(self, message: sdkws_pb2.MsgData) -> tuple[str, ...]:
         return ()
 
@@ -131,11 +134,10 @@ class Group(Conversation):
     def seal(self, item: Item, seqs: dict[str, int]) -> Iterable[Block]:
         if not isinstance(item, Bounds):
             return super().seal(item, seqs)
-        chat, twin = chat_id(SessionType.GROUP, self.id), notification_id(self.id)
         return item.writes_at(
             self.id,
-            self.last_seq(chat, seqs),
-            self.last_seq(twin, seqs),
+            self.last_seq(chat_id(SessionType.GROUP, self.id), seqs),
+            self.last_seq(self.log.twin, seqs),
             history=self.world.settings.message.history_for_new_members,
         )
 
@@ -167,9 +169,6 @@ class Group(Conversation):
                 if info.status == GroupStatus.MUTED and member.roleLevel != Role.ADMIN:
                     raise MutedGroup
         self.accept(command, sender, None)
-
-    def refusal_error(self, refusal: Refusal) -> GreenroomError:
-        return GroupExists() if refusal.reason == Reason.KEY_TAKEN else super().refusal_error(refusal)
 
     def _operate(
         self,

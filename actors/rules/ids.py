@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from greenroom.actors.runtime.address import Address
 from greenroom.actors.wire.vocabulary import CHAT_PREFIXES, NOTIFICATION_PREFIX, SessionType
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from greenroom.actors.wire import sdkws_pb2
 
 __all__ = [
     "address_of", "address_of_chat", "chat_id", "group_address", "key_of",
-    "notification_id", "pair_key", "user_address",
+    "notification_ids", "pair_key", "user_address",
 ]  # fmt: skip
+
+_PLACES_LIMIT: Final = 64
+"""More than the keys whose names can end in one another: a name has at most 128 bytes, a prefix has 3."""
 
 
 def pair_key(first: str, second: str) -> str:
@@ -30,8 +35,15 @@ def chat_id(session_type: int, key: str) -> str:
     return CHAT_PREFIXES[session_type] + key
 
 
-def notification_id(key: str) -> str:
-    return NOTIFICATION_PREFIX + key
+def notification_ids(chat_prefix: str, key: str) -> Iterator[str]:
+    """The ids under which a key may have its notifications, the preferred one first.
+
+    Clients expect `n_<key>`, which a pair and a group of the same name share: it belongs to the one that writes first.
+    The other one has `n_si_<key>` (a pair) or `n_sg_<key>` (a group). That may belong to a key with this longer name:
+    then the prefix is repeated once more. Clients find the id in pushes and in the newest seqs (1001).
+    """
+    for times in range(_PLACES_LIMIT):
+        yield NOTIFICATION_PREFIX + chat_prefix * times + key
 
 
 def user_address(user_id: str) -> Address:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from greenroom.actors.errors import ArgsError, NoPermission
-from greenroom.actors.rules.ids import chat_id, notification_id
+from greenroom.actors.rules.ids import chat_id
 from greenroom.actors.rules.limits import CONTENT_LIMIT_BYTES
 from greenroom.actors.wire import sdkws_pb2
 from greenroom.actors.wire.vocabulary import ContentType, MessageStatus, SessionType
@@ -68,9 +68,9 @@ class Part(msgspec.Struct):
     """Assigned when the slice is sealed."""
 
 
-def split(message: sdkws_pb2.MsgData, key: str) -> list[Part]:
-    """Split a message by conversation. A message belongs to its chat. A notification belongs to the `n_` conversation,
-    and a copy of it belongs to the chat if its options say so."""
+def split(message: sdkws_pb2.MsgData, key: str, twin: str) -> list[Part]:
+    """Split a message by conversation. A message belongs to its chat. A notification belongs to the `n_` conversation
+    of the key, its `twin`, and a copy of it belongs to the chat if its options say so."""
     options = message.options
     if not options:
         return [Part(chat_id(message.sessionType, key), render(message), True, True)]
@@ -86,7 +86,7 @@ def split(message: sdkws_pb2.MsgData, key: str) -> list[Part]:
             copy.options[name] = options.get(name, True)
             message.options[name] = False
         parts.append(Part(chat_id(message.sessionType, key), render(copy), True, True))
-    parts.append(Part(notification_id(key), render(message), stored, False))
+    parts.append(Part(twin, render(message), stored, False))
     return parts
 
 

@@ -6,12 +6,12 @@ from functools import cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from greenroom.actors.messages import Push
-from greenroom.actors.rules.ids import notification_id, pair_key
+from greenroom.actors.rules.ids import notification_ids, pair_key
 from greenroom.actors.rules.limits import CONTENT_LIMIT_BYTES
 from greenroom.actors.rules.message import render
 from greenroom.actors.wire import sdkws_pb2
 from greenroom.actors.wire.openim_json import tips_content
-from greenroom.actors.wire.vocabulary import ContentType, MessageFrom, SessionType
+from greenroom.actors.wire.vocabulary import CHAT_PREFIXES, ContentType, MessageFrom, SessionType
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
@@ -115,7 +115,8 @@ def push_to(user_id: str, world: World, kind: Notification, tips: Message, *, se
     notice = _build(world, kind, tips, send_id, user_id, SessionType.SINGLE, in_chat=kind.in_chat, stored=False)
     notice.serverMsgID = world.new_id()
     notice.sendTime = notice.createTime
-    return Push(notification_id(pair_key(send_id, user_id)), render(notice), operation_id)
+    conversation_id = next(notification_ids(CHAT_PREFIXES[SessionType.SINGLE], pair_key(send_id, user_id)))
+    return Push(conversation_id, render(notice), operation_id)
 
 
 def _build(

@@ -25,6 +25,7 @@ from greenroom.persistence.sqlite.schema import (
 )
 from greenroom.persistence.sqlite.statements import many
 from greenroom.persistence.store import (
+    TWIN_PREFIX,
     AddEvent,
     AddMessage,
     AddRecords,
@@ -40,6 +41,7 @@ from greenroom.persistence.store import (
     PutRows,
     RaiseReadSeq,
     SetReadFlags,
+    key_of_slice,
 )
 from greenroom.persistence.tables import TABLES, RecordRow, misfit, misfit_of_key, table_of
 
@@ -189,15 +191,29 @@ class Applier:
         many(self._connection, *drop_statement(kind), [part for key in write.keys for part in key])
 
     def _claim_key(self, write: ClaimKey) -> None:
-        name = self._key.partition("/")[2]
-        first, second = write.members if write.kind == "pair" else (None, None)
-        claim = (write.kind, first, second)
-        self._connection.execute("INSERT OR IGNORE INTO key VALUES (?, ?, ?, ?)", (name, *claim))
+        kind, name = key_of_slice(self._key)
+        if kind != write.kind:
+            raise _failed(f"not the key of a {write.kind}")
+        members = write.members if kind == "pair" else (None, None)
+        self._connection.execute("INSERT OR IGNORE INTO key VALUES (?, ?, ?, ?, NULL)", (kind, name, *members))
         stored = self._connection.execute(
-            "SELECT kind, first, second FROM key WHERE name = ?", (name,)
+            "SELECT first, second FROM key WHERE kind = ? AND name = ?", (kind, name)
         ).fetchone()
-        if stored != claim:
-            raise WriteRefused(Refusal(Reason.KEY_TAKEN, f"the key is stored as that of a {stored[0]}"))
+        if stored != tuple(members):
+            raise WriteRefused(Refusal(Reason.KEY_TAKEN, "the key belongs to another pair"))
+
+    def _claim_twin(self, conversation_id: str, number: int) -> None:
+        """The slice's key writes its first message to this `n_` conversation."""
+        key = key_of_slice(self._key)
+        stored = self._connection.execute("SELECT twin FROM key WHERE kind = ? AND name = ?", key).fetchone()
+        if stored is None:
+            raise _failed(f"{conversation_id!r} needs a claimed key")
+        if stored[0] == number:
+            return
+        taken = self._connection.execute("SELECT 1 FROM key WHERE twin = ?", (number,)).fetchone()
+        if stored[0] is not None or taken is not None:
+            raise WriteRefused(Refusal(Reason.TWIN_TAKEN, "the notifications are those of another key"))
+        self._connection.execute("UPDATE key SET twin = ? WHERE kind = ? AND name = ?", (number, *key))
 
     def _add_users(self, write: AddUsers) -> None:
         last = self._connection.execute(LAST_REGISTERED).fetchone()[0] or 0
@@ -213,6 +229,8 @@ class Applier:
         head = numbers.conversations.get(write.conversation_id) or numbers.conversation(write.conversation_id)
         sender = numbers.users.get(write.send_id) or numbers.user(write.send_id)
         client = client_key(write.client_msg_id)
+        if seq == 1 and write.conversation_id.startswith(TWIN_PREFIX):
+            self._claim_twin(write.conversation_id, head[0])
         if self.checks_repeats:
             self._refuse_repeat(head[0], sender, client)
         if seq != head[1] + 1:

@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import apsw
 
 from greenroom.persistence.errors import StoreDamaged, StoreUnavailable
-from greenroom.persistence.sqlite.damage import examine, is_unmade
+from greenroom.persistence.sqlite.damage import copy_advice, examine, is_unmade
 from greenroom.persistence.sqlite.place import LAST_EVENT, LAST_MESSAGE
 from greenroom.persistence.sqlite.schema import APPLICATION_ID, SCHEMA_VERSION
-from greenroom.persistence.sqlite.statements import connect, describe, verifies
+from greenroom.persistence.sqlite.statements import connect, describe, is_damage, verifies
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from greenroom.persistence.sqlite.statements import SqliteConnection
 
-__all__ = ["FINDINGS_LIMIT", "Finding", "check", "check_connection"]
+__all__ = ["FINDINGS_LIMIT", "Finding", "check", "check_connection", "check_pages"]
 
 FINDINGS_LIMIT: Final = 1_000
 """The check stops after this number of findings."""
@@ -63,6 +63,18 @@ RULES: Final[tuple[tuple[str, str], ...]] = (
         "messages of an unknown sender",
         """SELECT 'conversation ' || conversation, 'seq ' || seq FROM message
             WHERE sender NOT IN (SELECT id FROM user)""",
+    ),
+    (
+        "notifications that belong to no key",
+        """SELECT 'conversation ' || c.conversation_id, '' FROM conversation c WHERE c.conversation_id GLOB 'n_*'
+            AND c.id NOT IN (SELECT twin FROM key WHERE twin IS NOT NULL)
+            AND EXISTS (SELECT 1 FROM message_key WHERE conversation = c.id AND sender = 0)""",
+    ),
+    (
+        "a key has other notifications than its own",
+        """SELECT y.kind || ' ' || y.name, coalesce(c.conversation_id, y.twin) FROM key y
+            LEFT JOIN conversation c ON c.id = y.twin
+            WHERE y.twin IS NOT NULL AND (c.id IS NULL OR c.conversation_id NOT GLOB 'n_*')""",
     ),
     (
         "an entry is newer than its log",
@@ -149,6 +161,8 @@ def check(path: Path | str) -> list[Finding]:
     try:
         connection = connect(file, read_only=True)
     except apsw.Error as error:
+        if is_damage(error):
+            return [Finding("database", f"cannot be read: {describe(error)}{copy_advice(file)}")]
         raise StoreUnavailable(f"{file}: {error}") from error
     try:
         # All queries read the same snapshot, even if the node writes meanwhile.
@@ -181,7 +195,7 @@ def _findings(connection: SqliteConnection) -> Iterator[Finding]:
         yield Finding("database", f"schema {version} of program {application:#x}, not {SCHEMA_VERSION}")
         return
     damaged = False
-    for finding in _pages(connection):
+    for finding in check_pages(connection):
         damaged = True
         yield finding
     if damaged:
@@ -202,7 +216,7 @@ def _unreadable(subject: str, error: apsw.Error) -> Finding:
     return Finding(subject, f"cannot be read: {describe(error)}")
 
 
-def _pages(connection: SqliteConnection) -> Iterator[Finding]:
+def check_pages(connection: SqliteConnection) -> Iterator[Finding]:
     """Problems that SQLite's own check finds: it verifies the checksum of every page, and the links between pages."""
     tables = dict(connection.execute("SELECT rootpage, tbl_name FROM sqlite_schema WHERE rootpage"))
     for (verdict,) in connection.execute("PRAGMA integrity_check"):

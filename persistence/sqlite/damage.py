@@ -18,12 +18,16 @@ from greenroom.persistence.sqlite.statements import connect, describe, is_damage
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["DamageMet", "examine", "is_unmade", "store_error"]
+__all__ = ["DamageMet", "copy_advice", "examine", "is_unmade", "store_error"]
 
 log = logging.getLogger("greenroom.persistence")
 
 _NAMED_LIMIT: Final = 1_000
 """Number of log lines about damage. Further lines would contain nothing new."""
+_ADVICE: Final = (
+    " (if this is a copy that another tool has made: `greenroom backup` copies a node that runs, and"
+    " `greenroom restore` puts such a copy in its place)"
+)
 _FRAME_HEAD_BYTES: Final = 24
 _PAGE_BYTES_MIN: Final = 512
 
@@ -51,14 +55,21 @@ def examine(database: Path) -> None:
     except apsw.Error as error:
         if is_damage(error) or isinstance(error, apsw.SQLError):
             told = f"{database} or {log.name}: {describe(error)}; they should hold {mark[1]} commits"
-            raise StoreDamaged(told) from error
+            raise StoreDamaged(f"{told}{_ADVICE}") from error
         raise
     finally:
         connection.close()
     if instance != mark[0]:
-        raise StoreDamaged(f"{database} is another database than {database.name}-mark says")
+        raise StoreDamaged(f"{database} is another database than {database.name}-mark says{_ADVICE}")
     if commits < mark[1]:
-        raise StoreDamaged(f"{log} is damaged: {commits} of {mark[1]} commits can be recovered")
+        raise StoreDamaged(f"{log} is damaged: {commits} of {mark[1]} commits can be recovered{_ADVICE}")
+
+
+def copy_advice(database: Path) -> str:
+    """What to do if a damaged database may be a copy that another tool has made of a running node."""
+    if read_mark(database) is not None:
+        return ""
+    return f"; {database.name}-mark is missing{_ADVICE}"
 
 
 def is_unmade(database: Path) -> bool:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from greenroom.persistence.sqlite.read import Reads, json_list, read
 from greenroom.persistence.sqlite.schema import NEWEST_SEQ
-from greenroom.persistence.sqlite.seq_reads import MESSAGES, OWN_LOG
+from greenroom.persistence.sqlite.seq_reads import MESSAGES
 from greenroom.persistence.sqlite.statements import each, many
 from greenroom.persistence.store import Pulled, SeqState, Span, StoredMessage
 
@@ -27,18 +27,21 @@ SPAN: Final = f"""span AS MATERIALIZED (
     SELECT a.*, c.id AS conversation, {NEWEST_SEQ} AS max_seq, max(1, c.min_seq, coalesce(r.min_seq, 1)) AS first, CASE
     WHEN r.owner THEN iif(r.max_seq, min({NEWEST_SEQ}, r.max_seq), {NEWEST_SEQ})
     WHEN a.name NOT GLOB 'n_*' THEN NULL
-    WHEN a.name = (SELECT {OWN_LOG.format('u.user_id')} FROM user u WHERE u.id = a.owner) THEN {NEWEST_SEQ}
     ELSE (
-        SELECT iif(min(t.notification_max_seq) = 0, {NEWEST_SEQ}, min({NEWEST_SEQ}, max(t.notification_max_seq)))
-        FROM conversation o CROSS JOIN record t ON t.owner = a.owner AND t.conversation = o.id
-        WHERE o.conversation_id IN
-            ('si' || substr(a.name, 2), 'sg' || substr(a.name, 2), 'sn' || substr(a.name, 2)))
+        SELECT CASE
+        WHEN y.first = y.second AND y.first = (SELECT user_id FROM user WHERE id = a.owner) THEN {NEWEST_SEQ}
+        ELSE (
+            SELECT iif(min(t.notification_max_seq) = 0, {NEWEST_SEQ}, min({NEWEST_SEQ}, max(t.notification_max_seq)))
+            FROM conversation o CROSS JOIN record t ON t.owner = a.owner AND t.conversation = o.id
+            WHERE o.conversation_id IN (
+                iif(y.kind = 'group', 'sg_', 'si_') || y.name, iif(y.kind = 'group', 'sg_', 'sn_') || y.name))
+        END FROM key y WHERE y.twin = c.id)
     END AS last
     FROM asked a CROSS JOIN conversation c ON c.conversation_id = a.name
     LEFT JOIN record r ON r.owner = a.owner AND r.conversation = c.id)"""
 """For each row of `asked` (the user as owner, the conversation as name, ...): the first and the last seq that the user
-may see. The last one is NULL if they may not see the conversation. A conversation `n_<key>` is visible up to the bound
-in the user's record of the chat with the same key (0: no bound); the user's own notifications are visible in full."""
+may see. The last one is NULL if they may not see the conversation. The notifications of a key are visible up to the
+bound in the user's record of a chat of this key (0: no bound), and those of the user's key with themselves in full."""
 
 
 class MessageReads(Reads):

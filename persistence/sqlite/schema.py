@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = [
     "LAST_REGISTERED", "LOG_NUMBERS", "NEWEST_SEQ", "SCHEMA_VERSION", "add_checksums", "client_key", "count_commit",
     "instance_of", "lacks_checksums", "migrate", "raise_epoch", "server_id_text", "server_id_value", "stored_commits",
-    "stored_epoch", "version_id",
+    "stored_epoch", "take_instance", "version_id",
 ]  # fmt: skip
 
 APPLICATION_ID: Final = 0x47524E4D
@@ -145,6 +145,20 @@ MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
     ),
     # The order in which members are listed: a page of a large group is read without sorting all of them.
     ("CREATE INDEX member_place ON member (chat_group, role_level DESC, id)",),
+    (
+        # A pair and a group of the same name have a key each. twin is the number of the key's `n_` conversation, NULL
+        # before the first message to one: the name does not say whose an `n_` conversation is.
+        "ALTER TABLE key RENAME TO old_key",
+        """CREATE TABLE key (
+            kind TEXT NOT NULL, name TEXT NOT NULL, first TEXT, second TEXT, twin INTEGER,
+            PRIMARY KEY (name, kind)) WITHOUT ROWID""",
+        """INSERT INTO key SELECT kind, name, first, second, (
+            SELECT c.id FROM conversation c WHERE c.conversation_id = 'n_' || name
+            AND EXISTS (SELECT 1 FROM message_key WHERE conversation = c.id AND sender = 0)) FROM old_key
+            ORDER BY name, kind""",
+        "DROP TABLE old_key",
+        "CREATE UNIQUE INDEX key_twin ON key (twin) WHERE twin IS NOT NULL",
+    ),
 )
 """Step i migrates from version i to i + 1. Released steps never change; each change of the tables is a new step."""
 
@@ -238,6 +252,11 @@ def stored_commits(connection: SqliteConnection) -> int:
 def instance_of(connection: SqliteConnection) -> bytes:
     (instance,) = connection.execute("SELECT value FROM meta WHERE name = 'instance'").fetchone()
     return bytes(instance)
+
+
+def take_instance(connection: SqliteConnection, instance: bytes) -> None:
+    """Give the database another id, so that the ids of its version logs change."""
+    connection.execute("UPDATE meta SET value = ? WHERE name = 'instance'", (instance,))
 
 
 def client_key(client_msg_id: str) -> bytes | None:

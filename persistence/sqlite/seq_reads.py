@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 from greenroom.persistence.sqlite.read import Reads, json_list, read
 from greenroom.persistence.sqlite.schema import NEWEST_SEQ
-from greenroom.persistence.store import ALL_RECORDS, ConversationState, KeyState, Reading, SeqState
+from greenroom.persistence.store import ALL_RECORDS, CHATS_OF, ConversationState, KeyState, Reading, SeqState
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from greenroom.persistence.store import Page
+    from greenroom.persistence.store import KeyKind, Page
 
-__all__ = ["MESSAGES", "OWN_LOG", "SeqReads"]
+__all__ = ["MESSAGES", "SeqReads"]
 
 UNREAD_WALK_MAX: Final = 64
 """Up to this number of unread messages, a user's last own message is searched among them, newest first. Beyond it, the
@@ -37,27 +37,26 @@ OWN_LAST_SEQ: Final = f"""CASE
 """Seq of the last message of :user in conversation c, whose newest message is n. If the message is not above the user's
 stored read seq d, the result may be 0 or NULL."""
 
-OWN_LOG: Final = """(SELECT 'n_' || me || '_' || me FROM (SELECT {0} AS me) WHERE NOT EXISTS (
-    SELECT 1 FROM key k WHERE k.name = me || '_' || me AND (k.kind <> 'pair' OR k.first <> k.second)))"""
-"""Id of a user's own notification conversation. NULL if the key belongs to another pair or to a group."""
+KEY_OF_RECORD: Final = """key y ON y.name = substr(o.conversation_id, 4)
+    AND y.kind = iif(o.conversation_id GLOB 'sg_*', 'group', 'pair')"""
+"""The key y of a chat o."""
 
 
 class SeqReads(Reads):
     @read("key")
-    def key(self, key: str) -> KeyState | None:
+    def key(self, kind: KeyKind, name: str) -> KeyState | None:
         rows = self._db.execute(
-            "SELECT y.kind, y.first, y.second, c.conversation_id, n.seq, n.send_time"
-            " FROM key y LEFT JOIN conversation c ON c.conversation_id IN"
-            " ('si_' || ?1, 'sg_' || ?1, 'sn_' || ?1, 'n_' || ?1)"
-            f" LEFT JOIN {NEWEST} WHERE y.name = ?1",
-            (key,),
+            "SELECT y.first, y.second, c.id IS y.twin, c.conversation_id, n.seq, n.send_time FROM key y"
+            " LEFT JOIN conversation c ON c.conversation_id IN (?3 || ?2, ?4 || ?2) OR c.id = y.twin"
+            f" LEFT JOIN {NEWEST} WHERE y.kind = ?1 AND y.name = ?2",
+            (kind, name, *CHATS_OF[kind]),
         ).fetchall()
         if not rows:
             return None
-        kind, first, second = rows[0][:3]
-        members = (first, second) if kind == "pair" else ()
+        members = rows[0][:2] if kind == "pair" else ()
+        twin = next((row[3] for row in rows if row[2] and row[3]), "")
         return KeyState(
-            kind, members, {row[3]: ConversationState(*row[4:]) for row in rows if row[4] is not None}
+            kind, members, twin, {row[3]: ConversationState(*row[4:]) for row in rows if row[4] is not None}
         )
 
     @read("records of")
@@ -74,11 +73,10 @@ class SeqReads(Reads):
         )
         rows = self._db.execute(
             f"SELECT c.conversation_id, {NEWEST_SEQ} FROM {mine.format('c')} WHERE u.user_id = ?1"
-            f" UNION ALL SELECT c.conversation_id, {NEWEST_SEQ} FROM {mine.format('o')} CROSS JOIN conversation c"
-            "   ON c.conversation_id = 'n' || substr(o.conversation_id, instr(o.conversation_id, '_'))"
-            "   WHERE u.user_id = ?1"
-            f" UNION ALL SELECT c.conversation_id, {NEWEST_SEQ} FROM user u CROSS JOIN conversation c"
-            f"   ON c.conversation_id = {OWN_LOG.format('u.user_id')} WHERE u.user_id = ?1",
+            f" UNION ALL SELECT c.conversation_id, {NEWEST_SEQ} FROM {mine.format('o')}"
+            f"   CROSS JOIN {KEY_OF_RECORD} CROSS JOIN conversation c ON c.id = y.twin WHERE u.user_id = ?1"
+            f" UNION ALL SELECT c.conversation_id, {NEWEST_SEQ} FROM key y CROSS JOIN conversation c ON c.id = y.twin"
+            "   WHERE y.kind = 'pair' AND y.name = ?1 || '_' || ?1 AND y.first = ?1 AND y.second = ?1",
             (user_id, *page),
         )
         return {name: seq for name, seq in rows if seq}
@@ -120,7 +118,9 @@ class SeqReads(Reads):
     def reading(self, conversation_id: str, user_id: str) -> Reading | None:
         row = self._db.execute(
             f"SELECT r.conversation_type, coalesce(p.user_id, ''), r.group_id,"
-            f" max(coalesce(d.seq, 0), coalesce({OWN_LAST_SEQ.replace(':user', 'r.owner')}, 0)) FROM conversation c"
+            f" max(coalesce(d.seq, 0), coalesce({OWN_LAST_SEQ.replace(':user', 'r.owner')}, 0)),"
+            " max(iif(r.max_seq, min(r.max_seq, coalesce(n.seq, 0)), coalesce(n.seq, 0)), 0), coalesce(n.seq, 0)"
+            " FROM conversation c"
             " CROSS JOIN record r ON r.conversation = c.id AND r.owner = (SELECT id FROM user WHERE user_id = ?2)"
             f" LEFT JOIN user p ON p.id = r.peer LEFT JOIN {NEWEST}"
             " LEFT JOIN read d ON d.user = r.owner AND d.conversation = c.id"

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Literal, Protocol
 
 import apsw
 
-from greenroom.persistence.errors import StoreUnavailable
+from greenroom.persistence.errors import StoreDamaged, StoreUnavailable
 from greenroom.persistence.private_files import create_private
-from greenroom.persistence.sqlite.damage import DamageMet, examine, store_error
+from greenroom.persistence.sqlite.damage import DamageMet, copy_advice, examine, store_error
 from greenroom.persistence.sqlite.event_reads import EventReads
 from greenroom.persistence.sqlite.event_writes import EVENTS_LIMIT
 from greenroom.persistence.sqlite.list_reads import ListReads
 from greenroom.persistence.sqlite.message_reads import MessageReads
+from greenroom.persistence.sqlite.placement import Placement
 from greenroom.persistence.sqlite.schema import add_checksums, instance_of, lacks_checksums, migrate, raise_epoch
 from greenroom.persistence.sqlite.seq_reads import SeqReads
 from greenroom.persistence.sqlite.statements import MEMORY, connect
@@ -74,6 +75,7 @@ class SqliteStore(UserReads, MessageReads, SeqReads, ListReads, EventReads):
         self._clock = clock
         self._epoch = 0
         self._connection = None
+        self._placement: Placement | None = None
         self._committer: _Committer | None = None
         self._damage = DamageMet()
 
@@ -97,14 +99,20 @@ class SqliteStore(UserReads, MessageReads, SeqReads, ListReads, EventReads):
     async def open(self) -> None:
         if self._committer is not None and self._committer.lost.done():
             await self.close()
+            if self._placement is not None:
+                self._placement.check()  # An empty database would be made in the place of one that was moved.
         if self._connection is not None:
             raise RuntimeError("the store is open")
         try:
             # The recovery of a long log, or a migration, may take seconds.
             connection, self._epoch, self._instance = await asyncio.to_thread(self._prepare)
         except apsw.Error as error:
-            raise store_error(f"{self._path}", error) from error
+            told = store_error(f"{self._path}", error)
+            if isinstance(told, StoreDamaged) and isinstance(self._path, Path):
+                told = StoreDamaged(f"{told}{copy_advice(self._path)}")
+            raise told from error
         self._connection = connection
+        self._placement = Placement(self._path) if isinstance(self._path, Path) else None
         if isinstance(self._path, Path) and self._kind == "process":
             self._committer = ProcessWriter(self._path, epoch=self._epoch, events_limit=self._events_limit)
         else:

@@ -5,19 +5,21 @@ from __future__ import annotations
 import os
 from contextlib import closing
 from functools import cache, lru_cache
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 
 import apsw
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
 __all__ = [
+    "BUSY_TIMEOUT_S",
     "MEMORY",
     "Cursor",
     "SqliteConnection",
     "connect",
+    "copy_pages",
     "describe",
     "each",
     "is_damage",
@@ -36,6 +38,8 @@ BUSY_TIMEOUT_S: Final = 2.0
 """Limit for the wait for another connection's write lock. Apart from the writer, only openings and checks hold it."""
 CHECKSUM_BYTES: Final = 8
 """Reserved bytes at the end of each page. The VFS needs exactly this number."""
+COPIED_PAGES: Final = 1_024
+"""Number of pages that one step of a copy copies."""
 CACHE_KIB: Final = 32_768
 """Page cache of each connection: enough for the inner pages of all indexes of some ten million messages."""
 
@@ -65,6 +69,8 @@ class SqliteConnection(Protocol):
 
     def changes(self) -> int: ...
 
+    def set_busy_timeout(self, milliseconds: int, /) -> None: ...
+
     def set_wal_hook(self, hook: Any, /) -> None: ...
 
     def reserve_bytes(self, schema: str | None = ..., reserve: int = ...) -> int: ...
@@ -72,14 +78,17 @@ class SqliteConnection(Protocol):
     def close(self) -> None: ...
 
 
-def connect(path: Path | str, *, read_only: bool = False) -> SqliteConnection:
-    """Open a connection in autocommit mode: transactions are explicit. It may move between threads.
+def connect(path: Path | str, *, read_only: bool = False, create: bool = True) -> SqliteConnection:
+    """Open a connection in autocommit mode: transactions are explicit. It may move between threads. `create`: make the
+    file if it is missing.
 
     Each page of the file ends in a checksum, which is set when the page is written and verified whenever it is read.
     After a wrong one the statement fails (see `is_damage`). The pages in the log have SQLite's own checksums, which are
     verified when the log is recovered.
     """
-    access = apsw.SQLITE_OPEN_READONLY if read_only else apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE
+    access = apsw.SQLITE_OPEN_READONLY if read_only else apsw.SQLITE_OPEN_READWRITE
+    if create and not read_only:
+        access |= apsw.SQLITE_OPEN_CREATE
     connection = apsw.Connection(str(path), access, vfs=_checksums(), statementcachesize=STATEMENTS_LIMIT)
     try:
         connection.set_busy_timeout(int(1e3 * BUSY_TIMEOUT_S))
@@ -95,6 +104,30 @@ def connect(path: Path | str, *, read_only: bool = False) -> SqliteConnection:
         connection.close()
         raise
     return connection
+
+
+def copy_pages(source: Path | str, target: Path | str, *, tell: Callable[[int, int], None]) -> None:
+    """Copy a database into an empty file, as it was committed at one moment, with the checksums of its pages. `tell` is
+    called with the number of bytes copied and their total. Others may write to the source meanwhile."""
+    reader = connect(source, read_only=True)
+    writer = apsw.Connection(str(target), apsw.SQLITE_OPEN_READWRITE, vfs=_checksums())
+    try:
+        writer.reserve_bytes(reserve=CHECKSUM_BYTES)
+        for setting in ("journal_mode = OFF", "synchronous = OFF"):  # A copy that is interrupted is dropped.
+            writer.execute(f"PRAGMA {setting}")
+        # While this transaction lasts, the copy does not begin again when others write.
+        reader.execute("BEGIN")
+        (page,) = reader.execute("PRAGMA page_size").fetchone()
+        reader.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+        with writer.backup("main", cast("apsw.Connection", reader), "main") as copy:
+            while not copy.done:
+                copy.step(COPIED_PAGES)
+                tell((copy.page_count - copy.remaining) * page, copy.page_count * page)
+        # The source's header asks for a log. A copy has none, so that one file has it all.
+        writer.execute("PRAGMA journal_mode = DELETE")
+    finally:
+        reader.close()
+        writer.close()
 
 
 def reserve_checksums(connection: SqliteConnection) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import time
 from typing import TYPE_CHECKING, Final
 
@@ -13,9 +14,10 @@ from greenroom.persistence.refusal import Reason, Refusal, WriteRefused
 from greenroom.persistence.sqlite.applier import Applier
 from greenroom.persistence.sqlite.event_writes import EVENTS_LIMIT
 from greenroom.persistence.sqlite.mark import Mark
+from greenroom.persistence.sqlite.placement import Placement, log_path
 from greenroom.persistence.sqlite.row_numbers import RowNumbers
 from greenroom.persistence.sqlite.schema import count_commit, instance_of, stored_epoch
-from greenroom.persistence.sqlite.statements import connect, describe, is_damage
+from greenroom.persistence.sqlite.statements import BUSY_TIMEOUT_S, connect, describe, is_damage
 from greenroom.persistence.store import AddMessage
 
 if TYPE_CHECKING:
@@ -28,7 +30,11 @@ if TYPE_CHECKING:
 __all__ = ["Writer"]
 
 CHECKPOINT_BYTES: Final = 16 << 20
-"""When the log has grown by this size since the last checkpoint, an idle writer makes the next one."""
+"""When the log has grown by this size since the last checkpoint, an idle writer makes the next one. When the writer
+rests, a longer file is cut."""
+REST_S: Final = 1.0
+"""After this time without a batch, an idle writer rests. It does not cut the log earlier, because the next burst would
+have to make the file long again."""
 CHECKPOINT_BYTES_MAX: Final = 256 << 20
 """When the log has grown by this size, a checkpoint is made at once, although the next batch must wait for it. A
 message changes three to five pages, and the next messages change most of them again. So a late checkpoint copies fewer
@@ -59,10 +65,10 @@ BROKEN: Final = frozenset(
 class Writer:
     """Commits batches on one connection, synchronously, for one epoch.
 
-    `commit` never raises. It returns when the batch is on disk (WAL, synchronous=FULL), so the senders may be answered
-    at once. After a failed commit, batches are refused for a pause. Then the database is opened again. Before the next
-    batch is tried, a test write must succeed, and the last commit must still be there. The failed batch may or may not
-    be stored.
+    `commit` never raises. It returns when the batch is on disk (WAL, synchronous=FULL) and the files are still at their
+    place, so the senders may be answered at once. After a failed commit, batches are refused for a pause. Then the
+    database is opened again. Before the next batch is tried, a test write must succeed, and the last commit must still
+    be there. The failed batch may or may not be stored.
     """
 
     def __init__(
@@ -81,6 +87,10 @@ class Writer:
         self._shared = connection
         self._connection: SqliteConnection | None = None
         self._mark: Mark | None = None
+        self._database: Placement | None = None
+        """Where the database was at the first opening."""
+        self._placement: Placement | None = None
+        """Where the open files are: the database, and while it is open, its log."""
         self._applier: Applier
         self._numbers: RowNumbers
         self._needs_check = False
@@ -95,14 +105,18 @@ class Writer:
         """Number of pages in the log after the last commit."""
         self._checkpointed_pages = 0
         """Number of pages in the log at the last checkpoint."""
+        self._rests = False
+        """Whether the next call of `idle` comes after a pause of REST_S without a batch."""
 
     def open(self) -> None:
-        connection = self._shared or connect(self._path)
+        connection = self._shared or connect(self._path, create=False)
         try:
             if self._shared is None:
                 # This replaces SQLite's own hook, which makes checkpoints during a commit.
                 connection.set_wal_hook(self._logged)
                 self._mark = Mark(self._path, instance_of(connection))
+                self._database = self._database or Placement(self._path)
+                self._placement = Placement(self._path, log_path(self._path))
             self._numbers = RowNumbers(connection)
             self._applier = Applier(connection, self._numbers, events_limit=self._events_limit)
         except BaseException:
@@ -115,6 +129,7 @@ class Writer:
         connection, self._connection = self._connection, None
         if connection is not None and self._shared is None:
             connection.close()
+        self._placement = self._database  # The last connection removes the log.
         mark, self._mark = self._mark, None
         if mark is not None:
             mark.close()
@@ -134,16 +149,46 @@ class Writer:
             self._fail(error)
             return _failed(slices, self._trouble)
         self._pause_s = 0.0
+        self._rests = False
         self._last_commit = slices, outcomes
         self._numbers.settle()
         if self._new_bytes > CHECKPOINT_BYTES_MAX:
             self.checkpoint()
         return outcomes
 
-    def idle(self) -> None:
-        """Make a checkpoint if the log has grown. The caller calls this while no batch waits."""
+    def idle(self) -> float | None:
+        """Make a checkpoint if the log has grown, and later cut its file if it is long. The caller calls this while no
+        batch waits, and again after the returned number of seconds without a batch; None: not before the next batch."""
         if self._new_bytes > CHECKPOINT_BYTES:
             self.checkpoint()
+        if self._rests:
+            self._cut_log()
+        self._rests = self._log_is_long()
+        return REST_S if self._rests else None
+
+    def _log_is_long(self) -> bool:
+        if self._connection is None or self._shared is not None:
+            return False
+        try:
+            return os.stat(log_path(self._path)).st_size > CHECKPOINT_BYTES
+        except OSError:
+            return False  # It was removed, which the next commit says.
+
+    def _cut_log(self) -> None:
+        """Cut the log's file to nothing, unless somebody reads what is in it."""
+        connection = self._connection
+        if connection is None:
+            return
+        connection.set_busy_timeout(0)  # The next batch does not wait for a long read.
+        try:
+            is_busy = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+        except apsw.Error:
+            self._needs_check = True
+        else:
+            if not is_busy:
+                self._log_pages = self._checkpointed_pages = 0
+        finally:
+            connection.set_busy_timeout(int(1e3 * BUSY_TIMEOUT_S))
 
     def checkpoint(self) -> None:
         self._checkpointed_pages = self._log_pages
@@ -187,6 +232,8 @@ class Writer:
         connection.execute("COMMIT")
         if self._mark is not None:
             self._mark.set(commits)
+        if self._placement is not None:
+            self._placement.check()
         return outcomes
 
     def _apply_each(self, connection: SqliteConnection, slices: Sequence[Slice]) -> list[Refusal | None]:
@@ -253,7 +300,11 @@ class Writer:
         self._paused_until = self._clock() + self._pause_s
 
     def _reopen(self) -> SqliteConnection:
-        """Open a new connection, and check the database. Nothing stays cached, as the failed commit may be stored."""
+        """Open a new connection, and check the database. Nothing stays cached, as the failed commit may be stored.
+
+        While a file is not at its place, the connection stays open: a new one would not see what is in that file."""
+        if self._placement is not None:
+            self._placement.check()
         with contextlib.suppress(apsw.Error):
             self.close()
         self.open()

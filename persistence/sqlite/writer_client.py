@@ -13,6 +13,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Final, cast
 
 from greenroom.persistence.errors import StoreUnavailable
+from greenroom.persistence.sqlite.placement import Placement
 from greenroom.persistence.sqlite.writer_frames import FrameReader, decode_hello, decode_outcomes, encode_slices
 from greenroom.persistence.store import Reason, Refusal
 
@@ -54,6 +55,7 @@ class ProcessWriter:
 
     def __init__(self, path: Path, *, epoch: int, events_limit: int) -> None:
         self._path = path
+        self._placement = Placement(path)
         self._epoch = epoch
         self._events_limit = events_limit
         self._link: _Link | None = None
@@ -92,6 +94,7 @@ class ProcessWriter:
             await link.end()
 
     async def _spawn(self) -> _Link:
+        self._placement.check()
         try:
             ours, theirs = socket.socketpair()
         except OSError as error:

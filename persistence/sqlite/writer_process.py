@@ -35,16 +35,15 @@ def serve(stream: int, writer: Writer) -> None:
     frames = FrameReader()
     chunk = bytearray(READ_BYTES)
     view = memoryview(chunk)
-    is_idle = False
+    pause_s: float | None = IDLE_S
     while True:
-        if not is_idle and not select.select([stream], [], [], IDLE_S)[0]:
-            writer.idle()
-            is_idle = True
+        if pause_s is not None and not select.select([stream], [], [], pause_s)[0]:
+            pause_s = writer.idle()
             continue
         count = os.readv(stream, [chunk])
         if not count:
             return
-        is_idle = False
+        pause_s = IDLE_S
         answers = _commit(writer, list(frames.feed(view[:count])))
         if answers:
             _send(stream, answers)

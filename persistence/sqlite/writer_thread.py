@@ -76,16 +76,15 @@ class ThreadWriter:
 
     def _work(self, batches: list[_Batch]) -> None:
         """Commit until `stop`. `batches` are the batches that are not answered yet."""
-        is_idle = False
+        pause_s: float | None = IDLE_S
         ended = False
         while not ended:
             try:
-                first = self._queue.get(timeout=None if is_idle else IDLE_S)
+                first = self._queue.get(timeout=pause_s)
             except queue.Empty:
-                self._writer.idle()
-                is_idle = True
+                pause_s = self._writer.idle()
                 continue
-            is_idle = False
+            pause_s = IDLE_S
             while first is not None:
                 batches.append(first)
                 try:

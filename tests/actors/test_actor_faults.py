@@ -299,7 +299,7 @@ async def test_life_that_cannot_load_and_has_inherited_answers(
     await gate.arrived()
     crash(engine, PAIR)
 
-    async def key(key: str) -> None:
+    async def key(kind: str, name: str) -> None:
         raise ZeroDivisionError
 
     monkeypatch.setattr(engine.world.store, "key", key)

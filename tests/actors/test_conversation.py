@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from greenroom.actors.rules.ids import address_of_chat
 from greenroom.tests.kit.stored import messages_of
 
 if TYPE_CHECKING:
-    import pytest
-
     from greenroom.tests.kit.engine_kit import KitEngine
 
 
@@ -64,8 +64,32 @@ async def test_send_times_are_apart_and_never_go_back(engine: KitEngine) -> None
     engine.clock.now -= 1000
     assert (await engine.send(engine.message("a", "b"))).sendTime == times[-1] + 1
     engine.clock.now -= 60_000
-    assert (await engine.send(engine.message("a", "b"))).sendTime == times[-1] + 1
+    assert (await engine.send(engine.message("a", "b"))).sendTime == times[-1] + 2
     engine.clock.now += 120_000
+    assert (await engine.send(engine.message("a", "b"))).sendTime == engine.clock.now
+
+
+@pytest.mark.parametrize("set_back_ms", [6_000, 86_400_000])
+async def test_send_times_after_the_clock_was_set_back(engine: KitEngine, set_back_ms: int) -> None:
+    """Each is a millisecond after the one before, also of a new incarnation, until the clock has caught up."""
+    await engine.register("a", "b")
+    first = (await engine.send(engine.message("a", "b"))).sendTime
+    engine.clock.now -= set_back_ms
+    for count in range(1, 41):
+        if count == 20:
+            engine.base.stop(address_of_chat("si_a_b"))
+        assert (await engine.send(engine.message("a", "b"))).sendTime == first + count
+    engine.clock.now += set_back_ms + 39
+    assert (await engine.send(engine.message("a", "b"))).sendTime == first + 41
+    engine.clock.now += 1_000
+    assert (await engine.send(engine.message("a", "b"))).sendTime == engine.clock.now
+
+
+async def test_burst_is_ahead_of_the_clock_by_no_more_than_its_messages(engine: KitEngine) -> None:
+    await engine.register("a", "b")
+    sends = await asyncio.gather(*(engine.send(engine.message("a", "b")) for _ in range(1_000)))
+    assert [one.sendTime for one in sends] == list(range(engine.clock.now, engine.clock.now + 1_000))
+    engine.clock.now += 1_500
     assert (await engine.send(engine.message("a", "b"))).sendTime == engine.clock.now
 
 

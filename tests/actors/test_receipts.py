@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+from typing import TYPE_CHECKING, Any
+
 import pytest
 
 from greenroom.actors import receipts
@@ -13,6 +16,11 @@ from greenroom.actors.messages import MarkConversationRead, MarkMessagesRead, Se
 from greenroom.actors.rules.ids import address_of_chat
 from greenroom.tests.kit.engine_kit import KitEngine, caller, running_engine
 from greenroom.tests.kit.stored import messages_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from greenroom.persistence.store import Refusal, Slice
 
 
 async def test_mark_conversation_read_tells_both_sides(engine: KitEngine) -> None:
@@ -96,3 +104,32 @@ async def test_mark_messages_and_set_read_seq_are_bounded_by_the_newest(engine: 
         await engine.ask(address, stranger)
     await engine.ask(address, SetReadSeq(caller=caller("b"), conversation_id="si_a_b", user_id="b", has_read_seq=1))
     assert (await engine.world.store.seq_states("b", ["si_a_b"]))["si_a_b"].read_seq == 1
+
+
+@pytest.mark.parametrize("kind", [MarkConversationRead, MarkMessagesRead, SetReadSeq])
+async def test_mark_of_a_message_that_is_stored_and_not_yet_pushed(
+    engine: KitEngine, monkeypatch: pytest.MonkeyPatch, kind: Any
+) -> None:
+    """A client may pull it before the entity knows that it is stored."""
+    await engine.register("a", "b")
+    await engine.send(engine.message("a", "b"))
+    address = address_of_chat("si_a_b")
+    await engine.ask(address, SetReadSeq(caller=caller("b"), conversation_id="si_a_b", user_id="b", has_read_seq=1))
+    commit, answered, stored = engine.world.store.commit, asyncio.Event(), asyncio.Event()
+
+    async def slow(slices: Sequence[Slice]) -> list[Refusal | None]:
+        outcomes = await commit(slices)
+        stored.set()
+        await answered.wait()
+        return outcomes
+
+    monkeypatch.setattr(engine.world.store, "commit", slow)
+    sending = engine.send(engine.message("a", "b"))
+    await stored.wait()
+    given = {"has_read_seq": 2, "seqs": [2]}
+    fields = {name: value for name, value in given.items() if name in kind.__struct_fields__}
+    mark = kind(caller=caller("b"), conversation_id="si_a_b", user_id="b", **fields)
+    marking = engine.ask(address, mark)
+    answered.set()
+    await asyncio.gather(sending, marking)
+    assert (await engine.world.store.seq_states("b", ["si_a_b"]))["si_a_b"].read_seq == 2

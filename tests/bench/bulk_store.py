@@ -50,7 +50,7 @@ def write_store(database: Path, *, hubs: int, peers: int, messages: int, text_by
             for peer in range(peers)
         ],
     )  # fmt: skip
-    connection.execute("INSERT INTO key SELECT key, 'pair', substr(key, 1, 7), substr(key, 9) FROM said")
+    connection.execute("INSERT INTO key SELECT 'pair', key, substr(key, 1, 7), substr(key, 9), NULL FROM said")
     connection.execute(
         "INSERT INTO conversation (id, conversation_id) SELECT conversation, 'si_' || key FROM said"
     )

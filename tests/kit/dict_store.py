@@ -10,6 +10,7 @@ from greenroom.persistence.errors import StoreUnavailable
 from greenroom.persistence.store import (
     ALL_RECORDS,
     BEGINNING,
+    CHATS_OF,
     ConversationState,
     KeyState,
     Member,
@@ -32,12 +33,10 @@ from greenroom.tests.kit.dict_writes import DictData, Place, cursor_of, place_of
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from greenroom.persistence.store import Cursor, Event, LogKind, Page, Range, Slice
+    from greenroom.persistence.store import Cursor, Event, KeyKind, LogKind, Page, Range, Slice
     from greenroom.persistence.tables import GroupRow, RecordRow, TokenRow
 
 __all__ = ["DictStore"]
-
-_CHATS = ("si_", "sg_", "sn_")
 
 
 class DictStore:
@@ -80,13 +79,14 @@ class DictStore:
     async def tokens(self, user_id: str) -> list[TokenRow]:
         return [row for row in self._rows("token").values() if row.user_id == user_id]
 
-    async def key(self, key: str) -> KeyState | None:
-        if key not in self._data.keys:
+    async def key(self, kind: KeyKind, name: str) -> KeyState | None:
+        members = self._data.keys.get((kind, name))
+        if members is None:
             return None
-        kind, members = self._data.keys[key]
-        found = {f"{chat}{key}": self._data.messages.get(f"{chat}{key}") for chat in (*_CHATS, "n_")}
-        states = {name: ConversationState(len(sent), sent[-1].send_time) for name, sent in found.items() if sent}
-        return KeyState(kind, members, states)
+        twin = next((one for one, key in self._data.twins.items() if key == (kind, name)), "")
+        found = {one: self._data.messages.get(one) for one in (*_chats(kind, name), twin)}
+        states = {one: ConversationState(len(sent), sent[-1].send_time) for one, sent in found.items() if sent}
+        return KeyState(kind, members, twin, states)
 
     async def pair_facts(self, first: str, second: str) -> dict[str, PairFact]:
         chat = "si_" + "_".join(sorted((first, second)))
@@ -138,7 +138,8 @@ class DictStore:
 
     async def newest_seqs(self, user_id: str, page: Page = ALL_RECORDS) -> dict[str, int]:
         chats = [row.conversation_id for row in (await self.records(user_id))[page[0] : page[1] + 1]]
-        names = [*chats, *("n" + name[name.index("_") :] for name in chats), *self._own_log(user_id)]
+        keys = [*map(_key_of, chats), *self._own_key(user_id)]
+        names = [*chats, *(twin for twin, key in self._data.twins.items() if key in keys)]
         return {name: self._newest(name) for name in names if self._newest(name)}
 
     async def seq_states(
@@ -169,7 +170,9 @@ class DictStore:
         row = self._rows("record").get((user_id, conversation_id))
         if row is None:
             return None
-        return Reading(row.conversation_type, row.peer_id, row.group_id, await self.read_seq(conversation_id, user_id))
+        newest, read_seq = self._newest(conversation_id), await self.read_seq(conversation_id, user_id)
+        end = max(min(newest, row.max_seq), 0) if row.max_seq else newest
+        return Reading(row.conversation_type, row.peer_id, row.group_id, read_seq, end, newest)
 
     async def records(self, owner_id: str, conversation_ids: Sequence[str] | None = None) -> list[RecordRow]:
         if conversation_ids is not None:
@@ -269,11 +272,10 @@ class DictStore:
             StoredMessage(seq, sent[seq - 1].body, (name, seq) in flagged) for seq in seqs if 0 < seq <= len(sent)
         ]
 
-    def _own_log(self, user_id: str) -> list[str]:
-        """The notifications that a user has for themselves, unless another pair or a group has that key."""
-        key = f"{user_id}_{user_id}"
-        kind, members = self._data.keys.get(key, ("pair", ()))
-        return [f"n_{key}"] if kind == "pair" and len({*members}) < 2 else []
+    def _own_key(self, user_id: str) -> list[tuple[KeyKind, str]]:
+        """The key of a user with themselves, unless it belongs to another pair."""
+        key: tuple[KeyKind, str] = "pair", f"{user_id}_{user_id}"
+        return [key] if self._data.keys.get(key) == (user_id, user_id) else []
 
     def _end_of(self, user_id: str, name: str) -> int | None:
         """The last seq of the conversation that the user may see; None if there is none."""
@@ -281,11 +283,21 @@ class DictStore:
         own = records.get((user_id, name))
         if own is not None:
             return min(newest, own.max_seq) if own.max_seq else newest
-        if not name.startswith("n_") or name not in self._data.conversations:
+        key = self._data.twins.get(name)
+        if key is None:
             return None
-        if name in self._own_log(user_id):
+        if key in self._own_key(user_id):
             return newest
-        bounds = [row.notification_max_seq for chat in _CHATS if (row := records.get((user_id, chat + name[2:])))]
+        bounds = [row.notification_max_seq for chat in _chats(*key) if (row := records.get((user_id, chat)))]
         if not bounds:
             return None
         return newest if 0 in bounds else min(newest, max(bounds))
+
+
+def _chats(kind: KeyKind, name: str) -> list[str]:
+    """Ids of the chats of a key."""
+    return [prefix + name for prefix in dict.fromkeys(CHATS_OF[kind])]
+
+
+def _key_of(chat: str) -> tuple[KeyKind, str]:
+    return ("group" if chat.startswith("sg_") else "pair"), chat[3:]

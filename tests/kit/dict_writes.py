@@ -12,6 +12,7 @@ import msgspec
 from greenroom.persistence.refusal import FirstAnswer, Reason, Refusal, WriteRefused
 from greenroom.persistence.store import (
     BEGINNING,
+    TWIN_PREFIX,
     AddEvent,
     AddMessage,
     AddRecords,
@@ -32,6 +33,7 @@ from greenroom.persistence.store import (
     PutRows,
     RaiseReadSeq,
     SetReadFlags,
+    key_of_slice,
 )
 from greenroom.persistence.tables import TABLES, MemberRow, RecordRow, misfit, misfit_of_key, table_of
 
@@ -61,7 +63,10 @@ class DictData:
         self.events_limit = events_limit
         self.rows: dict[str, dict[Key, Any]] = {table: {} for table in TABLES}
         """Table -> key -> row, in the order of insertion."""
-        self.keys: dict[str, tuple[KeyKind, tuple[str, ...]]] = {}
+        self.keys: dict[tuple[KeyKind | None, str], tuple[str, ...]] = {}
+        """Kind and name of each claimed key -> its members."""
+        self.twins: dict[str, tuple[KeyKind, str]] = {}
+        """Conversation of notifications -> the key that it belongs to."""
         self.conversations: dict[str, None] = {}
         """Conversations that a write has named."""
         self.messages: dict[str, list[AddMessage]] = defaultdict(list)
@@ -171,10 +176,12 @@ class DictData:
             self._drop(self.rows[write.table], each)
 
     def _claim_key(self, key: str, write: ClaimKey) -> None:
-        name, claim = key.partition("/")[2], (write.kind, write.members)
-        if self.keys.get(name, claim) != claim:
+        owner = key_of_slice(key)
+        if owner[0] != write.kind:
+            raise _failed("a key of another kind")
+        if self.keys.get(owner, write.members) != write.members:
             raise WriteRefused(Refusal(Reason.KEY_TAKEN))
-        self._set(self.keys, name, claim)
+        self._set(self.keys, owner, write.members)
 
     def _add_users(self, key: str, write: AddUsers) -> None:
         for row in write.users:
@@ -184,6 +191,8 @@ class DictData:
 
     def _add_message(self, key: str, write: AddMessage) -> None:
         stored = self.messages[write.conversation_id]
+        if write.seq == 1 and write.conversation_id.startswith(TWIN_PREFIX):
+            self._claim_twin(key_of_slice(key), write.conversation_id)
         for one in stored:
             if write.client_msg_id and (one.send_id, one.client_msg_id) == (write.send_id, write.client_msg_id):
                 first = FirstAnswer(one.seq, one.server_msg_id, one.send_time)
@@ -194,6 +203,17 @@ class DictData:
         self._append(stored, write)
         said = {name: getattr(write, name) for name in MessageEvent.__struct_fields__}
         self._append(self.events, MessageEvent(**said))
+
+    def _claim_twin(self, key: tuple[KeyKind | None, str], conversation_id: str) -> None:
+        kind, name = key
+        if kind is None or key not in self.keys:
+            raise _failed("no claimed key")
+        owner = kind, name
+        if self.twins.get(conversation_id, owner) != owner or (
+            conversation_id not in self.twins and owner in self.twins.values()
+        ):
+            raise WriteRefused(Refusal(Reason.TWIN_TAKEN))
+        self._set(self.twins, conversation_id, owner)
 
     def _add_records(self, key: str, write: AddRecords) -> None:
         self._set(self.conversations, write.conversation_id, None)

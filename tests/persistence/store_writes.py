@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from greenroom.persistence.store import Block, Refusal, Store
 
 __all__ = [
-    "commit", "drop_members", "group", "member", "members", "message", "pair", "record", "refused", "user", "users",
+    "commit", "drop_members", "group", "group_key", "member", "members", "message", "pair", "record", "refused",
+    "user", "users",
 ]  # fmt: skip
 
 
@@ -65,6 +66,10 @@ def message(
 
 def pair(first: str = "a", second: str = "b") -> ClaimKey:
     return ClaimKey("pair", (first, second))
+
+
+def group_key() -> ClaimKey:
+    return ClaimKey("group", ())
 
 
 def record(conversation_id: str, *owners: tuple[str, str]) -> AddRecords:

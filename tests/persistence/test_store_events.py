@@ -21,7 +21,7 @@ from greenroom.persistence.store import (
     Slice,
 )
 from greenroom.tests.persistence.conftest import BACKENDS
-from greenroom.tests.persistence.store_writes import commit, message, refused, users
+from greenroom.tests.persistence.store_writes import commit, message, pair, refused, users
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -60,7 +60,7 @@ async def narrow(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterato
 
 async def test_messages_are_events_in_the_order_of_their_commits(store: Store) -> None:
     sent = [message(A_B, 1), message("si_a_c", 1, "c", client=""), message(A_B, 2, "b"), message("n_a_b", 1)]
-    slices = [Slice(f"conversation/{one.conversation_id}", store.epoch, [one]) for one in sent]
+    slices = [Slice("conversation/a_b", store.epoch, [pair(), one]) for one in sent]
     assert await store.commit(slices[:2]) == [None] * 2
     assert await store.commit(slices[2:]) == [None] * 2
     assert await all_after(store, BEGINNING) == [said(one) for one in sent]

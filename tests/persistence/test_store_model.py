@@ -166,7 +166,10 @@ class StoreAgainstDicts(RuleBasedStateMachine):
         """Those whom nobody has named yet have nothing at all; that is another test's."""
         pairs = [("a", "b"), ("c", "a")]
         writes: list[Block] = [PutRows([FriendRow(*one) for one in pairs]), DropRows("friend", [*pairs])]
-        assert self.ask("commit", [Slice("user/a", self.store.epoch, writes)]) == ([None], [None])
+        claims = {"conversation/a_b": ClaimKey("pair", ("a", "b")), "group/a_b": ClaimKey("group", ())}
+        slices = [Slice("user/a", self.store.epoch, writes)]
+        slices += [Slice(key, self.store.epoch, [claim]) for key, claim in claims.items()]
+        assert self.ask("commit", slices) == ([None] * 3, [None] * 3)
 
     @rule(batch=st.lists(st.tuples(KEYS, WRITES), min_size=1, max_size=3))
     def commit(self, batch: list[tuple[str, list[Any]]]) -> None:
@@ -218,7 +221,8 @@ class StoreAgainstDicts(RuleBasedStateMachine):
         self.agree("users_page", 1, 1)
         self.agree("groups", groups)
         for key in ("a_b", "a_a", "g"):
-            self.agree("key", key)
+            self.agree("key", "pair", key)
+            self.agree("key", "group", key)
         for group in groups:
             self.agree("members", group)
             self.agree("members", group, ["c", "a"])

@@ -21,6 +21,7 @@ from greenroom.tests.persistence.store_writes import (
     commit,
     drop_members,
     group,
+    group_key,
     member,
     members,
     message,
@@ -109,7 +110,7 @@ async def test_every_column_of_a_record(store: Store) -> None:
 async def test_group_with_members(store: Store) -> None:
     await commit(store, "user/x", users("a", "b", "c"))
     rows = members("g", member("b"), member("a", 100), member("c", 60, "Cee"), member("d"))
-    assert await commit(store, "group/g", ClaimKey("group", ()), group(count=4), rows) is None
+    assert await commit(store, "group/g", group_key(), group(count=4), rows) is None
     assert await store.groups(["no", "g"]) == group(count=4).rows
     full = await store.members("g")
     assert [one.row for one in full] == [rows.rows[place] for place in (1, 2, 0, 3)]
@@ -223,14 +224,15 @@ async def test_spans_of_a_pair(store: Store) -> None:
 
 async def test_spans_of_an_own_log_that_is_another_pairs(store: Store) -> None:
     # a_a_a_a is the key of a_a with themselves, and of a with a_a_a, who came first.
-    await commit(store, "conversation/a_a_a_a", pair("a", "a_a_a"), message("n_a_a_a_a", 1))
+    key = "conversation/a_a_a_a"
+    await commit(store, key, pair("a", "a_a_a"), message("n_a_a_a_a", 1))
     assert await store.spans("a_a", ["n_a_a_a_a"]) == {}
     assert await store.newest_seqs("a_a") == {}
 
 
 async def test_leaving_a_group_cuts_both_twins(store: Store) -> None:
     await commit(
-        store, "group/g", ClaimKey("group", ()), group(), members("g", member("a", 100), member("b")),
+        store, "group/g", group_key(), group(), members("g", member("a", 100), member("b")),
         *[message("sg_g", seq) for seq in range(1, 6)], message("n_g", 1), message("n_g", 2),
         record("sg_g", ("a", ""), ("b", "")),
     )  # fmt: skip
@@ -260,7 +262,7 @@ async def test_read_seq_past_what_is_walked(store: Store) -> None:
 
 async def test_newest_seqs(store: Store) -> None:
     await commit(store, "conversation/a_b", pair(), message(A_B, 1), record(A_B, ("a", "b")))
-    await commit(store, "group/g", record("sg_g", ("a", "")), message("n_g", 1))
+    await commit(store, "group/g", group_key(), record("sg_g", ("a", "")), message("n_g", 1))
     await commit(
         store, "conversation/a_a", ClaimKey("pair", ("a", "a")), message("n_a_a", 1), message("n_a_a", 2)
     )

@@ -8,12 +8,13 @@ import msgspec
 import pytest
 
 from greenroom.persistence.store import (
+    CHATS_OF,
     AddRecords,
     AddUsers,
     ChangeRecord,
     ChangeRow,
-    ClaimKey,
     FirstAnswer,
+    KeyState,
     RaiseReadSeq,
     Reading,
     Reason,
@@ -23,7 +24,17 @@ from greenroom.persistence.store import (
     StoredMessage,
 )
 from greenroom.tests.kit.stored import messages_of
-from greenroom.tests.persistence.store_writes import commit, group, message, pair, record, user, users
+from greenroom.tests.persistence.store_writes import (
+    commit,
+    group,
+    group_key,
+    message,
+    pair,
+    record,
+    refused,
+    user,
+    users,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,10 +50,10 @@ async def test_commit_of_nothing(store: Store) -> None:
 
 
 async def test_slice_is_all_or_nothing(store: Store) -> None:
-    refused = await commit(store, "conversation/a_b", pair(), message(A_B, 1), message(A_B, 3))
-    assert refused is not None
-    assert (refused.reason, refused.write) == (Reason.FAILED, 2)
-    assert await store.key("a_b") is None
+    outcome = await commit(store, "conversation/a_b", pair(), message(A_B, 1), message(A_B, 3))
+    assert outcome is not None
+    assert (outcome.reason, outcome.write) == (Reason.FAILED, 2)
+    assert await store.key("pair", "a_b") is None
     assert await messages_of(store, A_B) == []
     assert await commit(store, "conversation/a_b", pair(), message(A_B, 1)) is None
 
@@ -130,23 +141,52 @@ async def test_server_ids_come_back_as_they_were(store: Store) -> None:
 async def test_key_taken(store: Store) -> None:
     assert await commit(store, "conversation/a_b_c", pair("a", "b_c")) is None
     assert await commit(store, "conversation/a_b_c", pair("a", "b_c")) is None
-    for claim in (pair("a_b", "c"), ClaimKey("group", ())):
-        refused = await commit(store, "group/a_b_c", claim)
-        assert refused is not None
-        assert refused.reason == Reason.KEY_TAKEN
-    assert await commit(store, "group/g", ClaimKey("group", ())) is None
-    state = await store.key("a_b_c")
-    assert state is not None
-    assert (state.kind, state.members, state.conversations) == ("pair", ("a", "b_c"), {})
-    state = await store.key("g")
-    assert state is not None
-    assert (state.kind, state.members) == ("group", ())
+    assert await refused(store, "conversation/a_b_c", pair("a_b", "c")) == Reason.KEY_TAKEN
+    assert await refused(store, "group/a_b_c", pair("a", "b_c")) == Reason.FAILED
+    assert await refused(store, "user/a_b_c", pair("a", "b_c")) == Reason.FAILED
+    assert await store.key("group", "a_b_c") is None
+    assert await commit(store, "group/a_b_c", group_key()) is None
+    assert await store.key("pair", "a_b_c") == KeyState("pair", ("a", "b_c"), "", {})
+    assert await store.key("group", "a_b_c") == KeyState("group", (), "", {})
+
+
+async def test_pair_and_group_of_one_name(store: Store) -> None:
+    """Each has its own chat. The notifications belong to the one that wrote first; the other's are elsewhere."""
+    chat = record("sg_a_b", ("c", "")), message("sg_a_b", 1, "c")
+    assert await commit(store, "group/a_b", group_key(), *chat, message("n_a_b", 1, "c")) is None
+    assert await commit(store, "conversation/a_b", pair(), message(A_B, 1), record(A_B, ("a", "b"))) is None
+    assert await refused(store, "conversation/a_b", message("n_a_b", 1)) == Reason.TWIN_TAKEN
+    assert await commit(store, "conversation/a_b", message("n_si_a_b", 1)) is None
+    assert await commit(store, "conversation/a_b", message("n_si_a_b", 2)) is None
+    assert await refused(store, "conversation/a_b", message("n_other", 1)) == Reason.TWIN_TAKEN
+    twins = {kind: await store.key(kind, "a_b") for kind in CHATS_OF}
+    assert {kind: state and (state.twin, {*state.conversations}) for kind, state in twins.items()} == {
+        "pair": ("n_si_a_b", {A_B, "n_si_a_b"}), "group": ("n_a_b", {"sg_a_b", "n_a_b"}),
+    }  # fmt: skip
+    asked = [A_B, "sg_a_b", "n_a_b", "n_si_a_b"]
+    assert {*await store.spans("a", asked)} == {A_B, "n_si_a_b"}
+    assert {*await store.spans("c", asked)} == {"sg_a_b", "n_a_b"}
+    assert await store.newest_seqs("a") == {A_B: 1, "n_si_a_b": 2}
+    assert await store.newest_seqs("c") == {"sg_a_b": 1, "n_a_b": 1}
+
+
+async def test_notifications_of_a_key_that_is_not_claimed(store: Store) -> None:
+    for key in ("conversation/a_b", "group/a_b", "user/a"):
+        assert await refused(store, key, message("n_a_b", 1)) == Reason.FAILED
+
+
+async def test_repeat_of_a_first_notification(store: Store) -> None:
+    """Elsewhere the same client id is another message; of the same key it is a repeat."""
+    assert await commit(store, "conversation/a_b", pair(), message("n_a_b", 1)) is None
+    assert await refused(store, "conversation/a_b", message("n_a_b", 1)) == Reason.REPEATED
+    assert await commit(store, "group/a_b", group_key()) is None
+    assert await refused(store, "group/a_b", message("n_a_b", 1)) == Reason.TWIN_TAKEN
 
 
 async def test_key_with_conversations(store: Store) -> None:
     writes = message(A_B, 1, time=50), message("n_a_b", 1, "b", time=60), message("n_a_b", 2, "b", time=70)
     assert await commit(store, "conversation/a_b", pair(), *writes) is None
-    state = await store.key("a_b")
+    state = await store.key("pair", "a_b")
     assert state is not None
     assert {k: tuple(v) for k, v in state.conversations.items()} == {A_B: (1, 50), "n_a_b": (2, 70)}
 
@@ -298,14 +338,18 @@ async def test_own_messages_raise_the_read_seq(store: Store, unread: int) -> Non
     await commit(store, "conversation/a_b", *own, *others, record(A_B, ("a", "b"), ("b", "a")))
     assert await store.read_seq(A_B, "b") == 2
     assert await store.read_seq(A_B, "a") == 2 + unread
-    assert await store.reading(A_B, "b") == Reading(1, "a", "", 2)
-    assert await store.reading(A_B, "a") == Reading(1, "b", "", 2 + unread)
+    newest = 2 + unread
+    assert await store.reading(A_B, "b") == Reading(1, "a", "", 2, newest, newest)
+    assert await store.reading(A_B, "a") == Reading(1, "b", "", newest, newest, newest)
     assert await store.reading(A_B, "c") is None
     assert await store.reading("si_b_c", "b") is None
     assert (await store.seq_states("b", None))[A_B].read_seq == 2
     await commit(store, "conversation/a_b", RaiseReadSeq(A_B, "b", 3))
     assert await store.read_seq(A_B, "b") == 3
-    assert await store.reading(A_B, "b") == Reading(1, "a", "", 3)
+    assert await store.reading(A_B, "b") == Reading(1, "a", "", 3, newest, newest)
+    for bound, end in ((-1, 0), (4, 4), (1_000, newest)):
+        await commit(store, "conversation/a_b", ChangeRecord("b", A_B, {"max_seq": bound}))
+        assert await store.reading(A_B, "b") == Reading(1, "a", "", 3, end, newest)
 
 
 async def test_register_users(store: Store) -> None:

@@ -8,7 +8,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from greenroom.actors.errors import GreenroomError
-from greenroom.actors.messages import Caller, IssueToken, MarkConversationRead, SetReadSeq, SetUserInfo
+from greenroom.actors.messages import (
+    Caller,
+    Command,
+    IssueToken,
+    MarkConversationRead,
+    MarkMessagesRead,
+    SetReadSeq,
+    SetUserInfo,
+)
 from greenroom.actors.rules.ids import address_of_chat, user_address
 from greenroom.actors.wire import msg_pb2, sdkws_pb2
 from greenroom.tests.simulation.device_socket import DeviceSocket, Gone
@@ -231,8 +239,8 @@ class Device:
 
     # Actions.
 
-    def say(self, conversation_id: str, *, recv_id: str = "", group_id: str = "", stored: bool = True) -> None:
-        """Make a new message, and send it until it has a final answer."""
+    def say(self, conversation_id: str, *, recv_id: str = "", group_id: str = "", stored: bool = True) -> str:
+        """Make a new message, and send it until it has a final answer. Returns its clientMsgID."""
         client_msg_id = self.world.new_id()
         message = sdkws_pb2.MsgData(
             sendID=self.user_id, recvID=recv_id, groupID=group_id, clientMsgID=client_msg_id, contentType=101,
@@ -242,6 +250,7 @@ class Device:
         one = Outgoing(conversation_id, client_msg_id, message.SerializeToString(), stored)
         self.pending[client_msg_id] = one
         self.send(one)
+        return client_msg_id
 
     def send(self, one: Outgoing) -> None:
         one.under_way += 1
@@ -289,7 +298,12 @@ class Device:
         common: dict[str, Any] = {
             "caller": self.caller, "conversation_id": conversation_id, "user_id": self.user_id, "has_read_seq": seq
         }  # fmt: skip
-        command = MarkConversationRead(**common, seqs=[]) if world.random.random() < 0.5 else SetReadSeq(**common)
+        command: Command = SetReadSeq(**common)
+        if world.random.random() < 0.5:
+            command = MarkConversationRead(**common, seqs=[])
+            if conversation_id.startswith("sg_") and world.random.random() < 0.5:
+                del common["has_read_seq"]
+                command = MarkMessagesRead(**common, seqs=[seq])  # In a group only these notifications are stored.
         asked, agreed = world.tick(), 0
         with contextlib.suppress(Gone, GreenroomError):
             await world.ask(address_of_chat(conversation_id), command)

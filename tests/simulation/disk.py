@@ -87,6 +87,12 @@ class Disk:
         ).fetchone()
         return row is not None and row[0] == client_key(client_msg_id)
 
+    def holds_message(self, conversation_id: str, client_msg_id: str) -> bool:
+        """Whether a message with this client id is committed."""
+        query = """SELECT 1 FROM message WHERE client = ? AND conversation =
+            (SELECT id FROM conversation WHERE conversation_id = ?)"""
+        return self.connection.execute(query, (client_key(client_msg_id), conversation_id)).fetchone() is not None
+
     def holds_answer(self, server_msg_id: str) -> bool:
         """Whether a message with this server id is committed."""
         query = "SELECT 1 FROM message WHERE server = ?"

@@ -19,10 +19,11 @@ from greenroom.actors.log import Log, Send
 from greenroom.actors.pair import Pair
 from greenroom.actors.stored_entity import StoredEntity
 from greenroom.actors.user import User
+from greenroom.persistence.refusal import Refusal, WriteRefused
 from greenroom.persistence.sqlite.applier import Applier
 from greenroom.persistence.sqlite.row_numbers import RowNumbers
 from greenroom.persistence.sqlite.writer import Writer
-from greenroom.persistence.store import AddMessage, RaiseReadSeq
+from greenroom.persistence.store import AddMessage, RaiseReadSeq, Reason, key_of_slice
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from greenroom.actors.slices import CommitSlice, SliceRefused, SliceStored
     from greenroom.actors.stored_entity import _Draft
     from greenroom.actors.wire.sdkws_pb2 import MsgData
-    from greenroom.persistence.store import Block, Refusal, Slice
+    from greenroom.persistence.store import Block, ClaimKey, Slice
 
 __all__ = ["BUGS", "Bug", "planted"]
 
@@ -243,25 +244,39 @@ def _moves_a_cursor_past_what_was_not_taken() -> Patches:
     return [(Feed, "_follow", follow)]
 
 
+def _lets_a_group_take_the_key_of_a_pair() -> Patches:
+    """A real bug: a group in the name of a pair silenced it."""
+    real = Applier._claim_key
+
+    def claim(self: Applier, write: ClaimKey) -> None:
+        asked = "SELECT 1 FROM key WHERE name = ? AND kind <> ?"
+        if self._connection.execute(asked, (key_of_slice(self._key)[1], write.kind)).fetchone() is not None:
+            raise WriteRefused(Refusal(Reason.KEY_TAKEN))
+        real(self, write)
+
+    return [(Applier, "_claim_key", claim)]
+
+
 BUGS = {
     "acks before the commit": Bug("acked_before_commit", 0, _acks_before_the_commit),
     "pushes before the commit": Bug("pushed_before_commit", 0, _pushes_before_the_commit),
-    "forgets repeats after a restart": Bug("stored_twice", 8, _forgets_repeats_after_a_restart),
+    "forgets repeats after a restart": Bug("stored_twice", 6, _forgets_repeats_after_a_restart),
     "leaves a gap after a refused slice": Bug("seq_gap", 0, _leaves_a_gap_after_a_refused_slice),
-    "pushes with the seq of a refused slice": Bug("pushed_before_commit", 2, _pushes_with_the_seq_of_a_refused_slice),
-    "runs inherited effects twice": Bug("pushed_again", 3, _runs_inherited_effects_twice),
-    "loses inherited effects": Bug("never_answered", 13, _loses_inherited_effects),
-    "leaves nothing to the next life": Bug("never_answered", 89, _leaves_nothing_to_the_next_life),
+    "pushes with the seq of a refused slice": Bug("pushed_before_commit", 0, _pushes_with_the_seq_of_a_refused_slice),
+    "runs inherited effects twice": Bug("pushed_again", 1, _runs_inherited_effects_twice),
+    "loses inherited effects": Bug("never_answered", 15, _loses_inherited_effects),
+    "leaves nothing to the next life": Bug("never_answered", 314, _leaves_nothing_to_the_next_life),
     "swaps two pushes of a slice": Bug("pushed_back", 0, _swaps_two_pushes_of_a_slice),
     "lets kicked members hear": Bug("received_outside_membership", 0, _lets_kicked_members_hear),
-    "takes sendTime from the clock": Bug("time_back", 4, _takes_send_times_from_the_clock),
+    "takes sendTime from the clock": Bug("time_back", 3, _takes_send_times_from_the_clock),
     "acks a resend with another id": Bug("ack_differs", 0, _acks_a_resend_with_another_id),
-    "mixes up the outcomes of a batch": Bug("acked_not_stored", 3, _mixes_up_the_outcomes_of_a_batch),
+    "mixes up the outcomes of a batch": Bug("acked_not_stored", 1, _mixes_up_the_outcomes_of_a_batch),
     "remembers names that were rolled back": Bug("does_not_heal", 0, _remembers_names_that_were_rolled_back),
     "does not hear who comes online": Bug("lost", 1, _does_not_hear_who_comes_online),
-    "lets read seqs go back": Bug("read_wrong", 28, _lets_read_seqs_go_back),
+    "lets read seqs go back": Bug("read_wrong", 85, _lets_read_seqs_go_back),
     "moves a cursor past what was not taken": Bug("subscriber", 0, _moves_a_cursor_past_what_was_not_taken),
-    "forgets what writes nothing": Bug("received_outside_membership", 15, _forgets_what_writes_nothing),
+    "forgets what writes nothing": Bug("received_outside_membership", 1, _forgets_what_writes_nothing),
+    "lets a group take the key of a pair": Bug("silenced", 0, _lets_a_group_take_the_key_of_a_pair),
 }
 
 

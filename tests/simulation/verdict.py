@@ -40,6 +40,10 @@ def judge_world(world: World) -> None:
                     one.contentType >= 1000,
                 )
             )  # fmt: skip
+    for event in world.history:
+        if isinstance(event, events.SeqsAnswered) and event.read_seq > event.max_seq:
+            told = f"{event.conversation_id} {event.user_id}: read seq {event.read_seq} above {event.max_seq}"
+            world.violation("read_wrong", told)
     sends = (event for event in world.history if isinstance(event, events.SendStarted))
     for conversation_id in {event.conversation_id: None for event in sends}:
         world.record(events.StorePulled(conversation_id))
@@ -53,8 +57,14 @@ def judge_world(world: World) -> None:
 
 def _members(world: World, stored: dict[str, list[sdkws_pb2.MsgData]]) -> None:
     """Who was a member from which seq to which, by the tips in the chats: each tip is in the slice of its change."""
+    twins = dict(
+        world.disk.connection.execute(
+            "SELECT y.name, c.conversation_id FROM key y JOIN conversation c ON c.id = y.twin WHERE y.kind = 'pair'"
+        ).fetchall()
+    )
     for one, other in world.pairs:
-        for conversation_id in (f"si_{one}_{other}", f"n_{one}_{other}"):
+        pair = f"{one}_{other}"
+        for conversation_id in filter(None, (f"si_{pair}", twins.get(pair))):
             for user in (one, other):
                 world.record(events.MemberJoined(conversation_id, user, 0))
     for group, first in world.first.items():

@@ -69,7 +69,9 @@ class World:
         self.pairs = list(dict.fromkeys([(users[0], users[1]), *drawn]))
         sizes = [random.randint(2, len(users)) for _ in range(random.choice((1, 2)))]
         self.groups = {f"g{number}": random.sample(users, size) for number, size in enumerate(sizes)}
-        """Group -> its members, as far as the world knows; the first one is the owner."""
+        """Group -> its members, as far as the world knows; the first one is the owner. The last group has the name of a
+        pair, with which it shares nothing but the id of notifications that the first of them takes."""
+        self.groups["_".join(self.pairs[0])] = random.sample(users, random.randint(2, len(users)))
         self.ever: dict[str, set[str]] = {group: set(members) for group, members in self.groups.items()}
         """Users who were ever invited to a group."""
         self.first: dict[str, list[str]] = {group: list(members) for group, members in self.groups.items()}
@@ -321,13 +323,18 @@ class World:
         self.groups[group] = after
 
     async def _probe(self) -> None:
-        """Send a last message in each conversation. It must reach all members by itself."""
+        """Send a last message in each conversation. It must be stored, and must reach all members by itself."""
+        probes: dict[str, str] = {}
         for one, other in self.pairs:
             device = next(device for device in self.devices if device.user_id == one)
-            device.say(f"si_{one}_{other}", recv_id=other)
+            probes[f"si_{one}_{other}"] = device.say(f"si_{one}_{other}", recv_id=other)
         for group, members in self.groups.items():
             device = next(device for device in self.devices if device.user_id == members[0])
-            device.say(f"sg_{group}", group_id=group)
+            probes[f"sg_{group}"] = device.say(f"sg_{group}", group_id=group)
+        await self._settle()
+        for conversation_id, client_msg_id in probes.items():
+            if not self.disk.holds_message(conversation_id, client_msg_id):
+                self.violation("silenced", f"{conversation_id}: the last message was refused for good")
 
 
 def _settings(world: World) -> Settings:

@@ -156,6 +156,30 @@ def _app(start_node: StartNode) -> App:
         return FAILED if findings else 0
 
     @app.command
+    def backup(
+        folder: Annotated[Path, Parameter(help="A new folder for the copy.")], /, *, node: NodeOptions = _DEFAULTS
+    ) -> int:
+        """Copy a node's data into a new folder, and check the copy. The node may run meanwhile. The copy holds all
+        messages, and the secret if it is in the node's folder."""
+        from greenroom.persistence.sqlite.backup import back_up
+        from greenroom.transport.cli.copying import Progress, summary
+
+        print(summary(folder, back_up(Path(node.settings().node.data_dir), folder, tell=Progress())))
+        return 0
+
+    @app.command
+    def restore(
+        folder: Annotated[Path, Parameter(help="The folder of the copy.")], /, *, node: NodeOptions = _DEFAULTS
+    ) -> int:
+        """Make a node's data from a copy of `greenroom backup`, and check it. The folder may hold no data yet."""
+        from greenroom.persistence.sqlite.backup import restore as restore_data
+        from greenroom.transport.cli.copying import Progress, summary
+
+        target = Path(node.settings().node.data_dir)
+        print(summary(target, restore_data(folder, target, tell=Progress())))
+        return 0
+
+    @app.command
     def judge(
         *files: Annotated[Path, Parameter(help="The history files of one run, one for each process.")],
         json: Annotated[bool, Parameter(negative="", help="Print the verdict as JSON.")] = False,

@@ -14,7 +14,7 @@ from greenroom.actors.queries.pulls import Queries
 from greenroom.actors.wire import msg_pb2, sdkws_pb2
 from greenroom.persistence.sqlite.sqlite_store import SqliteStore
 from greenroom.persistence.store import AddMessage, ChangeRecord, SetReadFlags
-from greenroom.tests.persistence.store_writes import commit, group, message, pair, record, users
+from greenroom.tests.persistence.store_writes import commit, group, group_key, message, pair, record, users
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -39,7 +39,7 @@ async def store() -> AsyncIterator[SqliteStore]:
         _text("si_a_c", 1), _text("si_a_c", 2),
     )  # fmt: skip
     await commit(
-        opened, "group/g", group(), record("sg_g", ("a", ""), ("b", "")),
+        opened, "group/g", group_key(), group(), record("sg_g", ("a", ""), ("b", "")),
         *(_text("sg_g", seq) for seq in range(1, 6)), *(_text("n_g", seq) for seq in range(1, 5)),
         ChangeRecord("a", "sg_g", {"min_seq": 2, "max_seq": 4, "notification_max_seq": 3}),
     )  # fmt: skip

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import islice
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,7 +14,7 @@ from greenroom.actors.rules.ids import (
     chat_id,
     group_address,
     key_of,
-    notification_id,
+    notification_ids,
     pair_key,
     user_address,
 )
@@ -74,6 +76,6 @@ def test_ids_that_hold_the_separators() -> None:
 
 
 def test_notification_ids() -> None:
-    assert notification_id("a_b") == "n_a_b"
-    assert notification_id(pair_key("a", "a")) == "n_a_a"
+    assert [*islice(notification_ids("sg_", "a_b"), 3)] == ["n_a_b", "n_sg_a_b", "n_sg_sg_a_b"]
+    assert next(notification_ids("si_", pair_key("a", "a"))) == "n_a_a"
     assert (user_address("a"), group_address("g")) == (Address("user", "a"), Address("group", "g"))

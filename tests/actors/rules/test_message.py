@@ -86,16 +86,16 @@ def test_numbers_of_notifications(content_type: int, expected: bool) -> None:
 
 
 def test_message_goes_into_its_chat() -> None:
-    assert shape(split(message(), "a_b")) == [("si_a_b", True, True)]
-    assert shape(split(message(options={"history": True}), "a_b")) == [("si_a_b", True, True)]
-    assert shape(split(message(options={"history": False}), "a_b")) == [("si_a_b", False, True)]
+    assert shape(split(message(), "a_b", "n_a_b")) == [("si_a_b", True, True)]
+    assert shape(split(message(options={"history": True}), "a_b", "n_a_b")) == [("si_a_b", True, True)]
+    assert shape(split(message(options={"history": False}), "a_b", "n_a_b")) == [("si_a_b", False, True)]
 
 
 @pytest.mark.parametrize("stored", [True, False])
 def test_notification_goes_into_the_twin_and_a_copy_into_the_chat(stored: bool) -> None:
     options = {"isNotNotification": False, "isSendMsg": True, "history": stored, "unreadCount": True}
     notice = message(sessionType=SessionType.GROUP, groupID="g", contentType=1509, options=options)
-    parts = split(notice, "g")
+    parts = split(notice, "g", "n_g")
     assert shape(parts) == [("sg_g", True, True), ("n_g", stored, False)]
     copy, original = (sdkws_pb2.MsgData.FromString(part.body) for part in parts)
     assert dict(copy.options) == {"offlinePush": True, "unreadCount": True}
@@ -105,7 +105,7 @@ def test_notification_goes_into_the_twin_and_a_copy_into_the_chat(stored: bool) 
 
 def test_notification_without_a_copy() -> None:
     notice = message(contentType=2200, options={"isNotNotification": False, "isSendMsg": False})
-    assert shape(split(notice, "a_b")) == [("n_a_b", True, False)]
+    assert shape(split(notice, "a_b", "n_a_b")) == [("n_a_b", True, False)]
 
 
 def test_rendered_message_has_no_seq_and_is_sent() -> None:

@@ -22,7 +22,7 @@ async def main(path: str, kind: str) -> None:
     chats = [f"si_a_u{i}" for i in range(8)]
     seqs = {}
     for chat in chats:
-        state = await store.key(chat[3:])
+        state = await store.key("pair", chat[3:])
         last = (await store.last_messages({chat: 1 << 60})).get(chat)
         assert state is None
         seqs[chat] = last.seq if last else 0

@@ -121,8 +121,8 @@ def _other_writes(value: int) -> list[Block]:
     ]
 
 
-def connect_writer(path: Path | str, *, read_only: bool = False) -> SqliteConnection:
-    connection = connect(path, read_only=read_only)
+def connect_writer(path: Path | str, *, read_only: bool = False, create: bool = True) -> SqliteConnection:
+    connection = connect(path, read_only=read_only, create=create)
     connection.execute(f"PRAGMA synchronous = {sys.argv[4]}")
     return connection
 

@@ -83,7 +83,7 @@ def _questions() -> list[tuple[Any, ...]]:
         ("pull", "a", [(chat, 1, 1 << 40, 1 << 20) for chat in CHATS], 1 << 30),
         *(("messages_at", chat, ALL_SEQS) for chat in CHATS),
         *(("reading", chat, "a") for chat in CHATS),
-        *(("key", chat[3:]) for chat in CHATS),
+        *(("key", "pair", chat[3:]) for chat in CHATS),
         *((method, name) for method in ("tokens", "records", "joined_groups", "newest_seqs") for name in names),
         *(("seq_states", name, None) for name in names),
         *(("spans", name, CHATS) for name in names),

@@ -36,7 +36,7 @@ class Traced:
 
 async def test_a_message_costs_nothing_more_when_it_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     statements: list[str] = []
-    monkeypatch.setattr(writer_module, "connect", lambda path: Traced(path, statements))
+    monkeypatch.setattr(writer_module, "connect", lambda path, **_: Traced(path, statements))
     store = SqliteStore(tmp_path / "greenroom.db", writer="inline")
     await store.open()
     assert await commit(store, "conversation/a_b", message(A_B, 1)) is None  # From now on all names are known.

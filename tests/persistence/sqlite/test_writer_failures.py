@@ -34,7 +34,7 @@ class Disk:
         self.full = False
         self.opened = 0
 
-    def connect(self, path: Path | str) -> Any:
+    def connect(self, path: Path | str, **_: bool) -> Any:
         self.opened += 1
         return _Connection(self, connect(path))
 

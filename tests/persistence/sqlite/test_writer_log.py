@@ -69,3 +69,51 @@ def test_log_at_rest(writer: Writer, tmp_path: Path, monkeypatch: pytest.MonkeyP
     _commit(writer, seq + 1)
     assert _log_bytes(tmp_path) == grown  # It began anew.
     assert check(tmp_path) == []
+
+
+def _grow(writer: Writer, tmp_path: Path) -> int:
+    """Commit until the log is long. Returns the next seq."""
+    seq = 1
+    while _log_bytes(tmp_path) <= LIMIT:
+        _commit(writer, seq)
+        seq += 1
+    return seq
+
+
+def test_log_of_a_writer_that_rests_is_cut(
+    writer: Writer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer_module, "CHECKPOINT_BYTES", LIMIT)
+    seq = _grow(writer, tmp_path)
+    assert writer.idle() == writer_module.REST_S
+    assert _log_bytes(tmp_path) > LIMIT
+    _commit(writer, seq)
+    assert writer.idle() == writer_module.REST_S
+    assert _log_bytes(tmp_path) > LIMIT  # It did not rest: a batch came between.
+    assert writer.idle() is None
+    assert _log_bytes(tmp_path) == 0
+    _commit(writer, seq + 1)
+    assert 0 < _log_bytes(tmp_path) < LIMIT
+    assert writer.idle() is None
+    assert check(tmp_path) == []
+
+
+def test_log_that_somebody_reads_is_cut_after_them(
+    writer: Writer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer_module, "CHECKPOINT_BYTES", LIMIT)
+    seq = _grow(writer, tmp_path)
+    reader = connect(tmp_path / "greenroom.db", read_only=True)
+    reader.execute("BEGIN")
+    (before,) = reader.execute("SELECT count(*) FROM message").fetchone()
+    _commit(writer, seq)
+    for _ in range(3):
+        assert writer.idle() == writer_module.REST_S
+    assert _log_bytes(tmp_path) > LIMIT
+    assert reader.execute("SELECT count(*) FROM message").fetchone() == (before,)
+    reader.execute("ROLLBACK")
+    assert writer.idle() is None
+    assert _log_bytes(tmp_path) == 0
+    reader.close()
+    _commit(writer, seq + 1)
+    assert check(tmp_path) == []

@@ -1,0 +1,195 @@
+"""Copies of a store: `back_up` copies that of a node, which may run meanwhile; `restore` makes a data directory of one.
+
+A copy is a folder with the database as one file, the mark that says what it must contain, and the node's secret.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import apsw
+
+from greenroom.persistence.data_directory import DataDirectory
+from greenroom.persistence.errors import StoreDamaged, StoreUnavailable, TargetInUse
+from greenroom.persistence.sqlite.check import check_connection, check_pages
+from greenroom.persistence.sqlite.damage import examine, store_error
+from greenroom.persistence.sqlite.mark import Mark, mark_path, read_mark
+from greenroom.persistence.sqlite.schema import (
+    SCHEMA_VERSION,
+    add_checksums,
+    instance_of,
+    lacks_checksums,
+    migrate,
+    stored_commits,
+    take_instance,
+)
+from greenroom.persistence.sqlite.statements import connect, copy_pages
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from greenroom.persistence.sqlite.statements import SqliteConnection
+
+__all__ = ["Copied", "back_up", "restore"]
+
+_SECRET: Final = "secret"
+_CHUNK_BYTES: Final = 4 << 20
+
+Progress = Callable[[str, int, int], None]
+"""Called with what is done, how much of it is done, and how much there is."""
+
+
+class Copied(NamedTuple):
+    size: int
+    """Bytes of the database."""
+    commits: int
+    """Number of commits that it contains."""
+
+
+def back_up(data_dir: Path, target: Path, *, tell: Progress) -> Copied:
+    """Copy the store of a data directory into a new folder. The copy is what was committed at one moment, and is
+    checked before it gets its name. The node may run; its log grows meanwhile by what it writes.
+
+    Raises TargetInUse, StoreUnavailable, StoreDamaged, OSError.
+    """
+    database = data_dir / "greenroom.db"
+    if not database.is_file():
+        raise StoreUnavailable(f"{database}: no database")
+    if target.exists() and any(target.iterdir()):
+        raise TargetInUse(f"{target} is not empty: name a new folder for the copy")
+    target.mkdir(mode=0o700, parents=True, exist_ok=True)
+    draft = target / "greenroom.db.new"
+    try:
+        examine(database)
+        _make_private(draft)
+        copy_pages(database, draft, tell=lambda done, total: tell("copied", done, total))
+        tell("check", 0, 0)
+        connection = connect(draft, read_only=True)
+        try:
+            _demand_sound(draft, connection)
+            instance, commits = instance_of(connection), stored_commits(connection)
+        finally:
+            connection.close()
+        _copy_secret(data_dir, target)
+        _finish(draft, target / "greenroom.db", instance, commits)
+    except BaseException as error:
+        _forget(draft)
+        if isinstance(error, apsw.Error):
+            raise store_error(f"{database}", error) from error
+        raise
+    return Copied((target / "greenroom.db").stat().st_size, commits)
+
+
+def restore(copy: Path, data_dir: Path, *, entropy: Callable[[int], bytes] = os.urandom, tell: Progress) -> Copied:
+    """Make a data directory from a copy. No node may use it, and it may have no store yet.
+
+    The new store has another id, so clients read their lists (friends, groups, conversations) from the start: their
+    versions may be above those of the copy.
+
+    Raises DataDirectoryInUse, TargetInUse, StoreUnavailable, StoreDamaged, StoreTooNew, NotAStore, OSError.
+    """
+    source, database = copy / "greenroom.db", data_dir / "greenroom.db"
+    if not source.is_file():
+        raise StoreUnavailable(f"{source}: no database")
+    if source.with_name("greenroom.db-wal").exists():
+        raise StoreUnavailable(f"{copy} is no copy that `greenroom backup` has made: it has a log")
+    with DataDirectory(data_dir):
+        if found := sorted(one.name for one in data_dir.glob("greenroom.db*")):
+            names = ", ".join(found)
+            raise TargetInUse(f"{data_dir} has a store ({names}): move these files away, or name a new folder")
+        draft = data_dir / "greenroom.db.new"
+        try:
+            _make_private(draft)
+            _copy_file(source, draft, tell)
+            tell("check", 0, 0)
+            examine(draft)
+            instance = entropy(16)
+            commits = _bring_forward(draft, read_mark(source), instance)
+            _copy_secret(copy, data_dir)
+            _finish(draft, database, instance, commits)
+        except BaseException:
+            _forget(draft)
+            raise
+    return Copied(database.stat().st_size, commits)
+
+
+def _bring_forward(draft: Path, mark: tuple[bytes, int] | None, instance: bytes) -> int:
+    """Check the copy against its mark, migrate it and give it its own id. Returns the number of its commits."""
+    try:
+        connection = connect(draft, create=False)
+        try:
+            if mark is not None and mark != (instance_of(connection), stored_commits(connection)):
+                raise StoreDamaged(f"{draft.name} is not what its mark says: {mark[1]} commits")
+            if lacks_checksums(connection):
+                add_checksums(connection)
+                connection.close()
+                connection = connect(draft, create=False)
+            migrate(connection, instance=instance)
+            take_instance(connection, instance)
+            connection.execute("PRAGMA journal_mode = DELETE")  # One file has it all, until a node opens it.
+            _demand_sound(draft, connection)
+            return stored_commits(connection)
+        finally:
+            connection.close()
+    except apsw.Error as error:
+        raise store_error(f"{draft}", error) from error
+
+
+def _demand_sound(draft: Path, connection: SqliteConnection) -> None:
+    """Raises StoreDamaged if the check finds anything. Of an earlier release only the pages are checked."""
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    findings = list(check_pages(connection)) if version < SCHEMA_VERSION else check_connection(connection)
+    if findings:
+        more = f", and {len(findings) - 1} more findings" if len(findings) > 1 else ""
+        raise StoreDamaged(f"{draft.parent}: the copy is not sound: {findings[0]}{more}")
+
+
+def _make_private(path: Path) -> None:
+    """Make an empty file for its owner only. What fills it keeps its mode."""
+    os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+
+
+def _copy_file(source: Path, target: Path, tell: Progress) -> None:
+    done, total = 0, source.stat().st_size
+    with source.open("rb") as reader, target.open("r+b") as writer:
+        while chunk := reader.read(_CHUNK_BYTES):
+            writer.write(chunk)
+            done += len(chunk)
+            tell("copied", done, total)
+
+
+def _copy_secret(source: Path, target: Path) -> None:
+    """Copy the secret, unless there is one in the target already, or none in the source: it is then in the settings."""
+    if not (source / _SECRET).is_file() or (target / _SECRET).exists():
+        return
+    _make_private(target / _SECRET)
+    shutil.copyfile(source / _SECRET, target / _SECRET)
+
+
+def _finish(draft: Path, database: Path, instance: bytes, commits: int) -> None:
+    """Put the copy on disk, with its mark, and give it its name."""
+    mark = Mark(database, instance)
+    mark.set(commits)
+    mark.close()
+    _sync(draft)
+    _sync(mark_path(database))
+    if (secret := database.with_name(_SECRET)).exists():
+        _sync(secret)
+    draft.rename(database)
+    _sync(database.parent)
+
+
+def _sync(path: Path | str) -> None:
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def _forget(draft: Path) -> None:
+    for path in draft.parent.glob(f"{draft.name}*"):
+        path.unlink()
