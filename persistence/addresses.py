@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from greenroom.persistence.private_files import open_private
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -24,10 +26,9 @@ class Addresses(msgspec.Struct, frozen=True, rename="camel"):
     api_port: int
 
     def publish(self, folder: Path) -> None:
-        """Write the file. Its name appears only once it is complete. Raises OSError."""
+        """Write the file. Its name appears only once it is complete. Raises OSError, DataDirectoryUnsafe."""
         new = folder / f"{_NAME}.new"
-        fd = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
-        with open(fd, "wb") as file:
+        with open(open_private(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), "wb") as file:
             file.write(msgspec.json.encode(self) + b"\n")
         new.replace(folder / _NAME)
 

@@ -235,7 +235,8 @@ SENDS: dict[str, dict[str, Any]] = {
 async def test_long_field_of_a_message(door: Door, name: str) -> None:
     async with await door.device("alice") as alice:
         response = await alice.send(text_message("alice", **{"recv_id": "bob"} | SENDS[name]))
-        assert (response.err_code, response.err_msg) == (1001, "ArgsError")
+        assert response.err_code == 1001
+        assert response.err_msg.startswith("ArgsError: ")
         await alice.sent(text_message("alice", "bob", content=b"x" * 500 * KIB))
 
 

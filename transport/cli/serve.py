@@ -111,7 +111,8 @@ class _Run:
         has_terminal = os.isatty(0)
         loop.add_signal_handler(signal.SIGHUP, self._stopped.set if has_terminal else self._reload)
         for number in FATAL - STOPPING - {signal.SIGHUP}:
-            signal.signal(number, signal.SIG_IGN)
+            if signal.getsignal(number) is signal.SIG_DFL:
+                signal.signal(number, signal.SIG_IGN)
 
     def _reload(self) -> None:
         """Apply the settings that can change while the node runs. The logged line opens a moved log file again."""

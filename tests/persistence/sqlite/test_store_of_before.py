@@ -13,6 +13,7 @@ import base64
 import gzip
 import json
 import tarfile
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, Final
 
@@ -84,7 +85,11 @@ async def test_every_read_answers_as_before(before: str, database: Path) -> None
     for asked in told["reads"]:
         given = _arguments(asked["read"], asked["args"], asked["answer"])
         answer = _plain(await getattr(store, asked["read"])(*given))
-        assert _holds(answer, asked["answer"]), asked
+        told_answer = asked["answer"]
+        if asked["read"] == "records":  # In another order since schema 6.
+            answer.sort(key=itemgetter("conversation_id"))
+            told_answer.sort(key=itemgetter("conversation_id"))
+        assert _holds(answer, told_answer), asked
     await store.close()
     assert check(database) == []
 
