@@ -67,6 +67,8 @@ async def send_msg(call: Call, body: SendBody) -> SendAnswer:
         raise BodyMismatch("sendID, contentType and sessionType are required")
     if body.sessionType == SessionType.GROUP and not body.groupID:
         raise BodyMismatch("groupID is required in a group")
+    if body.sessionType != SessionType.GROUP and not body.recvID:
+        raise BodyMismatch("recvID is required")
     check_content(body.contentType, body.content)
     if body.contentType == ContentType.OA_NOTIFICATION:
         await _must_be_trusted(call, body.sendID)
