@@ -9,7 +9,7 @@ from greenroom.actors.engine import Engine, EngineFell
 from greenroom.actors.rules.ids import address_of
 from greenroom.actors.runtime.service import Service
 from greenroom.actors.runtime.supervision import ChildSpec
-from greenroom.persistence.settings import SettingsError
+from greenroom.persistence.settings import SettingsError, load
 from greenroom.transport.admission import Admission
 from greenroom.transport.gateway.gateway import Gateway
 from greenroom.transport.http.server import HttpServer
@@ -41,15 +41,16 @@ class Node:
 
     def __init__(
         self,
-        settings: Settings,
+        settings: Settings | None = None,
         *,
         make_store: Callable[[Path], Store] | None = None,
         subscribers: Iterable[Subscriber] = (),
     ) -> None:
-        """`make_store` makes the store in place of the default one; it receives the path of the database. Each of
-        `subscribers` gets all committed events, from a feed of its own. Raises SettingsError."""
+        """Without `settings`, those of the packaged file and the environment apply. `make_store` makes the store in
+        place of the default one; it receives the path of the database. Each of `subscribers` gets all committed events,
+        from a feed of its own. Raises SettingsError, and ValueError if two subscribers have the same name."""
+        self.settings = settings = load() if settings is None else settings
         _check_ports(settings)
-        self.settings = settings
         self.engine = Engine(settings, make_store=make_store, subscribers=subscribers, transports=self._transports)
         self.ws_port = self.api_port = 0
         self._has_transports = False
@@ -81,7 +82,10 @@ class Node:
         self.ws_port, self.api_port = self.gateway.port, self.http.port
 
     async def drain(self) -> None:
-        """Refuse new connections and requests, and answer the requests in flight within drain_timeout_s."""
+        """Refuse new connections and requests, and answer the requests in flight within drain_timeout_s. Does nothing
+        if the node is not running."""
+        if not self._has_transports:
+            return
         limit = self.settings.node.drain_timeout_s
         await asyncio.gather(self.gateway.drain(limit), self.http.drain(limit))
 

@@ -123,10 +123,14 @@ class Engine:
         self.settings = settings or settings_module.load(environ={})
         self.clock = clock or SystemClock()
         self.rng = rng or random.SystemRandom()
+        if memory and data_dir is not None:
+            raise ValueError("an engine in memory has no data_dir")
         self._directory = None if memory else DataDirectory(data_dir or self.settings.node.data_dir)
         self._writer: WriterKind = "thread" if settings is None else _writer_of(settings)
         self._make_store = make_store
         self._subscribers = tuple(subscribers)
+        if len({one.name for one in self._subscribers}) < len(self._subscribers):
+            raise ValueError("two subscribers have the same name")
         self._transports = transports
         self._system: ActorSystem | None = None
 

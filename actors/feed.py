@@ -108,7 +108,8 @@ class Feed:
 
     async def _run(self) -> None:
         backoff = BACKOFF_S
-        while True:
+        # A subscriber may suppress the cancellation of `stop`.
+        while self._task is asyncio.current_task():
             try:
                 await self._follow()
                 backoff = BACKOFF_S

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import logging
 import os
@@ -23,8 +24,10 @@ from greenroom.persistence.errors import DataDirectoryInUse
 from greenroom.persistence.tables import UserRow
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
     from pathlib import Path
+
+    from greenroom.persistence.store import Event
 
 ADMIN = Caller("imAdmin", 10, "op", True)
 
@@ -191,3 +194,27 @@ def test_without_a_loop_that_runs() -> None:
         loop.run_until_complete(engine.stop())
     finally:
         loop.close()
+
+
+def test_engine_in_memory_takes_no_folder(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="data_dir"):
+        Engine(memory=True, data_dir=tmp_path)
+
+
+async def test_subscriber_that_suppresses_its_cancellation_ends_with_the_engine() -> None:
+    taken = asyncio.Event()
+
+    class Stubborn:
+        name = "stubborn"
+        from_first_message = False
+
+        async def take(self, events: Sequence[Event], *, missed: bool) -> None:
+            taken.set()
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.Event().wait()
+
+    before = asyncio.all_tasks()
+    async with Engine(memory=True, subscribers=[Stubborn()]) as engine:
+        await register(engine, "a")
+        await asyncio.wait_for(taken.wait(), 10)
+    assert asyncio.all_tasks() == before

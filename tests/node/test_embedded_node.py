@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+import pytest
+
 from greenroom import Client, Node
 from greenroom.persistence import settings as settings_module
 from greenroom.persistence.store import MessageEvent
@@ -48,3 +50,12 @@ async def test_subscriber_of_a_node_gets_what_came_over_a_socket(tmp_path: Path)
             sent = await client.send(recv_id="a", text="hello")
         async with asyncio.timeout(10):
             assert await messages.got.get() == sent.server_msg_id
+
+
+async def test_drain_before_the_start_does_nothing() -> None:
+    await Node().drain()
+
+
+def test_two_subscribers_of_one_name_are_refused() -> None:
+    with pytest.raises(ValueError, match="same name"):
+        Node(subscribers=[Messages(), Messages()])
