@@ -138,5 +138,3 @@ async def test_pair_named_like_a_group(node: NodeProcess, colliding: dict[str, s
         await user["e"].wait_for("si_d_e", 2)
         assert user["e"].seqs("si_d_e") == [1, 2]
         assert user["d"].seqs("sg_d_e") == user["e"].seqs("sg_d_e") == []
-
-
