@@ -6,6 +6,7 @@ import asyncio
 import fcntl
 import json
 import os
+import re
 import signal
 import subprocess
 from contextlib import asynccontextmanager
@@ -57,8 +58,8 @@ async def until_logged(path: Path, event: str) -> dict[str, Any]:
 
 
 def _logged(path: Path, event: str) -> dict[str, Any] | None:
-    lines = path.read_text().splitlines() if path.exists() else []
-    events: list[dict[str, Any]] = [json.loads(line) for line in lines if line.startswith("{")]
+    text = path.read_text() if path.exists() else ""
+    events: list[dict[str, Any]] = [json.loads(line) for line in re.findall(r'{"event": .*}$', text, re.MULTILINE)]
     return next((one for one in events if one["event"] == event), None)
 
 

@@ -27,7 +27,8 @@ def open_missing_streams() -> None:
 def say(text: str) -> None:
     """Print a text that only a person needs. A stdout that is full or closed does not stop the command."""
     try:
-        print(text, flush=True)
+        sys.stdout.write(f"{text}\n")  # In one piece: lines of the log may come between two.
+        sys.stdout.flush()
     except (OSError, ValueError):
         # What remains in the buffer would fail once more when the process ends.
         with contextlib.suppress(OSError):
