@@ -41,7 +41,7 @@ class CommitSlice(msgspec.Struct, frozen=True):
     items: tuple[Item, ...]
     """All items, in order, including those that write nothing."""
     starts: tuple[int, ...]
-    """For each item, the index of its first write."""
+    """The index of each item's first write."""
 
     def item_of(self, write: int) -> Item:
         """The item that the write with this index belongs to."""

@@ -97,7 +97,7 @@ class LoopBase(ThespianInterface):
         self._dead_letters: Address | None = None
         self._shutdown_task: asyncio.Future[None] | None = None
         self._end_waiters: dict[Address, list[asyncio.Future[None]]] = {}
-        """By address: futures that are done when the actor there has ended."""
+        """Futures that are done when the actor at an address has ended, by address."""
         self.system_address = Address("system", "")
         self.cells[self.system_address] = SinkCell(
             self, self.system_address, self.counters_of(LoopBase), self._receive

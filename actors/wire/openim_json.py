@@ -122,7 +122,7 @@ class _Field:
     ) -> None:
         self.name = name
         self.element = element
-        """Of a list of messages: the plan of an element."""
+        """The plan of an element, if the field is a list of messages."""
         self.read = read
         self.write = write
         self.keeps_on_null = keeps_on_null

@@ -38,7 +38,7 @@ _Row = TypeVar("_Row", bound=Row)
 class Layout(NamedTuple):
     table: str
     numbers: Mapping[str, tuple[str, str]] = MappingProxyType({})
-    """For each column that is stored as a number: its name in SQL, and the SQL for the number."""
+    """The columns that are stored as a number, each with its name in SQL and the SQL for the number."""
     only: str = ""
     """A further condition, for a table that also contains other rows."""
 

@@ -39,8 +39,8 @@ SPAN: Final = f"""span AS MATERIALIZED (
     END AS last
     FROM asked a CROSS JOIN conversation c ON c.conversation_id = a.name
     LEFT JOIN record r ON r.owner = a.owner AND r.conversation = c.id)"""
-"""For each row of `asked` (the user as owner, the conversation as name, ...): the first and the last seq that the user
-may see. The last one is NULL if they may not see the conversation. The notifications of a key are visible up to the
+"""The first and the last seq that a user may see, for each row of `asked` (the user as owner, the conversation as name,
+...). The last one is NULL if they may not see the conversation. The notifications of a key are visible up to the
 bound in the user's record of a chat of this key (0: no bound), and those of the user's key with themselves in full."""
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
 LIMIT = 150
-"""Of descriptors."""
+"""The number of descriptors that the node may open."""
 CLIENTS = 170
 CONNECTS_WITHIN_S = 0.02
 """A client that takes longer waits for a place in the system's queue."""

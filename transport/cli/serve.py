@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
 from greenroom.persistence.addresses import Addresses
+from greenroom.persistence.errors import StoreError
 from greenroom.persistence.secret import is_loopback
 from greenroom.persistence.settings import Settings, SettingsError, differences, unknown_variables
 from greenroom.persistence.signals import FATAL
@@ -89,7 +90,10 @@ class _Run:
         gc.collect()
         gc.freeze()  # The objects that exist now stay until the process ends, so collections may skip them.
         gc.set_threshold(YOUNG_OBJECTS, 50, 20)
-        Addresses(settings.node.host, node.ws_port, node.api_port).publish(self._folder)
+        try:
+            Addresses(settings.node.host, node.ws_port, node.api_port).publish(self._folder)
+        except (OSError, StoreError) as problem:  # The node serves; only commands without ports do not find it.
+            log.warning("the addresses cannot be written to the data directory: %s", problem)
         urls = {"ws": ws_url(settings, node.ws_port), "api": api_url(settings, node.api_port)}
         log.info("listening", extra={**urls, "data_dir": str(self._folder)})
         say(greeting(settings, node, options=options.as_typed()))

@@ -136,7 +136,7 @@ class Link(asyncio.Protocol):
         self._ended: asyncio.Future[None] | None = None
         self._drained: asyncio.Future[None] | None = None
         self._pending: dict[str, tuple[asyncio.Future[bytes], float, int]] = {}
-        """For each pending request: its answer, its deadline, and the size of its frame."""
+        """The pending requests by msgIncr, each with its answer, its deadline and the size of its frame."""
         self._parts: list[bytes] = []
         self._count = 0
         self._ping_at = 0.0

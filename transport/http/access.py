@@ -42,9 +42,9 @@ class Who:
 
     kind: Literal["anyone", "token", "owner", "admin"]
     fields: tuple[str, ...] = ()
-    """For `owner`: the fields that name users, with dots if nested. The caller must be one of these users."""
+    """The fields that name users, with dots if nested. `owner` demands that the caller is one of these users."""
     may_be_empty: bool = False
-    """For `owner`: if the field is empty, every user may call."""
+    """Whether every user may call if the field is empty. Only used by `owner`."""
 
     def check(self, caller: Caller, request: Any) -> None:
         """Raises NoPermission."""

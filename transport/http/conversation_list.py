@@ -41,7 +41,7 @@ class Entry(NamedTuple):
 
     @property
     def sort_key(self) -> tuple[bool, int]:
-        """In descending order: pinned conversations first, then the newest."""
+        """The key by which lists are sorted in descending order: pinned conversations come first, then the newest."""
         return self.record.is_pinned, self.last_time if self.last_seq else self.state.max_seq_time
 
 

@@ -23,7 +23,7 @@ class Moment(msgspec.Struct, kw_only=True):
     unseen: int = 0
     """Number of acked messages that their senders have not received yet."""
     trial: int = 0
-    """In a capacity search, the number of the trial, from 1. `at_s` begins again with each trial."""
+    """The number of the trial in a capacity search, from 1. `at_s` begins again with each trial."""
     ack_ms: dict[str, float]
     """Percentile -> milliseconds: 50, 99, 100. Empty if nothing was measured."""
     delivery_ms: dict[str, float]

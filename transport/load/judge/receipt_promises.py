@@ -56,7 +56,7 @@ class _Receipts:
         self.seqs = array("q")
         self.ns = array("q")
         self.unstored: list[tuple[int, int]] = []
-        """For each message without a seq: the message, and the number of its event."""
+        """The messages without a seq, each with the number of its event."""
 
 
 class _SortedRows:
