@@ -14,9 +14,13 @@ from greenroom.tests.kit.node_kit import SECRET
 from greenroom.transport.client.api import Api
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
     from pathlib import Path
 
-__all__ = ["TimedNode"]
+__all__ = ["TURN_LIMIT_S", "TimedNode"]
+
+TURN_LIMIT_S = 0.020
+TRIES = 5
 
 
 class _TimedLoop(asyncio.SelectorEventLoop):
@@ -49,14 +53,16 @@ class TimedNode:
     def ws_port(self) -> int:
         return self.node.ws_port
 
-    @property
-    def longest_turn_s(self) -> float:
-        """The longest turn since `forget`."""
+    async def longest_turn_of(self, attack: Callable[[], Awaitable[object]]) -> float:
+        """The longest turn during an attack, in seconds. One that is longer than TURN_LIMIT_S counts only if it is so
+        each of TRIES times, because on a busy machine the same work takes more of the CPU's time."""
+        for _ in range(TRIES):
+            gc.collect()
+            self._loop.longest_turn_s = 0.0
+            await attack()
+            if self._loop.longest_turn_s <= TURN_LIMIT_S:
+                break
         return self._loop.longest_turn_s
-
-    def forget(self) -> None:
-        gc.collect()
-        self._loop.longest_turn_s = 0.0
 
     async def __aenter__(self) -> TimedNode:
         self._thread.start()
