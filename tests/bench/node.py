@@ -13,7 +13,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from greenroom import __main__, supervisor
-from greenroom.persistence.sqlite import writer_client
+from greenroom.persistence.sqlite import writer_client, writer_process
 from greenroom.persistence.sqlite.sqlite_store import SqliteStore
 
 if TYPE_CHECKING:
@@ -43,7 +43,8 @@ def _profiled(run: Callable[[], Any], path: str) -> Any:
 
 
 def _start_profiled_writer(command: list[str], **options: Any) -> subprocess.Popen[bytes]:
-    return subprocess.Popen([sys.executable, "-P", "-m", __spec__.name, "writer", command[-1]], **options)
+    arguments = command[command.index(writer_client.WRITER) + 1 :]
+    return subprocess.Popen([sys.executable, "-P", "-m", __spec__.name, "writer", *arguments], **options)
 
 
 class _Starter:
@@ -56,7 +57,8 @@ class _Starter:
 
 def main() -> None:
     if sys.argv[1] == "writer":
-        _profiled(lambda: exec(sys.argv[2], {}), f"{_STEM}.writer")
+        path, *numbers = sys.argv[2:]
+        sys.exit(_profiled(lambda: writer_process.main(path, *map(int, numbers)), f"{_STEM}.writer"))
     if os.environ.get("BENCH_STORE") == "memory":
         supervisor.Node = _MemoryNode  # type: ignore[misc, assignment]
     if _STEM:

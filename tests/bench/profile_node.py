@@ -1,6 +1,6 @@
 """Where the time of a node and of its writer goes while it is driven: cProfile of both, microseconds a message.
 
-    .venv/bin/python -m greenroom.tests.bench.profile_node [--gob] [--window 8]
+    .venv/bin/python -m greenroom.tests.bench.profile_node [--gob] [--window 8 | --rate 1000]
 
 The profiler slows every call, so shares lean towards many small ones; times are wall clock, waits included.
 """
@@ -11,19 +11,19 @@ import argparse
 import pstats
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import uvloop
 
 from greenroom.tests.bench.measure import node
 from greenroom.tests.bench.one_to_one import drive, job_of
 
-SECONDS = 5.0
 ROWS = 40
 
 
-async def profile(stem: str, window: int, *, gob: bool) -> None:
+async def profile(stem: str, job: dict[str, Any], seconds: float) -> None:
     async with node(module="greenroom.tests.bench.node", env={"BENCH_PROFILE": stem}) as process:
-        await drive(process, job_of(window, "go" if gob else "js", gzip=gob), seconds=SECONDS)
+        await drive(process, job, seconds=seconds)
 
 
 def show(path: str, per: str) -> None:
@@ -39,11 +39,14 @@ def show(path: str, per: str) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--gob", action="store_true")
-    parser.add_argument("--window", type=int, default=8)
+    parser.add_argument("--window", type=int, default=8, help="messages in flight of each pair")
+    parser.add_argument("--rate", type=float, help="messages per second, of all pairs together")
+    parser.add_argument("--seconds", type=float, default=5.0)
     options = parser.parse_args()
+    job = job_of(options.window, "go" if options.gob else "js", gzip=options.gob) | {"rate": options.rate}
     with tempfile.TemporaryDirectory() as folder:
         stem = f"{folder}/profile"
-        uvloop.run(profile(stem, options.window, gob=options.gob))
+        uvloop.run(profile(stem, job, options.seconds))
         show(f"{stem}.node", "receiveMsg_SendMessage")
         show(f"{stem}.writer", "_add_message")
 
