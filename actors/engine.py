@@ -170,6 +170,8 @@ class Engine:
             await asyncio.wait((ready, self.fallen), return_when=asyncio.FIRST_COMPLETED)
             if self.fallen.done():
                 raise EngineFell(self.fallen.result())
+        except GeneratorExit:
+            raise  # The loop ended before this did: nothing can be awaited any more.
         except BaseException:
             await asyncio.shield(self.stop())
             raise

@@ -12,6 +12,7 @@ from greenroom.tests.simulation.disk import Faults
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from greenroom.tests.simulation.node import SimulatedNode
     from greenroom.tests.simulation.world import World
 
 __all__ = ["Nemesis"]
@@ -21,7 +22,7 @@ HEIR_LOOKS, HEIR_LOOK_S = 2000, 0.0002
 
 
 class Nemesis:
-    """`rage` makes faults until the world heals; then the node is up."""
+    """`rage` makes faults until the world heals."""
 
     def __init__(self, world: World) -> None:
         self.world = world
@@ -48,15 +49,14 @@ class Nemesis:
         mean_s = random.choice([0.1, 0.5, 2.0])
         while not world.healing:
             await asyncio.sleep(random.expovariate(1 / mean_s))
-            if world.node is not None and world.node.fall_reason:
-                world.kill_node()
-            if world.node is None:
-                await world.start_node()
             if self.kinds and not world.healing:
                 await random.choice(self.kinds)()
-        if world.node is None or world.node.fall_reason:
-            world.kill_node()
-            await world.start_node()
+
+    @property
+    def _node(self) -> SimulatedNode | None:
+        """The node, once it has actors."""
+        node = self.world.node
+        return node if node is not None and node.is_running else None
 
     async def _cut(self) -> None:
         links = list(self.world.network.links.values())
@@ -64,13 +64,13 @@ class Nemesis:
             self.world.network.cut(self.random.choice(links), silent=self.random.random() < 0.3)
 
     async def _crash_entity(self) -> None:
-        node = self.world.node
+        node = self._node
         if node is not None and (awake := node.entities(busy=self.random.random() < 0.7)):
             node.loop.call_soon(node.crash, self.random.choice(awake))
 
     async def _crash_heir(self) -> None:
         """Crash an entity while its slice is in flight, and its next incarnation once that has effects to run."""
-        node = self.world.node
+        node = self._node
         if node is None or not (busy := node.entities(busy=True)):
             return
         entity = self.random.choice(busy)
@@ -86,25 +86,25 @@ class Nemesis:
         self.world.clock.bomb = True
 
     async def _crash_lane(self) -> None:
-        node = self.world.node
+        node = self._node
         if node is not None:
             lane = self.random.randrange(node.world.settings.store.lanes)
             node.loop.call_soon(node.crash, Address("fixed", f"lane-{lane}"))
 
     async def _kill_node(self) -> None:
-        self.world.kill_node()
-        await asyncio.sleep(self.random.uniform(0.01, 1))
+        self.world.kill_node(pause_s=self.random.uniform(0.01, 1))
 
     async def _restart(self) -> None:
         """As a service manager does it: SIGTERM, wait for the end, start."""
-        node = self.world.node
-        if node is not None:
+        node = self._node
+        if node is not None and node.is_ready:
             self.world.note("SIGTERM")
             try:
                 await self.world.on_node(node, node.drain_and_stop())
             except Gone:
                 return
-            self.world.kill_node()
+            if self.world.node is node:
+                self.world.kill_node()
 
     async def _step_clock(self) -> None:
         self.world.clock.error_ms = self.random.randint(-2000, 2000)

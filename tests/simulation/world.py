@@ -6,6 +6,7 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, Any
 
+from greenroom.actors.engine import EngineFell
 from greenroom.actors.errors import GreenroomError
 from greenroom.actors.messages import Caller, CreateGroup, InviteMembers, KickMembers, QuitGroup, RegisterUsers
 from greenroom.actors.rules.ids import group_address, user_address
@@ -35,6 +36,9 @@ ADMIN = Caller("imAdmin", 10, "op", True)
 HEAL_LIMIT_S = 200.0
 """Virtual seconds after the end of the faults, within which all requests must be answered."""
 
+MANAGER_LOOKS_S = 0.1
+"""How often the service manager looks whether the node has fallen, in virtual seconds."""
+
 
 class World:
     """`run` returns the violations; `trace` and `history` say what happened."""
@@ -46,6 +50,7 @@ class World:
         self.loop = kernel.process("clients", self.network)
         self.disk = Disk(kernel, kernel.process("disk", self.network))
         self.clock = SimulatedClock(kernel)
+        self._start_at = 0.0
         self.open_history = random.random() < 0.6
         self.settings = _settings(self)
         self.shuffled = random.random() < 0.7
@@ -169,7 +174,9 @@ class World:
         node.loop.on_kill.append(lambda: settle(Gone()))
         await done
 
-    def kill_node(self) -> None:
+    def kill_node(self, *, pause_s: float = 0.0) -> None:
+        """Kill the node's process. The service manager starts it again after the pause."""
+        self._start_at = self.kernel.now + pause_s
         node, self.node = self.node, None
         if node is not None:
             self.note("node dies", node.fall_reason)
@@ -201,6 +208,7 @@ class World:
         self.disk.faults = nemesis.disk_faults()
         lives = [self.loop.create_task(self._live(device)) for device in self.devices]
         faults = self.loop.create_task(nemesis.rage())
+        manager = self.loop.create_task(self._manage_service())
         await asyncio.sleep(duration)
         self.healing = True
         self.note("heal")
@@ -222,6 +230,22 @@ class World:
             await device.ask_seqs()
             self.record(events.DeviceDrained(self.tick(), device.name))
         limit.cancel()
+        manager.cancel()
+
+    async def _manage_service(self) -> None:
+        """Start the node again when its process has ended, or it has fallen. A fall that began during the faults may
+        end seconds after them, because children get time to stop."""
+        while True:
+            await asyncio.sleep(MANAGER_LOOKS_S)
+            if self.node is not None and self.node.fall_reason:
+                self.kill_node()
+            if self.node is None and self.kernel.now >= self._start_at:
+                try:
+                    await self.start_node()
+                except Gone:
+                    pass
+                except EngineFell:
+                    self.kill_node()
 
     def _does_not_heal(self) -> None:
         waiting = [(device.name, device.online, len(device.pending)) for device in self.devices]
