@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import json
 import string
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
+
+import msgspec
 
 from greenroom.actors import render
 from greenroom.actors.errors import GroupDismissed, NoPermission, RecordNotFound
 from greenroom.actors.wire import conversation_pb2, group_pb2, relation_pb2
+from greenroom.actors.wire.go_json import escape
 from greenroom.actors.wire.vocabulary import ChangeState, GroupStatus
 
 if TYPE_CHECKING:
@@ -44,7 +46,6 @@ _T = TypeVar("_T")
 _MAX_VERSION = 2**63 - 1
 _HEX = frozenset(string.hexdigits)
 _ZERO_ID = "0" * 24
-_GO_ESCAPES = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"})
 
 
 class Delta(NamedTuple):
@@ -88,8 +89,8 @@ def id_hash(ids: Sequence[str]) -> int:
     """0 for no ids. Otherwise the first 8 bytes of the MD5 of their JSON array, as Go writes it."""
     if not ids:
         return 0
-    text = json.dumps(list(ids), ensure_ascii=False, separators=(",", ":")).translate(_GO_ESCAPES)
-    return int.from_bytes(hashlib.md5(text.encode(), usedforsecurity=False).digest()[:8], "big")
+    text = escape(msgspec.json.encode(ids))
+    return int.from_bytes(hashlib.md5(text, usedforsecurity=False).digest()[:8], "big")
 
 
 async def incremental_friends(
