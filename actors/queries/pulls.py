@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from greenroom.actors.errors import ArgsError, NoPermission
 from greenroom.actors.queries.slice_turns import SliceTurns
@@ -12,12 +12,14 @@ from greenroom.actors.wire.vocabulary import NOTIFICATION_PREFIX, PullOrder
 from greenroom.persistence.store import Span, Store, StoredMessage
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator, Mapping, Sequence, Sized
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence, Sized
 
     from greenroom.actors.messages import Caller
-    from greenroom.persistence.store import Page, Range, SeqState
+    from greenroom.persistence.store import Range, RecordPlace, SeqState
 
 __all__ = ["Queries"]
+
+T = TypeVar("T")
 
 _RANGES_LIMIT = 1000
 """Maximum number of ranges or conversations in one request. The SDK sends about 100."""
@@ -48,8 +50,8 @@ class Queries:
         """The newest seqs of all conversations of the user (1001)."""
         _check(caller, request.userID)
         reply = sdkws_pb2.GetMaxSeqResp()
-        async for page in self._pages(request.userID):
-            reply.maxSeqs.update(await self._store.newest_seqs(request.userID, page))
+        async for seqs in self._pages(self._store.newest_seqs, request.userID):
+            reply.maxSeqs.update(seqs)
         return reply.SerializeToString()
 
     async def pull_by_range(self, caller: Caller, request: sdkws_pb2.PullMessageBySeqsReq) -> bytes:
@@ -146,8 +148,8 @@ class Queries:
             if notices:
                 _add_states(reply, await self._store.notification_states(request.userID, notices))
         else:
-            async for page in self._pages(request.userID):
-                _add_states(reply, await self._store.seq_states(request.userID, None, page))
+            async for states in self._pages(self._store.all_seq_states, request.userID):
+                _add_states(reply, states)
         if request.returnPinned:
             pinned, _ = await self._store.record_ids(request.userID, None, _RANGES_LIMIT, is_pinned=True)
             reply.pinnedConversationIDs.extend(pinned)
@@ -169,12 +171,15 @@ class Queries:
                     reply.msgs[conversation_id].ParseFromString(_shape(message))
         return reply.SerializeToString()
 
-
-    async def _pages(self, user_id: str) -> AsyncIterator[Page]:
-        """Pages of the user's records, one in a turn of the loop."""
-        for place, page in enumerate(await self._store.record_pages(user_id, _PAGE_RECORDS)):
-            if place:
-                await self._turns.next()
+    async def _pages(
+        self, read: Callable[[str, RecordPlace | None, int], Awaitable[tuple[T, RecordPlace | None]]], user_id: str
+    ) -> AsyncIterator[T]:
+        """What is read of all records of the user, one page in a turn of the loop."""
+        page, place = await read(user_id, None, _PAGE_RECORDS)
+        yield page
+        while place is not None:
+            await self._turns.next()
+            page, place = await read(user_id, place, _PAGE_RECORDS)
             yield page
 
 

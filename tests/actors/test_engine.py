@@ -22,6 +22,7 @@ from greenroom.actors.runtime.supervision import ChildSpec
 from greenroom.actors.wire import sdkws_pb2
 from greenroom.persistence.errors import DataDirectoryInUse
 from greenroom.persistence.tables import UserRow
+from greenroom.tests.kit.listed import newest_seqs
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -74,7 +75,7 @@ async def test_messages_survive_a_restart_of_the_engine(tmp_path: Path) -> None:
         await send(engine, "a", "b", 1)
     async with engine:
         await send(engine, "a", "b", 2)
-        assert await engine.store.newest_seqs("a") == {"si_a_b": 2}
+        assert await newest_seqs(engine.store, "a") == {"si_a_b": 2}
 
 
 async def test_started_twice_is_refused() -> None:
