@@ -79,7 +79,7 @@ class Conversation(StoredEntity):
         raise NotImplementedError
 
     def sees_all(self, user_id: str) -> bool:
-        """Whether this user, who has a record of the chat, sees even the newest message."""
+        """Whether this user, who has a record of the chat, sees even the newest message, as they have not left."""
         return True
 
     async def load(self) -> KeyState | None:
@@ -230,12 +230,12 @@ class Conversation(StoredEntity):
             self._receipts = Receipts(self.world, self.log)
         receipts, asker = self._receipts, (sender, mark.ref)
         receipts.check(mark)
-        known = receipts.known(mark)
-        if known is not None and self.sees_all(mark.user_id):
-            self.decide(*receipts.items(mark, known, asker))
+        known, is_member = receipts.known(mark), self.sees_all(mark.user_id)
+        if known is not None and is_member:
+            self.decide(*receipts.items(mark, known, asker, is_member=True))
             return
 
         def then(stored: Reading | None) -> None:
-            self.decide(*receipts.items(mark, receipts.keep(mark, stored), asker))
+            self.decide(*receipts.items(mark, receipts.keep(mark, stored), asker, is_member=is_member))
 
         self.read(self.world.store.reading(mark.conversation_id, mark.user_id), then, mark, sender)

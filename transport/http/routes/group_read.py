@@ -72,12 +72,13 @@ async def get_group_member_user_id(
 async def get_group_abstract_info(
     call: Call, request: wire.GetGroupAbstractInfoReq
 ) -> wire.GetGroupAbstractInfoResp:
+    for group_id in request.groupIDs:
+        await _must_be_member(call, group_id)
     known = {group.group_id for group in await call.engine.store.groups(list(request.groupIDs))}
     response = wire.GetGroupAbstractInfoResp()
     for group_id in request.groupIDs:
         if group_id not in known:
             raise GroupNotFound(group_id)
-        await _must_be_member(call, group_id)
         ids = await sync.all_member_ids(call.engine.store, call.engine.scan_turn, group_id)
         response.groupAbstractInfos.add(
             groupID=group_id, groupMemberNumber=len(ids), groupMemberListHash=sync.id_hash(ids)
