@@ -13,7 +13,7 @@ from greenroom.actors.errors import ArgsError, GreenroomError, MailboxFull, Stor
 from greenroom.actors.log import Log, Send, answer
 from greenroom.actors.receipts import Mark, Receipts
 from greenroom.actors.rules import message as rules
-from greenroom.actors.stored_entity import StoredEntity
+from greenroom.actors.stored_entity import StateT, StoredEntity
 from greenroom.actors.wire import sdkws_pb2
 from greenroom.actors.wire.vocabulary import ContentType
 from greenroom.persistence.store import (
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 __all__ = ["Conversation"]
 
 
-class Conversation(StoredEntity):
+class Conversation(StoredEntity[StateT]):
     """Answers SendMessage, MarkConversationRead, MarkMessagesRead, SetReadSeq. Subclasses decide who may send, and
     know the members of the key.
 
@@ -82,14 +82,15 @@ class Conversation(StoredEntity):
         """Whether this user, who has a record of the chat, sees even the newest message, as they have not left."""
         return True
 
-    async def load(self) -> KeyState | None:
+    async def load_key(self) -> KeyState | None:
+        """Read the state of the key from the store: a part of the whole state, or all of it."""
         return await self.world.store.key(self.KIND, self.id)
 
-    def on_loaded(self, state: KeyState | None) -> None:
-        if state is None:
-            return
-        self.is_claimed = True
-        self.log.loaded(state)
+    def on_key_loaded(self, key: KeyState | None) -> None:
+        """Initialize what every conversation has."""
+        if key is not None:
+            self.is_claimed = True
+            self.log.loaded(key)
 
     def receiveMsg_SendMessage(self, command: SendMessage, sender: Address) -> None:
         message, caller = command.message, command.caller

@@ -12,7 +12,7 @@ exists by then.
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any, ClassVar, Final, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, NoReturn, TypeVar
 
 from thespian.actors import WakeupMessage
 
@@ -56,6 +56,8 @@ _LOAD_RETRY_S: Final = 0.5
 _NO_EFFECTS: Final[Iterator[Effect]] = iter(())
 
 T = TypeVar("T")
+StateT = TypeVar("StateT")
+"""The type of an entity's stored state."""
 
 
 class UnexpectedRepeat(Exception):
@@ -74,7 +76,7 @@ class _Draft:
         self.items = list(items)
 
 
-class StoredEntity(Entity):
+class StoredEntity(Entity, Generic[StateT]):
     """Subclasses implement `load` and `on_loaded`, add items with `decide`, and may override `refusal_error`.
 
     A GreenroomError raised by a handler is the sender's answer. Any other exception ends this incarnation; the next
@@ -116,14 +118,15 @@ class StoredEntity(Entity):
         self._incarnation = self.runtime.next_number()
         self.send(self._lane, AwaitWrites(self.myAddress, self._incarnation))
 
-    async def load(self) -> Any:
+    async def load(self) -> StateT:
         """Read the state from the store. The result is passed to `on_loaded`."""
+        raise NotImplementedError
 
-    async def _take_and_load(self) -> Any:
+    async def _take_and_load(self) -> StateT:
         await self.world.store.take(self.key)
         return await self.load()
 
-    def on_loaded(self, state: Any) -> None:
+    def on_loaded(self, state: StateT) -> None:
         """Initialize this incarnation from the state. Requests are handled only after this."""
 
     def deliver(self, push: Push, user_ids: tuple[str, ...] | None, also: tuple[str, ...]) -> None:

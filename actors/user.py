@@ -58,7 +58,7 @@ _ADMIN_TOKENS_LIMIT = 30
 """Number of valid admin tokens of one user. The login policy does not apply to them; the oldest are kicked."""
 
 
-class User(StoredEntity):
+class User(StoredEntity[list[TokenRow]]):
     """Answers RegisterUsers, SetUserInfo, IssueToken, VerifyToken, ForceLogout, OpenSession. Handles CloseSession."""
 
     KEY_PREFIX = "user/"

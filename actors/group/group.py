@@ -8,7 +8,7 @@ to the kick.
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from greenroom.actors import render
 from greenroom.actors.audience import Audience
@@ -45,17 +45,28 @@ if TYPE_CHECKING:
     from greenroom.actors.runtime.address import Address
     from greenroom.actors.wire import sdkws_pb2
     from greenroom.actors.world import World
-    from greenroom.persistence.store import Block, MemberPlace
-    from greenroom.persistence.tables import UserRow
+    from greenroom.persistence.store import Block, KeyState, MemberPlace, VersionLog
+    from greenroom.persistence.tables import GroupRow, UserRow
 
-__all__ = ["Group"]
+__all__ = ["Group", "GroupState"]
 
 _NEWER_THAN_ALL = 2**62
 
 GroupCommandT = TypeVar("GroupCommandT", bound=Command | ProfileChanged)
 
 
-class Group(Conversation):
+class GroupState(NamedTuple):
+    """What is stored of a group."""
+
+    key: KeyState | None
+    info: GroupRow | None
+    members: dict[str, Member]
+    online: list[str]
+    """Members who were online while this was read."""
+    log: VersionLog
+
+
+class Group(Conversation[GroupState]):
     """Answers the same commands as Conversation, and the membership commands of `messages`."""
 
     KIND = "group"
@@ -68,13 +79,14 @@ class Group(Conversation):
         self.audience = Audience()
         """Listeners who were online at the last push to them."""
 
-    async def load(self) -> Any:
+    async def load(self) -> GroupState:
         store = self.world.store
-        state = await store.key(self.KIND, self.id)
+        key = await self.load_key()
         log = await store.changes("members", self.id, _NEWER_THAN_ALL)
-        if state is None:
-            return state, [], {}, [], log
-        return state, await store.groups([self.id]), *await self._stored_members(), log
+        if key is None:
+            return GroupState(None, None, {}, [], log)
+        infos = await store.groups([self.id])
+        return GroupState(key, infos[0] if infos else None, *await self._stored_members(), log)
 
     async def _stored_members(self) -> tuple[dict[str, Member], list[str]]:
         """All members by id, and those who are online, read in slices, between which other tasks run. Nobody else
@@ -90,10 +102,10 @@ class Group(Conversation):
                 return found, online
             await asyncio.sleep(0)
 
-    def on_loaded(self, state: Any) -> None:
-        key, infos, members, online, log = state
-        super().on_loaded(key)
-        self.roster.info = render.group_info(infos[0]) if infos else None
+    def on_loaded(self, state: GroupState) -> None:
+        key, info, members, online, log = state
+        self.on_key_loaded(key)
+        self.roster.info = render.group_info(info) if info is not None else None
         self.roster.members = members
         self.roster.version, self.roster.version_id = log.version, log.version_id
         self.listeners = set(members)

@@ -85,6 +85,16 @@ async def test_started_twice_is_refused() -> None:
         await register(engine, "a")
 
 
+async def test_question_before_start_has_a_clear_error() -> None:
+    engine = Engine(memory=True)
+    with pytest.raises(RuntimeError, match="the engine has not been started"):
+        engine.status()
+    with pytest.raises(RuntimeError, match="the engine has not been started"):
+        await engine.not_ready()
+    with pytest.raises(RuntimeError, match="the engine has not been started"):
+        engine.ask(user_address("a"), RegisterUsers(caller=Caller("imAdmin", 1, ""), users=[UserRow("a", "A")]))
+
+
 async def test_stop_before_start_and_stop_twice() -> None:
     engine = Engine(memory=True)
     await engine.stop()
