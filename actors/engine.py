@@ -129,7 +129,7 @@ class Engine:
         self._writer: WriterKind = "thread" if settings is None else _writer_of(settings)
         self._make_store = make_store
         self._subscribers = tuple(subscribers)
-        if len({one.name for one in self._subscribers}) < len(self._subscribers):
+        if len({subscriber.name for subscriber in self._subscribers}) < len(self._subscribers):
             raise ValueError("two subscribers have the same name")
         self._transports = transports
         self._system: ActorSystem | None = None
@@ -266,8 +266,8 @@ class Engine:
         )
         self.queries = Queries(self.store)
         self.feeds = {
-            one.name: Feed(one, store=self.store, commits=self.world.commits, sampler=self.base.sampler)
-            for one in self._subscribers
+            subscriber.name: Feed(subscriber, store=self.store, commits=self.world.commits, sampler=self.base.sampler)
+            for subscriber in self._subscribers
         }
         for kind, entity in (("user", User), ("conversation", Pair), ("group", Group)):
             self.base.register_kind(

@@ -63,9 +63,9 @@ class CommitSignal:
         self.count += 1
         if self._waiting:
             waiting, self._waiting = self._waiting, []
-            for one in waiting:
-                if not one.done():
-                    one.set_result(None)
+            for waiter in waiting:
+                if not waiter.done():
+                    waiter.set_result(None)
 
     async def wait(self, seen: int, *, timeout_s: float) -> None:
         """Return once there have been more commits than `seen`, or after `timeout_s`."""

@@ -62,7 +62,7 @@ class Queries:
         _check(caller, request.userID)
         _bound("seqRanges", request.seqRanges, _RANGES_LIMIT)
         ranges: list[Range] = []
-        for asked in {one.conversationID: one for one in request.seqRanges}.values():
+        for asked in {each.conversationID: each for each in request.seqRanges}.values():
             conversation_id = asked.conversationID
             newest = _NUM_LIMIT if conversation_id.startswith(NOTIFICATION_PREFIX) else min(asked.num, _NUM_LIMIT)
             ranges.append((conversation_id, asked.begin, asked.end, newest))
@@ -98,7 +98,7 @@ class Queries:
             count += len(asked.seqs)
         if count > _ALL_SEQS_LIMIT:
             raise ArgsError(f"conversations.seqs: more than {_ALL_SEQS_LIMIT} together")
-        ids = list(dict.fromkeys(one.conversationID for one in request.conversations))
+        ids = list(dict.fromkeys(each.conversationID for each in request.conversations))
         spans: dict[str, Span] = {}
         for start in range(0, len(ids), _SLICE_CONVERSATIONS):
             if start:
@@ -108,7 +108,7 @@ class Queries:
         entries: list[bytes] = []
         room = _REPLY_LIMIT_BYTES
         work = 0
-        for asked in {one.conversationID: one for one in request.conversations}.values():
+        for asked in {each.conversationID: each for each in request.conversations}.values():
             work += len(asked.seqs) + _SLICE_MESSAGES // _SLICE_CONVERSATIONS
             if work > _SLICE_MESSAGES:
                 work = 0
@@ -144,7 +144,7 @@ class Queries:
             for conversation_id in ids:
                 reply.seqs.get_or_create(conversation_id)
             _add_states(reply, await self._store.seq_states(request.userID, ids))
-            notices = [one for one in ids if one.startswith(NOTIFICATION_PREFIX)]
+            notices = [conversation_id for conversation_id in ids if conversation_id.startswith(NOTIFICATION_PREFIX)]
             if notices:
                 _add_states(reply, await self._store.notification_states(request.userID, notices))
         else:
@@ -204,14 +204,14 @@ def _slices(ranges: Sequence[Range]) -> Iterator[list[Range]]:
     """The ranges in their order, in lists that are read in one turn of the loop each."""
     piece: list[Range] = []
     room = 0
-    for one in ranges:
-        messages = max(min(one[3], one[2] - one[1] + 1), 0)
+    for asked in ranges:
+        messages = max(min(asked[3], asked[2] - asked[1] + 1), 0)
         if piece and (len(piece) == _SLICE_CONVERSATIONS or messages > room):
             yield piece
             piece, room = [], 0
         if not piece:
             room = _SLICE_MESSAGES
-        piece.append(one)
+        piece.append(asked)
         room -= messages
     if piece:
         yield piece

@@ -148,7 +148,7 @@ async def incremental_members(
     delta = await _delta(store, "members", request.groupID, request.versionID, request.version)
     wanted = delta.insert + delta.update
     found = await store.members(request.groupID, wanted) if wanted else []
-    members = {one.row.user_id: render.member_info(one) for one in found}
+    members = {member.row.user_id: render.member_info(member) for member in found}
     anything = delta.full or wanted or delta.delete or delta.sort_version or delta.group_changed
     return group_pb2.getIncrementalGroupMemberResp(
         version=delta.version,
@@ -171,14 +171,14 @@ async def incremental_members_batch(
     """
     response = group_pb2.BatchGetIncrementalGroupMemberResp()
     changes = 0
-    for one in request.reqList:
-        if one.groupID in response.respList:
+    for asked in request.reqList:
+        if asked.groupID in response.respList:
             continue
         try:
-            answer = await incremental_members(store, caller, one)
+            answer = await incremental_members(store, caller, asked)
         except GroupDismissed:
             continue
-        response.respList[one.groupID].CopyFrom(answer)
+        response.respList[asked.groupID].CopyFrom(answer)
         changes += len(answer.insert) + len(answer.update) + len(answer.delete)
         if changes >= BATCH_CHANGES:
             break
@@ -290,4 +290,4 @@ async def _delta(store: Store, log: LogKind, owner_id: str, version_id: str, ver
 
 def _present(objects: Mapping[str, _T], ids: Sequence[str]) -> list[_T]:
     """The objects of these ids. Objects that no longer exist are left out."""
-    return [objects[one] for one in ids if one in objects]
+    return [objects[name] for name in ids if name in objects]

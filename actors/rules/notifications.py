@@ -76,8 +76,8 @@ ANNOUNCEMENT_SET: Final = Notification(
 HAS_READ: Final = Notification(ContentType.HAS_READ, sdkws_pb2.MarkAsReadTips, stored=True)
 
 NOTIFICATIONS: Final = {
-    one.content_type: one
-    for one in (
+    kind.content_type: kind
+    for kind in (
         CONVERSATION_CHANGED, USER_INFO_UPDATED, GROUP_CREATED, MEMBER_QUIT, MEMBERS_KICKED, MEMBERS_INVITED,
         GROUP_DISMISSED, MEMBER_MUTED, MEMBER_UNMUTED, GROUP_MUTED, GROUP_UNMUTED, MEMBER_INFO_SET, ANNOUNCEMENT_SET,
         HAS_READ,

@@ -366,11 +366,11 @@ class LoopBase(ThespianInterface):
 
     def quarantined(self) -> list[Address]:
         """The addresses of all entities that are in quarantine now."""
-        return [one.address for one in self.quarantines()]
+        return [quarantine.address for quarantine in self.quarantines()]
 
     def quarantines(self) -> list[Quarantine]:
         """The current quarantines, with their causes. It costs O(entities that have crashed recently)."""
-        return [one for each in self._directories.values() for one in each.quarantines()]
+        return [quarantine for each in self._directories.values() for quarantine in each.quarantines()]
 
     # Counters and small services of the cells.
 

@@ -125,7 +125,7 @@ async def _members_named(call: Call, group_id: str, keyword: str) -> list[GroupM
         async with call.engine.search_turn:
             ids, place = await store.member_ids(group_id, place, _SCAN_ROWS)
             shown = map(render.member_info, await store.members(group_id, ids))
-            found += [one for one in shown if keyword in (one.userID, one.nickname)]
+            found += [member for member in shown if keyword in (member.userID, member.nickname)]
             await asyncio.sleep(0)
         if place is None:
             return found
