@@ -20,7 +20,7 @@ from greenroom.persistence.store import (
     CHATS_OF,
     AddMessage,
     AddRecords,
-    Block,
+    AnyWrite,
     ClaimKey,
     KeyKind,
     KeyState,
@@ -133,21 +133,21 @@ class Conversation(StoredEntity[StateT]):
             raise MailboxFull("too many sends of this conversation are waiting for the store")
         if send.client_msg_id:
             self._pending_sends[send.send_id, send.client_msg_id] = send
-        self.decide(send)
+        self.add_to_draft(send)
         return True
 
-    def decide(self, *items: Item) -> None:
+    def add_to_draft(self, *items: Item) -> None:
         for item in items:
             if isinstance(item, Send) and item.stored:
                 self._pending_count += 1
-        super().decide(*items)
+        super().add_to_draft(*items)
 
-    def seal(self, item: Item, seqs: dict[str, int]) -> Iterable[Block]:
+    def seal(self, item: Item, seqs: dict[str, int]) -> Iterable[AnyWrite]:
         return self._add(item, seqs) if isinstance(item, Send) else super().seal(item, seqs)
 
-    def _add(self, send: Send, seqs: dict[str, int]) -> list[Block]:
+    def _add(self, send: Send, seqs: dict[str, int]) -> list[AnyWrite]:
         """Assign the next seq to each stored part of the send, and return the writes that store the parts."""
-        writes: list[Block] = []
+        writes: list[AnyWrite] = []
         for part in send.parts:
             if not part.stored:
                 continue
@@ -174,10 +174,10 @@ class Conversation(StoredEntity[StateT]):
         """The newest seq of the conversation, counting those already assigned in the slice being sealed."""
         return seqs.get(conversation_id) or self.log.newest(conversation_id)
 
-    def _first_writes(self, conversation_id: str, message: sdkws_pb2.MsgData, is_chat: bool) -> list[Block]:
+    def _first_writes(self, conversation_id: str, message: sdkws_pb2.MsgData, is_chat: bool) -> list[AnyWrite]:
         """The writes that precede the first message of a conversation: they claim the key if it is not claimed yet, and
         create the members' records of a chat."""
-        writes: list[Block] = []
+        writes: list[AnyWrite] = []
         if not self.is_claimed:
             writes.append(ClaimKey(self.KIND, self.claim_members(message)))
         if is_chat:
@@ -233,10 +233,10 @@ class Conversation(StoredEntity[StateT]):
         receipts.check(mark)
         known, is_member = receipts.known(mark), self.sees_all(mark.user_id)
         if known is not None and is_member:
-            self.decide(*receipts.items(mark, known, asker, is_member=True))
+            self.add_to_draft(*receipts.items(mark, known, asker, is_member=True))
             return
 
         def then(stored: Reading | None) -> None:
-            self.decide(*receipts.items(mark, receipts.keep(mark, stored), asker, is_member=is_member))
+            self.add_to_draft(*receipts.items(mark, receipts.keep(mark, stored), asker, is_member=is_member))
 
         self.read(self.world.store.reading(mark.conversation_id, mark.user_id), then, mark, sender)

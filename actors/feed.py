@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from greenroom.actors.runtime.sampling import Sampler
-    from greenroom.persistence.store import Block, Cursor, Event, Store
+    from greenroom.persistence.store import AnyWrite, Cursor, Event, Store
 
 __all__ = ["CommitSignal", "Feed", "Subscriber"]
 
@@ -156,7 +156,7 @@ class Feed:
         self._is_stored = cursor == self._cursor
         self._stored_at = self._now()
 
-    async def _commit(self, write: Block) -> None:
+    async def _commit(self, write: AnyWrite) -> None:
         (refusal,) = await self._store.commit([Slice(f"feed/{self.subscriber.name}", self._store.epoch, [write])])
         if refusal is not None:
             raise StoreUnavailable(refusal.detail or refusal.reason)

@@ -132,7 +132,7 @@ class Receipts:
     ) -> Iterator[Item]:
         """Store the flags, the read seq, and notifications (2200) to the peer or the group. In a single chat, clients
         use only the seqs in these notifications."""
-        writes: list[store.Block] = [self._raise(command, read_seq)]
+        writes: list[store.AnyWrite] = [self._raise(command, read_seq)]
         if record.conversation_type == SessionType.SINGLE:
             writes.append(marked)
         yield Change(*writes, askers=[asker])

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from greenroom.actors.items import Item
     from greenroom.actors.runtime.address import Address
     from greenroom.actors.world import World
-    from greenroom.persistence.store import Block
+    from greenroom.persistence.store import AnyWrite
 
 __all__ = ["StoredEntity", "UnexpectedRepeat"]
 
@@ -77,7 +77,7 @@ class _Draft:
 
 
 class StoredEntity(Entity, Generic[StateT]):
-    """Subclasses implement `load` and `on_loaded`, add items with `decide`, and may override `refusal_error`.
+    """Subclasses implement `load` and `on_loaded`, add items with `add_to_draft`, and may override `refusal_error`.
 
     A GreenroomError raised by a handler is the sender's answer. Any other exception ends this incarnation; the next
     one runs the effects of a slice that was in flight.
@@ -142,7 +142,7 @@ class StoredEntity(Entity, Generic[StateT]):
         """See `Host`. Only an entity with an audience has it."""
         raise NotImplementedError
 
-    def seal(self, item: Item, seqs: dict[str, int]) -> Iterable[Block]:
+    def seal(self, item: Item, seqs: dict[str, int]) -> Iterable[AnyWrite]:
         """Return the writes of an item. Called again each time the item becomes part of a slice. `seqs` are the newest
         seqs that this slice has assigned so far, by conversation."""
         return item.writes
@@ -163,7 +163,7 @@ class StoredEntity(Entity, Generic[StateT]):
         """Called when an item of the slice is already stored, before the slice is made again without it."""
         raise UnexpectedRepeat(refusal.reason)
 
-    def decide(self, *items: Item) -> None:
+    def add_to_draft(self, *items: Item) -> None:
         """Add items to the draft. It becomes a slice when this turn ends and no slice is in flight."""
         if self._draft is None:
             self._draft = _Draft(self.runtime.now, self.world.store.epoch)
@@ -200,7 +200,7 @@ class StoredEntity(Entity, Generic[StateT]):
 
     def _commit(self, draft: _Draft) -> None:
         """Seal the draft into a slice and send it to the lane."""
-        writes: list[Block] = []
+        writes: list[AnyWrite] = []
         starts: list[int] = []
         seqs: dict[str, int] = {}
         for item in draft.items:

@@ -85,7 +85,8 @@ class User(StoredEntity[list[TokenRow]]):
             raise UserExists
         changed = FactsChanged(ids)
         registered = [add_event(UserRegistered(user_id)) for user_id in ids]
-        self.decide(Change(AddUsers(command.users), *registered, effects=[changed], askers=[(sender, command.ref)]))
+        asker = (sender, command.ref)
+        self.add_to_draft(Change(AddUsers(command.users), *registered, effects=[changed], askers=[asker]))
 
     def refusal_error(self, refusal: Refusal) -> GreenroomError:
         return UserExists() if refusal.reason == Reason.USER_EXISTS else super().refusal_error(refusal)
@@ -105,14 +106,14 @@ class User(StoredEntity[list[TokenRow]]):
         change = ChangeRow("user", (self.id,), command.changes)
         event = add_event(UserChanged(self.id, sorted(command.changes)))
         if not {"nickname", "face_url"} & set(command.changes):
-            self.decide(Change(change, event, effects=effects, askers=[asker]))
+            self.add_to_draft(Change(change, event, effects=effects, askers=[asker]))
             return
 
         def then(group_ids: list[str]) -> None:
             to_groups = Tell(
                 map(group_address, group_ids), ProfileChanged(caller=command.caller, user_id=self.id)
             )
-            self.decide(Change(change, event, effects=[*effects, to_groups], askers=[asker]))
+            self.add_to_draft(Change(change, event, effects=[*effects, to_groups], askers=[asker]))
 
         self.read(self.world.store.joined_groups(self.id), then, command, sender)
 
@@ -145,7 +146,7 @@ class User(StoredEntity[list[TokenRow]]):
         new = TokenRow(self.id, claims.digest, command.platform_id, TokenState.NORMAL, claims.expire_at)
         rows = [*self._kick_tokens(kicked), new]
         self._tokens[new.digest] = new
-        self.decide(
+        self.add_to_draft(
             Change(
                 DropRows("token", [(self.id, digest) for digest in dead]),
                 PutRows([*rows]),
@@ -163,7 +164,7 @@ class User(StoredEntity[list[TokenRow]]):
         tokens = [token.digest for token in self._tokens.values() if token.platform_id == platform_id]
         sessions = self.world.sessions.sessions_of(self.id)
         addresses = [session.address for session in sessions if session.platform_id == platform_id]
-        self.decide(
+        self.add_to_draft(
             Change(
                 PutRows([*self._kick_tokens(tokens)]),
                 effects=[Tell(addresses, KickSession())],
@@ -206,7 +207,7 @@ class User(StoredEntity[list[TokenRow]]):
         kicked += self._kicked_by_number([session for session in sessions if session not in kicked], digest)
         if rows or kicked:
             writes = [PutRows([*rows])] if rows else []
-            self.decide(Change(*writes, effects=[Tell([session.address for session in kicked], KickSession())]))
+            self.add_to_draft(Change(*writes, effects=[Tell([session.address for session in kicked], KickSession())]))
 
     def _kicked_by_number(self, sessions: list[SessionView], digest: bytes) -> list[SessionView]:
         """The oldest connections beyond the number that a token and a user may have, including a new one with this

@@ -51,14 +51,13 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 __all__ = [
-    "BEGINNING", "CHATS_OF", "TWIN_PREFIX",
-    "AddEvent", "AddMessage", "AddRecords", "AddSubscriber", "AddUsers", "BlackRow", "Block", "BumpVersion",
-    "ChangeRecord", "ChangeRow", "ClaimKey", "ConversationState", "Cursor", "DropRows", "DropSubscriber", "Event",
-    "FirstAnswer", "FriendRow", "GroupRow", "Key", "KeyKind", "KeyState", "LogKind", "Member", "MemberPlace",
-    "MemberRow", "MessageEvent", "MoveCursor", "NotedEvent", "PairFact", "Pulled", "PutRow", "PutRows",
-    "RaiseReadSeq", "Range", "Reading", "Reason", "RecordOwner", "RecordPlace", "RecordRow", "Refusal", "SeqState",
-    "SetReadFlags", "Slice", "Span", "Store", "StoredMessage", "Tail", "TokenRow", "UserRow", "Value", "VersionLog",
-    "Write", "key_of_slice",
+    "BEGINNING", "CHATS_OF", "TWIN_PREFIX", "AddEvent", "AddMessage", "AddRecords", "AddSubscriber", "AddUsers",
+    "AnyWrite", "BlackRow", "BumpVersion", "ChangeRecord", "ChangeRow", "ClaimKey", "ConversationState", "Cursor",
+    "DropRows", "DropSubscriber", "Event", "FirstAnswer", "FriendRow", "GroupRow", "Key", "KeyKind", "KeyState",
+    "LogKind", "Member", "MemberPlace", "MemberRow", "MessageEvent", "MoveCursor", "NotedEvent", "PairFact", "Pulled",
+    "PutRow", "PutRows", "RaiseReadSeq", "Range", "Reading", "Reason", "RecordOwner", "RecordPlace", "RecordRow",
+    "Refusal", "SeqState", "SetReadFlags", "Slice", "Span", "Store", "StoredMessage", "Tail", "TokenRow", "UserRow",
+    "Value", "VersionLog", "Write", "key_of_slice",
 ]  # fmt: skip
 
 CHATS_OF: Final[Mapping[KeyKind, tuple[str, str]]] = {"pair": ("si_", "sn_"), "group": ("sg_", "sg_")}
@@ -233,7 +232,7 @@ class DropSubscriber(Write, frozen=True):
 PutRow = TokenRow | GroupRow | MemberRow | FriendRow | BlackRow
 """The row classes that have no rules of their own."""
 
-Block = (
+AnyWrite = (
     PutRows | ChangeRow | DropRows | ClaimKey | AddUsers | AddMessage | AddRecords | ChangeRecord | RaiseReadSeq
     | SetReadFlags | BumpVersion | AddEvent | AddSubscriber | MoveCursor | DropSubscriber
 )  # fmt: skip
@@ -247,7 +246,7 @@ class Slice(msgspec.Struct, frozen=True, array_like=True):
     """The entity's key, with its kind before a slash: `conversation/a_b`, `group/a_b`, `user/u1`. Keys of different
     kinds never meet, whatever the part after the slash is."""
     epoch: int
-    writes: list[Block]
+    writes: list[AnyWrite]
 
 
 def key_of_slice(key: str) -> tuple[KeyKind | None, str]:

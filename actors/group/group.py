@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from greenroom.actors.runtime.address import Address
     from greenroom.actors.wire import sdkws_pb2
     from greenroom.actors.world import World
-    from greenroom.persistence.store import Block, KeyState, MemberPlace, VersionLog
+    from greenroom.persistence.store import AnyWrite, KeyState, MemberPlace, VersionLog
     from greenroom.persistence.tables import GroupRow, UserRow
 
 __all__ = ["Group", "GroupState"]
@@ -146,7 +146,7 @@ class Group(Conversation[GroupState]):
         owners = [RecordOwner(user_id, "") for user_id in self.roster.members]
         return AddRecords(conversation_id, SessionType.GROUP, self.id, owners)
 
-    def seal(self, item: Item, seqs: dict[str, int]) -> Iterable[Block]:
+    def seal(self, item: Item, seqs: dict[str, int]) -> Iterable[AnyWrite]:
         if not isinstance(item, Bounds):
             return super().seal(item, seqs)
         return item.writes_at(
@@ -205,7 +205,7 @@ class Group(Conversation[GroupState]):
             return operation
 
         def then(operation: Operation) -> None:
-            self.decide(*decide(operation, command))
+            self.add_to_draft(*decide(operation, command))
 
         self.read(prepared(), then, command, sender)
 

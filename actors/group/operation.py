@@ -39,10 +39,10 @@ class Bounds(Item):
         self.user_ids = user_ids
         self.joining = joining
 
-    def writes_at(self, group_id: str, last: int, last_twin: int, *, history: bool) -> list[store.Block]:
+    def writes_at(self, group_id: str, last: int, last_twin: int, *, history: bool) -> list[store.AnyWrite]:
         """The writes, given the newest seqs of the chat and its twin. With `history`, new members see old messages."""
         chat = chat_id(SessionType.GROUP, group_id)
-        writes: list[store.Block] = []
+        writes: list[store.AnyWrite] = []
         changes: dict[str, store.Value]
         if self.joining:
             owners = [store.RecordOwner(user_id, "") for user_id in self.user_ids]

@@ -39,7 +39,7 @@ from greenroom.tests.persistence.conftest import BACKENDS
 from greenroom.tests.persistence.store_writes import message
 
 if TYPE_CHECKING:
-    from greenroom.persistence.store import Block, Refusal, Store
+    from greenroom.persistence.store import AnyWrite, Refusal, Store
 
 EVENTS_LIMIT = 4
 
@@ -165,7 +165,7 @@ class StoreAgainstDicts(RuleBasedStateMachine):
     def name_everybody(self) -> None:
         """Those whom nobody has named yet have nothing at all; that is another test's."""
         pairs = [("a", "b"), ("c", "a")]
-        writes: list[Block] = [PutRows([FriendRow(*one) for one in pairs]), DropRows("friend", [*pairs])]
+        writes: list[AnyWrite] = [PutRows([FriendRow(*one) for one in pairs]), DropRows("friend", [*pairs])]
         claims = {"conversation/a_b": ClaimKey("pair", ("a", "b")), "group/a_b": ClaimKey("group", ())}
         slices = [Slice("user/a", self.store.epoch, writes)]
         slices += [Slice(key, self.store.epoch, [claim]) for key, claim in claims.items()]
@@ -175,7 +175,7 @@ class StoreAgainstDicts(RuleBasedStateMachine):
     def commit(self, batch: list[tuple[str, list[Any]]]) -> None:
         said: dict[str, int] = {}
 
-        def write_of(drawn: Any, which: int) -> Block:
+        def write_of(drawn: Any, which: int) -> AnyWrite:
             if isinstance(drawn, Pass):
                 return MoveCursor(drawn.name, self.cursors[drawn.place % len(self.cursors)][which])
             return drawn  # type: ignore[no-any-return]

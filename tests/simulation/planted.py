@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from greenroom.actors.slices import CommitSlice, SliceRefused, SliceStored
     from greenroom.actors.stored_entity import _Draft
     from greenroom.actors.wire.sdkws_pb2 import MsgData
-    from greenroom.persistence.store import Block, ClaimKey, Slice
+    from greenroom.persistence.store import AnyWrite, ClaimKey, Slice
 
 __all__ = ["BUGS", "Bug", "planted"]
 
@@ -82,7 +82,7 @@ def _effects_of(slice_: CommitSlice | None) -> list[Effect]:
 def _forgets_repeats_after_a_restart() -> Patches:
     real = Writer.commit
 
-    def anonymous(write: Block) -> Block:
+    def anonymous(write: AnyWrite) -> AnyWrite:
         return replace(write, client_msg_id="") if isinstance(write, AddMessage) else write
 
     def commit(self: Writer, slices: Sequence[Slice]) -> list[Refusal | None]:
@@ -116,7 +116,7 @@ def _pushes_with_the_seq_of_a_refused_slice() -> Patches:
     real_add, real_effects = Conversation._add, Send.effects
     first: dict[int, tuple[Send, list[int]]] = {}
 
-    def add(self: Conversation[Any], send: Send, seqs: dict[str, int]) -> list[Block]:
+    def add(self: Conversation[Any], send: Send, seqs: dict[str, int]) -> list[AnyWrite]:
         writes = real_add(self, send, seqs)
         first.setdefault(id(send), (send, [part.seq for part in send.parts]))
         return writes
