@@ -13,14 +13,14 @@ from greenroom.actors.errors import ArgsError, GreenroomError, MailboxFull, Stor
 from greenroom.actors.log import Log, Send, answer
 from greenroom.actors.receipts import Mark, Receipts
 from greenroom.actors.rules import message as rules
-from greenroom.actors.stored_entity import StoredEntity
+from greenroom.actors.stored_entity import StateT, StoredEntity
 from greenroom.actors.wire import sdkws_pb2
 from greenroom.actors.wire.vocabulary import ContentType
 from greenroom.persistence.store import (
     CHATS_OF,
     AddMessage,
     AddRecords,
-    Block,
+    AnyWrite,
     ClaimKey,
     KeyKind,
     KeyState,
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 __all__ = ["Conversation"]
 
 
-class Conversation(StoredEntity):
+class Conversation(StoredEntity[StateT]):
     """Answers SendMessage, MarkConversationRead, MarkMessagesRead, SetReadSeq. Subclasses decide who may send, and
     know the members of the key.
 
@@ -79,17 +79,18 @@ class Conversation(StoredEntity):
         raise NotImplementedError
 
     def sees_all(self, user_id: str) -> bool:
-        """Whether this user, who has a record of the chat, sees even the newest message."""
+        """Whether this user, who has a record of the chat, sees even the newest message, as they have not left."""
         return True
 
-    async def load(self) -> KeyState | None:
+    async def load_key(self) -> KeyState | None:
+        """Read the state of the key from the store: a part of the whole state, or all of it."""
         return await self.world.store.key(self.KIND, self.id)
 
-    def on_loaded(self, state: KeyState | None) -> None:
-        if state is None:
-            return
-        self.is_claimed = True
-        self.log.loaded(state)
+    def on_key_loaded(self, key: KeyState | None) -> None:
+        """Initialize what every conversation has."""
+        if key is not None:
+            self.is_claimed = True
+            self.log.loaded(key)
 
     def receiveMsg_SendMessage(self, command: SendMessage, sender: Address) -> None:
         message, caller = command.message, command.caller
@@ -132,21 +133,21 @@ class Conversation(StoredEntity):
             raise MailboxFull("too many sends of this conversation are waiting for the store")
         if send.client_msg_id:
             self._pending_sends[send.send_id, send.client_msg_id] = send
-        self.decide(send)
+        self.add_to_draft(send)
         return True
 
-    def decide(self, *items: Item) -> None:
+    def add_to_draft(self, *items: Item) -> None:
         for item in items:
             if isinstance(item, Send) and item.stored:
                 self._pending_count += 1
-        super().decide(*items)
+        super().add_to_draft(*items)
 
-    def seal(self, item: Item, seqs: dict[str, int]) -> Iterable[Block]:
+    def seal(self, item: Item, seqs: dict[str, int]) -> Iterable[AnyWrite]:
         return self._add(item, seqs) if isinstance(item, Send) else super().seal(item, seqs)
 
-    def _add(self, send: Send, seqs: dict[str, int]) -> list[Block]:
+    def _add(self, send: Send, seqs: dict[str, int]) -> list[AnyWrite]:
         """Assign the next seq to each stored part of the send, and return the writes that store the parts."""
-        writes: list[Block] = []
+        writes: list[AnyWrite] = []
         for part in send.parts:
             if not part.stored:
                 continue
@@ -173,10 +174,10 @@ class Conversation(StoredEntity):
         """The newest seq of the conversation, counting those already assigned in the slice being sealed."""
         return seqs.get(conversation_id) or self.log.newest(conversation_id)
 
-    def _first_writes(self, conversation_id: str, message: sdkws_pb2.MsgData, is_chat: bool) -> list[Block]:
+    def _first_writes(self, conversation_id: str, message: sdkws_pb2.MsgData, is_chat: bool) -> list[AnyWrite]:
         """The writes that precede the first message of a conversation: they claim the key if it is not claimed yet, and
         create the members' records of a chat."""
-        writes: list[Block] = []
+        writes: list[AnyWrite] = []
         if not self.is_claimed:
             writes.append(ClaimKey(self.KIND, self.claim_members(message)))
         if is_chat:
@@ -230,12 +231,12 @@ class Conversation(StoredEntity):
             self._receipts = Receipts(self.world, self.log)
         receipts, asker = self._receipts, (sender, mark.ref)
         receipts.check(mark)
-        known = receipts.known(mark)
-        if known is not None and self.sees_all(mark.user_id):
-            self.decide(*receipts.items(mark, known, asker))
+        known, is_member = receipts.known(mark), self.sees_all(mark.user_id)
+        if known is not None and is_member:
+            self.add_to_draft(*receipts.items(mark, known, asker, is_member=True))
             return
 
         def then(stored: Reading | None) -> None:
-            self.decide(*receipts.items(mark, receipts.keep(mark, stored), asker))
+            self.add_to_draft(*receipts.items(mark, receipts.keep(mark, stored), asker, is_member=is_member))
 
         self.read(self.world.store.reading(mark.conversation_id, mark.user_id), then, mark, sender)

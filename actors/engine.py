@@ -129,10 +129,11 @@ class Engine:
         self._writer: WriterKind = "thread" if settings is None else _writer_of(settings)
         self._make_store = make_store
         self._subscribers = tuple(subscribers)
-        if len({one.name for one in self._subscribers}) < len(self._subscribers):
+        if len({subscriber.name for subscriber in self._subscribers}) < len(self._subscribers):
             raise ValueError("two subscribers have the same name")
         self._transports = transports
         self._system: ActorSystem | None = None
+        self._root: Supervisor | None = None
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -161,12 +162,12 @@ class Engine:
         try:
             self._build(asyncio.get_running_loop())
             ready: asyncio.Future[None] = self.base.loop.create_future()
-            self._root = Supervisor(
+            root = self._root = Supervisor(
                 [*self.children(), *(self._transports(self) if self._transports is not None else ())],
                 on_ready=lambda: ready.set_result(None),
                 on_failure=self._fell,
             )
-            self.base.spawn(_ROOT, lambda: self._root)
+            self.base.spawn(_ROOT, lambda: root)
             await asyncio.wait((ready, self.fallen), return_when=asyncio.FIRST_COMPLETED)
             if self.fallen.done():
                 raise EngineFell(self.fallen.result())
@@ -191,16 +192,24 @@ class Engine:
 
     def ask(self, target: Address, command: Command, *, timeout_s: float = ASK_TIMEOUT_S) -> asyncio.Task[Any]:
         """Send a command now. The task's result is the value of the answer. It raises the error of a refusal, or
-        AskTimeout."""
+        AskTimeout. Raises RuntimeError before `start`."""
+        self._tree()
         return self.base.loop.create_task(_value(self.base.ask(target, command, timeout_s=timeout_s)))
 
     def status(self) -> NodeStatus:
-        """The state of the engine, and its counters since the start."""
-        return self._observer.status(self._root.restarts)
+        """The state of the engine, and its counters since the start. Raises RuntimeError before `start`."""
+        root = self._tree()
+        return self._observer.status(root.restarts)
 
     async def not_ready(self) -> str:
-        """Why the engine cannot serve now; empty if it can."""
+        """Why the engine cannot serve now; empty if it can. Raises RuntimeError before `start`."""
+        self._tree()
         return await self._observer.not_ready()
+
+    def _tree(self) -> Supervisor:
+        if self._root is None:
+            raise RuntimeError("the engine has not been started")
+        return self._root
 
     # The tree. Subclasses may replace parts of it.
 
@@ -259,8 +268,8 @@ class Engine:
         )
         self.queries = Queries(self.store)
         self.feeds = {
-            one.name: Feed(one, store=self.store, commits=self.world.commits, sampler=self.base.sampler)
-            for one in self._subscribers
+            subscriber.name: Feed(subscriber, store=self.store, commits=self.world.commits, sampler=self.base.sampler)
+            for subscriber in self._subscribers
         }
         for kind, entity in (("user", User), ("conversation", Pair), ("group", Group)):
             self.base.register_kind(
@@ -298,7 +307,7 @@ class Engine:
             database = str(self._directory.database)
             reason = str(error) if database in str(error) else f"{database}: {error}"
             hint = " (`greenroom check` lists the damage)" if isinstance(error, StoreDamaged) else ""
-            self._root.fail(reason + hint)
+            self._tree().fail(reason + hint)
             await asyncio.get_running_loop().create_future()
 
     def _fell(self, reason: str) -> None:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from greenroom.actors.runtime.sampling import Sampler
-    from greenroom.persistence.store import Block, Cursor, Event, Store
+    from greenroom.persistence.store import AnyWrite, Cursor, Event, Store
 
 __all__ = ["CommitSignal", "Feed", "Subscriber"]
 
@@ -63,9 +63,9 @@ class CommitSignal:
         self.count += 1
         if self._waiting:
             waiting, self._waiting = self._waiting, []
-            for one in waiting:
-                if not one.done():
-                    one.set_result(None)
+            for waiter in waiting:
+                if not waiter.done():
+                    waiter.set_result(None)
 
     async def wait(self, seen: int, *, timeout_s: float) -> None:
         """Return once there have been more commits than `seen`, or after `timeout_s`."""
@@ -156,7 +156,7 @@ class Feed:
         self._is_stored = cursor == self._cursor
         self._stored_at = self._now()
 
-    async def _commit(self, write: Block) -> None:
+    async def _commit(self, write: AnyWrite) -> None:
         (refusal,) = await self._store.commit([Slice(f"feed/{self.subscriber.name}", self._store.epoch, [write])])
         if refusal is not None:
             raise StoreUnavailable(refusal.detail or refusal.reason)

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from greenroom.actors.errors import GreenroomError
     from greenroom.actors.runtime.address import Address
-    from greenroom.persistence.store import Block
+    from greenroom.persistence.store import AnyWrite
 
 __all__ = ["Change", "Item"]
 
@@ -22,7 +22,7 @@ class Item:
     def __init__(self, askers: Iterable[Asker] = ()) -> None:
         self.askers = list(askers)
 
-    writes: Sequence[Block] = ()
+    writes: Sequence[AnyWrite] = ()
     """The writes that do not depend on the slice. The entity may add others when it seals the slice."""
 
     def effects(self) -> Iterable[Effect]:
@@ -38,7 +38,7 @@ class Change(Item):
     """An item whose writes and effects are known when it is decided."""
 
     def __init__(
-        self, *writes: Block, effects: Iterable[Effect] = (), askers: Iterable[Asker] = (), value: Any = None
+        self, *writes: AnyWrite, effects: Iterable[Effect] = (), askers: Iterable[Asker] = (), value: Any = None
     ) -> None:
         super().__init__(askers)
         self.writes = writes

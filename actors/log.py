@@ -90,8 +90,8 @@ class Log:
     def loaded(self, state: KeyState) -> None:
         """Continue from the stored state."""
         self.twin = state.twin or self.twin
-        self._newest = {name: one.max_seq for name, one in state.conversations.items()}
-        self._last_time = max((one.max_seq_time for one in state.conversations.values()), default=0)
+        self._newest = {name: conversation.max_seq for name, conversation in state.conversations.items()}
+        self._last_time = max((conversation.max_seq_time for conversation in state.conversations.values()), default=0)
 
     def move_twin(self, items: Iterable[Item]) -> bool:
         """Another key has taken this `n_` conversation: move the notifications among these items to the next place.

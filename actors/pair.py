@@ -31,7 +31,7 @@ class _Facts(msgspec.Struct, frozen=True):
     """Milliseconds on the world's clock."""
 
 
-class Pair(Conversation):
+class Pair(Conversation["KeyState | None"]):
     """Answers the same commands as Conversation. Its address is `Address("conversation", key)`."""
 
     KIND = "pair"
@@ -43,8 +43,11 @@ class Pair(Conversation):
         """The user ids, as stored or as the first accepted message claims them. Empty: the key is not claimed yet."""
         self._facts: _Facts | None = None
 
+    async def load(self) -> KeyState | None:
+        return await self.load_key()
+
     def on_loaded(self, state: KeyState | None) -> None:
-        super().on_loaded(state)
+        self.on_key_loaded(state)
         if state is not None:
             self._members = state.members
 

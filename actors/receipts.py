@@ -82,12 +82,13 @@ class Receipts:
         if len(self._readings) > _READINGS_LIMIT:
             self._readings.clear()
 
-    def items(self, mark: Mark, reading: store.Reading, asker: Asker) -> Iterable[Item]:
-        """The changes and notifications of the mark. Raises ArgsError."""
+    def items(self, mark: Mark, reading: store.Reading, asker: Asker, *, is_member: bool) -> Iterable[Item]:
+        """The changes and notifications of the mark. Without `is_member`, the reader has left the group, and only their
+        own devices are notified. Raises ArgsError."""
         if isinstance(mark, MarkConversationRead):
             return self._mark_conversation(mark, reading, asker)
         if isinstance(mark, MarkMessagesRead):
-            return self._mark_messages(mark, reading, asker)
+            return self._mark_messages(mark, reading, asker, is_member=is_member)
         if mark.has_read_seq > reading.max_seq:
             raise ArgsError("hasReadSeq is above the conversation's newest seq")
         return self._raise_own(mark, min(mark.has_read_seq, reading.end), asker)
@@ -106,12 +107,16 @@ class Receipts:
         marked = store.SetReadFlags(command.conversation_id, command.user_id, read_seq + 1, target, given)
         return self._mark(command, max(read_seq, target), seqs, record, marked, asker)
 
-    def _mark_messages(self, command: MarkMessagesRead, record: store.Reading, asker: Asker) -> Iterable[Item]:
+    def _mark_messages(
+        self, command: MarkMessagesRead, record: store.Reading, asker: Asker, *, is_member: bool
+    ) -> Iterable[Item]:
         """Mark only these messages. The read seq rises to the last of them."""
         read_seq = record.read_seq
         last = command.seqs[-1]
         if last > record.max_seq:
             raise ArgsError("seqs above the conversation's newest")
+        if not is_member:
+            return self._raise_own(command, max(read_seq, min(last, record.end)), asker)
         seqs = _within(record, command.seqs)
         marked = store.SetReadFlags(command.conversation_id, command.user_id, 1, 0, seqs)
         return self._mark(command, max(read_seq, min(last, record.end)), seqs, record, marked, asker)
@@ -127,7 +132,7 @@ class Receipts:
     ) -> Iterator[Item]:
         """Store the flags, the read seq, and notifications (2200) to the peer or the group. In a single chat, clients
         use only the seqs in these notifications."""
-        writes: list[store.Block] = [self._raise(command, read_seq)]
+        writes: list[store.AnyWrite] = [self._raise(command, read_seq)]
         if record.conversation_type == SessionType.SINGLE:
             writes.append(marked)
         yield Change(*writes, askers=[asker])

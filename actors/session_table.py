@@ -18,7 +18,7 @@ from greenroom.actors.wire.vocabulary import Platform, RequestId
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from greenroom.actors.audience import Audience
     from greenroom.actors.health import Health
@@ -33,6 +33,8 @@ _PRESENCE_DELAY_MAX_S = 10.0
 """The longest delay while the node is overloaded."""
 _PRESENCE_CHANGES_AT_ONCE = 256
 """Maximum number of changes pushed in one iteration of the loop. Further changes wait for the next one."""
+_PUSHES_AT_ONCE = 100
+"""The same for pushes that are different for each user."""
 
 
 class SessionView(msgspec.Struct, frozen=True):
@@ -169,6 +171,17 @@ class SessionTable:
                 pushes += 1
         self.pushes += pushes
         return absent
+
+    def push_each(self, pushes: Iterator[tuple[Push, str]]) -> None:
+        """Write each push to every open connection of its user: some at once, the others in the loop's next iterations.
+        Other pushes may overtake those."""
+        remaining = _PUSHES_AT_ONCE
+        for push, user_id in pushes:
+            self.push(push, (user_id,))
+            remaining -= 1
+            if not remaining:
+                self._loop.call_soon(self.push_each, pushes)
+                return
 
     def broadcast(self, push: Push, audience: Audience) -> list[str]:
         """Write one push to every open connection of an audience. Removes users without an open connection from

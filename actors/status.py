@@ -167,7 +167,7 @@ class Observer:
     def status(self, restarts: Mapping[str, int]) -> NodeStatus:
         health = self._health
         quarantines = self._base.quarantines()
-        quarantined_by_class = Counter(one.actor for one in quarantines)
+        quarantined_by_class = Counter(quarantine.actor for quarantine in quarantines)
         return NodeStatus(
             is_healthy=not (health.store_fails or self._store.damage or quarantines),
             version=self._version,
@@ -198,18 +198,19 @@ class Observer:
             actors=[
                 ActorClass(
                     name=name,
-                    awake=one.awake,
-                    messages=one.messages,
-                    crashes=one.crashes,
-                    sleeps=one.sleeps,
-                    unhandled=one.unhandled,
-                    mailbox_high_water=one.mailbox_high_water,
+                    awake=counters.awake,
+                    messages=counters.messages,
+                    crashes=counters.crashes,
+                    sleeps=counters.sleeps,
+                    unhandled=counters.unhandled,
+                    mailbox_high_water=counters.mailbox_high_water,
                     quarantined=quarantined_by_class[name],
                 )
-                for name, one in sorted(self._base.stats().items())
-                if one.wakes or one.crashes
+                for name, counters in sorted(self._base.stats().items())
+                if counters.wakes or counters.crashes
             ],
             quarantined=[
-                InQuarantine(str(one.address), one.actor, one.crashes, one.remaining_s) for one in quarantines
+                InQuarantine(str(quarantine.address), quarantine.actor, quarantine.crashes, quarantine.remaining_s)
+                for quarantine in quarantines
             ],
         )

@@ -12,7 +12,7 @@ exists by then.
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any, ClassVar, Final, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, NoReturn, TypeVar
 
 from thespian.actors import WakeupMessage
 
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from greenroom.actors.items import Item
     from greenroom.actors.runtime.address import Address
     from greenroom.actors.world import World
-    from greenroom.persistence.store import Block
+    from greenroom.persistence.store import AnyWrite
 
 __all__ = ["StoredEntity", "UnexpectedRepeat"]
 
@@ -56,6 +56,8 @@ _LOAD_RETRY_S: Final = 0.5
 _NO_EFFECTS: Final[Iterator[Effect]] = iter(())
 
 T = TypeVar("T")
+StateT = TypeVar("StateT")
+"""The type of an entity's stored state."""
 
 
 class UnexpectedRepeat(Exception):
@@ -74,8 +76,8 @@ class _Draft:
         self.items = list(items)
 
 
-class StoredEntity(Entity):
-    """Subclasses implement `load` and `on_loaded`, add items with `decide`, and may override `refusal_error`.
+class StoredEntity(Entity, Generic[StateT]):
+    """Subclasses implement `load` and `on_loaded`, add items with `add_to_draft`, and may override `refusal_error`.
 
     A GreenroomError raised by a handler is the sender's answer. Any other exception ends this incarnation; the next
     one runs the effects of a slice that was in flight.
@@ -116,14 +118,15 @@ class StoredEntity(Entity):
         self._incarnation = self.runtime.next_number()
         self.send(self._lane, AwaitWrites(self.myAddress, self._incarnation))
 
-    async def load(self) -> Any:
+    async def load(self) -> StateT:
         """Read the state from the store. The result is passed to `on_loaded`."""
+        raise NotImplementedError
 
-    async def _take_and_load(self) -> Any:
+    async def _take_and_load(self) -> StateT:
         await self.world.store.take(self.key)
         return await self.load()
 
-    def on_loaded(self, state: Any) -> None:
+    def on_loaded(self, state: StateT) -> None:
         """Initialize this incarnation from the state. Requests are handled only after this."""
 
     def deliver(self, push: Push, user_ids: tuple[str, ...] | None, also: tuple[str, ...]) -> None:
@@ -139,7 +142,7 @@ class StoredEntity(Entity):
         """See `Host`. Only an entity with an audience has it."""
         raise NotImplementedError
 
-    def seal(self, item: Item, seqs: dict[str, int]) -> Iterable[Block]:
+    def seal(self, item: Item, seqs: dict[str, int]) -> Iterable[AnyWrite]:
         """Return the writes of an item. Called again each time the item becomes part of a slice. `seqs` are the newest
         seqs that this slice has assigned so far, by conversation."""
         return item.writes
@@ -160,7 +163,7 @@ class StoredEntity(Entity):
         """Called when an item of the slice is already stored, before the slice is made again without it."""
         raise UnexpectedRepeat(refusal.reason)
 
-    def decide(self, *items: Item) -> None:
+    def add_to_draft(self, *items: Item) -> None:
         """Add items to the draft. It becomes a slice when this turn ends and no slice is in flight."""
         if self._draft is None:
             self._draft = _Draft(self.runtime.now, self.world.store.epoch)
@@ -197,7 +200,7 @@ class StoredEntity(Entity):
 
     def _commit(self, draft: _Draft) -> None:
         """Seal the draft into a slice and send it to the lane."""
-        writes: list[Block] = []
+        writes: list[AnyWrite] = []
         starts: list[int] = []
         seqs: dict[str, int] = {}
         for item in draft.items:

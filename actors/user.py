@@ -58,7 +58,7 @@ _ADMIN_TOKENS_LIMIT = 30
 """Number of valid admin tokens of one user. The login policy does not apply to them; the oldest are kicked."""
 
 
-class User(StoredEntity):
+class User(StoredEntity[list[TokenRow]]):
     """Answers RegisterUsers, SetUserInfo, IssueToken, VerifyToken, ForceLogout, OpenSession. Handles CloseSession."""
 
     KEY_PREFIX = "user/"
@@ -85,7 +85,8 @@ class User(StoredEntity):
             raise UserExists
         changed = FactsChanged(ids)
         registered = [add_event(UserRegistered(user_id)) for user_id in ids]
-        self.decide(Change(AddUsers(command.users), *registered, effects=[changed], askers=[(sender, command.ref)]))
+        asker = (sender, command.ref)
+        self.add_to_draft(Change(AddUsers(command.users), *registered, effects=[changed], askers=[asker]))
 
     def refusal_error(self, refusal: Refusal) -> GreenroomError:
         return UserExists() if refusal.reason == Reason.USER_EXISTS else super().refusal_error(refusal)
@@ -105,14 +106,14 @@ class User(StoredEntity):
         change = ChangeRow("user", (self.id,), command.changes)
         event = add_event(UserChanged(self.id, sorted(command.changes)))
         if not {"nickname", "face_url"} & set(command.changes):
-            self.decide(Change(change, event, effects=effects, askers=[asker]))
+            self.add_to_draft(Change(change, event, effects=effects, askers=[asker]))
             return
 
         def then(group_ids: list[str]) -> None:
             to_groups = Tell(
                 map(group_address, group_ids), ProfileChanged(caller=command.caller, user_id=self.id)
             )
-            self.decide(Change(change, event, effects=[*effects, to_groups], askers=[asker]))
+            self.add_to_draft(Change(change, event, effects=[*effects, to_groups], askers=[asker]))
 
         self.read(self.world.store.joined_groups(self.id), then, command, sender)
 
@@ -122,12 +123,16 @@ class User(StoredEntity):
     def _issue_token(self, command: IssueToken, sender: Address) -> None:
         settings, auth = self.world.settings.auth, self.world.auth
         now = self.world.clock.now_ms() // 1000
-        dead = [one.digest for one in self._tokens.values() if one.expire_at <= now or one.state != TokenState.NORMAL]
+        dead = [
+            token.digest
+            for token in self._tokens.values()
+            if token.expire_at <= now or token.state != TokenState.NORMAL
+        ]
         for digest in dead:
             del self._tokens[digest]
         text, claims = auth.make(self.id, command.platform_id)
         self._tokens.pop(claims.digest, None)
-        normal = [(one.platform_id, one.digest) for one in self._tokens.values()]
+        normal = [(token.platform_id, token.digest) for token in self._tokens.values()]
         if command.platform_id == Platform.ADMIN:
             own = [digest for platform, digest in normal if platform == Platform.ADMIN]
             kicked = own[: max(0, len(own) - _ADMIN_TOKENS_LIMIT + 1)]
@@ -141,7 +146,7 @@ class User(StoredEntity):
         new = TokenRow(self.id, claims.digest, command.platform_id, TokenState.NORMAL, claims.expire_at)
         rows = [*self._kick_tokens(kicked), new]
         self._tokens[new.digest] = new
-        self.decide(
+        self.add_to_draft(
             Change(
                 DropRows("token", [(self.id, digest) for digest in dead]),
                 PutRows([*rows]),
@@ -156,12 +161,13 @@ class User(StoredEntity):
 
     def receiveMsg_ForceLogout(self, command: ForceLogout, sender: Address) -> None:
         platform_id = command.platform_id
-        tokens = [one.digest for one in self._tokens.values() if one.platform_id == platform_id]
-        sessions = [one.address for one in self.world.sessions.sessions_of(self.id) if one.platform_id == platform_id]
-        self.decide(
+        tokens = [token.digest for token in self._tokens.values() if token.platform_id == platform_id]
+        sessions = self.world.sessions.sessions_of(self.id)
+        addresses = [session.address for session in sessions if session.platform_id == platform_id]
+        self.add_to_draft(
             Change(
                 PutRows([*self._kick_tokens(tokens)]),
-                effects=[Tell(sessions, KickSession())],
+                effects=[Tell(addresses, KickSession())],
                 askers=[(sender, command.ref)],
             )
         )
@@ -189,28 +195,30 @@ class User(StoredEntity):
         sessions = self.world.sessions.sessions_of(self.id)
         if not sessions:
             return
-        others = [(one.platform_id, one) for one in sessions if one.digest != digest]
+        others = [(session.platform_id, session) for session in sessions if session.digest != digest]
         kicked = kicked_by_login(policy, platform_id, others)
-        digests = dict.fromkeys(one.digest for one in kicked)
-        replaces = policy == LoginPolicy.ONE_PER_PLATFORM and any(one.platform_id == platform_id for one in sessions)
+        digests = dict.fromkeys(session.digest for session in kicked)
+        is_taken = any(session.platform_id == platform_id for session in sessions)
+        replaces = policy == LoginPolicy.ONE_PER_PLATFORM and is_taken
         if replaces or (policy == LoginPolicy.PC_AND_OTHER and kicked):
-            digests |= dict.fromkeys(one.digest for one in self._tokens.values() if one.platform_id == platform_id)
-        rows = self._kick_tokens(one for one in digests if one != digest)
-        kicked += self._kicked_by_number([one for one in sessions if one not in kicked], digest)
+            tokens = self._tokens.values()
+            digests |= dict.fromkeys(token.digest for token in tokens if token.platform_id == platform_id)
+        rows = self._kick_tokens(each for each in digests if each != digest)
+        kicked += self._kicked_by_number([session for session in sessions if session not in kicked], digest)
         if rows or kicked:
             writes = [PutRows([*rows])] if rows else []
-            self.decide(Change(*writes, effects=[Tell([one.address for one in kicked], KickSession())]))
+            self.add_to_draft(Change(*writes, effects=[Tell([session.address for session in kicked], KickSession())]))
 
     def _kicked_by_number(self, sessions: list[SessionView], digest: bytes) -> list[SessionView]:
         """The oldest connections beyond the number that a token and a user may have, including a new one with this
         token. They get no more pushes, even if their clients never close them. Their tokens stay valid."""
         settings = self.world.settings.websocket
-        own = [one for one in sessions if one.digest == digest]
+        own = [session for session in sessions if session.digest == digest]
         kicked = own[: max(0, len(own) + 1 - settings.connections_per_token)]
-        remaining = [one for one in sessions if one not in kicked]
+        remaining = [session for session in sessions if session not in kicked]
         kicked += remaining[: max(0, len(remaining) + 1 - settings.connections_per_user)]
-        for one in kicked:
-            self.world.sessions.close(self.id, one.address)
+        for session in kicked:
+            self.world.sessions.close(self.id, session.address)
         return kicked
 
     def receiveMsg_CloseSession(self, message: CloseSession, sender: Address) -> None:

@@ -44,11 +44,11 @@ def create_private(path: Path) -> None:
 
 def make_folder(path: Path) -> None:
     """Create a folder and its missing parents. They are on disk when this returns."""
-    missing = [one for one in (path, *path.parents) if not one.exists()]
-    for one in reversed(missing):
-        one.mkdir(mode=_FOLDER, exist_ok=True)
-        one.chmod(_FOLDER)
-        descriptor = os.open(one.parent, os.O_RDONLY)
+    missing = [folder for folder in (path, *path.parents) if not folder.exists()]
+    for folder in reversed(missing):
+        folder.mkdir(mode=_FOLDER, exist_ok=True)
+        folder.chmod(_FOLDER)
+        descriptor = os.open(folder.parent, os.O_RDONLY)
         try:
             os.fsync(descriptor)
         finally:

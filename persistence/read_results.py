@@ -9,7 +9,6 @@ import msgspec
 from greenroom.persistence.tables import MemberRow, UserRow
 
 __all__ = [
-    "ALL_RECORDS",
     "BEGINNING",
     "ConversationState",
     "Cursor",
@@ -20,7 +19,6 @@ __all__ = [
     "MemberPlace",
     "MessageEvent",
     "NotedEvent",
-    "Page",
     "PairFact",
     "Pulled",
     "Range",
@@ -69,9 +67,6 @@ class StoredMessage(msgspec.Struct, frozen=True):
     is_read: bool
 
 
-Page = tuple[int, int]
-"""A part of a user's records: the first and the last number. What the numbers mean is the store's own affair."""
-ALL_RECORDS: Page = (0, 2**63 - 1)
 Range = tuple[str, int, int, int]
 """(conversation, first seq, last seq, limit): at most `limit` messages between these seqs, the newest ones."""
 

@@ -214,7 +214,7 @@ def unknown_variables(environ: Mapping[str, str]) -> list[str]:
     found = []
     for name in sorted(environ):
         key = name.upper().removeprefix(_PREFIX)
-        if name.upper().startswith(_PREFIX) and name not in (f"{_PREFIX}{one}" for one in valid):
+        if name.upper().startswith(_PREFIX) and name not in (f"{_PREFIX}{setting}" for setting in valid):
             close = difflib.get_close_matches(key, valid, n=1)
             found.append(f"{name} (did you mean {_PREFIX}{close[0]}?)" if close else name)
     return found

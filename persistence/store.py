@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Final, Literal, Protocol
 import msgspec
 
 from greenroom.persistence.read_results import (
-    ALL_RECORDS,
     BEGINNING,
     ConversationState,
     Cursor,
@@ -24,7 +23,6 @@ from greenroom.persistence.read_results import (
     MemberPlace,
     MessageEvent,
     NotedEvent,
-    Page,
     PairFact,
     Pulled,
     Range,
@@ -53,15 +51,13 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 __all__ = [
-    "ALL_RECORDS", "BEGINNING", "CHATS_OF", "TWIN_PREFIX",
-    "AddEvent", "AddMessage", "AddRecords", "AddSubscriber", "AddUsers", "BlackRow", "Block", "BumpVersion",
-    "ChangeRecord", "ChangeRow", "ClaimKey", "ConversationState", "Cursor", "DropRows", "DropSubscriber", "Event",
-    "FirstAnswer", "FriendRow", "GroupRow", "Key", "KeyKind", "KeyState", "LogKind", "Member", "MemberPlace",
-    "MemberRow", "MessageEvent", "MoveCursor", "NotedEvent", "Page", "PairFact", "Pulled", "PutRow", "PutRows",
-    "RaiseReadSeq",
-    "Range", "Reading", "Reason", "RecordOwner", "RecordPlace", "RecordRow", "Refusal", "SeqState", "SetReadFlags",
-    "Slice", "Span", "Store", "StoredMessage", "Tail", "TokenRow", "UserRow", "Value", "VersionLog", "Write",
-    "key_of_slice",
+    "BEGINNING", "CHATS_OF", "TWIN_PREFIX", "AddEvent", "AddMessage", "AddRecords", "AddSubscriber", "AddUsers",
+    "AnyWrite", "BlackRow", "BumpVersion", "ChangeRecord", "ChangeRow", "ClaimKey", "ConversationState", "Cursor",
+    "DropRows", "DropSubscriber", "Event", "FirstAnswer", "FriendRow", "GroupRow", "Key", "KeyKind", "KeyState",
+    "LogKind", "Member", "MemberPlace", "MemberRow", "MessageEvent", "MoveCursor", "NotedEvent", "PairFact", "Pulled",
+    "PutRow", "PutRows", "RaiseReadSeq", "Range", "Reading", "Reason", "RecordOwner", "RecordPlace", "RecordRow",
+    "Refusal", "SeqState", "SetReadFlags", "Slice", "Span", "Store", "StoredMessage", "Tail", "TokenRow", "UserRow",
+    "Value", "VersionLog", "Write", "key_of_slice",
 ]  # fmt: skip
 
 CHATS_OF: Final[Mapping[KeyKind, tuple[str, str]]] = {"pair": ("si_", "sn_"), "group": ("sg_", "sg_")}
@@ -236,7 +232,7 @@ class DropSubscriber(Write, frozen=True):
 PutRow = TokenRow | GroupRow | MemberRow | FriendRow | BlackRow
 """The row classes that have no rules of their own."""
 
-Block = (
+AnyWrite = (
     PutRows | ChangeRow | DropRows | ClaimKey | AddUsers | AddMessage | AddRecords | ChangeRecord | RaiseReadSeq
     | SetReadFlags | BumpVersion | AddEvent | AddSubscriber | MoveCursor | DropSubscriber
 )  # fmt: skip
@@ -250,7 +246,7 @@ class Slice(msgspec.Struct, frozen=True, array_like=True):
     """The entity's key, with its kind before a slash: `conversation/a_b`, `group/a_b`, `user/u1`. Keys of different
     kinds never meet, whatever the part after the slash is."""
     epoch: int
-    writes: list[Block]
+    writes: list[AnyWrite]
 
 
 def key_of_slice(key: str) -> tuple[KeyKind | None, str]:
@@ -326,17 +322,20 @@ class Store(Protocol):
         and, if this is the key of one user with themselves, to that user. Conversations that were never written are
         left out."""
 
-    async def record_pages(self, user_id: str, size: int) -> list[Page]:
-        """Pages that together hold all records of the user, with `size` records in each or fewer. At least one page."""
+    async def newest_seqs(
+        self, user_id: str, after: RecordPlace | None, limit: int
+    ) -> tuple[dict[str, int], RecordPlace | None]:
+        """Max seq of each conversation of the user's next records (see `record_ids`), of the `n_` conversation of each
+        record's key, and of the `n_` conversation of the user's key with themselves. Those with max seq 0 are left out
+        (PROTOCOL 5.1)."""
 
-    async def newest_seqs(self, user_id: str, page: Page = ALL_RECORDS) -> dict[str, int]:
-        """Max seq of each conversation of the user's records, of the `n_` conversation of each record's key, and of the
-        `n_` conversation of the user's key with themselves. Those with max seq 0 are left out (PROTOCOL 5.1)."""
+    async def seq_states(self, user_id: str, conversation_ids: Sequence[str]) -> dict[str, SeqState]:
+        """The seq states of those of the user's records that are among the ids (PROTOCOL 5.5)."""
 
-    async def seq_states(
-        self, user_id: str, conversation_ids: Sequence[str] | None, page: Page = ALL_RECORDS
-    ) -> dict[str, SeqState]:
-        """The seq states of the user's records, by conversation id. No ids: all of the page (PROTOCOL 5.5)."""
+    async def all_seq_states(
+        self, user_id: str, after: RecordPlace | None, limit: int
+    ) -> tuple[dict[str, SeqState], RecordPlace | None]:
+        """The seq states of the user's next records (see `record_ids`), by conversation id."""
 
     async def notification_states(self, user_id: str, conversation_ids: Sequence[str]) -> dict[str, SeqState]:
         """The seq states of those `n_` conversations among the ids that the user may see (`spans`): the newest seq that

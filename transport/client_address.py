@@ -36,7 +36,7 @@ class ClientAddresses:
     """Reads addresses. `trusted_proxies` are addresses or networks; only they may name another client."""
 
     def __init__(self, trusted_proxies: Iterable[str]) -> None:
-        self._trusted = [ipaddress.ip_network(one, strict=False) for one in trusted_proxies]
+        self._trusted = [ipaddress.ip_network(network, strict=False) for network in trusted_proxies]
 
     def read(self, peer: str, forwarded_for: str = "", real_ip: str = "") -> ClientAddress:
         """The client of a request. `peer` is the address of the socket's other end. `forwarded_for` holds the values

@@ -8,15 +8,15 @@ to the kick.
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from greenroom.actors import render
 from greenroom.actors.audience import Audience
 from greenroom.actors.conversation import Conversation
 from greenroom.actors.errors import GroupExists, MutedGroup, MutedInGroup, NoPermission, NotInGroup
 from greenroom.actors.group import membership, muting
-from greenroom.actors.group.operation import Bounds, Operation
-from greenroom.actors.group.roster import Member, Roster
+from greenroom.actors.group.operation import SLICE_MEMBERS, Bounds, Operation
+from greenroom.actors.group.roster import Member, People, Roster
 from greenroom.actors.messages import Command, ProfileChanged
 from greenroom.actors.rules import message as rules
 from greenroom.actors.rules.ids import chat_id
@@ -24,7 +24,7 @@ from greenroom.actors.wire.vocabulary import AppLevel, GroupStatus, Role, Sessio
 from greenroom.persistence.store import AddRecords, RecordOwner
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Awaitable, Callable, Iterable
 
     from greenroom.actors.effects import Asker
     from greenroom.actors.items import Item
@@ -45,18 +45,28 @@ if TYPE_CHECKING:
     from greenroom.actors.runtime.address import Address
     from greenroom.actors.wire import sdkws_pb2
     from greenroom.actors.world import World
-    from greenroom.persistence.store import Block, MemberPlace
-    from greenroom.persistence.tables import UserRow
+    from greenroom.persistence.store import AnyWrite, KeyState, MemberPlace, VersionLog
+    from greenroom.persistence.tables import GroupRow, UserRow
 
-__all__ = ["Group"]
+__all__ = ["Group", "GroupState"]
 
 _NEWER_THAN_ALL = 2**62
-_SLICE_MEMBERS = 250
 
 GroupCommandT = TypeVar("GroupCommandT", bound=Command | ProfileChanged)
 
 
-class Group(Conversation):
+class GroupState(NamedTuple):
+    """What is stored of a group."""
+
+    key: KeyState | None
+    info: GroupRow | None
+    members: dict[str, Member]
+    online: list[str]
+    """Members who were online while this was read."""
+    log: VersionLog
+
+
+class Group(Conversation[GroupState]):
     """Answers the same commands as Conversation, and the membership commands of `messages`."""
 
     KIND = "group"
@@ -69,33 +79,38 @@ class Group(Conversation):
         self.audience = Audience()
         """Listeners who were online at the last push to them."""
 
-    async def load(self) -> Any:
+    async def load(self) -> GroupState:
         store = self.world.store
-        state = await store.key(self.KIND, self.id)
+        key = await self.load_key()
         log = await store.changes("members", self.id, _NEWER_THAN_ALL)
-        if state is None:
-            return state, [], {}, log
-        return state, await store.groups([self.id]), await self._stored_members(), log
+        if key is None:
+            return GroupState(None, None, {}, [], log)
+        infos = await store.groups([self.id])
+        return GroupState(key, infos[0] if infos else None, *await self._stored_members(), log)
 
-    async def _stored_members(self) -> dict[str, Member]:
-        """All members by id, read in slices, between which other tasks run. Nobody else changes them meanwhile."""
-        store, found = self.world.store, dict[str, Member]()
+    async def _stored_members(self) -> tuple[dict[str, Member], list[str]]:
+        """All members by id, and those who are online, read in slices, between which other tasks run. Nobody else
+        changes them meanwhile. A member who comes online meanwhile causes a MemberOnline, which is handled later."""
+        store, found, online = self.world.store, dict[str, Member](), list[str]()
         place: MemberPlace | None = None
         while True:
-            ids, place = await store.member_ids(self.id, place, _SLICE_MEMBERS)
+            ids, place = await store.member_ids(self.id, place, SLICE_MEMBERS)
             members = await store.members(self.id, ids)
             found.update((member.row.user_id, render.member_info(member)) for member in members)
+            online += filter(self.world.sessions.is_online, ids)
             if place is None:
-                return found
+                return found, online
             await asyncio.sleep(0)
 
-    def on_loaded(self, state: Any) -> None:
-        key, infos, members, log = state
-        super().on_loaded(key)
-        self.roster.info = render.group_info(infos[0]) if infos else None
+    def on_loaded(self, state: GroupState) -> None:
+        key, info, members, online, log = state
+        self.on_key_loaded(key)
+        self.roster.info = render.group_info(info) if info is not None else None
         self.roster.members = members
         self.roster.version, self.roster.version_id = log.version, log.version_id
-        self.join(self.roster.members)
+        self.listeners = set(members)
+        for user_id in online:
+            self.audience.add(user_id)
 
     def join(self, user_ids: Iterable[str]) -> None:
         online = self.world.sessions.is_online
@@ -131,7 +146,7 @@ class Group(Conversation):
         owners = [RecordOwner(user_id, "") for user_id in self.roster.members]
         return AddRecords(conversation_id, SessionType.GROUP, self.id, owners)
 
-    def seal(self, item: Item, seqs: dict[str, int]) -> Iterable[Block]:
+    def seal(self, item: Item, seqs: dict[str, int]) -> Iterable[AnyWrite]:
         if not isinstance(item, Bounds):
             return super().seal(item, seqs)
         return item.writes_at(
@@ -177,17 +192,32 @@ class Group(Conversation):
         sender: Address,
         *,
         people: Iterable[str] = (),
+        prepare: Callable[[Operation, GroupCommandT], Awaitable[None]] | None = None,
     ) -> None:
         """Decide a checked command, once the profiles of its caller and of `people` have been read."""
-        ids = list(dict.fromkeys((command.caller.user_id, *people)))
         askers: list[Asker] = [(sender, command.ref)] if isinstance(command, Command) else []
 
-        def then(users: list[UserRow]) -> None:
-            found = {user.user_id: render.user_info(user) for user in users}
+        async def prepared() -> Operation:
+            found = await self._people((command.caller.user_id, *people))
             operation = Operation(self.world, self.roster, self.log, command, askers, found)
-            self.decide(*decide(operation, command))
+            if prepare is not None:
+                await prepare(operation, command)
+            return operation
 
-        self.read(self.world.store.users(ids), then, command, sender)
+        def then(operation: Operation) -> None:
+            self.add_to_draft(*decide(operation, command))
+
+        self.read(prepared(), then, command, sender)
+
+    async def _people(self, user_ids: Iterable[str]) -> People:
+        """Profiles, read in slices, between which other tasks run."""
+        ids, found = list(dict.fromkeys(user_ids)), People()
+        for start in range(0, len(ids), SLICE_MEMBERS):
+            if start:
+                await asyncio.sleep(0)
+            users = await self.world.store.users(ids[start : start + SLICE_MEMBERS])
+            found.update((user.user_id, render.user_info(user)) for user in users)
+        return found
 
     def receiveMsg_ProfileChanged(self, message: ProfileChanged, sender: Address) -> None:
         if message.user_id in self.roster.members and self.roster.info is not None:
@@ -197,15 +227,18 @@ class Group(Conversation):
         if self.is_claimed or self.roster.info is not None:
             raise GroupExists
         membership.check_create(command)
-        self._operate(membership.create, command, sender, people=membership.initial_roles(command))
+        people = membership.initial_roles(command)
+        self._operate(membership.create, command, sender, people=people, prepare=membership.prepare_create)
 
     def receiveMsg_InviteMembers(self, command: InviteMembers, sender: Address) -> None:
         membership.check_invite(self.roster, command)
-        self._operate(membership.invite, command, sender, people=command.user_ids)
+        people = command.user_ids
+        self._operate(membership.invite, command, sender, people=people, prepare=membership.prepare_invite)
 
     def receiveMsg_KickMembers(self, command: KickMembers, sender: Address) -> None:
         membership.check_kick(self.roster, command)
-        self._operate(membership.kick, command, sender, people=command.user_ids)
+        people = command.user_ids
+        self._operate(membership.kick, command, sender, people=people, prepare=membership.prepare_kick)
 
     def receiveMsg_QuitGroup(self, command: QuitGroup, sender: Address) -> None:
         membership.check_quit(self.roster, command)

@@ -9,7 +9,7 @@ from greenroom.actors.domain_events import GroupCreated, GroupEnded, MembersJoin
 from greenroom.actors.effects import Join, Leave
 from greenroom.actors.errors import ArgsError, GreenroomError, NoPermission, RecordNotFound, UserNotFound
 from greenroom.actors.group.operation import Bounds
-from greenroom.actors.group.roster import Member, People, Roster
+from greenroom.actors.group.roster import Member, Roster
 from greenroom.actors.items import Change, Item
 from greenroom.actors.rules import notifications as notices
 from greenroom.actors.rules.limits import LIST_LIMIT
@@ -19,7 +19,7 @@ from greenroom.persistence import store
 from greenroom.persistence.tables import MemberRow
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from greenroom.actors.group.operation import Operation
     from greenroom.actors.messages import (
@@ -33,7 +33,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "check_create", "check_dismiss", "check_invite", "check_kick", "check_quit", "create", "dismiss",
-    "initial_roles", "invite", "kick", "profile_changed", "quit_group",
+    "initial_roles", "invite", "kick", "prepare_create", "prepare_invite", "prepare_kick", "profile_changed",
+    "quit_group",
 ]  # fmt: skip
 
 _INVITED_PER_TIP = 50
@@ -58,11 +59,16 @@ def check_create(command: CreateGroup) -> None:
         raise ArgsError(f"at most {LIST_LIMIT} user ids may be given, each of them once")
 
 
-def create(operation: Operation, command: CreateGroup) -> Iterator[Item]:
+async def prepare_create(operation: Operation, command: CreateGroup) -> None:
     """Raises UserNotFound."""
-    group, people, request, roles = operation.group, operation.people, command.request, initial_roles(command)
-    if any(user_id not in people for user_id in roles):
+    roles = initial_roles(command)
+    if any(user_id not in operation.people for user_id in roles):
         raise UserNotFound("a user is not registered")
+    await operation.prepare(roles, lambda user_id: _new_member(operation, user_id, roles[user_id], command))
+
+
+def create(operation: Operation, command: CreateGroup) -> Iterator[Item]:
+    group, request, roles = operation.group, command.request, initial_roles(command)
     caller = command.caller.user_id
     now = operation.time
     info = sdkws_pb2.GroupInfo()
@@ -70,12 +76,11 @@ def create(operation: Operation, command: CreateGroup) -> Iterator[Item]:
     info.groupID, info.ownerUserID, info.createTime = group.id, request.ownerUserID, now
     info.creatorUserID, info.memberCount, info.status = caller, len(roles), request.groupInfo.status
     group.info = info
-    rows = [_new_row(group, user_id, role, caller, now) for user_id, role in roles.items()]
-    _add(group, rows, people)
+    group.members.update(operation.members)
     yield Change(
         store.ClaimKey("group", ()),
         store.PutRows([render.group_row(info)]),
-        store.PutRows([*rows]),
+        store.PutRows([_new_row(group, user_id, role, caller, now) for user_id, role in roles.items()]),
         *group.versions(roles, ChangeState.INSERT),
         add_event(GroupCreated(group.id, request.ownerUserID)),
         add_event(MembersJoined(group.id, list(roles))),
@@ -86,12 +91,12 @@ def create(operation: Operation, command: CreateGroup) -> Iterator[Item]:
     tips = sdkws_pb2.GroupCreatedTips(
         group=info,
         opUser=operation.operator(),
-        memberList=group.members.values(),
         operationTime=now,
         groupOwnerUser=group.members[request.ownerUserID],
     )
     send = None if not request.HasField("sendMessage") else request.sendMessage
-    yield operation.tell(notices.GROUP_CREATED, tips, send_message=send)
+    elements = list(operation.elements.values())
+    yield operation.tell(notices.GROUP_CREATED, tips, send_message=send, elements=elements)
     if info.notification:
         announced = sdkws_pb2.GroupInfoSetAnnouncementTips(opUser=operation.operator())
         yield operation.tell(notices.ANNOUNCEMENT_SET, announced)
@@ -108,21 +113,24 @@ def check_invite(group: Roster, command: InviteMembers) -> None:
         raise GreenroomError("not implemented yet: invitations that need approval")
 
 
-def invite(operation: Operation, command: InviteMembers) -> Iterator[Item]:
+async def prepare_invite(operation: Operation, command: InviteMembers) -> None:
     """Users who are already members are ignored. Raises RecordNotFound."""
-    group, people = operation.group, operation.people
-    if any(user_id not in people for user_id in command.user_ids):
+    if any(user_id not in operation.people for user_id in command.user_ids):
         raise RecordNotFound("a user is not registered")
+    new = [user_id for user_id in command.user_ids if user_id not in operation.group.members]
+    await operation.prepare(new, lambda user_id: _new_member(operation, user_id, Role.ORDINARY, command))
+
+
+def invite(operation: Operation, command: InviteMembers) -> Iterator[Item]:
+    group, new = operation.group, list(operation.members)
     now, caller = operation.time, command.caller.user_id
-    new = [user_id for user_id in command.user_ids if user_id not in group.members]
-    rows = [_new_row(group, user_id, Role.ORDINARY, caller, now) for user_id in new]
-    _add(group, rows, people)
+    group.members.update(operation.members)
     group.existing().memberCount = len(group.members)
     if not new:
         yield Change(askers=operation.askers)
         return
     yield Change(
-        store.PutRows([*rows]),
+        store.PutRows([_new_row(group, user_id, Role.ORDINARY, caller, now) for user_id in new]),
         group.count(),
         *group.versions(new, ChangeState.INSERT),
         add_event(MembersJoined(group.id, new)),
@@ -135,12 +143,14 @@ def invite(operation: Operation, command: InviteMembers) -> Iterator[Item]:
         tips = sdkws_pb2.MemberInvitedTips(
             group=group.info,
             opUser=operator,
-            invitedUserList=[group.members[user_id] for user_id in new[start : start + _INVITED_PER_TIP]],
             operationTime=now,
             inviterUser=operator,
         )
-        yield operation.tell(notices.MEMBERS_INVITED, tips, send_message=command.send_message)
-    yield Change(effects=operation.conversation_changed(new))
+        elements = [operation.elements[user_id] for user_id in new[start : start + _INVITED_PER_TIP]]
+        yield operation.tell(
+            notices.MEMBERS_INVITED, tips, send_message=command.send_message, elements=elements
+        )
+    yield Change(effects=[operation.conversation_changed(new)])
 
 
 def check_kick(group: Roster, command: KickMembers) -> None:
@@ -160,9 +170,12 @@ def check_kick(group: Roster, command: KickMembers) -> None:
             raise NoPermission("the caller's role is not above the member's")
 
 
+async def prepare_kick(operation: Operation, command: KickMembers) -> None:
+    await operation.prepare(command.user_ids, operation.shown)
+
+
 def kick(operation: Operation, command: KickMembers) -> Iterator[Item]:
-    kicked = [operation.shown(user_id) for user_id in command.user_ids]
-    tips = sdkws_pb2.MemberKickedTips(opUser=operation.operator(), kickedUserList=kicked)
+    tips = sdkws_pb2.MemberKickedTips(opUser=operation.operator())
     return _remove(operation, command.user_ids, notices.MEMBERS_KICKED, tips, command.send_message)
 
 
@@ -244,9 +257,10 @@ def _remove(
         askers=operation.askers,
     )
     tips.operationTime = operation.time
-    yield operation.tell(kind, tips, send_message=send_message, also=tuple(user_ids))
+    elements = list(operation.elements.values())
+    yield operation.tell(kind, tips, send_message=send_message, also=tuple(user_ids), elements=elements)
     yield Bounds(user_ids, joining=False)
-    yield Change(effects=[Leave(user_ids), *operation.conversation_changed(user_ids)])
+    yield Change(effects=[Leave(user_ids), operation.conversation_changed(user_ids)])
 
 
 def _check_ids(user_ids: Sequence[str]) -> None:
@@ -266,21 +280,20 @@ def _new_row(group: Roster, user_id: str, role: int, caller: str, now: int) -> M
     )
 
 
-def _add(group: Roster, rows: Iterable[MemberRow], people: People) -> None:
-    for row in rows:
-        user = people[row.user_id]
-        group.members[row.user_id] = Member(
-            groupID=group.id,
-            userID=row.user_id,
-            roleLevel=row.role_level,
-            joinTime=row.join_time,
-            nickname=user.nickname,
-            faceURL=user.faceURL,
-            appMangerLevel=user.appMangerLevel,
-            joinSource=row.join_source,
-            operatorUserID=row.operator_user_id,
-            inviterUserID=row.inviter_user_id,
-        )
+def _new_member(operation: Operation, user_id: str, role: int, command: CreateGroup | InviteMembers) -> Member:
+    user, caller = operation.people[user_id], command.caller.user_id
+    return Member(
+        groupID=operation.group.id,
+        userID=user_id,
+        roleLevel=role,
+        joinTime=operation.time,
+        nickname=user.nickname,
+        faceURL=user.faceURL,
+        appMangerLevel=user.appMangerLevel,
+        joinSource=JoinSource.INVITATION,
+        operatorUserID=caller,
+        inviterUserID=caller,
+    )
 
 
 def _copy(info: sdkws_pb2.GroupInfo) -> sdkws_pb2.GroupInfo:

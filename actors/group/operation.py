@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
-from greenroom.actors.effects import Asker, Deliver, Effect
+from greenroom.actors.effects import Asker, Effect, Host
 from greenroom.actors.items import Item
 from greenroom.actors.rules import notifications as notices
 from greenroom.actors.rules.ids import chat_id
 from greenroom.actors.wire import sdkws_pb2
+from greenroom.actors.wire.openim_json import tips_element
 from greenroom.actors.wire.vocabulary import SessionType
 from greenroom.persistence import store
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from greenroom.actors.group.roster import GroupCommand, Member, People, Roster
     from greenroom.actors.log import Log, Send
+    from greenroom.actors.messages import Push
     from greenroom.actors.world import World
 
-__all__ = ["Bounds", "Operation"]
+__all__ = ["SLICE_MEMBERS", "Bounds", "ConversationChanged", "Operation"]
+
+SLICE_MEMBERS = 250
+"""Members that are read or made in one turn of the loop, which takes some milliseconds."""
 
 _EMPTY_BOUND = -1
 """The bound for a conversation without messages, because 0 would mean no bound."""
@@ -33,10 +39,10 @@ class Bounds(Item):
         self.user_ids = user_ids
         self.joining = joining
 
-    def writes_at(self, group_id: str, last: int, last_twin: int, *, history: bool) -> list[store.Block]:
+    def writes_at(self, group_id: str, last: int, last_twin: int, *, history: bool) -> list[store.AnyWrite]:
         """The writes, given the newest seqs of the chat and its twin. With `history`, new members see old messages."""
         chat = chat_id(SessionType.GROUP, group_id)
-        writes: list[store.Block] = []
+        writes: list[store.AnyWrite] = []
         changes: dict[str, store.Value]
         if self.joining:
             owners = [store.RecordOwner(user_id, "") for user_id in self.user_ids]
@@ -50,11 +56,39 @@ class Bounds(Item):
         return writes
 
 
+class ConversationChanged(Effect):
+    """Push 1300 (conversation changed) to the devices of these users, if they are online. It is not stored."""
+
+    def __init__(self, user_ids: Iterable[str], group_id: str, operation_id: str) -> None:
+        self._user_ids = user_ids
+        self._chat = chat_id(SessionType.GROUP, group_id)
+        self._operation_id = operation_id
+
+    def run(self, entity: Host) -> None:
+        entity.world.sessions.push_each(self._pushes(entity.world))
+
+    def _pushes(self, world: World) -> Iterator[tuple[Push, str]]:
+        for user_id in self._user_ids:
+            if not world.sessions.is_online(user_id):
+                continue
+            tips = sdkws_pb2.ConversationUpdateTips(userID=user_id, conversationIDList=[self._chat])
+            push = notices.push_to(
+                user_id,
+                world,
+                notices.CONVERSATION_CHANGED,
+                tips,
+                send_id=user_id,
+                operation_id=self._operation_id,
+            )
+            yield push, user_id
+
+
 class Operation:
     """The group, the command, its askers, and the profiles that were read for it.
 
     A decision is a function of an Operation and its command. It changes the roster, and yields items: they are
-    committed together, and their notifications are sent in the same order.
+    committed together, and their notifications are sent in the same order. It runs in one turn, so what takes long for
+    many members is prepared before.
     """
 
     def __init__(
@@ -66,8 +100,20 @@ class Operation:
         self.people = people
         self.time = world.clock.now_ms()
         """Milliseconds since the epoch. Clients show it."""
+        self.members: dict[str, Member] = {}
+        """The members that the command adds or removes, once they are prepared."""
+        self.elements: dict[str, bytes] = {}
+        """The same as elements of the tip; see `tips_element`."""
         self._log = log
         self._command = command
+
+    async def prepare(self, user_ids: Iterable[str], make: Callable[[str], Member]) -> None:
+        """Make the members that the command adds or removes, in slices, between which other tasks run."""
+        for number, user_id in enumerate(user_ids, 1):
+            self.members[user_id] = member = make(user_id)
+            self.elements[user_id] = tips_element(member)
+            if number % SLICE_MEMBERS == 0:
+                await asyncio.sleep(0)
 
     def operator(self) -> Member:
         """The user who runs the command, as the roster has them now."""
@@ -84,8 +130,10 @@ class Operation:
         *,
         send_message: bool | None = None,
         also: tuple[str, ...] = (),
+        elements: Sequence[bytes] = (),
     ) -> Send:
-        """Send a tip to the group. The tip contains the group as it is now, and the version that the change wrote."""
+        """Send a tip to the group. The tip contains the group as it is now, and the version that the change wrote.
+        `elements` are the members in its list."""
         group = self.group
         if group.info is not None and kind is not notices.GROUP_DISMISSED:
             tips.group.CopyFrom(group.info)
@@ -101,22 +149,9 @@ class Operation:
             session_type=SessionType.GROUP,
             send_message=send_message,
             sender=self.people.get(caller.user_id),
+            elements=elements,
         )
         return self._log.send(notice, caller, user_ids=None, also=also)
 
-    def conversation_changed(self, user_ids: Iterable[str]) -> list[Effect]:
-        """Push 1300 (conversation changed) to the devices of each of these users. It is not stored."""
-        effects: list[Effect] = []
-        for user_id in user_ids:
-            chat = chat_id(SessionType.GROUP, self.group.id)
-            tips = sdkws_pb2.ConversationUpdateTips(userID=user_id, conversationIDList=[chat])
-            push = notices.push_to(
-                user_id,
-                self.world,
-                notices.CONVERSATION_CHANGED,
-                tips,
-                send_id=user_id,
-                operation_id=self._command.caller.operation_id,
-            )
-            effects.append(Deliver(push, (user_id,)))
-        return effects
+    def conversation_changed(self, user_ids: Iterable[str]) -> ConversationChanged:
+        return ConversationChanged(user_ids, self.group.id, self._command.caller.operation_id)

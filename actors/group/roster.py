@@ -88,7 +88,7 @@ class Roster:
         """The write of the current number of members."""
         return store.ChangeRow("group", (self.id,), {"member_count": len(self.members)})
 
-    def versions(self, user_ids: Iterable[str], state: int) -> list[store.Block]:
+    def versions(self, user_ids: Iterable[str], state: int) -> list[store.AnyWrite]:
         """The writes for one change of the members' log, and for one of each user's joined groups."""
         ids = list(user_ids)
         joined = [store.BumpVersion("joined", user_id, [(self.id, state)]) for user_id in ids]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from greenroom.actors.errors import ArgsError, NoPermission
 from greenroom.actors.queries.slice_turns import SliceTurns
@@ -12,12 +12,14 @@ from greenroom.actors.wire.vocabulary import NOTIFICATION_PREFIX, PullOrder
 from greenroom.persistence.store import Span, Store, StoredMessage
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator, Mapping, Sequence, Sized
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence, Sized
 
     from greenroom.actors.messages import Caller
-    from greenroom.persistence.store import Page, Range, SeqState
+    from greenroom.persistence.store import Range, RecordPlace, SeqState
 
 __all__ = ["Queries"]
+
+T = TypeVar("T")
 
 _RANGES_LIMIT = 1000
 """Maximum number of ranges or conversations in one request. The SDK sends about 100."""
@@ -48,8 +50,8 @@ class Queries:
         """The newest seqs of all conversations of the user (1001)."""
         _check(caller, request.userID)
         reply = sdkws_pb2.GetMaxSeqResp()
-        async for page in self._pages(request.userID):
-            reply.maxSeqs.update(await self._store.newest_seqs(request.userID, page))
+        async for seqs in self._pages(self._store.newest_seqs, request.userID):
+            reply.maxSeqs.update(seqs)
         return reply.SerializeToString()
 
     async def pull_by_range(self, caller: Caller, request: sdkws_pb2.PullMessageBySeqsReq) -> bytes:
@@ -60,7 +62,7 @@ class Queries:
         _check(caller, request.userID)
         _bound("seqRanges", request.seqRanges, _RANGES_LIMIT)
         ranges: list[Range] = []
-        for asked in {one.conversationID: one for one in request.seqRanges}.values():
+        for asked in {each.conversationID: each for each in request.seqRanges}.values():
             conversation_id = asked.conversationID
             newest = _NUM_LIMIT if conversation_id.startswith(NOTIFICATION_PREFIX) else min(asked.num, _NUM_LIMIT)
             ranges.append((conversation_id, asked.begin, asked.end, newest))
@@ -96,7 +98,7 @@ class Queries:
             count += len(asked.seqs)
         if count > _ALL_SEQS_LIMIT:
             raise ArgsError(f"conversations.seqs: more than {_ALL_SEQS_LIMIT} together")
-        ids = list(dict.fromkeys(one.conversationID for one in request.conversations))
+        ids = list(dict.fromkeys(each.conversationID for each in request.conversations))
         spans: dict[str, Span] = {}
         for start in range(0, len(ids), _SLICE_CONVERSATIONS):
             if start:
@@ -106,7 +108,7 @@ class Queries:
         entries: list[bytes] = []
         room = _REPLY_LIMIT_BYTES
         work = 0
-        for asked in {one.conversationID: one for one in request.conversations}.values():
+        for asked in {each.conversationID: each for each in request.conversations}.values():
             work += len(asked.seqs) + _SLICE_MESSAGES // _SLICE_CONVERSATIONS
             if work > _SLICE_MESSAGES:
                 work = 0
@@ -142,12 +144,12 @@ class Queries:
             for conversation_id in ids:
                 reply.seqs.get_or_create(conversation_id)
             _add_states(reply, await self._store.seq_states(request.userID, ids))
-            notices = [one for one in ids if one.startswith(NOTIFICATION_PREFIX)]
+            notices = [conversation_id for conversation_id in ids if conversation_id.startswith(NOTIFICATION_PREFIX)]
             if notices:
                 _add_states(reply, await self._store.notification_states(request.userID, notices))
         else:
-            async for page in self._pages(request.userID):
-                _add_states(reply, await self._store.seq_states(request.userID, None, page))
+            async for states in self._pages(self._store.all_seq_states, request.userID):
+                _add_states(reply, states)
         if request.returnPinned:
             pinned, _ = await self._store.record_ids(request.userID, None, _RANGES_LIMIT, is_pinned=True)
             reply.pinnedConversationIDs.extend(pinned)
@@ -169,12 +171,15 @@ class Queries:
                     reply.msgs[conversation_id].ParseFromString(_shape(message))
         return reply.SerializeToString()
 
-
-    async def _pages(self, user_id: str) -> AsyncIterator[Page]:
-        """Pages of the user's records, one in a turn of the loop."""
-        for place, page in enumerate(await self._store.record_pages(user_id, _PAGE_RECORDS)):
-            if place:
-                await self._turns.next()
+    async def _pages(
+        self, read: Callable[[str, RecordPlace | None, int], Awaitable[tuple[T, RecordPlace | None]]], user_id: str
+    ) -> AsyncIterator[T]:
+        """What is read of all records of the user, one page in a turn of the loop."""
+        page, place = await read(user_id, None, _PAGE_RECORDS)
+        yield page
+        while place is not None:
+            await self._turns.next()
+            page, place = await read(user_id, place, _PAGE_RECORDS)
             yield page
 
 
@@ -199,14 +204,14 @@ def _slices(ranges: Sequence[Range]) -> Iterator[list[Range]]:
     """The ranges in their order, in lists that are read in one turn of the loop each."""
     piece: list[Range] = []
     room = 0
-    for one in ranges:
-        messages = max(min(one[3], one[2] - one[1] + 1), 0)
+    for asked in ranges:
+        messages = max(min(asked[3], asked[2] - asked[1] + 1), 0)
         if piece and (len(piece) == _SLICE_CONVERSATIONS or messages > room):
             yield piece
             piece, room = [], 0
         if not piece:
             room = _SLICE_MESSAGES
-        piece.append(one)
+        piece.append(asked)
         room -= messages
     if piece:
         yield piece

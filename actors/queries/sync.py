@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import json
 import string
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
+
+import msgspec
 
 from greenroom.actors import render
 from greenroom.actors.errors import GroupDismissed, NoPermission, RecordNotFound
 from greenroom.actors.wire import conversation_pb2, group_pb2, relation_pb2
+from greenroom.actors.wire.go_json import escape
 from greenroom.actors.wire.vocabulary import ChangeState, GroupStatus
 
 if TYPE_CHECKING:
@@ -44,7 +46,6 @@ _T = TypeVar("_T")
 _MAX_VERSION = 2**63 - 1
 _HEX = frozenset(string.hexdigits)
 _ZERO_ID = "0" * 24
-_GO_ESCAPES = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"})
 
 
 class Delta(NamedTuple):
@@ -88,8 +89,8 @@ def id_hash(ids: Sequence[str]) -> int:
     """0 for no ids. Otherwise the first 8 bytes of the MD5 of their JSON array, as Go writes it."""
     if not ids:
         return 0
-    text = json.dumps(list(ids), ensure_ascii=False, separators=(",", ":")).translate(_GO_ESCAPES)
-    return int.from_bytes(hashlib.md5(text.encode(), usedforsecurity=False).digest()[:8], "big")
+    text = escape(msgspec.json.encode(ids))
+    return int.from_bytes(hashlib.md5(text, usedforsecurity=False).digest()[:8], "big")
 
 
 async def incremental_friends(
@@ -147,7 +148,7 @@ async def incremental_members(
     delta = await _delta(store, "members", request.groupID, request.versionID, request.version)
     wanted = delta.insert + delta.update
     found = await store.members(request.groupID, wanted) if wanted else []
-    members = {one.row.user_id: render.member_info(one) for one in found}
+    members = {member.row.user_id: render.member_info(member) for member in found}
     anything = delta.full or wanted or delta.delete or delta.sort_version or delta.group_changed
     return group_pb2.getIncrementalGroupMemberResp(
         version=delta.version,
@@ -170,14 +171,14 @@ async def incremental_members_batch(
     """
     response = group_pb2.BatchGetIncrementalGroupMemberResp()
     changes = 0
-    for one in request.reqList:
-        if one.groupID in response.respList:
+    for asked in request.reqList:
+        if asked.groupID in response.respList:
             continue
         try:
-            answer = await incremental_members(store, caller, one)
+            answer = await incremental_members(store, caller, asked)
         except GroupDismissed:
             continue
-        response.respList[one.groupID].CopyFrom(answer)
+        response.respList[asked.groupID].CopyFrom(answer)
         changes += len(answer.insert) + len(answer.update) + len(answer.delete)
         if changes >= BATCH_CHANGES:
             break
@@ -289,4 +290,4 @@ async def _delta(store: Store, log: LogKind, owner_id: str, version_id: str, ver
 
 def _present(objects: Mapping[str, _T], ids: Sequence[str]) -> list[_T]:
     """The objects of these ids. Objects that no longer exist are left out."""
-    return [objects[one] for one in ids if one in objects]
+    return [objects[name] for name in ids if name in objects]

@@ -18,6 +18,8 @@ from greenroom.actors.wire.go_json import JsonObject
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from google._upb import _message as upb
+    from google.protobuf.descriptor import Descriptor
     from google.protobuf.message import Message
 
 __all__ = [
@@ -196,25 +198,24 @@ class _Plan(NamedTuple):
     message_lists: list[str]
 
 
-_plans: dict[object, _Plan] = {}
+_plans: dict[Descriptor | upb.Descriptor, _Plan] = {}
 """One plan for each class of requests."""
 
 
-def _plan_of(descriptor: Any) -> _Plan:
+def _plan_of(descriptor: Descriptor | upb.Descriptor) -> _Plan:
     plan = _plans.get(descriptor)
     if plan is None:
         plan = _plans[descriptor] = _new_plan(descriptor)
     return plan
 
 
-def _new_plan(descriptor: Any) -> _Plan:
+def _new_plan(descriptor: Descriptor | upb.Descriptor) -> _Plan:
     plan = _Plan([], [], [], [], [], [])
     for field in descriptor.fields:
         name, holds = field.name, field.message_type
-        is_map = holds is not None and holds.GetOptions().map_entry
         if field.is_repeated:
             plan.lists.append((name, list_limit(name)))
-        if is_map:
+        if holds is not None and holds.GetOptions().map_entry:
             if holds.fields_by_name["key"].type == FieldDescriptor.TYPE_STRING:
                 plan.text_lists.append((name, text_limit("key")))
         elif holds is None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from bisect import bisect
 from functools import cache
+from itertools import accumulate
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from greenroom.actors.messages import Push
@@ -14,6 +16,8 @@ from greenroom.actors.wire.openim_json import tips_content
 from greenroom.actors.wire.vocabulary import CHAT_PREFIXES, ContentType, MessageFrom, SessionType
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from google.protobuf.message import Message
 
     from greenroom.actors.world import World
@@ -72,8 +76,8 @@ ANNOUNCEMENT_SET: Final = Notification(
 HAS_READ: Final = Notification(ContentType.HAS_READ, sdkws_pb2.MarkAsReadTips, stored=True)
 
 NOTIFICATIONS: Final = {
-    one.content_type: one
-    for one in (
+    kind.content_type: kind
+    for kind in (
         CONVERSATION_CHANGED, USER_INFO_UPDATED, GROUP_CREATED, MEMBER_QUIT, MEMBERS_KICKED, MEMBERS_INVITED,
         GROUP_DISMISSED, MEMBER_MUTED, MEMBER_UNMUTED, GROUP_MUTED, GROUP_UNMUTED, MEMBER_INFO_SET, ANNOUNCEMENT_SET,
         HAS_READ,
@@ -97,14 +101,17 @@ def build(
     session_type: int = SessionType.SINGLE,
     send_message: bool | None = None,
     sender: sdkws_pb2.UserInfo | None = None,
+    elements: Sequence[bytes] = (),
 ) -> sdkws_pb2.MsgData:
     """Make a notification without serverMsgID and sendTime, which its conversation sets.
 
     `tips` is of the class that the row names. `recv_id` is the group's id in a group session. `send_message`
     overrides whether a copy goes into the visible chat. `sender` is the profile of `send_id`, for kinds that show it.
+    `elements` are the members in the list of the tips; see `tips_element`.
     """
     in_chat = kind.in_chat if send_message is None else send_message
-    notice = _build(world, kind, tips, send_id, recv_id, session_type, in_chat=in_chat, stored=kind.stored)
+    content = _content(tips, elements)
+    notice = _build(world, kind, content, send_id, recv_id, session_type, in_chat=in_chat, stored=kind.stored)
     if kind.shows_sender and sender is not None:
         notice.senderNickname, notice.senderFaceURL = sender.nickname, sender.faceURL
     return notice
@@ -112,7 +119,8 @@ def build(
 
 def push_to(user_id: str, world: World, kind: Notification, tips: Message, *, send_id: str, operation_id: str) -> Push:
     """Make a notification from `send_id` to a user, which is only pushed and not stored."""
-    notice = _build(world, kind, tips, send_id, user_id, SessionType.SINGLE, in_chat=kind.in_chat, stored=False)
+    content = tips_content(tips)
+    notice = _build(world, kind, content, send_id, user_id, SessionType.SINGLE, in_chat=kind.in_chat, stored=False)
     notice.serverMsgID = world.new_id()
     notice.sendTime = notice.createTime
     conversation_id = next(notification_ids(CHAT_PREFIXES[SessionType.SINGLE], pair_key(send_id, user_id)))
@@ -120,7 +128,7 @@ def push_to(user_id: str, world: World, kind: Notification, tips: Message, *, se
 
 
 def _build(
-    world: World, kind: Notification, tips: Message, send_id: str, recv_id: str, session_type: int, *,
+    world: World, kind: Notification, content: bytes, send_id: str, recv_id: str, session_type: int, *,
     in_chat: bool, stored: bool,
 ) -> sdkws_pb2.MsgData:  # fmt: skip
     notification = sdkws_pb2.MsgData(
@@ -130,27 +138,25 @@ def _build(
         clientMsgID=world.new_id(),
         sessionType=session_type,
         contentType=kind.content_type,
-        content=_content(tips),
+        content=content,
         createTime=world.clock.now_ms(),
     )
     notification.MergeFrom(_common_fields(in_chat=in_chat, stored=stored))
     return notification
 
 
-def _content(tips: Message) -> bytes:
+def _content(tips: Message, elements: Sequence[bytes]) -> bytes:
     """The content, within the limit of a message: a list of members that is too long is cut.
 
     A cut tip names no version of the members' log, so that clients do not apply it but read the log.
     """
-    content = tips_content(tips)
-    while len(content) > CONTENT_LIMIT_BYTES:
-        members = next((value for field, value in tips.ListFields() if field.is_repeated), None)
-        if not members:
-            break
-        del members[len(members) * CONTENT_LIMIT_BYTES // (len(content) + CONTENT_LIMIT_BYTES) :]
+    content = tips_content(tips, elements)
+    if elements and len(content) > CONTENT_LIMIT_BYTES:
         if "groupMemberVersionID" in tips.DESCRIPTOR.fields_by_name:
             tips.ClearField("groupMemberVersionID")
-        content = tips_content(tips)
+        room = CONTENT_LIMIT_BYTES - len(tips_content(tips))
+        fitting = bisect(list(accumulate(len(element) + 1 for element in elements)), room)
+        content = tips_content(tips, elements[:fitting])
     return content
 
 

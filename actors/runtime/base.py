@@ -165,9 +165,9 @@ class LoopBase(ThespianInterface):
         if directory is not None:
             directory.receive(sender, target, message)
         elif kind != "ask":
-            self.send_dead(target, ((sender, message),))
+            self.send_to_dead_letters(target, ((sender, message),))
 
-    def send_dead(self, target: Address, mail: Iterable[Mail] | None) -> None:
+    def send_to_dead_letters(self, target: Address, mail: Iterable[Mail] | None) -> None:
         """Give messages to an address without an actor to the dead-letter handler. Their `ask`s fail at once."""
         for sender, message in mail or ():
             if isinstance(message, Outcome):
@@ -270,7 +270,7 @@ class LoopBase(ThespianInterface):
             if cell.mailbox is not None:
                 cell.mailbox.clear()
             self.remove_cell(cell)
-            self.send_dead(address, mail)
+            self.send_to_dead_letters(address, mail)
 
     def when_ended(self, address: Address) -> asyncio.Future[None]:
         """A future that is done when the actor at the address has ended, or at once if there is none."""
@@ -295,7 +295,7 @@ class LoopBase(ThespianInterface):
         cell = self.cells.get(address)
         if isinstance(cell, VacantCell):
             del self.cells[address]
-            self.send_dead(address, cell.mailbox)
+            self.send_to_dead_letters(address, cell.mailbox)
 
     def remove_cell(self, cell: Cell, *, error: BaseException | None = None, recursive: bool = True) -> None:
         """Remove a cell from the base, ask its children to exit, and notify its parent. It costs O(children)."""
@@ -366,11 +366,11 @@ class LoopBase(ThespianInterface):
 
     def quarantined(self) -> list[Address]:
         """The addresses of all entities that are in quarantine now."""
-        return [one.address for one in self.quarantines()]
+        return [quarantine.address for quarantine in self.quarantines()]
 
     def quarantines(self) -> list[Quarantine]:
         """The current quarantines, with their causes. It costs O(entities that have crashed recently)."""
-        return [one for each in self._directories.values() for one in each.quarantines()]
+        return [quarantine for each in self._directories.values() for quarantine in each.quarantines()]
 
     # Counters and small services of the cells.
 

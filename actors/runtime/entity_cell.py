@@ -254,7 +254,7 @@ class EntityCell(Cell):
         if self.keeper is not None and not self.base.shutting_down:
             self.keeper.resume(self.address, mail)
         else:
-            self.base.send_dead(self.address, mail)
+            self.base.send_to_dead_letters(self.address, mail)
 
     def crash(self, error: Exception) -> None:
         """End this incarnation after a crash: count the crash, refuse the message that was being handled, and hand the

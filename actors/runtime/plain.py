@@ -95,7 +95,7 @@ class PlainCell(Cell):
         if isinstance(message, ActorExitRequest):
             self.base.remove_cell(self, recursive=message.isRecursive)
             mail, self.mailbox = self.mailbox or (), None
-            self.base.send_dead(
+            self.base.send_to_dead_letters(
                 self.address, [(s, m.message if isinstance(m, Retry) else m) for s, m in mail]
             )
 

@@ -194,7 +194,7 @@ class Supervisor(Entity):
         """Keep the mail for the next incarnation, unless there will be none."""
         runtime = self.runtime
         if self._stopping or self._specs[address].restart == "never":
-            runtime.send_dead(address, mail)
+            runtime.send_to_dead_letters(address, mail)
         else:
             counters = runtime.counters_of(Supervisor)
             runtime.cells[address] = VacantCell(runtime, address, counters, mail)

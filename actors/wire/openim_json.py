@@ -20,10 +20,11 @@ from greenroom.actors.wire.go_json import JsonMalformed, JsonObject, JsonTooLong
 from greenroom.actors.wire.json_scalars import JsonMismatch, Scalar, scalar_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 __all__ = [
-    "JsonMismatch", "from_dict", "from_json", "has_long_list", "json_slices", "tips_content", "to_dict", "to_json",
+    "JsonMismatch", "from_dict", "from_json", "has_long_list", "json_slices", "tips_content", "tips_element", "to_dict",
+    "to_json",
 ]  # fmt: skip
 
 _M = TypeVar("_M", bound=Message)
@@ -31,6 +32,10 @@ _M = TypeVar("_M", bound=Message)
 _encode = msgspec.json.Encoder().encode
 _WRAPPERS_FILE = "greenroom/actors/wire/wrappers.proto"
 _LEFT_OUT: Final = object()
+_GAP: Final = msgspec.Raw(b"\0")
+"""Where elements will stand. JSON never has this byte."""
+_SCALARS_PER_MESSAGE: Final = 20
+"""About as many scalars of a list are written in the time that one message takes."""
 
 
 def to_json(message: Message) -> bytes:
@@ -39,27 +44,32 @@ def to_json(message: Message) -> bytes:
 
 
 def json_slices(message: Message, elements: int) -> Iterator[bytes]:
-    """The same as `to_json` in pieces, each with at most this many elements of a list of messages. It is for those who
-    write a long list and let others run between the pieces."""
+    """The same as `to_json` in pieces, each with at most this many elements of a list of messages, or as much of a list
+    of scalars. It is for callers who write a long list and let other tasks run between the pieces."""
     separator = b"{"
     for name, value, plan in _plan_of(message.DESCRIPTOR).fields_of(message):
         if value is _LEFT_OUT:
             continue
         yield b'%b"%b":' % (separator, name.encode())
         separator = b","
-        if plan is None or not value:
+        if not value or (plan is None and not isinstance(value, list)):
             yield escape(_encode(value))
             continue
-        for start in range(0, len(value), elements):
-            part = [plan.write(each) for each in value[start : start + elements]]
-            yield (b"," if start else b"[") + escape(_encode(part))[1:-1]
+        step = elements if plan is not None else elements * _SCALARS_PER_MESSAGE
+        for start in range(0, len(value), step):
+            part = value[start : start + step]
+            written = part if plan is None else [plan.write(each) for each in part]
+            yield (b"," if start else b"[") + escape(_encode(written))[1:-1]
         yield b"]"
     yield b"{}" if separator == b"{" else b"}"
 
 
 def has_long_list(message: Message, elements: int) -> bool:
-    """Whether one of the message's own lists of messages has more elements than this."""
-    return any(len(getattr(message, name)) > elements for name in _plan_of(message.DESCRIPTOR).message_lists)
+    """Whether one of the message's own lists is more than one piece in `json_slices`."""
+    plan = _plan_of(message.DESCRIPTOR)
+    return any(len(getattr(message, name)) > elements for name in plan.message_lists) or any(
+        len(getattr(message, name)) > elements * _SCALARS_PER_MESSAGE for name in plan.scalar_lists
+    )
 
 
 def to_dict(message: Message) -> dict[str, Any]:
@@ -67,9 +77,26 @@ def to_dict(message: Message) -> dict[str, Any]:
     return _plan_of(message.DESCRIPTOR).write(message)
 
 
-def tips_content(message: Message) -> bytes:
-    """The content of a notification: `{"detail":"<the tips as JSON text>"}`."""
-    return _encode({"detail": to_json(message).decode()})
+def tips_content(message: Message, elements: Sequence[bytes] = ()) -> bytes:
+    """The content of a notification: `{"detail":"<the tips as JSON text>"}`. `elements` stand in the message's only
+    list of messages; each is the result of `tips_element`."""
+    tips = to_dict(message)
+    if not elements:
+        return _encode({"detail": escape(_encode(tips)).decode()})
+    (name,) = _plan_of(message.DESCRIPTOR).message_lists
+    tips[name] = _GAP
+    before, after = map(_in_text, escape(_encode(tips)).split(bytes(_GAP)))
+    return b'{"detail":"%b[%b]%b"}' % (before, b",".join(elements), after)
+
+
+def tips_element(message: Message) -> bytes:
+    """A message as an element of the list in a notification's content."""
+    return _in_text(to_json(message))
+
+
+def _in_text(data: bytes) -> bytes:
+    """JSON as it is written inside a JSON string."""
+    return _encode(data.decode())[1:-1]
 
 
 def from_json(data: bytes, message_class: type[_M], *, check: Callable[[Any], None] | None = None) -> _M:
@@ -119,8 +146,10 @@ class _Field:
         write: Callable[[Message, Any], Any] | None = None,
         keeps_on_null: bool = False,
         element: _Plan | None = None,
+        is_scalar_list: bool = False,
     ) -> None:
         self.name = name
+        self.is_scalar_list = is_scalar_list
         self.element = element
         """The plan of an element, if the field is a list of messages."""
         self.read = read
@@ -137,6 +166,7 @@ class _Plan:
         self._writers = tuple((field.name, field.write) for field in fields if field.write is not None)
         self._fields = {field.name: field for field in fields}
         self.message_lists = tuple(field.name for field in fields if field.element is not None)
+        self.scalar_lists = tuple(field.name for field in fields if field.is_scalar_list)
         self._folded = {field.name.lower(): field for field in reversed(fields)}
 
     def write(self, message: Message) -> dict[str, Any]:
@@ -278,7 +308,7 @@ def _scalar_list_field(field: FieldDescriptor, scalar: Scalar) -> _Field:
             for index, element in enumerate(_elements(value))
         ]
 
-    return _Field(field.name, read=read, write=lambda _, values: list(values) or None)
+    return _Field(field.name, read=read, write=lambda _, values: list(values) or None, is_scalar_list=True)
 
 
 def _message_list_field(field: FieldDescriptor, plan: _Plan) -> _Field:

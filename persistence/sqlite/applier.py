@@ -101,14 +101,14 @@ class Applier:
 
     def apply_all(self, slices: Sequence[Slice]) -> None:
         """Apply slices, and flush. Raises WriteRefused at the first refusal."""
-        messages = [write for one in slices for write in one.writes if type(write) is AddMessage]
+        messages = [write for slice_ in slices for write in slice_.writes if type(write) is AddMessage]
         if len(messages) > 1:
             self._numbers.meet_conversations(write.conversation_id for write in messages)
             self._numbers.meet_users(write.send_id for write in messages)
         appliers = self.appliers
-        for one in slices:
-            self._key = one.key
-            for write in one.writes:
+        for slice_ in slices:
+            self._key = slice_.key
+            for write in slice_.writes:
                 appliers[type(write)](write)
         self.flush()
 
@@ -267,12 +267,13 @@ class Applier:
     def _add_records(self, write: AddRecords) -> None:
         numbers = self._numbers
         conversation, _ = numbers.conversation(write.conversation_id)
-        numbers.meet_users([user_id for one in write.owners for user_id in (one.owner_id, one.peer_id) if user_id])
+        named = (user_id for record in write.owners for user_id in (record.owner_id, record.peer_id))
+        numbers.meet_users([user_id for user_id in named if user_id])
         log = LOG_NUMBERS["conversations"]
         values: list[Any] = []
-        for one in write.owners:
-            owner = numbers.users[one.owner_id]
-            peer = numbers.users[one.peer_id] if one.peer_id else None
+        for record in write.owners:
+            owner = numbers.users[record.owner_id]
+            peer = numbers.users[record.peer_id] if record.peer_id else None
             values += (owner, conversation, log, owner, write.conversation_type, peer, write.group_id)
         made = many(
             self._connection,

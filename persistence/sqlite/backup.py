@@ -97,7 +97,7 @@ def restore(copy: Path, data_dir: Path, *, entropy: Callable[[int], bytes] = os.
     if source.with_name("greenroom.db-wal").exists():
         raise StoreUnavailable(f"{copy} is no copy that `greenroom backup` has made: it has a log")
     with DataDirectory(data_dir):
-        if found := sorted(one.name for one in data_dir.glob("greenroom.db*")):
+        if found := sorted(path.name for path in data_dir.glob("greenroom.db*")):
             names = ", ".join(found)
             raise TargetInUse(f"{data_dir} has a store ({names}): move these files away, or name a new folder")
         draft = data_dir / "greenroom.db.new"

@@ -70,8 +70,8 @@ class MessageReads(Reads):
                 pulled.append(Pulled(place, begin, end, messages))
             messages.append(StoredMessage(seq, body, is_read == 1))
             limit_bytes -= len(body)
-        for one in pulled:
-            one.messages.sort(key=_seq)
+        for found in pulled:
+            found.messages.sort(key=_seq)
         return pulled
 
     @read("conversation")

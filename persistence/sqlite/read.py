@@ -85,6 +85,6 @@ def _brief(asked: object) -> str:
     """A short text: the first of many values; only the conversation of a range."""
     if isinstance(asked, str) or not isinstance(asked, Iterable):
         return str(asked)
-    names = [str(one[0] if isinstance(one, tuple) else one) for one in asked]
+    names = [str(argument[0] if isinstance(argument, tuple) else argument) for argument in asked]
     more = f" and {len(names) - _IDS_SHOWN} more" if len(names) > _IDS_SHOWN else ""
     return ", ".join(names[:_IDS_SHOWN]) + more

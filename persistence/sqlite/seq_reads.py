@@ -6,18 +6,20 @@ from typing import TYPE_CHECKING, Any, Final
 
 from greenroom.persistence.sqlite.read import Reads, json_list, read
 from greenroom.persistence.sqlite.schema import NEWEST_SEQ
-from greenroom.persistence.store import ALL_RECORDS, CHATS_OF, ConversationState, KeyState, Reading, SeqState
+from greenroom.persistence.store import CHATS_OF, ConversationState, KeyState, Reading, RecordPlace, SeqState
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from greenroom.persistence.store import KeyKind, Page
+    from greenroom.persistence.store import KeyKind
 
 __all__ = ["MESSAGES", "SeqReads"]
 
 UNREAD_WALK_MAX: Final = 64
 """Up to this number of unread messages, a user's last own message is searched among them, newest first. Beyond it, the
 index of the user's own messages is read, whose cost grows with all messages that they have sent there."""
+
+_ABOVE_ALL_PLACES: Final = 2**63 - 1
 
 MESSAGES: Final = "message_key k CROSS JOIN message m ON m.id = k.message AND k.sender = 0"
 """Messages m. They are selected by conditions on k.conversation and k.name (the seq)."""
@@ -59,16 +61,13 @@ class SeqReads(Reads):
             kind, members, twin, {row[3]: ConversationState(*row[4:]) for row in rows if row[4] is not None}
         )
 
-    @read("records of")
-    def record_pages(self, user_id: str, size: int) -> list[Page]:
-        rows = self._with_number(user_id, "SELECT conversation FROM record WHERE owner = :user ORDER BY conversation")
-        begins = [0, *(row[0] for row in rows[size::size])]
-        return list(zip(begins, (*(begin - 1 for begin in begins[1:]), ALL_RECORDS[1]), strict=True))
-
     @read("seqs of")
-    def newest_seqs(self, user_id: str, page: Page = ALL_RECORDS) -> dict[str, int]:
+    def newest_seqs(
+        self, user_id: str, after: RecordPlace | None, limit: int
+    ) -> tuple[dict[str, int], RecordPlace | None]:
+        end = self._end_of(user_id, after, limit)
         mine = (
-            "user u CROSS JOIN record r ON r.owner = u.id AND r.conversation BETWEEN ?2 AND ?3"
+            "user u CROSS JOIN record r ON r.owner = u.id AND r.conversation > ?2 AND r.conversation <= ?3"
             " CROSS JOIN conversation {0} ON {0}.id = r.conversation"
         )
         rows = self._db.execute(
@@ -77,31 +76,28 @@ class SeqReads(Reads):
             f"   CROSS JOIN {KEY_OF_RECORD} CROSS JOIN conversation c ON c.id = y.twin WHERE u.user_id = ?1"
             f" UNION ALL SELECT c.conversation_id, {NEWEST_SEQ} FROM key y CROSS JOIN conversation c ON c.id = y.twin"
             "   WHERE y.kind = 'pair' AND y.name = ?1 || '_' || ?1 AND y.first = ?1 AND y.second = ?1",
-            (user_id, *page),
+            (user_id, after or 0, end or _ABOVE_ALL_PLACES),
         )
-        return {name: seq for name, seq in rows if seq}
+        return {name: seq for name, seq in rows if seq}, end
 
     @read("seqs of")
-    def seq_states(
-        self, user_id: str, conversation_ids: Sequence[str] | None, page: Page = ALL_RECORDS
-    ) -> dict[str, SeqState]:
+    def seq_states(self, user_id: str, conversation_ids: Sequence[str]) -> dict[str, SeqState]:
+        source = (
+            "json_each(:ids) j CROSS JOIN conversation c ON c.conversation_id = j.value"
+            " CROSS JOIN record r ON r.conversation = c.id AND r.owner = :user"
+        )
+        return self._states(user_id, source, ids=json_list(conversation_ids))
+
+    @read("seqs of")
+    def all_seq_states(
+        self, user_id: str, after: RecordPlace | None, limit: int
+    ) -> tuple[dict[str, SeqState], RecordPlace | None]:
+        end = self._end_of(user_id, after, limit)
         source = (
             "record r CROSS JOIN conversation c ON c.id = r.conversation"
-            if conversation_ids is None
-            else "json_each(:ids) j CROSS JOIN conversation c ON c.conversation_id = j.value"
-            " CROSS JOIN record r ON r.conversation = c.id"
+            " AND r.owner = :user AND r.conversation > :after AND r.conversation <= :end"
         )
-        rows = self._with_number(
-            user_id,
-            "SELECT c.conversation_id, iif(r.max_seq, r.max_seq, coalesce(n.seq, 0)),"
-            f" max(coalesce(d.seq, 0), coalesce({OWN_LAST_SEQ}, 0)), coalesce(n.send_time, 0) FROM {source}"
-            f" LEFT JOIN {NEWEST} LEFT JOIN read d ON d.user = :user AND d.conversation = c.id WHERE r.owner = :user"
-            " AND r.conversation BETWEEN :first AND :last",
-            ids=json_list(conversation_ids or ()),
-            first=page[0],
-            last=page[1],
-        )
-        return {row[0]: SeqState(*row[1:]) for row in rows}
+        return self._states(user_id, source, after=after or 0, end=end or _ABOVE_ALL_PLACES), end
 
     @read("read seq of")
     def read_seq(self, conversation_id: str, user_id: str) -> int:
@@ -128,6 +124,28 @@ class SeqReads(Reads):
             (conversation_id, user_id),
         ).fetchone()
         return None if row is None else Reading(*row)
+
+    def _end_of(self, user_id: str, after: RecordPlace | None, limit: int) -> RecordPlace | None:
+        """The place of the last one of the user's next `limit` records; None if there are fewer."""
+        rows = self._with_number(
+            user_id,
+            "SELECT conversation FROM record WHERE owner = :user AND conversation > :after"
+            " ORDER BY conversation LIMIT 1 OFFSET :limit - 1",
+            after=after or 0,
+            limit=limit,
+        )
+        return RecordPlace(rows[0][0]) if rows else None
+
+    def _states(self, user_id: str, source: str, **values: Any) -> dict[str, SeqState]:
+        """The states of records r and their conversations c."""
+        rows = self._with_number(
+            user_id,
+            "SELECT c.conversation_id, iif(r.max_seq, r.max_seq, coalesce(n.seq, 0)),"
+            f" max(coalesce(d.seq, 0), coalesce({OWN_LAST_SEQ}, 0)), coalesce(n.send_time, 0) FROM {source}"
+            f" LEFT JOIN {NEWEST} LEFT JOIN read d ON d.user = :user AND d.conversation = c.id",
+            **values,
+        )
+        return {row[0]: SeqState(*row[1:]) for row in rows}
 
     def _with_number(self, user_id: str, statement: str, **values: Any) -> list[Any]:
         """Rows of a statement that uses the user's number several times, as :user."""

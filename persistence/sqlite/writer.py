@@ -220,7 +220,7 @@ class Writer:
             return [_stale(self._epoch, epoch)] * len(slices)
         outcomes: list[Refusal | None] = [None] * len(slices)
         try:
-            if any(one.epoch < epoch for one in slices):
+            if any(slice_.epoch < epoch for slice_ in slices):
                 raise WriteRefused(Refusal(Reason.STALE_EPOCH))
             self._applier.apply_all(slices)
         except Exception as error:
@@ -245,8 +245,8 @@ class Writer:
             epoch = stored_epoch(connection)
             known = len(damaged)
             outcomes: list[Refusal | None] = []
-            for number, one in enumerate(slices):
-                outcomes.append(damaged.get(number) or self._apply_apart(connection, one, epoch))
+            for number, slice_ in enumerate(slices):
+                outcomes.append(damaged.get(number) or self._apply_apart(connection, slice_, epoch))
                 if not connection.in_transaction:
                     damaged[number] = outcomes[number]
                     self._roll_back(connection)
@@ -255,17 +255,17 @@ class Writer:
                 return outcomes
             self._roll_back(connection)
 
-    def _apply_apart(self, connection: SqliteConnection, one: Slice, epoch: int) -> Refusal | None:
+    def _apply_apart(self, connection: SqliteConnection, slice_: Slice, epoch: int) -> Refusal | None:
         """Apply one slice inside a savepoint, so that its refusal does not undo other slices."""
-        if one.epoch < epoch:
-            return _stale(one.epoch, epoch)
+        if slice_.epoch < epoch:
+            return _stale(slice_.epoch, epoch)
         mark = self._numbers.mark()
         connection.execute("SAVEPOINT slice")
         index = 0
         self._applier.checks_repeats = True
         try:
-            for index, write in enumerate(one.writes):  # noqa: B007
-                self._applier.apply(one.key, write)
+            for index, write in enumerate(slice_.writes):  # noqa: B007
+                self._applier.apply(slice_.key, write)
             self._applier.flush()
         except Exception as error:
             if _is_broken(error):
@@ -320,9 +320,9 @@ class Writer:
         """Raises StoreDamaged if a message of the last commit is missing."""
         newest = {
             write.conversation_id: (write.seq, write.body)
-            for one, outcome in zip(*self._last_commit, strict=True)
+            for slice_, outcome in zip(*self._last_commit, strict=True)
             if outcome is None
-            for write in one.writes
+            for write in slice_.writes
             if type(write) is AddMessage
         }
         for conversation_id, (seq, body) in newest.items():

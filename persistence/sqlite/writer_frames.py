@@ -46,7 +46,7 @@ def encode_slices(slices: Sequence[Slice]) -> bytes:
     try:
         return encode_frame(slices)
     except ValueError:
-        return encode_frame([_alone(one) for one in slices])
+        return encode_frame([_alone(slice_) for slice_ in slices])
 
 
 def decode_slices(frame: bytes) -> list[Slice | None]:
@@ -54,7 +54,7 @@ def decode_slices(frame: bytes) -> list[Slice | None]:
     try:
         return _slices.decode(frame)  # type: ignore[return-value]
     except msgspec.ValidationError:
-        return [_decoded(one) for one in _raws.decode(frame)]
+        return [_decoded(raw) for raw in _raws.decode(frame)]
 
 
 def decode_outcomes(frame: bytes) -> list[Refusal | None]:
@@ -66,16 +66,16 @@ def decode_hello(frame: bytes) -> str:
     return _hello.decode(frame)
 
 
-def _alone(one: Slice) -> msgspec.Raw:
+def _alone(slice_: Slice) -> msgspec.Raw:
     try:
-        return msgspec.Raw(_encoder.encode(one))
+        return msgspec.Raw(_encoder.encode(slice_))
     except (OverflowError, TypeError, ValueError):
         return _NOTHING
 
 
-def _decoded(one: msgspec.Raw) -> Slice | None:
+def _decoded(raw: msgspec.Raw) -> Slice | None:
     try:
-        return _slice.decode(one)
+        return _slice.decode(raw)
     except msgspec.ValidationError:
         return None
 

@@ -58,9 +58,9 @@ def _send(stream: int, data: bytes) -> None:
 def _commit(writer: Writer, batches: list[bytes]) -> bytes:
     """Commit batches that were read together, and return the answers to all of them."""
     decoded = [decode_slices(batch) for batch in batches]
-    outcomes = iter(writer.commit([one for slices in decoded for one in slices if one is not None]))
+    outcomes = iter(writer.commit([slice_ for slices in decoded for slice_ in slices if slice_ is not None]))
     return b"".join(
-        encode_frame([_UNREADABLE if one is None else next(outcomes) for one in slices]) for slices in decoded
+        encode_frame([_UNREADABLE if slice_ is None else next(outcomes) for slice_ in slices]) for slices in decoded
     )
 
 

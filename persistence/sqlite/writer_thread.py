@@ -93,7 +93,7 @@ class ThreadWriter:
                     break
             else:
                 ended = True
-            outcomes = self._writer.commit([one for _, slices in batches for one in slices])
+            outcomes = self._writer.commit([slice_ for _, slices in batches for slice_ in slices])
             self._loop.call_soon_threadsafe(self._answer, tuple(batches), outcomes)
             batches.clear()
         self._writer.close()

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from greenroom.actors.items import Item
-    from greenroom.persistence.store import Block
+    from greenroom.persistence.store import AnyWrite
     from greenroom.tests.kit.engine_kit import KitEngine
 
 
@@ -77,7 +77,7 @@ async def test_slice_in_flight_knows_nothing_of_a_draft_that_fails(
 ) -> None:
     real = Pair.seal
 
-    def seal(self: Pair, item: Item, seqs: dict[str, int]) -> Iterable[Block]:
+    def seal(self: Pair, item: Item, seqs: dict[str, int]) -> Iterable[AnyWrite]:
         if isinstance(item, Send) and item.client_msg_id == "fails":
             raise ZeroDivisionError
         return real(self, item, seqs)

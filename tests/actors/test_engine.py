@@ -22,6 +22,7 @@ from greenroom.actors.runtime.supervision import ChildSpec
 from greenroom.actors.wire import sdkws_pb2
 from greenroom.persistence.errors import DataDirectoryInUse
 from greenroom.persistence.tables import UserRow
+from greenroom.tests.kit.listed import newest_seqs
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -74,7 +75,7 @@ async def test_messages_survive_a_restart_of_the_engine(tmp_path: Path) -> None:
         await send(engine, "a", "b", 1)
     async with engine:
         await send(engine, "a", "b", 2)
-        assert await engine.store.newest_seqs("a") == {"si_a_b": 2}
+        assert await newest_seqs(engine.store, "a") == {"si_a_b": 2}
 
 
 async def test_started_twice_is_refused() -> None:
@@ -82,6 +83,16 @@ async def test_started_twice_is_refused() -> None:
         with pytest.raises(RuntimeError, match="started"):
             await engine.start()
         await register(engine, "a")
+
+
+async def test_question_before_start_has_a_clear_error() -> None:
+    engine = Engine(memory=True)
+    with pytest.raises(RuntimeError, match="the engine has not been started"):
+        engine.status()
+    with pytest.raises(RuntimeError, match="the engine has not been started"):
+        await engine.not_ready()
+    with pytest.raises(RuntimeError, match="the engine has not been started"):
+        engine.ask(user_address("a"), RegisterUsers(caller=Caller("imAdmin", 1, ""), users=[UserRow("a", "A")]))
 
 
 async def test_stop_before_start_and_stop_twice() -> None:

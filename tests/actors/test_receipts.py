@@ -15,6 +15,7 @@ from greenroom.actors.errors import (
 from greenroom.actors.messages import MarkConversationRead, MarkMessagesRead, SetReadSeq
 from greenroom.actors.rules.ids import address_of_chat
 from greenroom.tests.kit.engine_kit import KitEngine, caller, running_engine
+from greenroom.tests.kit.listed import all_seq_states, newest_seqs
 from greenroom.tests.kit.stored import messages_of
 
 if TYPE_CHECKING:
@@ -35,10 +36,10 @@ async def test_mark_conversation_read_tells_both_sides(engine: KitEngine) -> Non
     assert b'\\"seqs\\":[1,2,3]' in notice.message.content
     stored = await messages_of(engine.world.store, "si_a_b")
     assert [one.is_read for one in stored] == [True] * 3
-    states = await engine.world.store.seq_states("b", None)
+    states = await all_seq_states(engine.world.store, "b")
     assert states["si_a_b"].read_seq == 3
     await engine.ask(address_of_chat("si_a_b"), mark)
-    assert (await engine.world.store.newest_seqs("b"))["n_a_b"] == 1
+    assert (await newest_seqs(engine.world.store, "b"))["n_a_b"] == 1
 
 
 async def test_mark_of_more_than_one_notice_names(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,6 +12,7 @@ from greenroom.actors.messages import DismissGroup, MarkConversationRead, MarkMe
 from greenroom.actors.rules.ids import address_of_chat, group_address
 from greenroom.tests.kit.engine_kit import caller
 from greenroom.tests.kit.fault_kit import Gate, group_of, shown
+from greenroom.tests.kit.listed import newest_seqs
 
 if TYPE_CHECKING:
     from greenroom.tests.kit.engine_kit import KitEngine
@@ -52,8 +53,8 @@ async def test_pair_and_group_of_one_name(engine: KitEngine, pair_first: bool, w
     assert _receipts(engine, "a") == _receipts(engine, "b") == [(of_pair, 1), (of_pair, 2)]
     assert _receipts(engine, "c") == _receipts(engine, "d") == [(of_group, 1), (of_group, 2)]
     store = engine.world.store
-    assert await store.newest_seqs("a") == {"si_a_b": 2, of_pair: 2}
-    assert await store.newest_seqs("d") == {"sg_a_b": 3, of_group: 2}
+    assert await newest_seqs(store, "a") == {"si_a_b": 2, of_pair: 2}
+    assert await newest_seqs(store, "d") == {"sg_a_b": 3, of_group: 2}
     assert [seq for seq, _ in shown(engine, "a", "si_a_b")] == [1, 2]
     assert [seq for seq, _ in shown(engine, "d", "sg_a_b")] == [2, 3]
     for user in "acd":

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from greenroom.persistence.errors import StoreUnavailable
 from greenroom.persistence.store import (
-    ALL_RECORDS,
     BEGINNING,
     CHATS_OF,
     ConversationState,
@@ -33,7 +32,7 @@ from greenroom.tests.kit.dict_writes import DictData, Place, cursor_of, place_of
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from greenroom.persistence.store import Cursor, Event, KeyKind, LogKind, Page, Range, Slice
+    from greenroom.persistence.store import Cursor, Event, KeyKind, LogKind, Range, Slice
     from greenroom.persistence.tables import GroupRow, RecordRow, TokenRow
 
 __all__ = ["DictStore"]
@@ -132,21 +131,23 @@ class DictStore:
                 spans[name] = Span(max(1, record.min_seq) if record is not None else 1, end, self._newest(name))
         return spans
 
-    async def record_pages(self, user_id: str, size: int) -> list[Page]:
-        count = len(await self.records(user_id))
-        return [(first, first + size - 1) for first in range(0, max(count, 1), size)]
-
-    async def newest_seqs(self, user_id: str, page: Page = ALL_RECORDS) -> dict[str, int]:
-        chats = [row.conversation_id for row in (await self.records(user_id))[page[0] : page[1] + 1]]
+    async def newest_seqs(
+        self, user_id: str, after: RecordPlace | None, limit: int
+    ) -> tuple[dict[str, int], RecordPlace | None]:
+        chats, place = await self.record_ids(user_id, after, limit)
         keys = [*map(_key_of, chats), *self._own_key(user_id)]
         names = [*chats, *(twin for twin, key in self._data.twins.items() if key in keys)]
-        return {name: self._newest(name) for name in names if self._newest(name)}
+        return {name: self._newest(name) for name in names if self._newest(name)}, place
 
-    async def seq_states(
-        self, user_id: str, conversation_ids: Sequence[str] | None, page: Page = ALL_RECORDS
-    ) -> dict[str, SeqState]:
+    async def all_seq_states(
+        self, user_id: str, after: RecordPlace | None, limit: int
+    ) -> tuple[dict[str, SeqState], RecordPlace | None]:
+        ids, place = await self.record_ids(user_id, after, limit)
+        return await self.seq_states(user_id, ids), place
+
+    async def seq_states(self, user_id: str, conversation_ids: Sequence[str]) -> dict[str, SeqState]:
         states = {}
-        for row in (await self.records(user_id, conversation_ids))[page[0] : page[1] + 1]:
+        for row in await self.records(user_id, conversation_ids):
             name, sent = row.conversation_id, self._data.messages.get(row.conversation_id, [])
             time = sent[-1].send_time if sent else 0
             states[name] = SeqState(row.max_seq or len(sent), await self.read_seq(name, user_id), time)

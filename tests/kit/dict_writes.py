@@ -40,7 +40,7 @@ from greenroom.persistence.tables import TABLES, MemberRow, RecordRow, misfit, m
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from greenroom.persistence.store import Block, KeyKind, Slice
+    from greenroom.persistence.store import AnyWrite, KeyKind, Slice
     from greenroom.persistence.tables import Key, Row, Value
 
 __all__ = ["DictData", "Place", "cursor_of", "place_of"]
@@ -118,7 +118,7 @@ class DictData:
     def version_id(self, log: LogKind, owner_id: str) -> str:
         return hashlib.md5(f"{id(self)}/{log}/{owner_id}".encode()).hexdigest()[:24]
 
-    def _apply(self, key: str, write: Block) -> None:
+    def _apply(self, key: str, write: AnyWrite) -> None:
         if any(type(value) is int and abs(value) >= 1 << 63 for value in msgspec.structs.astuple(write)):
             raise _failed("a number is out of bounds")
         self._appliers[type(write)](key, write)

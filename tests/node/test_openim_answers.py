@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 SEQ_STATES, LOGOUT = 1006, 2003
 USER_INFO_UPDATED, OA_NOTIFICATION = 1303, 1400
-GROUP_CREATED, MEMBER_QUIT, ANNOUNCEMENT_SET = 1501, 1504, 1519
+GROUP_CREATED, MEMBER_QUIT, ANNOUNCEMENT_SET, HAS_READ = 1501, 1504, 1519, 2200
 OA = {"notificationName": "n", "notificationType": 1, "text": "t", "mixType": 0}
 
 
@@ -182,6 +182,38 @@ async def test_message_to_a_group_by_no_member(node: NodeProcess) -> None:
         assert await post(node, "/msg/send_msg", body, admin) == (200, 1203)
         assert await post(node, "/msg/send_msg", body | {"sendID": "ann"}, admin) == (200, 0)
         await ann.wait_for("sg_g", 2)
+
+
+async def test_abstract_of_an_unknown_group(node: NodeProcess) -> None:
+    """Members are checked first, so only admins learn that there is no such group."""
+    ann = (await node.tokens("ann"))["ann"]
+    async with admin_api(node) as (api, admin):
+        await api.create_group("ann", [], name="x", token=admin, group_id="g")
+        for ids, code in ((["g"], 0), (["none"], 1002), (["g", "none"], 1002)):
+            assert await post(node, "/group/get_group_abstract_info", {"groupIDs": ids}, ann) == (200, code)
+        assert await post(node, "/group/get_group_abstract_info", {"groupIDs": ["none"]}, admin) == (200, 1201)
+
+
+async def test_former_member_marks_messages_as_read_for_themselves(node: NodeProcess) -> None:
+    async with online(node, "ann", "bob", "cid") as [ann, bob, cid], admin_api(node) as (api, admin):
+        await api.create_group("ann", ["bob", "cid"], name="x", token=admin, group_id="g")
+        await ann.sent(text_message("ann", group_id="g"))
+        await bob.wait_for("sg_g", 2)
+        mark = {"userID": "bob", "conversationID": "sg_g", "seqs": [1]}
+        await api.call("/msg/mark_msgs_as_read", mark, admin)
+        await ann.wait_for("n_g", 1)
+        await api.call("/group/kick_group", {"groupID": "g", "kickedUserIDs": ["bob"]}, admin)
+        await api.call("/msg/mark_msgs_as_read", mark | {"seqs": [2]}, admin)
+        newest = (await ann.newest())["n_g"]
+        assert newest == 1
+        await cid.newest()
+        await bob.newest()
+        assert (await seq_states(bob, "sg_g"))["sg_g"][1] == 2
+        for device in (ann, bob, cid):
+            assert [tips_of(one)["seqs"] for one in device.pushed("n_g") if one.contentType == HAS_READ] == [[1]]
+        assert not [one for device in (ann, cid) for name, one in device.pushes if name == "n_bob_bob"]
+        own = [tips_of(one) for one in bob.pushed("n_bob_bob") if one.contentType == HAS_READ]
+        assert [(tips["conversationID"], tips["hasReadSeq"]) for tips in own] == [("sg_g", 2)]
 
 
 async def test_logout_with_a_platform(node: NodeProcess) -> None:

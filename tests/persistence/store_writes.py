@@ -20,7 +20,7 @@ from greenroom.persistence.store import (
 from greenroom.persistence.tables import GroupRow, MemberRow, UserRow
 
 if TYPE_CHECKING:
-    from greenroom.persistence.store import Block, Refusal, Store
+    from greenroom.persistence.store import AnyWrite, Refusal, Store
 
 __all__ = [
     "commit", "drop_members", "group", "group_key", "member", "members", "message", "pair", "record", "refused",
@@ -28,13 +28,13 @@ __all__ = [
 ]  # fmt: skip
 
 
-async def commit(store: Store, key: str, *writes: Block) -> Refusal | None:
+async def commit(store: Store, key: str, *writes: AnyWrite) -> Refusal | None:
     """Commit one slice of the store's own epoch."""
     (outcome,) = await store.commit([Slice(key, store.epoch, list(writes))])
     return outcome
 
 
-async def refused(store: Store, key: str, *writes: Block) -> str:
+async def refused(store: Store, key: str, *writes: AnyWrite) -> str:
     """Commit one slice that is refused; why."""
     outcome = await commit(store, key, *writes)
     assert outcome is not None

@@ -39,7 +39,7 @@ from greenroom.tests.persistence.conftest import BACKENDS
 from greenroom.tests.persistence.store_writes import message
 
 if TYPE_CHECKING:
-    from greenroom.persistence.store import Block, Refusal, Store
+    from greenroom.persistence.store import AnyWrite, Refusal, Store
 
 EVENTS_LIMIT = 4
 
@@ -165,7 +165,7 @@ class StoreAgainstDicts(RuleBasedStateMachine):
     def name_everybody(self) -> None:
         """Those whom nobody has named yet have nothing at all; that is another test's."""
         pairs = [("a", "b"), ("c", "a")]
-        writes: list[Block] = [PutRows([FriendRow(*one) for one in pairs]), DropRows("friend", [*pairs])]
+        writes: list[AnyWrite] = [PutRows([FriendRow(*one) for one in pairs]), DropRows("friend", [*pairs])]
         claims = {"conversation/a_b": ClaimKey("pair", ("a", "b")), "group/a_b": ClaimKey("group", ())}
         slices = [Slice("user/a", self.store.epoch, writes)]
         slices += [Slice(key, self.store.epoch, [claim]) for key, claim in claims.items()]
@@ -175,7 +175,7 @@ class StoreAgainstDicts(RuleBasedStateMachine):
     def commit(self, batch: list[tuple[str, list[Any]]]) -> None:
         said: dict[str, int] = {}
 
-        def write_of(drawn: Any, which: int) -> Block:
+        def write_of(drawn: Any, which: int) -> AnyWrite:
             if isinstance(drawn, Pass):
                 return MoveCursor(drawn.name, self.cursors[drawn.place % len(self.cursors)][which])
             return drawn  # type: ignore[no-any-return]
@@ -237,10 +237,11 @@ class StoreAgainstDicts(RuleBasedStateMachine):
             self.tail((found[name], expected[name]), 99)
 
     def answers_agree_for(self, user: str) -> None:
-        for read in ("tokens", "newest_seqs", "joined_groups"):
+        for read in ("tokens", "joined_groups"):
             self.agree(read, user)
         self.records_agree(user)
-        self.agree("seq_states", user, None)
+        self.agree("newest_seqs", user, None, 99)
+        self.agree("all_seq_states", user, None, 99)
         self.agree("seq_states", user, CHAT_NAMES)
         self.agree("notification_states", user, CHAT_NAMES)
         self.agree("records", user, CHAT_NAMES[::-1])
@@ -263,13 +264,22 @@ class StoreAgainstDicts(RuleBasedStateMachine):
         ids, _ = self.ask("record_ids", user, None, 99, is_pinned=True)
         assert ids == ([row.conversation_id for row in found if row.is_pinned], None)
         listed: list[str] = []
+        states: dict[str, Any] = {}
+        seqs: dict[str, int] = {}
         place = None
         while True:
+            (some_states, _), _ = self.ask_each("all_seq_states", (user, place, 2), (user, None, 2))
+            (some_seqs, _), _ = self.ask_each("newest_seqs", (user, place, 2), (user, None, 2))
             (ids, place), _ = self.ask_each("record_ids", (user, place, 2), (user, None, 2))
+            assert set(some_states) == set(ids)
             listed += ids
+            states |= some_states
+            seqs |= some_seqs
             if place is None:
                 break
         assert listed == [row.conversation_id for row in found]
+        assert (states, None) == self.ask("all_seq_states", user, None, 99)[0]
+        assert (seqs, None) == self.ask("newest_seqs", user, None, 99)[0]
 
     def member_ids_agree(self, group: str) -> None:
         places: tuple[Any, Any] = (None, None)

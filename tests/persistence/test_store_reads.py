@@ -17,6 +17,7 @@ from greenroom.persistence.store import (
     Span,
 )
 from greenroom.persistence.tables import BlackRow, FriendRow, RecordRow, TokenRow, UserRow
+from greenroom.tests.kit.listed import all_seq_states, newest_seqs
 from greenroom.tests.persistence.store_writes import (
     commit,
     drop_members,
@@ -227,7 +228,7 @@ async def test_spans_of_an_own_log_that_is_another_pairs(store: Store) -> None:
     key = "conversation/a_a_a_a"
     await commit(store, key, pair("a", "a_a_a"), message("n_a_a_a_a", 1))
     assert await store.spans("a_a", ["n_a_a_a_a"]) == {}
-    assert await store.newest_seqs("a_a") == {}
+    assert await newest_seqs(store, "a_a") == {}
 
 
 async def test_leaving_a_group_cuts_both_twins(store: Store) -> None:
@@ -246,8 +247,8 @@ async def test_leaving_a_group_cuts_both_twins(store: Store) -> None:
     asked = ["sg_g", "n_g"]
     assert await store.spans("b", asked) == {"sg_g": Span(1, 5, 6), "n_g": Span(1, 3, 4)}
     assert await store.spans("a", asked) == {"sg_g": Span(1, 6, 6), "n_g": Span(1, 4, 4)}
-    assert await store.newest_seqs("b") == {"sg_g": 6, "n_g": 4}
-    assert (await store.seq_states("b", None))["sg_g"].max_seq == 5
+    assert await newest_seqs(store, "b") == {"sg_g": 6, "n_g": 4}
+    assert (await all_seq_states(store, "b"))["sg_g"].max_seq == 5
     back = ChangeRecord("b", "sg_g", {"max_seq": 0, "notification_max_seq": 0})
     await commit(store, "group/g", back)
     assert await store.spans("b", asked) == await store.spans("a", asked)
@@ -266,8 +267,8 @@ async def test_newest_seqs(store: Store) -> None:
     await commit(
         store, "conversation/a_a", ClaimKey("pair", ("a", "a")), message("n_a_a", 1), message("n_a_a", 2)
     )
-    assert await store.newest_seqs("a") == {A_B: 1, "n_g": 1, "n_a_a": 2}
-    assert await store.newest_seqs("nobody") == {}
+    assert await newest_seqs(store, "a") == {A_B: 1, "n_g": 1, "n_a_a": 2}
+    assert await newest_seqs(store, "nobody") == {}
 
 
 async def test_seq_states(store: Store) -> None:
@@ -275,10 +276,10 @@ async def test_seq_states(store: Store) -> None:
     await commit(store, "conversation/a_b", record(A_B, ("a", "b")), RaiseReadSeq(A_B, "a", 1))
     await commit(store, "group/g", record("sg_g", ("a", "")))
     expected = {A_B: SeqState(2, 1, 6), "sg_g": SeqState(0, 0, 0)}
-    assert await store.seq_states("a", None) == expected
+    assert await all_seq_states(store, "a") == expected
     assert await store.seq_states("a", [A_B, "si_x_y"]) == {A_B: expected[A_B]}
     assert await store.seq_states("a", []) == {}
-    assert await store.seq_states("b", None) == {}
+    assert await all_seq_states(store, "b") == {}
 
 
 async def test_notification_states(store: Store) -> None:
@@ -297,8 +298,8 @@ async def test_seqs_of_thousands_of_conversations(store: Store) -> None:
         w for i in range(2_000) for w in (message(f"si_a_u{i}", 1), record(f"si_a_u{i}", ("a", f"u{i}")))
     ]
     assert await commit(store, "user/a", *writes) is None
-    assert len(await store.newest_seqs("a")) == 2_000
-    assert len(await store.seq_states("a", None)) == 2_000
+    assert len(await newest_seqs(store, "a")) == 2_000
+    assert len(await all_seq_states(store, "a")) == 2_000
     assert len(await store.spans("a", [f"si_a_u{i}" for i in range(2_000)])) == 2_000
     assert len(await store.last_messages({f"si_a_u{i}": 1 for i in range(2_000)})) == 2_000
 

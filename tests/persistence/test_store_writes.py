@@ -23,6 +23,7 @@ from greenroom.persistence.store import (
     Slice,
     StoredMessage,
 )
+from greenroom.tests.kit.listed import all_seq_states, newest_seqs
 from greenroom.tests.kit.stored import messages_of
 from greenroom.tests.persistence.store_writes import (
     commit,
@@ -166,8 +167,8 @@ async def test_pair_and_group_of_one_name(store: Store) -> None:
     asked = [A_B, "sg_a_b", "n_a_b", "n_si_a_b"]
     assert {*await store.spans("a", asked)} == {A_B, "n_si_a_b"}
     assert {*await store.spans("c", asked)} == {"sg_a_b", "n_a_b"}
-    assert await store.newest_seqs("a") == {A_B: 1, "n_si_a_b": 2}
-    assert await store.newest_seqs("c") == {"sg_a_b": 1, "n_a_b": 1}
+    assert await newest_seqs(store, "a") == {A_B: 1, "n_si_a_b": 2}
+    assert await newest_seqs(store, "c") == {"sg_a_b": 1, "n_a_b": 1}
 
 
 async def test_notifications_of_a_key_that_is_not_claimed(store: Store) -> None:
@@ -343,7 +344,7 @@ async def test_own_messages_raise_the_read_seq(store: Store, unread: int) -> Non
     assert await store.reading(A_B, "a") == Reading(1, "b", "", newest, newest, newest)
     assert await store.reading(A_B, "c") is None
     assert await store.reading("si_b_c", "b") is None
-    assert (await store.seq_states("b", None))[A_B].read_seq == 2
+    assert (await all_seq_states(store, "b"))[A_B].read_seq == 2
     await commit(store, "conversation/a_b", RaiseReadSeq(A_B, "b", 3))
     assert await store.read_seq(A_B, "b") == 3
     assert await store.reading(A_B, "b") == Reading(1, "a", "", 3, newest, newest)

@@ -24,7 +24,7 @@ __all__ = ["Disk", "SimulatedStore"]
 
 READS = (
     "take", "users", "users_page", "tokens", "key", "pair_facts", "pull", "messages_at", "last_messages", "spans",
-    "record_pages", "newest_seqs", "seq_states", "notification_states", "read_seq", "reading", "records",
+    "newest_seqs", "seq_states", "all_seq_states", "notification_states", "read_seq", "reading", "records",
     "records_page", "record_ids", "groups", "members", "members_page", "member_ids", "joined_groups", "changes",
     "subscribers", "tail",
 )  # fmt: skip

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from greenroom.actors.slices import CommitSlice, SliceRefused, SliceStored
     from greenroom.actors.stored_entity import _Draft
     from greenroom.actors.wire.sdkws_pb2 import MsgData
-    from greenroom.persistence.store import Block, ClaimKey, Slice
+    from greenroom.persistence.store import AnyWrite, ClaimKey, Slice
 
 __all__ = ["BUGS", "Bug", "planted"]
 
@@ -54,7 +54,7 @@ class Bug(NamedTuple):
 def _acks_before_the_commit() -> Patches:
     real = StoredEntity._commit
 
-    def commit(self: StoredEntity, draft: _Draft) -> None:
+    def commit(self: StoredEntity[Any], draft: _Draft) -> None:
         real(self, draft)
         for effect in _effects_of(self._in_flight):
             if isinstance(effect, Reply):
@@ -66,7 +66,7 @@ def _acks_before_the_commit() -> Patches:
 def _pushes_before_the_commit() -> Patches:
     real = StoredEntity._commit
 
-    def commit(self: StoredEntity, draft: _Draft) -> None:
+    def commit(self: StoredEntity[Any], draft: _Draft) -> None:
         real(self, draft)
         for effect in _effects_of(self._in_flight):
             if isinstance(effect, Deliver):
@@ -82,7 +82,7 @@ def _effects_of(slice_: CommitSlice | None) -> list[Effect]:
 def _forgets_repeats_after_a_restart() -> Patches:
     real = Writer.commit
 
-    def anonymous(write: Block) -> Block:
+    def anonymous(write: AnyWrite) -> AnyWrite:
         return replace(write, client_msg_id="") if isinstance(write, AddMessage) else write
 
     def commit(self: Writer, slices: Sequence[Slice]) -> list[Refusal | None]:
@@ -97,7 +97,7 @@ def _leaves_a_gap_after_a_refused_slice() -> Patches:
     """The seqs of the slice are not assigned again, and the writer accepts the gap."""
     real_refused, real_add = StoredEntity.receiveMsg_SliceRefused, Applier._add_message
 
-    def refused(self: StoredEntity, message: SliceRefused, sender: Address) -> None:
+    def refused(self: StoredEntity[Any], message: SliceRefused, sender: Address) -> None:
         parts = [part for item in message.items if isinstance(item, Send) for part in item.parts if part.stored]
         real_refused(self, message, sender)
         if self._draft is not None and isinstance(self, Conversation):
@@ -116,7 +116,7 @@ def _pushes_with_the_seq_of_a_refused_slice() -> Patches:
     real_add, real_effects = Conversation._add, Send.effects
     first: dict[int, tuple[Send, list[int]]] = {}
 
-    def add(self: Conversation, send: Send, seqs: dict[str, int]) -> list[Block]:
+    def add(self: Conversation[Any], send: Send, seqs: dict[str, int]) -> list[AnyWrite]:
         writes = real_add(self, send, seqs)
         first.setdefault(id(send), (send, [part.seq for part in send.parts]))
         return writes
@@ -133,7 +133,7 @@ def _pushes_with_the_seq_of_a_refused_slice() -> Patches:
 def _runs_inherited_effects_twice() -> Patches:
     real = StoredEntity.receiveMsg_SliceStored
 
-    def stored(self: StoredEntity, message: SliceStored, sender: Address) -> None:
+    def stored(self: StoredEntity[Any], message: SliceStored, sender: Address) -> None:
         real(self, message, sender)
         if not self._is_loaded:
             self._pending_items.extend(message.items)
@@ -144,7 +144,7 @@ def _runs_inherited_effects_twice() -> Patches:
 def _loses_inherited_effects() -> Patches:
     real = StoredEntity.receiveMsg_SliceStored
 
-    def stored(self: StoredEntity, message: SliceStored, sender: Address) -> None:
+    def stored(self: StoredEntity[Any], message: SliceStored, sender: Address) -> None:
         if self._is_loaded:
             real(self, message, sender)
 
@@ -158,7 +158,7 @@ def _leaves_nothing_to_the_next_life() -> Patches:
 def _swaps_two_pushes_of_a_slice() -> Patches:
     real = StoredEntity._add_pending
 
-    def add_pending(self: StoredEntity, number: int, items: Iterable[Item]) -> None:
+    def add_pending(self: StoredEntity[Any], number: int, items: Iterable[Item]) -> None:
         effects = [effect for item in items for effect in item.effects()]
         pushes = [place for place, effect in enumerate(effects) if isinstance(effect, Deliver)]
         if len(pushes) > 1:
@@ -184,7 +184,7 @@ def _takes_send_times_from_the_clock() -> Patches:
 def _acks_a_resend_with_another_id() -> Patches:
     real = Conversation.on_repeated
 
-    def on_repeated(self: Conversation, item: Item, refusal: Refusal) -> None:
+    def on_repeated(self: Conversation[Any], item: Item, refusal: Refusal) -> None:
         assert isinstance(item, Send)
         Reply(item.askers, item.answer()).run(self)
         real(self, item, refusal)
@@ -217,7 +217,7 @@ def _forgets_what_writes_nothing() -> Patches:
     """A real bug, which the simulation found."""
     real = StoredEntity.receiveMsg_SliceRefused
 
-    def refused(self: StoredEntity, message: SliceRefused, sender: Address) -> None:
+    def refused(self: StoredEntity[Any], message: SliceRefused, sender: Address) -> None:
         slice_ = self._in_flight
         if slice_ is not None:
             pairs = zip(slice_.items, slice_.starts, strict=True)

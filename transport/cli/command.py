@@ -32,9 +32,8 @@ JUDGING_MISUSED, JUDGING_FAILED = 64, 74
 _Answer = TypeVar("_Answer")
 _DEFAULTS = NodeOptions()
 _LOAD_DEFAULTS = LoadOptions()
-_SHIPPED = ", ".join(
-    sorted(one.name[:-5] for one in files("greenroom.transport.load.scenarios").iterdir() if one.name.endswith(".toml"))
-)
+_SCENARIOS = files("greenroom.transport.load.scenarios")
+_SHIPPED = ", ".join(sorted(path.name[:-5] for path in _SCENARIOS.iterdir() if path.name.endswith(".toml")))
 """The names of the shipped scenarios."""
 
 StartNode = Callable[[NodeOptions], int]

@@ -65,7 +65,7 @@ async def entries(
 async def _slice(store: Store, user_id: str, ids: Sequence[str]) -> list[Entry]:
     states = await store.seq_states(user_id, ids)
     spans = await store.spans(user_id, ids)
-    newest_visible = {one: span.end for one, span in spans.items() if span.end >= max(1, span.begin)}
+    newest_visible = {name: span.end for name, span in spans.items() if span.end >= max(1, span.begin)}
     last = await store.last_messages(newest_visible) if newest_visible else {}
     found = []
     for record in await store.records(user_id, ids):

@@ -71,9 +71,9 @@ def _fields_of(into: type[msgspec.Struct]) -> tuple[tuple[str, str, type[msgspec
 
 def _struct_of(kind: Any) -> type[msgspec.Struct] | None:
     """The struct type of a field that holds a struct, or a struct or null."""
-    for one in (kind, *get_args(kind)):
-        if isinstance(one, type) and issubclass(one, msgspec.Struct):
-            return one
+    for each in (kind, *get_args(kind)):
+        if isinstance(each, type) and issubclass(each, msgspec.Struct):
+            return each
     return None
 
 

@@ -51,7 +51,7 @@ def check_content(content_type: int, content: dict[str, Any]) -> None:
     lower = fold(content)
     if content_type == ContentType.AT_TEXT:
         users = lower["atuserlist"]
-        if len(users) > _AT_LIMIT or not all(isinstance(one, str) for one in users):
+        if len(users) > _AT_LIMIT or not all(isinstance(user_id, str) for user_id in users):
             raise ContentRefused("atUserList must hold 1 to 1000 user ids")
     if content_type == ContentType.OA_NOTIFICATION and lower.get("mixtype", 0) not in _MIX_TYPES:
         raise ContentRefused("mixType is invalid")

@@ -112,8 +112,8 @@ def post(
     may_lack_page: bool = False,
 ) -> Route:
     """A row whose request and response are protobuf messages."""
-    for one in (*required, *distinct, *who.fields):
-        read(request(), one)
+    for field_path in (*required, *distinct, *who.fields):
+        read(request(), field_path)
     return Route(
         path=path,
         request=request,

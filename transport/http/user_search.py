@@ -35,8 +35,8 @@ class UserSearch:
     def __init__(self, request: user_pb2.getPaginationUsersReq) -> None:
         self._by_id = _pattern("userID", request.userID)
         self._by_name = _pattern("nickName", request.nickName)
-        given = [one for one in (self._by_id, self._by_name) if one is not None]
-        self._is_plain = all(one.is_plain for one in given)
+        given = [pattern for pattern in (self._by_id, self._by_name) if pattern is not None]
+        self._is_plain = all(pattern.is_plain for pattern in given)
         self._finds_all = not given
 
     async def page(self, store: Store, turn: asyncio.Lock, *, offset: int, limit: int) -> tuple[int, list[UserRow]]:

@@ -24,6 +24,7 @@ from greenroom.actors.errors import (
 from greenroom.actors.rules.ids import group_address, user_address
 from greenroom.actors.wire import group_pb2, sdkws_pb2
 from greenroom.tests.kit.engine_kit import KitEngine, caller, running_engine
+from greenroom.tests.kit.listed import all_seq_states
 from greenroom.tests.kit.stored import messages_of
 
 
@@ -149,13 +150,13 @@ async def test_former_member_marks_no_more_as_read_than_they_may_see(
     whole = m.MarkConversationRead(caller=caller("c"), conversation_id="sg_g1", user_id="c", has_read_seq=4, seqs=[])
     for mark in (marks[1], given, whole):
         await _do(engine, mark)
-        state = (await engine.world.store.seq_states("c", None))["sg_g1"]
+        state = (await all_seq_states(engine.world.store, "c"))["sg_g1"]
         assert (state.max_seq, state.read_seq) == (2, 2)
     with pytest.raises(ArgsError):
         await _do(engine, m.SetReadSeq(caller=caller("c"), conversation_id="sg_g1", user_id="c", has_read_seq=5))
     await _do(engine, m.InviteMembers(caller=caller("a"), user_ids=["c"]))
     await _do(engine, marks[1])
-    assert (await engine.world.store.seq_states("c", None))["sg_g1"].read_seq == 4
+    assert (await all_seq_states(engine.world.store, "c"))["sg_g1"].read_seq == 4
 
 
 async def test_notifications_stored_after_a_kick_are_hidden(engine: KitEngine) -> None:

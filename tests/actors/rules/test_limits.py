@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,7 +13,7 @@ from greenroom.actors.rules import limits
 from greenroom.actors.rules.notifications import MEMBERS_KICKED, build
 from greenroom.actors.wire import group_pb2, sdkws_pb2, user_pb2
 from greenroom.actors.wire.go_json import parse
-from greenroom.actors.wire.openim_json import JsonMismatch, from_json, tips_content
+from greenroom.actors.wire.openim_json import JsonMismatch, from_json, tips_content, tips_element
 from greenroom.transport.gateway.requests import REQUESTS
 from greenroom.transport.http.routes import ROUTES
 from greenroom.transport.http.table import is_wire
@@ -157,16 +158,18 @@ async def test_tip_with_too_many_members_is_cut(engine: KitEngine) -> None:
         sdkws_pb2.GroupMemberFullInfo(groupID="g", userID=f"u{number}", nickname='"' * 1000) for number in range(1000)
     ]
     tips = sdkws_pb2.MemberKickedTips(
-        kickedUserList=members, groupMemberVersion=5, groupMemberVersionID="a" * 24,
-        opUser=members[0], group=sdkws_pb2.GroupInfo(groupID="g"),
-    )  # fmt: skip
-    notice = build(engine.world, MEMBERS_KICKED, tips, send_id="a", recv_id="g", session_type=3)
+        groupMemberVersion=5, groupMemberVersionID="a" * 24, opUser=members[0], group=sdkws_pb2.GroupInfo(groupID="g")
+    )
+    elements = [tips_element(member) for member in members]
+    notice = build(
+        engine.world, MEMBERS_KICKED, tips, send_id="a", recv_id="g", session_type=3, elements=elements
+    )
     assert limits.CONTENT_LIMIT_BYTES / 4 < len(notice.content) <= limits.CONTENT_LIMIT_BYTES
     assert notice.ByteSize() <= limits.MESSAGE_LIMIT_BYTES
-    assert [member.userID for member in tips.kickedUserList] == [
-        member.userID for member in members[: len(tips.kickedUserList)]
-    ]
-    assert (tips.groupMemberVersion, tips.groupMemberVersionID) == (5, "")
+    told = json.loads(json.loads(notice.content)["detail"])
+    shown = [member["userID"] for member in told["kickedUserList"]]
+    assert shown == [member.userID for member in members[: len(shown)]]
+    assert (told["groupMemberVersion"], told["groupMemberVersionID"]) == (5, "")
 
 
 def test_longest_texts_of_a_group_fit_into_a_tip() -> None:

@@ -29,6 +29,7 @@ from greenroom.actors.wire.openim_json import (
     has_long_list,
     json_slices,
     tips_content,
+    tips_element,
     to_dict,
     to_json,
 )
@@ -37,6 +38,7 @@ from greenroom.actors.wire.sdkws_pb2 import (
     GroupMemberFullInfo,
     GroupMemberMutedTips,
     MarkAsReadTips,
+    MemberKickedTips,
     MsgData,
     OfflinePushInfo,
     PullMessageBySeqsReq,
@@ -320,6 +322,13 @@ def test_tips_content_is_text_inside_json() -> None:
         rb'{"detail":"{\"pageNumber\":1,\"showNumber\":0}"}'
     )
     assert b'\\"ex\\":\\"\\\\u003cb\\\\u003e\\"' in tips_content(UserInfo(ex="<b>"))
+
+
+def test_tips_with_elements_that_are_already_written() -> None:
+    members = [GroupMemberFullInfo(userID="a", nickname="<b>\0\""), GroupMemberFullInfo(userID="c\0")]
+    whole = MemberKickedTips(kickedUserList=members, operationTime=1)
+    assert tips_content(MemberKickedTips(operationTime=1), list(map(tips_element, members))) == tips_content(whole)
+    assert tips_content(MemberKickedTips(operationTime=1)) == tips_content(MemberKickedTips(operationTime=1), [])
 
 
 def test_recorded_tips_are_what_we_write() -> None:

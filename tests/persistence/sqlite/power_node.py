@@ -24,7 +24,7 @@ from greenroom.persistence.store import (
     AddEvent,
     AddMessage,
     AddSubscriber,
-    Block,
+    AnyWrite,
     BumpVersion,
     ChangeRecord,
     ChangeRow,
@@ -84,7 +84,7 @@ async def _talk(store: SqliteStore, chats: list[str], rounds: int) -> None:
         own = dice.sample(chats, dice.randint(1, 3))
         for chat in own:
             count = dice.randint(1, 3)
-            writes: list[Block] = [chat_message(chat, seqs[chat] + n) for n in range(1, count + 1)]
+            writes: list[AnyWrite] = [chat_message(chat, seqs[chat] + n) for n in range(1, count + 1)]
             writes.append(record(chat, ("a", chat[5:]), (chat[5:], "a")))
             seqs[chat] += count
             if dice.random() < 0.2:
@@ -103,7 +103,7 @@ async def _rename(store: SqliteStore, number: int, rounds: int) -> None:
         say(f"nickname {value}")
 
 
-def _other_writes(value: int) -> list[Block]:
+def _other_writes(value: int) -> list[AnyWrite]:
     """One of each kind that the chats do not have."""
     chat = CHATS[value % len(CHATS)]
     name, digest = f"g{value}", hashlib.blake2b(b"%d" % value, digest_size=16).digest()

@@ -7,11 +7,11 @@ from typing import Any, cast, get_args
 from greenroom.persistence.sqlite.applier import Applier
 from greenroom.persistence.sqlite.schema import LAST_REGISTERED, migrate
 from greenroom.persistence.sqlite.statements import MEMORY, connect
-from greenroom.persistence.store import Block
+from greenroom.persistence.store import AnyWrite
 
 
 def test_each_write_has_its_applier() -> None:
-    assert Applier(cast("Any", None), cast("Any", None)).appliers.keys() == {*get_args(Block)}
+    assert Applier(cast("Any", None), cast("Any", None)).appliers.keys() == {*get_args(AnyWrite)}
 
 
 def test_the_last_registered_is_found_without_reading_all() -> None:

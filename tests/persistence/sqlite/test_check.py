@@ -24,7 +24,7 @@ from greenroom.tests.persistence.store_writes import (
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from greenroom.persistence.store import Block
+    from greenroom.persistence.store import AnyWrite
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ async def folder(tmp_path: Path) -> Path:
     store = SqliteStore(tmp_path / "greenroom.db", writer="inline")
     await store.open()
     await commit(store, "user/a", users("a", "b"), BumpVersion("friends", "a", [("b", 1)]), AddSubscriber("push"))
-    chat: list[Block] = [message("si_a_b", seq) for seq in range(1, 6)]
+    chat: list[AnyWrite] = [message("si_a_b", seq) for seq in range(1, 6)]
     chat += [message("n_a_b", 1), record("si_a_b", ("a", "b"), ("b", "a"))]
     await commit(store, "conversation/a_b", pair(), *chat)
     await commit(store, "group/g", group(count=2), members("g", member("a", 100), member("b")))

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from greenroom.persistence.sqlite.statements import SqliteConnection
-    from greenroom.persistence.store import Block
+    from greenroom.persistence.store import AnyWrite
 
 
 @pytest.fixture
@@ -82,12 +82,12 @@ async def _filled(folder: Path) -> None:
     store = SqliteStore(folder / "greenroom.db", writer="inline")
     await store.open()
     long = msgspec.structs.replace(message("si_a_b", 3), body=random.Random(3).randbytes(9_000))
-    chat: list[Block] = [message("si_a_b", 1), message("si_a_b", 2, send_id="b", client=""), long]
-    read: list[Block] = [SetReadFlags("si_a_b", "b", 1, 1, []), RaiseReadSeq("si_a_b", "b", 1)]
-    friends: list[Block] = [
+    chat: list[AnyWrite] = [message("si_a_b", 1), message("si_a_b", 2, send_id="b", client=""), long]
+    read: list[AnyWrite] = [SetReadFlags("si_a_b", "b", 1, 1, []), RaiseReadSeq("si_a_b", "b", 1)]
+    friends: list[AnyWrite] = [
         PutRows([FriendRow("a", "b")]), PutRows([BlackRow("b", "c")]), BumpVersion("friends", "a", [("b", 1)]),
     ]  # fmt: skip
-    slices: dict[str, list[Block]] = {
+    slices: dict[str, list[AnyWrite]] = {
         "push/p": [AddSubscriber("p"), AddEvent("k", "s", b"d")],
         "user/a": [users("a", "b"), PutRows([TokenRow("a", b"digest", 1, 0, 9)]), *friends],
         "conversation/a_b": [pair(), *chat, record("si_a_b", ("a", "b"), ("b", "a")), *read],

@@ -19,7 +19,7 @@ from greenroom.persistence.sqlite.writer_frames import (
 )
 from greenroom.persistence.store import (
     AddRecords,
-    Block,
+    AnyWrite,
     ChangeRow,
     ClaimKey,
     Cursor,
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-WRITES: list[Block] = [
+WRITES: list[AnyWrite] = [
     ClaimKey("pair", ("a", "b")), users("a"), message("si_a_b", 1),
     AddRecords("si_a_b", 1, "", [RecordOwner("a", "b")]),
     PutRows([MemberRow("g", "a", role_level=100)]), PutRows([TokenRow("a", b"\0\xff")]),

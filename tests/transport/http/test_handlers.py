@@ -347,7 +347,9 @@ async def test_group_reads(http: HttpStage) -> None:
         "get_incremental_group_members", "get_full_group_member_user_ids",
     ):  # fmt: skip
         assert (await http.error(f"/group/{path}", body, user="u2"))[0] == 1002
-    assert (await http.error("/group/get_group_abstract_info", body | {"groupIDs": ["unknown"]}))[0] == 1201
+        unknown = body | {"groupIDs": ["unknown"]}
+        assert (await http.error("/group/get_group_abstract_info", unknown))[0] == 1002
+        assert (await http.error("/group/get_group_abstract_info", unknown, user=ADMIN_ID))[0] == 1201
     assert await http.data("/group/get_group_users_req_application_list", body) == {
         "total": 0,
         "groupRequests": None,

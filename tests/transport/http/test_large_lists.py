@@ -12,7 +12,7 @@ from greenroom.persistence.tables import GroupRow, MemberRow
 from greenroom.tests.kit.http_kit import ADMIN_ID
 
 if TYPE_CHECKING:
-    from greenroom.persistence.store import Block
+    from greenroom.persistence.store import AnyWrite
     from greenroom.tests.kit.http_kit import HttpStage
 
 COUNT = 3_000
@@ -46,10 +46,10 @@ async def large(http: HttpStage) -> HttpStage:
     names = ["u1", *(f"m{number:04}" for number in range(COUNT)), "u2"]
     await http.engine.register(*names[1:-1])
     info = GroupRow("g", "G", owner_user_id="u1", member_count=len(names))
-    key: list[Block] = [ClaimKey("group", ()), PutRows([info])]
+    key: list[AnyWrite] = [ClaimKey("group", ()), PutRows([info])]
     roles = {"u1": 100, "u2": 60}
     members = PutRows([MemberRow("g", name, role_level=roles.get(name, 20)) for name in names])
-    chats: list[Block] = [AddRecords(f"si_{name}_u1", 1, "", [RecordOwner("u1", name)]) for name in names[1:]]
+    chats: list[AnyWrite] = [AddRecords(f"si_{name}_u1", 1, "", [RecordOwner("u1", name)]) for name in names[1:]]
     chats.append(ChangeRecord("u1", "si_m0007_u1", {"is_pinned": True}))
     chats.append(ChangeRecord("u1", "si_m0009_u1", {"recv_msg_opt": 2}))
     epoch = http.store.epoch

@@ -72,12 +72,13 @@ async def get_group_member_user_id(
 async def get_group_abstract_info(
     call: Call, request: wire.GetGroupAbstractInfoReq
 ) -> wire.GetGroupAbstractInfoResp:
+    for group_id in request.groupIDs:
+        await _must_be_member(call, group_id)
     known = {group.group_id for group in await call.engine.store.groups(list(request.groupIDs))}
     response = wire.GetGroupAbstractInfoResp()
     for group_id in request.groupIDs:
         if group_id not in known:
             raise GroupNotFound(group_id)
-        await _must_be_member(call, group_id)
         ids = await sync.all_member_ids(call.engine.store, call.engine.scan_turn, group_id)
         response.groupAbstractInfos.add(
             groupID=group_id, groupMemberNumber=len(ids), groupMemberListHash=sync.id_hash(ids)
@@ -124,7 +125,7 @@ async def _members_named(call: Call, group_id: str, keyword: str) -> list[GroupM
         async with call.engine.search_turn:
             ids, place = await store.member_ids(group_id, place, _SCAN_ROWS)
             shown = map(render.member_info, await store.members(group_id, ids))
-            found += [one for one in shown if keyword in (one.userID, one.nickname)]
+            found += [member for member in shown if keyword in (member.userID, member.nickname)]
             await asyncio.sleep(0)
         if place is None:
             return found

@@ -25,7 +25,7 @@ _RECEIVE_OPTIONS = range(3)
 
 async def user_register(call: Call, request: user_pb2.userRegisterReq) -> None:
     ids = [user.userID for user in request.users]
-    if not all(_is_legal_id(one) for one in ids):
+    if not all(_is_legal_id(user_id) for user_id in ids):
         raise ArgsError("userID may contain only letters, digits and _")
     if len(set(ids)) != len(ids):
         raise ArgsError("userID repeated")
@@ -116,7 +116,7 @@ async def _set_user(call: Call, user_id: str, changes: dict[str, Value]) -> None
 
 
 def _is_legal_id(user_id: str) -> bool:
-    return bool(user_id) and all(one == "_" or one.isalpha() or one.isdecimal() for one in user_id)
+    return bool(user_id) and all(letter == "_" or letter.isalpha() or letter.isdecimal() for letter in user_id)
 
 
 ROUTES = (

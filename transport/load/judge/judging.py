@@ -86,11 +86,11 @@ def judge(
             ok=not totals,
             counts=counts,
             totals=totals,
-            violations=[one for one in shown if one.kind not in findings],
+            violations=[example for example in shown if example.kind not in findings],
             notes=notes,
             undecided=_ordered(breaches.undecided, KINDS),
             findings=_ordered(breaches.totals, findings),
-            examples=[one for one in shown if one.kind in findings],
+            examples=[example for example in shown if example.kind in findings],
             conclusive=not notes and not breaches.undecided,
         )
 

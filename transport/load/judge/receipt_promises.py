@@ -172,14 +172,14 @@ class _Judge:
         if not receipts.seqs:
             return
         first, last = receipts.seqs[0], receipts.seqs[-1]
-        if any(one.may_from <= first and last <= one.may_to for one in memberships):
+        if any(membership.may_from <= first and last <= membership.may_to for membership in memberships):
             return
         allowed = " and ".join(
-            f"from {one.may_from}" if one.may_to == FOREVER else f"{one.may_from} to {one.may_to}"
-            for one in memberships
+            f"from {each.may_from}" if each.may_to == FOREVER else f"{each.may_from} to {each.may_to}"
+            for each in memberships
         )
         for seq, n in zip(receipts.seqs, receipts.ns, strict=True):
-            if not any(one.may_from <= seq <= one.may_to for one in memberships):
+            if not any(membership.may_from <= seq <= membership.may_to for membership in memberships):
                 self._outside(
                     "received_outside_membership", receipts, memberships[0].user, seq, n, self._message_at(seq),
                     f"seq {seq}; its user may have seqs {allowed}",
