@@ -6,6 +6,7 @@ It sets nothing process-wide (no signal handler, no logger, no loop policy), so 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 import secrets
 from functools import partial
@@ -149,7 +150,8 @@ class Engine:
         return self._system is not None
 
     async def start(self) -> None:
-        """Start the engine, and return when every child has loaded. If this raises or is cancelled, it cleans up.
+        """Start the engine, and return when every child has loaded. If this raises or is cancelled, it first closes all
+        that it has opened: a thread that opens the store cannot be cancelled, so it waits for that one.
 
         Raises RuntimeError if the engine has already been started, DataDirectoryInUse, WeakSecret, EngineFell, and what
         `transports` raises.
@@ -171,7 +173,11 @@ class Engine:
             if self.fallen.done():
                 raise EngineFell(self.fallen.result())
         except BaseException:
-            await asyncio.shield(self.stop())
+            stopping = asyncio.ensure_future(self.stop())
+            while not stopping.done():
+                with contextlib.suppress(asyncio.CancelledError):  # It ends with the first one.
+                    await asyncio.wait([stopping])
+            stopping.result()
             raise
 
     async def stop(self) -> None:

@@ -21,6 +21,7 @@ from greenroom.persistence.sqlite.placement import Placement
 from greenroom.persistence.sqlite.schema import add_checksums, instance_of, lacks_checksums, migrate, raise_epoch
 from greenroom.persistence.sqlite.seq_reads import SeqReads
 from greenroom.persistence.sqlite.statements import MEMORY, connect
+from greenroom.persistence.sqlite.thread_call import ThreadCall
 from greenroom.persistence.sqlite.user_reads import UserReads
 from greenroom.persistence.sqlite.writer import Writer
 from greenroom.persistence.sqlite.writer_client import ProcessWriter
@@ -78,6 +79,7 @@ class SqliteStore(UserReads, MessageReads, SeqReads, ListReads, EventReads):
         self._placement: Placement | None = None
         self._committer: _Committer | None = None
         self._damage = DamageMet()
+        self._opening: ThreadCall[tuple[SqliteConnection, int, bytes]] = ThreadCall()
 
     @property
     def epoch(self) -> int:
@@ -97,6 +99,7 @@ class SqliteStore(UserReads, MessageReads, SeqReads, ListReads, EventReads):
         raise StoreUnavailable(await asyncio.shield(self._committer.lost))
 
     async def open(self) -> None:
+        """If this is cancelled, `close` waits for the thread that opens the files, and closes them."""
         if self._committer is not None and self._committer.lost.done():
             await self.close()
             if self._placement is not None:
@@ -105,7 +108,7 @@ class SqliteStore(UserReads, MessageReads, SeqReads, ListReads, EventReads):
             raise RuntimeError("the store is open")
         try:
             # The recovery of a long log, or a migration, may take seconds.
-            connection, self._epoch, self._instance = await asyncio.to_thread(self._prepare)
+            connection, self._epoch, self._instance = await self._opening.run(self._prepare)
         except apsw.Error as error:
             told = store_error(f"{self._path}", error)
             if isinstance(told, StoreDamaged) and isinstance(self._path, Path):
@@ -133,6 +136,8 @@ class SqliteStore(UserReads, MessageReads, SeqReads, ListReads, EventReads):
             raise
 
     async def close(self) -> None:
+        if (abandoned := await self._opening.abandoned()) is not None:
+            abandoned[0].close()
         # Close the reader first: the last connection moves the log into the database, which a reader may not do.
         connection, self._connection = self._connection, None
         if connection is not None and self._path != MEMORY:
