@@ -134,6 +134,8 @@ class Engine:
             raise ValueError("two subscribers have the same name")
         self._transports = transports
         self._system: ActorSystem | None = None
+        self._has_started = False
+        """Whether all children have loaded since the last `start`."""
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -158,6 +160,7 @@ class Engine:
         """
         if self._system is not None:
             raise RuntimeError("the engine has already been started")
+        self._has_started = False
         if self._directory is not None:
             self._directory.acquire()
         try:
@@ -165,7 +168,7 @@ class Engine:
             ready: asyncio.Future[None] = self.base.loop.create_future()
             self._root = Supervisor(
                 [*self.children(), *(self._transports(self) if self._transports is not None else ())],
-                on_ready=lambda: ready.set_result(None),
+                on_ready=lambda: self._has_loaded(ready),
                 on_failure=self._fell,
             )
             self.base.spawn(_ROOT, lambda: self._root)
@@ -292,18 +295,25 @@ class Engine:
         return SqliteStore(path, writer=self._writer, events_limit=self.settings.store.events_limit)
 
     async def _open_store(self) -> None:
-        """Raises StoreUnavailable, after which it is tried again. After any other error of the store the engine falls:
-        its files would be the same the next time."""
+        """Raises StoreUnavailable and OSError in an engine that has started: then it is tried again. At the start, and
+        after any other error of the store, the engine falls: its files would be the same the next time."""
         try:
             await self.store.open()
-        except StoreError as error:
-            if error.retryable or self._directory is None:
+        except (StoreError, OSError) as error:
+            may_pass = isinstance(error, OSError) or error.retryable
+            if (may_pass and self._has_started) or self._directory is None:
                 raise
-            database = str(self._directory.database)
-            reason = str(error) if database in str(error) else f"{database}: {error}"
+            database, told = str(self._directory.database), str(error)
+            if isinstance(error, OSError) and error.strerror:
+                told = f"{error.filename or database}: {error.strerror}"
+            reason = told if database in told else f"{database}: {told}"
             hint = " (`greenroom check` lists the damage)" if isinstance(error, StoreDamaged) else ""
             self._root.fail(reason + hint)
             await asyncio.get_running_loop().create_future()
+
+    def _has_loaded(self, ready: asyncio.Future[None]) -> None:
+        self._has_started = True
+        ready.set_result(None)
 
     def _fell(self, reason: str) -> None:
         if not self.fallen.done():

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Final, Literal, Protocol
 
 import apsw
 
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
 
 __all__ = ["SqliteStore", "WriterKind"]
 
+OPENINGS: Final = 4
+"""Number of times that a locked database is opened. Each waits BUSY_TIMEOUT_S for the lock."""
 WriterKind = Literal["process", "thread", "inline"]
 """Where commits run. A busy loop does not slow a process; a thread needs no child process; inline blocks the loop."""
 
@@ -157,6 +160,13 @@ class SqliteStore(UserReads, MessageReads, SeqReads, ListReads, EventReads):
         return await self._committer.commit(slices)
 
     def _prepare(self) -> tuple[SqliteConnection, int, bytes]:
+        """The same as `_open_files`, but waits for a lock: the writer of a killed node has it until it ends."""
+        for _ in range(OPENINGS - 1):
+            with contextlib.suppress(apsw.BusyError):
+                return self._open_files()
+        return self._open_files()
+
+    def _open_files(self) -> tuple[SqliteConnection, int, bytes]:
         """Migrate, and raise the epoch. Returns the connection for reads, the epoch and the database's id."""
         if isinstance(self._path, Path):
             examine(self._path)

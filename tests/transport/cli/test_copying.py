@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from greenroom.persistence.sqlite.sqlite_store import SqliteStore
+from greenroom.tests.kit.disk_faults import injecting
 from greenroom.tests.kit.node_kit import NODE_PYTHON
-from greenroom.tests.kit.strace_kit import find_strace
 from greenroom.tests.persistence.store_writes import commit, message, pair, users
 
 if TYPE_CHECKING:
@@ -39,14 +39,6 @@ def _greenroom(*arguments: object, prefix: tuple[str, ...] = ()) -> tuple[int, s
     return done.returncode, done.stdout, (done.stderr.splitlines() or [""])[-1]
 
 
-def _injecting(file: Path, call: str, action: str) -> tuple[str, ...]:
-    """The command to run another one under, in which these calls on this file fail."""
-    return (
-        find_strace(), "-f", "-P", str(file), "-o", "/dev/null",
-        "-e", f"trace={call}", "-e", f"inject={call}:{action}", "-e", "signal=none",
-    )  # fmt: skip
-
-
 FAULTS = {
     "database full": ("greenroom.db.new", "pwrite64", "error=ENOSPC"),
     "mark full": ("greenroom.db-mark", "pwrite64", "error=ENOSPC"),
@@ -69,7 +61,7 @@ def test_fault_of_the_disk(data: Path, tmp_path: Path, command: str, fault: str)
         (target / left).touch()
         arguments = ("restore", copy, "--data-dir", target)
     name, call, action = FAULTS[fault]
-    code, out, problem = _greenroom(*arguments, prefix=_injecting(target / name if name else target, call, action))
+    code, out, problem = _greenroom(*arguments, prefix=injecting(target / name if name else target, call, action))
     assert (code, out) == (1, "")
     assert problem.startswith("greenroom: ")
     assert [one.name for one in target.iterdir()] == [left] if left else not target.exists()
@@ -89,7 +81,7 @@ def test_files_that_may_not_grow(data: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("name", "code"), [("SIGTERM", 143), ("SIGHUP", 129), ("SIGINT", 130)])
 def test_signal(data: Path, tmp_path: Path, name: str, code: int) -> None:
-    prefix = _injecting(tmp_path / "copy" / "secret", "fsync", f"signal={name}")
+    prefix = injecting(tmp_path / "copy" / "secret", "fsync", f"signal={name}")
     found, out, problem = _greenroom("backup", tmp_path / "copy", "--data-dir", data, prefix=prefix)
     assert (found, out) == (code, "")
     assert not (tmp_path / "copy").exists()
@@ -98,7 +90,7 @@ def test_signal(data: Path, tmp_path: Path, name: str, code: int) -> None:
 
 def test_killed_before_the_end(data: Path, tmp_path: Path) -> None:
     """Nothing can be removed then, but the secret is copied last."""
-    prefix = _injecting(tmp_path / "copy" / "greenroom.db-mark", "fsync", "signal=SIGKILL")
+    prefix = injecting(tmp_path / "copy" / "greenroom.db-mark", "fsync", "signal=SIGKILL")
     code, out, _ = _greenroom("backup", tmp_path / "copy", "--data-dir", data, prefix=prefix)
     assert (code != 0, out) == (True, "")
     assert sorted(one.name for one in (tmp_path / "copy").iterdir()) == ["greenroom.db-mark", "greenroom.db.new"]
