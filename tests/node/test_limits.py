@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import httpx
+import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from websockets.asyncio.client import connect
 
@@ -209,3 +210,47 @@ async def test_guesses_at_once(node: NodeProcess) -> None:
             )
         )
     assert sum(is_refused(answer) for answer in answers) > 40
+
+
+GARBAGE = {
+    "a handshake of TLS": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(500) + b"\r\n\r\n",
+    "no method": b"\r\n\r\nrubbish\r\n\r\n",
+    "a method that is none": b"{} / HTTP/1.1\r\nHost: x\r\n\r\n",
+    "a header without a colon": b"GET / HTTP/1.1\r\nHost x\r\n\r\n",
+    "a head that is too long": b"GET / HTTP/1.1\r\n" + b"x: " + b"x" * 70_000 + b"\r\n\r\n",
+}
+
+
+async def sent_raw(port: int, data: bytes) -> bytes:
+    """What the node answers until it closes."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    try:
+        writer.write(data)
+        async with asyncio.timeout(20):
+            return await reader.read()
+    except ConnectionError:
+        return b""
+    finally:
+        writer.close()
+
+
+@pytest.mark.parametrize("road", ["ws", "api"])
+async def test_garbage_counts_as_requests_without_a_token(tmp_path: Path, road: str) -> None:
+    async with running(tmp_path, LIMITED | TIGHT) as node, http(node) as client:
+        tokens = await node.tokens("alice", "bob")
+        port = node.ws_port if road == "ws" else node.api_port
+        before = (await limited(node))["anonymous"]
+        answers = [await sent_raw(port, data) for _ in range(8) for data in GARBAGE.values()]
+        assert all(answer[9:12] in (b"400", b"431") for answer in answers[:15]), answers
+        assert all(answer.startswith(b"HTTP/1.1 429 Too Many Requests\r\n") for answer in answers[-5:]), answers
+        assert all(b"\r\nretry-after: " in answer.lower() for answer in answers[-5:])
+        assert is_refused(await post(client, "/auth/parse_token", {"token": "x"}))
+        body = {"groupIDs": ["g"]}
+        for _ in range(10):
+            assert (await post(client, "/group/get_groups_info", body, token=tokens["alice"])).status_code == 200
+        async with Pair(node, tokens, ("alice", "bob"), body="beside garbage") as pair, pair.chatting():
+            await sent_raw(port, b"rubbish\r\n\r\n")
+        page = (await client.get("/metrics", headers={"token": tokens["alice"]})).text
+        assert before == 0
+        assert "greenroom_limited_anonymous_total 0.0" not in page
+        assert "127.0.0.1 makes more requests without a valid token" in node.log
