@@ -102,7 +102,7 @@ class SqliteStore(UserReads, MessageReads, SeqReads, ListReads, EventReads):
         raise StoreUnavailable(await asyncio.shield(self._committer.lost))
 
     async def open(self) -> None:
-        """If this is cancelled, `close` waits for the thread that opens the files, and closes them."""
+        """If this is cancelled, the thread that opens the files goes on. `close` waits for it, and closes them."""
         if self._committer is not None and self._committer.lost.done():
             await self.close()
             if self._placement is not None:
@@ -139,8 +139,8 @@ class SqliteStore(UserReads, MessageReads, SeqReads, ListReads, EventReads):
             raise
 
     async def close(self) -> None:
-        if (abandoned := await self._opening.abandoned()) is not None:
-            abandoned[0].close()
+        if (opened := await self._opening.take()) is not None:
+            opened[0].close()
         # Close the reader first: the last connection moves the log into the database, which a reader may not do.
         connection, self._connection = self._connection, None
         if connection is not None and self._path != MEMORY:

@@ -95,7 +95,7 @@ class ProcessWriter:
         self._stopping.set()
         if self._restarting is not None:
             await self._restarting
-        self._unready = await self._starting.abandoned() or self._unready
+        self._unready = await self._starting.take() or self._unready
         if self._unready is not None:
             self._unready.kill()
             with contextlib.suppress(subprocess.TimeoutExpired):
@@ -119,7 +119,7 @@ class ProcessWriter:
             ours.close()
             theirs.close()
             raise StoreUnavailable(f"no writer process: {error}") from error
-        except asyncio.CancelledError:
+        except BaseException:
             ours.close()
             raise
         loop = asyncio.get_running_loop()

@@ -60,7 +60,7 @@ class ThreadWriter:
         return answer
 
     async def stop(self) -> None:
-        if await self._opening.abandoned():
+        if await self._opening.take():
             self._writer.close()
         thread, self._thread = self._thread, None
         if thread is not None:
