@@ -26,16 +26,6 @@ TIGHT = {"GREENROOM_LIMITS_ANONYMOUS_PER_S": "0.01", "GREENROOM_LIMITS_ANONYMOUS
 
 
 @asynccontextmanager
-async def running(folder: Path, env: dict[str, str]) -> AsyncIterator[NodeProcess]:
-    node = NodeProcess(folder, env=env)
-    await node.start()
-    try:
-        yield node
-    finally:
-        node.close()
-
-
-@asynccontextmanager
 async def http(node: NodeProcess) -> AsyncIterator[httpx.AsyncClient]:
     async with httpx.AsyncClient(base_url=node.api_url, trust_env=False, timeout=30) as client:
         yield client
@@ -74,7 +64,7 @@ def is_refused(answer: httpx.Response) -> bool:
 
 async def test_sends_of_a_user(tmp_path: Path) -> None:
     """All connections of a user count together; another user is not limited, nor is an admin."""
-    async with running(tmp_path, LIMITED | SLOW) as node:
+    async with NodeProcess(tmp_path, env=LIMITED | SLOW) as node:
         phone = (await node.tokens("alice", "bob", platform_id=2))["alice"]
         tokens = await node.tokens("alice", "bob")
         async with (
@@ -103,7 +93,7 @@ async def test_sends_of_a_user(tmp_path: Path) -> None:
 
 
 async def test_loopback_is_exempt(tmp_path: Path) -> None:
-    async with running(tmp_path, SLOW | TIGHT) as node:
+    async with NodeProcess(tmp_path, env=SLOW | TIGHT) as node:
         token = (await node.tokens("alice", "bob"))["alice"]
         async with await Device.open(node, "alice", token) as alice, http(node) as client:
             for _ in range(50):
@@ -114,7 +104,7 @@ async def test_loopback_is_exempt(tmp_path: Path) -> None:
 
 async def test_changes_of_a_user(tmp_path: Path) -> None:
     """A script makes groups as fast as it can."""
-    async with running(tmp_path, LIMITED) as node, http(node) as client:
+    async with NodeProcess(tmp_path, env=LIMITED) as node, http(node) as client:
         tokens = await node.tokens("alice", "bob")
 
         async def create(user_id: str, number: int) -> httpx.Response:
@@ -136,7 +126,7 @@ async def test_changes_of_a_user(tmp_path: Path) -> None:
 
 async def test_requests_without_a_token(tmp_path: Path) -> None:
     """Those of one address, on all roads in. Clients with a token go on, from the same address too."""
-    async with running(tmp_path, LIMITED | PROXIED | TIGHT) as node, http(node) as client:
+    async with NodeProcess(tmp_path, env=LIMITED | PROXIED | TIGHT) as node, http(node) as client:
         tokens = await node.tokens("alice", "bob", "carol")
         script, other = ({"x-forwarded-for": f"1.1.1.1, {address}"} for address in ("192.0.2.1", "192.0.2.2"))
         stale = (await node.tokens("carol"))["carol"]
@@ -236,7 +226,7 @@ async def sent_raw(port: int, data: bytes) -> bytes:
 
 @pytest.mark.parametrize("road", ["ws", "api"])
 async def test_garbage_counts_as_requests_without_a_token(tmp_path: Path, road: str) -> None:
-    async with running(tmp_path, LIMITED | TIGHT) as node, http(node) as client:
+    async with NodeProcess(tmp_path, env=LIMITED | TIGHT) as node, http(node) as client:
         tokens = await node.tokens("alice", "bob")
         port = node.ws_port if road == "ws" else node.api_port
         before = (await limited(node))["anonymous"]
