@@ -1,4 +1,5 @@
-"""The command `greenroom`. Process-wide settings are made here and in `transport.cli.serve`, and nowhere else."""
+"""The command `greenroom`. Process-wide settings are made here, in `transport.cli.serve`, and while a copy is made in
+`transport.cli.copying`, and nowhere else."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from greenroom.persistence.settings import SettingsError, load
 from greenroom.transport.admission import Admission
 from greenroom.transport.gateway.gateway import Gateway
 from greenroom.transport.http.server import HttpServer
-from greenroom.transport.listening import listening_socket
+from greenroom.transport.listening import listening_socket, warn_of_low_limit
 from greenroom.transport.rate_limits import Limits
 
 if TYPE_CHECKING:
@@ -33,7 +33,8 @@ class Node:
     """One node: an engine, and the sockets through which clients reach it.
 
     Life cycle: `start`, then `drain` and `stop`. `fallen` is set to the reason when a fixed child cannot be kept
-    running. There is no process-wide state, so two nodes may run in one process.
+    running. There is no process-wide state, so two nodes may run in one process. So the limit of open files, which
+    bounds the connections, stays as the host has it: see `raise_descriptor_limit` in `transport.listening`.
     """
 
     gateway: Gateway
@@ -80,6 +81,7 @@ class Node:
             if not self.engine.is_running:
                 await asyncio.shield(self._stop_transports())
         self.ws_port, self.api_port = self.gateway.port, self.http.port
+        warn_of_low_limit(self.settings.websocket.max_connections)
 
     async def drain(self) -> None:
         """Refuse new connections and requests, and answer the requests in flight within drain_timeout_s. Does nothing

@@ -6,6 +6,7 @@ It sets nothing process-wide (no signal handler, no logger, no loop policy), so 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 import secrets
 from functools import partial
@@ -134,6 +135,8 @@ class Engine:
         self._transports = transports
         self._system: ActorSystem | None = None
         self._root: Supervisor | None = None
+        self._has_started = False
+        """Whether all children have loaded since the last `start`."""
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -150,13 +153,15 @@ class Engine:
         return self._system is not None
 
     async def start(self) -> None:
-        """Start the engine, and return when every child has loaded. If this raises or is cancelled, it cleans up.
+        """Start the engine, and return when every child has loaded. If this raises or is cancelled, it first closes all
+        that it has opened: a thread that opens the store cannot be cancelled, so it waits for that one.
 
         Raises RuntimeError if the engine has already been started, DataDirectoryInUse, WeakSecret, EngineFell, and what
         `transports` raises.
         """
         if self._system is not None:
             raise RuntimeError("the engine has already been started")
+        self._has_started = False
         if self._directory is not None:
             self._directory.acquire()
         try:
@@ -164,7 +169,7 @@ class Engine:
             ready: asyncio.Future[None] = self.base.loop.create_future()
             root = self._root = Supervisor(
                 [*self.children(), *(self._transports(self) if self._transports is not None else ())],
-                on_ready=lambda: ready.set_result(None),
+                on_ready=lambda: self._has_loaded(ready),
                 on_failure=self._fell,
             )
             self.base.spawn(_ROOT, lambda: root)
@@ -174,7 +179,11 @@ class Engine:
         except GeneratorExit:
             raise  # The loop ended before this did: nothing can be awaited any more.
         except BaseException:
-            await asyncio.shield(self.stop())
+            stopping = asyncio.ensure_future(self.stop())
+            while not stopping.done():
+                with contextlib.suppress(asyncio.CancelledError):  # It ends with the first one.
+                    await asyncio.wait([stopping])
+            stopping.result()
             raise
 
     async def stop(self) -> None:
@@ -297,18 +306,25 @@ class Engine:
         return SqliteStore(path, writer=self._writer, events_limit=self.settings.store.events_limit)
 
     async def _open_store(self) -> None:
-        """Raises StoreUnavailable, after which it is tried again. After any other error of the store the engine falls:
-        its files would be the same the next time."""
+        """Raises StoreUnavailable and OSError in an engine that has started: then it is tried again. At the start, and
+        after any other error of the store, the engine falls: its files would be the same the next time."""
         try:
             await self.store.open()
-        except StoreError as error:
-            if error.retryable or self._directory is None:
+        except (StoreError, OSError) as error:
+            may_pass = isinstance(error, OSError) or error.retryable
+            if (may_pass and self._has_started) or self._directory is None:
                 raise
-            database = str(self._directory.database)
-            reason = str(error) if database in str(error) else f"{database}: {error}"
+            database, told = str(self._directory.database), str(error)
+            if isinstance(error, OSError) and error.strerror:
+                told = f"{error.filename or database}: {error.strerror}"
+            reason = told if database in told else f"{database}: {told}"
             hint = " (`greenroom check` lists the damage)" if isinstance(error, StoreDamaged) else ""
             self._tree().fail(reason + hint)
             await asyncio.get_running_loop().create_future()
+
+    def _has_loaded(self, ready: asyncio.Future[None]) -> None:
+        self._has_started = True
+        ready.set_result(None)
 
     def _fell(self, reason: str) -> None:
         if not self.fallen.done():

@@ -8,6 +8,7 @@ import contextlib
 import logging
 from typing import TYPE_CHECKING, Final, Protocol
 
+from greenroom.actors.runtime.frames import frames_of
 from greenroom.persistence.errors import StoreUnavailable
 from greenroom.persistence.store import AddSubscriber, MoveCursor, Slice
 
@@ -115,10 +116,10 @@ class Feed:
                 backoff = BACKOFF_S
             except Exception as error:
                 # The text of the error may quote a message, so it is not logged.
-                name, kind = self.subscriber.name, type(error).__name__
-                times = self._sampler.take(("feed", name, kind))
+                name, kind, place = self.subscriber.name, type(error).__name__, frames_of(error)[-1]
+                times = self._sampler.take(("feed", name, kind, place))
                 if times:
-                    log.error("subscriber %s: %s (%d such since the last line)", name, kind, times)
+                    log.error("subscriber %s: %s at %s (%d such since the last line)", name, kind, place, times)
                 await asyncio.sleep(backoff)
                 backoff = min(2 * backoff, BACKOFF_MAX_S)
 

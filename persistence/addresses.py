@@ -28,9 +28,14 @@ class Addresses(msgspec.Struct, frozen=True, rename="camel"):
     def publish(self, folder: Path) -> None:
         """Write the file. Its name appears only once it is complete. Raises OSError, DataDirectoryUnsafe."""
         new = folder / f"{_NAME}.new"
-        with open(open_private(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), "wb") as file:
-            file.write(msgspec.json.encode(self) + b"\n")
-        new.replace(folder / _NAME)
+        descriptor = open_private(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        try:
+            with open(descriptor, "wb") as file:
+                file.write(msgspec.json.encode(self) + b"\n")
+            new.replace(folder / _NAME)
+        except OSError:
+            new.unlink(missing_ok=True)
+            raise
 
     @staticmethod
     def withdraw(folder: Path) -> None:

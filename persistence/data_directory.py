@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from greenroom.persistence.errors import DataDirectoryInUse
+from greenroom.persistence.errors import DataDirectoryInUse, DataDirectoryUnsafe
 from greenroom.persistence.private_files import make_folder, open_private, tighten
 
 if TYPE_CHECKING:
@@ -39,6 +39,8 @@ class DataDirectory:
         see `secret_of`. Raises DataDirectoryInUse, DataDirectoryUnsafe."""
         if self._lock_fd is not None:
             return
+        if self.path.exists() and not self.path.is_dir():
+            raise DataDirectoryUnsafe(f"{self.path} is not a folder: name another one as node.data_dir")
         make_folder(self.path)
         fd = open_private(self.path / "lock", os.O_RDWR | os.O_CREAT)
         try:

@@ -25,11 +25,17 @@ def open_private(path: Path, flags: int) -> int:
     """
     if path.is_symlink():
         raise DataDirectoryUnsafe(f"{path} is a link, which the node does not follow: remove it")
-    descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, _FILE)
+    try:
+        descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, _FILE)
+    except IsADirectoryError:
+        raise DataDirectoryUnsafe(f"{path} is not a file: remove it") from None
     try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise DataDirectoryUnsafe(f"{path} is not a file: remove it")
         _set(descriptor, _FILE)
+    except OSError as error:
+        os.close(descriptor)
+        raise OSError(error.errno, error.strerror, str(path)) from error
     except BaseException:
         os.close(descriptor)
         raise

@@ -29,15 +29,16 @@ _WELL_KNOWN = frozenset({"openim123", "openim", "secret", "changeme", "change_me
 
 
 class WeakSecret(ValueError):
-    """The secret is well known or easy to guess, or other users can read its file, and the node's address can be
-    reached from other hosts. Or its file contains no secret."""
+    """The secret is well known or easy to guess, or other users can read its file, and the node can be reached from
+    other hosts: at its address, or through a proxy. Or its file contains no secret."""
 
 
 def secret_of(settings: Settings, data_dir: Path) -> str:
     """The secret of this node. If there is none yet, it is generated and kept in `<data_dir>/secret`.
 
     A file that others could read is refused as a weak secret is, and not made private: they may have read it. On
-    loopback it is used, and made private.
+    loopback it is used, and made private. A weak one is used there with a warning: a proxy that the settings do not
+    name may pass on requests from anywhere.
 
     Raises WeakSecret, OSError.
     """
@@ -50,23 +51,38 @@ def secret_of(settings: Settings, data_dir: Path) -> str:
         where, (secret, is_open) = f"the secret in {path}", kept
         if not secret:
             raise WeakSecret(f"{path} is empty: remove it to have a secret generated")
-    host = settings.node.host
-    if not is_loopback(host):
-        if _is_weak(secret):
+    is_weak, opening = _is_weak(secret), _opening(settings)
+    if opening:
+        if is_weak:
             raise WeakSecret(
-                f"{where} is well known or shorter than {_SHORTEST} characters, and {host} is open to the network: "
+                f"{where} is well known or shorter than {_SHORTEST} characters, and {opening}: "
                 f"{'set a strong one, or leave it empty' if settings.auth.secret else 'remove the file'} "
                 "to have one generated"
             )
         if is_open:
             raise WeakSecret(
-                f"other users of this machine can read {path}, and {host} is open to the network: remove it to have a "
+                f"other users of this machine can read {path}, and {opening}: remove it to have a "
                 "new secret generated, or make it private (chmod 600) if nobody has read it"
             )
+    elif is_weak:
+        log.warning(
+            "%s is well known or shorter than %d characters; it is used because the node listens on %s alone. Behind a "
+            "proxy everybody could guess it, and with it do everything in the name of every user",
+            where, _SHORTEST, settings.node.host,
+        )  # fmt: skip
     if is_open:
         path.chmod(0o600)
         log.warning("%s is private to its user now; other users could read it before", path)
     return secret
+
+
+def _opening(settings: Settings) -> str:
+    """Why other hosts can reach the node. Empty if they cannot, as far as the settings say."""
+    if not is_loopback(settings.node.host):
+        return f"{settings.node.host} is open to the network"
+    if settings.limits.trusted_proxies:
+        return "limits.trusted_proxies names a proxy, through which other hosts come"
+    return ""
 
 
 def find_secret(settings: Settings) -> str:

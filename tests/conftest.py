@@ -8,7 +8,10 @@ import pytest
 from greenroom.tests.kit.process_watch import ProcessWatch
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import AsyncIterator, Iterator
+    from pathlib import Path
+
+    from greenroom.tests.kit.node_kit import NodeProcess
 
 # How long one example takes says nothing on a busy machine.
 hypothesis.settings.register_profile("greenroom", deadline=None)
@@ -33,3 +36,12 @@ def processes_end_with_their_test() -> Iterator[None]:
     if _watch.count != _counted:
         left = _watch.left(_known, within_s=ENDING_S)
         assert not left, "the test has left processes:\n" + "\n".join(f"{pid} {line}" for pid, line in left.items())
+
+
+@pytest.fixture
+async def node(tmp_path: Path) -> AsyncIterator[NodeProcess]:
+    """A node that runs, in a process of its own."""
+    from greenroom.tests.kit.node_kit import NodeProcess  # Loaded here, as most tests need neither it nor its client.
+
+    async with NodeProcess(tmp_path) as one:
+        yield one

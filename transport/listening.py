@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import resource
 import socket
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     import ssl as tls
     from collections.abc import Callable
 
-__all__ = ["Acceptor", "listening_socket", "raise_descriptor_limit"]
+__all__ = ["Acceptor", "listening_socket", "raise_descriptor_limit", "warn_of_low_limit"]
 
 log = logging.getLogger("greenroom.transport")
 
@@ -26,17 +27,37 @@ _RESERVE: Final = 32
 _RETRY_S: Final = 0.2
 
 
-def raise_descriptor_limit() -> None:
-    """Raise this process's soft limit of open files to the hard one. The soft one is low for the sake of programs that
-    use `select`."""
+def raise_descriptor_limit() -> int:
+    """Raise this process's soft limit of open files to the hard one, if the system lets it. The soft one is low for the
+    sake of programs that use `select`. Returns the limit that holds afterwards."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != hard:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        with contextlib.suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    return _descriptor_limit()
+
+
+def warn_of_low_limit(connections: int) -> None:
+    """Log a warning if the soft limit of open files, which only the process's own program may raise, is too low for
+    this number of connections and the hard one is higher."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard and _first_too_high() < connections:
+        log.warning(
+            "the node accepts connections while this process has fewer than %d files open: its limit is %d. The system "
+            "allows %s; a program with a node in it may call greenroom.transport.listening.raise_descriptor_limit()",
+            _first_too_high(), soft, "any number" if hard == resource.RLIM_INFINITY else hard,
+        )  # fmt: skip
 
 
 def _descriptor_limit() -> int:
     limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return limit if limit != resource.RLIM_INFINITY else 1 << 30
+
+
+def _first_too_high() -> int:
+    """The lowest descriptor that no connection may have."""
+    backlog, limit = _backlog(), _descriptor_limit()
+    return limit - min(limit // 2, 2 * backlog + backlog // 2 + _RESERVE)
 
 
 def _backlog() -> int:
@@ -80,9 +101,7 @@ class Acceptor:
         self._retry: asyncio.TimerHandle | None = None
         self._resuming: asyncio.Task[None] | None = None
         self._sampler = Sampler(loop.time)
-        backlog, limit = _backlog(), _descriptor_limit()
-        self._stop_at = limit - min(limit // 2, 2 * backlog + backlog // 2 + _RESERVE)
-        """The lowest descriptor that is too high."""
+        self._stop_at = _first_too_high()
         self.port = 0
 
     async def start(self, listening: socket.socket) -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
-import traceback
 from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, Protocol
@@ -12,6 +12,7 @@ from thespian.actors import ActorExitRequest, ActorSystemMessage, ChildActorExit
 
 from greenroom.actors.errors import ActorCrashed, GreenroomError, MailboxFull, Quarantined
 from greenroom.actors.runtime.cell import Cell, Mail
+from greenroom.actors.runtime.frames import frames_of
 from greenroom.actors.runtime.pipe import drive
 from greenroom.actors.runtime.replies import Answer, Failed, Outcome, Piped
 
@@ -128,7 +129,7 @@ class EntityCell(Cell):
                     self.refuse(mail, refusal)
             if actor._handles_turn_end:
                 wants_turn = actor.on_turn_end()
-        except Exception as error:
+        except (Exception, asyncio.CancelledError) as error:  # The latter is that of an awaitable, raised again here.
             counters.messages += handled
             self.crash(error)
             return handled
@@ -256,7 +257,7 @@ class EntityCell(Cell):
         else:
             self.base.send_to_dead_letters(self.address, mail)
 
-    def crash(self, error: Exception) -> None:
+    def crash(self, error: BaseException) -> None:
         """End this incarnation after a crash: count the crash, refuse the message that was being handled, and hand the
         unread mail to the keeper, or to dead letters. Never raises."""
         self.not_schedulable = True
@@ -311,7 +312,7 @@ class EntityCell(Cell):
             return []
         return [(self.address, effects)] if effects is not None else []
 
-    def _remove(self, error: Exception | None) -> deque[Mail]:
+    def _remove(self, error: BaseException | None) -> deque[Mail]:
         """Remove this incarnation from the base, and return the unread mail for the next one."""
         mail: deque[Mail] = self.stashed or deque()
         mail.extend(self.mailbox or ())
@@ -322,12 +323,9 @@ class EntityCell(Cell):
         self.factory = None
         return deque(each for each in mail if not isinstance(each[1], INCARNATION_ONLY))
 
-    def _note_crash(self, error: Exception) -> None:
+    def _note_crash(self, error: BaseException) -> None:
         self.counters.crashes += 1
-        frames = [
-            f"{frame.f_code.co_filename}:{line} in {frame.f_code.co_name}"
-            for frame, line in traceback.walk_tb(error.__traceback__)
-        ]
+        frames = frames_of(error)
         name, place = self.counters.name, frames[-1] if frames else "?"
         key = (name, type(error), place)
         # Without the exception's text, which may quote the message, and without source lines.

@@ -44,6 +44,8 @@ class Service(Entity):
         await self._start()
 
     def receiveMsg_Piped(self, message: Piped, sender: Address) -> None:
+        if isinstance(message.error, asyncio.CancelledError):
+            return  # The host ends its loop without `stop`, and cancels all tasks. Nothing is started again there.
         if message.error is not None:
             raise message.error
         self.release()

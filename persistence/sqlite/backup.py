@@ -5,9 +5,11 @@ A copy is a folder with the database as one file, the mark that says what it mus
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import apsw
@@ -29,14 +31,14 @@ from greenroom.persistence.sqlite.schema import (
 from greenroom.persistence.sqlite.statements import connect, copy_pages
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from greenroom.persistence.sqlite.statements import SqliteConnection
 
 __all__ = ["Copied", "back_up", "restore"]
 
 _SECRET: Final = "secret"
 _CHUNK_BYTES: Final = 4 << 20
+_BESIDE: Final = ("-journal", "-wal", "-shm")
+"""Endings of the files that SQLite makes beside a database."""
 
 Progress = Callable[[str, int, int], None]
 """Called with what is done, how much of it is done, and how much there is."""
@@ -51,7 +53,8 @@ class Copied(NamedTuple):
 
 def back_up(data_dir: Path, target: Path, *, tell: Progress) -> Copied:
     """Copy the store of a data directory into a new folder. The copy is what was committed at one moment, and is
-    checked before it gets its name. The node may run; its log grows meanwhile by what it writes.
+    checked before it gets its name. The node may run; its log grows meanwhile by what it writes. If this fails, the
+    target is what it was before.
 
     Raises TargetInUse, StoreUnavailable, StoreDamaged, OSError.
     """
@@ -60,11 +63,11 @@ def back_up(data_dir: Path, target: Path, *, tell: Progress) -> Copied:
         raise StoreUnavailable(f"{database}: no database")
     if target.exists() and any(target.iterdir()):
         raise TargetInUse(f"{target} is not empty: name a new folder for the copy")
-    target.mkdir(mode=0o700, parents=True, exist_ok=True)
-    draft = target / "greenroom.db.new"
+    draft, made = target / "greenroom.db.new", _Made()
     try:
         examine(database)
-        _make_private(draft)
+        made.folder(target)
+        made.file(draft)
         copy_pages(database, draft, tell=lambda done, total: tell("copied", done, total))
         tell("check", 0, 0)
         connection = connect(draft, read_only=True)
@@ -73,10 +76,9 @@ def back_up(data_dir: Path, target: Path, *, tell: Progress) -> Copied:
             instance, commits = instance_of(connection), stored_commits(connection)
         finally:
             connection.close()
-        _copy_secret(data_dir, target)
-        _finish(draft, target / "greenroom.db", instance, commits)
+        _finish(draft, made, instance, commits, secret=data_dir / _SECRET)
     except BaseException as error:
-        _forget(draft)
+        made.remove()
         if isinstance(error, apsw.Error):
             raise store_error(f"{database}", error) from error
         raise
@@ -87,7 +89,7 @@ def restore(copy: Path, data_dir: Path, *, entropy: Callable[[int], bytes] = os.
     """Make a data directory from a copy. No node may use it, and it may have no store yet.
 
     The new store has another id, so clients read their lists (friends, groups, conversations) from the start: their
-    versions may be above those of the copy.
+    versions may be above those of the copy. If this fails, only the data directory's lock is new.
 
     Raises DataDirectoryInUse, TargetInUse, StoreUnavailable, StoreDamaged, StoreTooNew, NotAStore, OSError.
     """
@@ -100,18 +102,17 @@ def restore(copy: Path, data_dir: Path, *, entropy: Callable[[int], bytes] = os.
         if found := sorted(path.name for path in data_dir.glob("greenroom.db*")):
             names = ", ".join(found)
             raise TargetInUse(f"{data_dir} has a store ({names}): move these files away, or name a new folder")
-        draft = data_dir / "greenroom.db.new"
+        draft, made = data_dir / "greenroom.db.new", _Made()
         try:
-            _make_private(draft)
+            made.file(draft)
             _copy_file(source, draft, tell)
             tell("check", 0, 0)
             examine(draft)
             instance = entropy(16)
             commits = _bring_forward(draft, read_mark(source), instance)
-            _copy_secret(copy, data_dir)
-            _finish(draft, database, instance, commits)
+            _finish(draft, made, instance, commits, secret=copy / _SECRET)
         except BaseException:
-            _forget(draft)
+            made.remove()
             raise
     return Copied(database.stat().st_size, commits)
 
@@ -147,11 +148,6 @@ def _demand_sound(draft: Path, connection: SqliteConnection) -> None:
         raise StoreDamaged(f"{draft.parent}: the copy is not sound: {findings[0]}{more}")
 
 
-def _make_private(path: Path) -> None:
-    """Make an empty file for its owner only. What fills it keeps its mode."""
-    os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
-
-
 def _copy_file(source: Path, target: Path, tell: Progress) -> None:
     done, total = 0, source.stat().st_size
     with source.open("rb") as reader, target.open("r+b") as writer:
@@ -161,24 +157,23 @@ def _copy_file(source: Path, target: Path, tell: Progress) -> None:
             tell("copied", done, total)
 
 
-def _copy_secret(source: Path, target: Path) -> None:
-    """Copy the secret, unless there is one in the target already, or none in the source: it is then in the settings."""
-    if not (source / _SECRET).is_file() or (target / _SECRET).exists():
-        return
-    _make_private(target / _SECRET)
-    shutil.copyfile(source / _SECRET, target / _SECRET)
-
-
-def _finish(draft: Path, database: Path, instance: bytes, commits: int) -> None:
-    """Put the copy on disk, with its mark, and give it its name."""
-    mark = Mark(database, instance)
-    mark.set(commits)
-    mark.close()
+def _finish(draft: Path, made: _Made, instance: bytes, commits: int, *, secret: Path) -> None:
+    """Put the copy on disk, with its mark and the secret, and give it its name. The secret is not copied if there is
+    one in the target already, or none in the source: it is then in the settings."""
+    database = draft.with_name("greenroom.db")
     _sync(draft)
+    made.file(Path(mark_path(database)))
+    mark = Mark(database, instance)
+    try:
+        mark.set(commits)
+    finally:
+        mark.close()
     _sync(mark_path(database))
-    if (secret := database.with_name(_SECRET)).exists():
-        _sync(secret)
-    draft.rename(database)
+    if secret.is_file() and not (copied := draft.with_name(_SECRET)).exists():
+        made.file(copied)
+        shutil.copyfile(secret, copied)
+        _sync(copied)
+    made.rename(draft, database)
     _sync(database.parent)
 
 
@@ -190,6 +185,36 @@ def _sync(path: Path | str) -> None:
         os.close(fd)
 
 
-def _forget(draft: Path) -> None:
-    for path in draft.parent.glob(f"{draft.name}*"):
-        path.unlink()
+class _Made:
+    """The files and folders that a copy has made so far."""
+
+    def __init__(self) -> None:
+        self._files: list[Path] = []
+        self._folders: list[Path] = []
+
+    def folder(self, path: Path) -> None:
+        """Make a folder for its owner only, and its missing parents."""
+        missing = [one for one in (path, *path.parents) if not one.exists()]
+        for one in reversed(missing):
+            one.mkdir(mode=0o700 if one == path else 0o777)
+            self._folders.append(one)
+
+    def file(self, path: Path) -> None:
+        """Make an empty file for its owner only. Whatever fills it keeps its mode. Raises FileExistsError."""
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+        self._files.append(path)
+
+    def rename(self, old: Path, new: Path) -> None:
+        self._files.append(new)
+        old.rename(new)
+
+    def remove(self) -> None:
+        """Remove them all, with the files that SQLite keeps beside a database. What cannot be removed stays: the first
+        error says more than one of this."""
+        for path in self._files:
+            for one in (path, *(path.with_name(path.name + end) for end in _BESIDE)):
+                with contextlib.suppress(OSError):
+                    one.unlink()
+        for path in reversed(self._folders):
+            with contextlib.suppress(OSError):
+                path.rmdir()

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Final, Literal, Protocol
 
 import apsw
 
@@ -21,6 +22,7 @@ from greenroom.persistence.sqlite.placement import Placement
 from greenroom.persistence.sqlite.schema import add_checksums, instance_of, lacks_checksums, migrate, raise_epoch
 from greenroom.persistence.sqlite.seq_reads import SeqReads
 from greenroom.persistence.sqlite.statements import MEMORY, connect
+from greenroom.persistence.sqlite.thread_call import ThreadCall
 from greenroom.persistence.sqlite.user_reads import UserReads
 from greenroom.persistence.sqlite.writer import Writer
 from greenroom.persistence.sqlite.writer_client import ProcessWriter
@@ -36,6 +38,8 @@ if TYPE_CHECKING:
 
 __all__ = ["SqliteStore", "WriterKind"]
 
+OPENINGS: Final = 4
+"""Number of times that a locked database is opened. Each waits BUSY_TIMEOUT_S for the lock."""
 WriterKind = Literal["process", "thread", "inline"]
 """Where commits run. A busy loop does not slow a process; a thread needs no child process; inline blocks the loop."""
 
@@ -78,6 +82,7 @@ class SqliteStore(UserReads, MessageReads, SeqReads, ListReads, EventReads):
         self._placement: Placement | None = None
         self._committer: _Committer | None = None
         self._damage = DamageMet()
+        self._opening: ThreadCall[tuple[SqliteConnection, int, bytes]] = ThreadCall()
 
     @property
     def epoch(self) -> int:
@@ -97,6 +102,7 @@ class SqliteStore(UserReads, MessageReads, SeqReads, ListReads, EventReads):
         raise StoreUnavailable(await asyncio.shield(self._committer.lost))
 
     async def open(self) -> None:
+        """If this is cancelled, the thread that opens the files goes on. `close` waits for it, and closes them."""
         if self._committer is not None and self._committer.lost.done():
             await self.close()
             if self._placement is not None:
@@ -105,7 +111,7 @@ class SqliteStore(UserReads, MessageReads, SeqReads, ListReads, EventReads):
             raise RuntimeError("the store is open")
         try:
             # The recovery of a long log, or a migration, may take seconds.
-            connection, self._epoch, self._instance = await asyncio.to_thread(self._prepare)
+            connection, self._epoch, self._instance = await self._opening.run(self._prepare)
         except apsw.Error as error:
             told = store_error(f"{self._path}", error)
             if isinstance(told, StoreDamaged) and isinstance(self._path, Path):
@@ -133,6 +139,8 @@ class SqliteStore(UserReads, MessageReads, SeqReads, ListReads, EventReads):
             raise
 
     async def close(self) -> None:
+        if (opened := await self._opening.take()) is not None:
+            opened[0].close()
         # Close the reader first: the last connection moves the log into the database, which a reader may not do.
         connection, self._connection = self._connection, None
         if connection is not None and self._path != MEMORY:
@@ -152,6 +160,13 @@ class SqliteStore(UserReads, MessageReads, SeqReads, ListReads, EventReads):
         return await self._committer.commit(slices)
 
     def _prepare(self) -> tuple[SqliteConnection, int, bytes]:
+        """The same as `_open_files`, but waits for a lock: the writer of a killed node has it until it ends."""
+        for _ in range(OPENINGS - 1):
+            with contextlib.suppress(apsw.BusyError):
+                return self._open_files()
+        return self._open_files()
+
+    def _open_files(self) -> tuple[SqliteConnection, int, bytes]:
         """Migrate, and raise the epoch. Returns the connection for reads, the epoch and the database's id."""
         if isinstance(self._path, Path):
             examine(self._path)

@@ -10,10 +10,12 @@ import socket
 import subprocess
 import sys
 from collections import deque
+from functools import partial
 from typing import TYPE_CHECKING, Final, cast
 
 from greenroom.persistence.errors import StoreUnavailable
 from greenroom.persistence.sqlite.placement import Placement
+from greenroom.persistence.sqlite.thread_call import ThreadCall
 from greenroom.persistence.sqlite.writer_frames import FrameReader, decode_hello, decode_outcomes, encode_slices
 from greenroom.persistence.store import Reason, Refusal
 
@@ -59,6 +61,9 @@ class ProcessWriter:
         self._epoch = epoch
         self._events_limit = events_limit
         self._link: _Link | None = None
+        self._starting: ThreadCall[subprocess.Popen[bytes]] = ThreadCall()
+        self._unready: subprocess.Popen[bytes] | None = None
+        """The process that was started last, until it is ready or has been waited for."""
         self._restarting: asyncio.Task[None] | None = None
         self._stopping = asyncio.Event()
         self._deaths: deque[float] = deque()
@@ -85,10 +90,17 @@ class ProcessWriter:
         return answer
 
     async def stop(self) -> None:
-        """Let the process commit all that it has received, and wait for its end."""
+        """Let the process commit all that it has received, and wait for its end. One whose start was cancelled is
+        killed."""
         self._stopping.set()
         if self._restarting is not None:
             await self._restarting
+        self._unready = await self._starting.take() or self._unready
+        if self._unready is not None:
+            self._unready.kill()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                await asyncio.to_thread(self._unready.wait, KILL_LIMIT_S)
+            self._unready = None
         link, self._link = self._link, None
         if link is not None:
             await link.end()
@@ -102,19 +114,23 @@ class ProcessWriter:
         ours.setblocking(False)
         try:
             # The start of a process blocks for some milliseconds, so it is not done on the loop.
-            process = await asyncio.to_thread(self._popen, theirs)
+            self._unready = process = await self._starting.run(partial(self._popen, theirs))
         except (OSError, RuntimeError) as error:  # No descriptor, no process, or no thread that starts it.
             ours.close()
-            raise StoreUnavailable(f"no writer process: {error}") from error
-        finally:
             theirs.close()
+            raise StoreUnavailable(f"no writer process: {error}") from error
+        except BaseException:
+            ours.close()
+            raise
         loop = asyncio.get_running_loop()
         try:
             _, link = await loop.create_unix_connection(lambda: _Link(process, self._lost), sock=ours)
-        except OSError as error:
+        except BaseException as error:
             ours.close()
             process.kill()
-            raise StoreUnavailable(f"no writer process: {error}") from error
+            if isinstance(error, OSError):
+                raise StoreUnavailable(f"no writer process: {error}") from error
+            raise
         try:
             async with asyncio.timeout(START_LIMIT_S):
                 trouble = await asyncio.shield(link.hello)
@@ -126,16 +142,18 @@ class ProcessWriter:
         if trouble:
             await link.kill()
             raise StoreUnavailable(f"writer process: {trouble}")
+        self._unready = None
         return link
 
     def _popen(self, stream: socket.socket) -> subprocess.Popen[bytes]:
         # With -P and PYTHONPATH the child imports the same packages as this process, never from the working directory.
-        return subprocess.Popen(
-            [sys.executable, "-P", "-m", WRITER, str(self._path), str(self._epoch), str(self._events_limit)],
-            stdin=stream.fileno(),
-            stdout=subprocess.DEVNULL,
-            env=os.environ | {"PYTHONPATH": os.pathsep.join(entry for entry in sys.path if entry)},
-        )
+        with stream:
+            return subprocess.Popen(
+                [sys.executable, "-P", "-m", WRITER, str(self._path), str(self._epoch), str(self._events_limit)],
+                stdin=stream.fileno(),
+                stdout=subprocess.DEVNULL,
+                env=os.environ | {"PYTHONPATH": os.pathsep.join(entry for entry in sys.path if entry)},
+            )
 
     def _lost(self, link: _Link) -> None:
         if self._link is link and not self._stopping.is_set():

@@ -14,6 +14,7 @@ from typing import Final
 
 import apsw
 
+from greenroom.persistence.errors import StoreError
 from greenroom.persistence.refusal import Reason, Refusal
 from greenroom.persistence.signals import FATAL
 from greenroom.persistence.sqlite.writer import Writer
@@ -72,7 +73,7 @@ def main(path: str, epoch: int, events_limit: int, stream: int = 0) -> int:
     writer = Writer(path, epoch=epoch, events_limit=events_limit)
     try:
         writer.open()
-    except apsw.Error as error:
+    except (apsw.Error, OSError, StoreError) as error:
         _send(stream, encode_frame(f"{type(error).__name__}: {error}"))
         return 1
     try:

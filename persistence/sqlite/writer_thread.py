@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 import apsw
 
+from greenroom.persistence.sqlite.thread_call import ThreadCall
 from greenroom.persistence.store import Reason, Refusal
 
 if TYPE_CHECKING:
@@ -38,13 +39,14 @@ class ThreadWriter:
         self._queue: queue.SimpleQueue[_Batch | None] = queue.SimpleQueue()
         self._loop: asyncio.AbstractEventLoop
         self._thread: threading.Thread | None = None
+        self._opening: ThreadCall[bool] = ThreadCall()
         self._outstanding = 0
         self.lost: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         """The reason why the thread has failed."""
 
     async def start(self) -> None:
         self._loop = asyncio.get_running_loop()
-        await asyncio.to_thread(self._writer.open)
+        await self._opening.run(self._open)
         self._thread = threading.Thread(target=self._run, name="greenroom-writer", daemon=True)
         self._thread.start()
 
@@ -58,12 +60,18 @@ class ThreadWriter:
         return answer
 
     async def stop(self) -> None:
+        if await self._opening.take():
+            self._writer.close()
         thread, self._thread = self._thread, None
         if thread is not None:
             self._queue.put(None)
             await asyncio.to_thread(thread.join)
             # The thread's last answers are already scheduled on the loop: let them run.
             await asyncio.sleep(0)
+
+    def _open(self) -> bool:
+        self._writer.open()
+        return True
 
     def _run(self) -> None:
         batches: list[_Batch] = []

@@ -22,7 +22,7 @@ async def engine() -> AsyncIterator[KitEngine]:
 def pytest_asyncio_loop_factories(
     config: pytest.Config, item: pytest.Item
 ) -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
-    """The engine's life is tested on both loops: what is left behind differs."""
-    if item.path.name == "test_engine.py":
+    """The engine's starts and stops are tested on both loops: what is left behind differs."""
+    if item.path.name in ("test_engine.py", "test_cancelled_starts.py"):
         return {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
     return {"asyncio": asyncio.new_event_loop}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 from typing import TYPE_CHECKING
 
 import pytest
@@ -106,6 +107,19 @@ async def test_subscriber_that_fails_for_ever_holds_up_nobody() -> None:
             await engine.send(engine.message("a", "b"))
         await sound.until(lambda one: one.seqs("si_a_b") == [1, 2, 3, 4, 5])
         assert not engine.fallen.done()
+
+
+async def test_error_of_a_subscriber_is_logged_with_its_place_alone(caplog: pytest.LogCaptureFixture) -> None:
+    listener = Listener()
+    listener.failures = ["before", "after"]
+    async with KitEngine(subscribers=[listener]) as engine:
+        await engine.register("a")
+        await listener.until(lambda one: not one.failures)
+    lines = [one.getMessage() for one in caplog.records if one.getMessage().startswith("subscriber listener: OSError")]
+    source, first = inspect.getsourcelines(Listener.take)
+    raised = [first + number for number, line in enumerate(source) if "raise OSError" in line]
+    assert [f"{__file__}:{number} in take " in line for number, line in zip(raised, lines, strict=True)] == [True, True]
+    assert "provider" not in caplog.text
 
 
 async def test_cursor_outlives_the_feed() -> None:

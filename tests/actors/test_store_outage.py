@@ -168,10 +168,7 @@ async def test_late_slice_of_an_entity_in_quarantine(quick: KitEngine, monkeypat
     with pytest.raises(Quarantined):
         await sealed
     hang.over()
-    deadline = asyncio.get_running_loop().time() + 10
-    while quick.sessions.seqs("b", "si_a_b") != [1]:
-        assert asyncio.get_running_loop().time() < deadline
-        await asyncio.sleep(0.02)
+    await quick.sessions.until_pushed("b", "si_a_b", 1)
 
 
 @pytest.mark.parametrize("at", [CommitSlice, AwaitWrites, None], ids=["CommitSlice", "AwaitWrites", "on_turn_end"])

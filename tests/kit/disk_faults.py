@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
     from pathlib import Path
 
-__all__ = ["Injection", "injected", "locked", "no_room"]
+__all__ = ["Injection", "injected", "injecting", "locked", "no_room"]
 
 
 class Injection:
@@ -29,6 +29,15 @@ class Injection:
         text = self._trace.read_text(errors="replace")
         # When strace ends, a call that is still delayed continues at once.
         return sum(text.count(mark) for mark in ("(INJECTED)", "(DELAYED)", "<detached ...>"))
+
+
+def injecting(file: Path, calls: str, action: str) -> tuple[str, ...]:
+    """The command to run another one under, in which strace injects `action` into these calls on this file. The process
+    is that of the other command, with its exit code and its signals."""
+    return (
+        find_strace(), "-D", "-f", "-P", str(file), "-o", "/dev/null",
+        "-e", f"trace={calls}", "-e", f"inject={calls}:{action}", "-e", "signal=none",
+    )  # fmt: skip
 
 
 @contextlib.asynccontextmanager

@@ -59,6 +59,7 @@ class RecordingSessions(SessionTable):
         self.received: dict[str, list[Received]] = defaultdict(list)
         self.open_sessions: dict[str, list[SessionView]] = defaultdict(list)
         self.known: dict[Address, SessionView] = {}
+        self._pushed = asyncio.Event()
 
     def open(self, user_id: str, connection: Address) -> None:
         self.open_sessions[user_id].append(self.known[connection])
@@ -80,6 +81,7 @@ class RecordingSessions(SessionTable):
             else:
                 message = sdkws_pb2.MsgData.FromString(push.message)
                 self.received[user_id].append(Received(push.conversation_id, message))
+        self._pushed.set()
         return absent
 
     def broadcast(self, push: Push, audience: Audience) -> list[str]:
@@ -94,6 +96,13 @@ class RecordingSessions(SessionTable):
             for one in self.received[user_id]
             if one.conversation_id == conversation_id and one.message.seq
         ]
+
+    async def until_pushed(self, user_id: str, conversation_id: str, *seqs: int) -> None:
+        """Wait until these messages, and no others, were pushed to the user."""
+        async with asyncio.timeout(10):
+            while self.seqs(user_id, conversation_id) != list(seqs):
+                self._pushed.clear()
+                await self._pushed.wait()
 
 
 class KitEngine(Engine):

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Self
 
 from greenroom.transport.client.api import Api
 
@@ -35,7 +36,8 @@ def free_port() -> int:
 
 
 class NodeProcess:
-    """Start, kill and start again; the ports and the folder stay the same."""
+    """Start, kill and start again; the ports and the folder stay the same. `async with` starts it, and kills it if it
+    still runs in the end."""
 
     def __init__(
         self,
@@ -58,6 +60,13 @@ class NodeProcess:
         """Further options of `serve`. They may name other ports."""
         self.waits_for_ports = waits_for_ports
         self.process: subprocess.Popen[bytes] | None = None
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        self.close()
 
     @property
     def ws_url(self) -> str:

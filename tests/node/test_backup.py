@@ -6,12 +6,16 @@ import asyncio
 import sys
 from typing import TYPE_CHECKING
 
+from greenroom.persistence.sqlite import statements
+from greenroom.persistence.sqlite.backup import back_up
 from greenroom.persistence.sqlite.check import check
 from greenroom.tests.kit.node_kit import NodeProcess
 from greenroom.tests.kit.wire_kit import Device, text_message
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    import pytest
 
 
 async def _greenroom(*arguments: object) -> tuple[int, str, str]:
@@ -68,3 +72,21 @@ async def test_backup_of_a_node_that_runs(node: NodeProcess, tmp_path: Path) -> 
         second.close()
     code, _, err = await _greenroom("backup", copy, "--data-dir", node.data_dir)
     assert (code, "is not empty" in err) == (1, True)
+
+
+async def test_node_that_is_killed_while_its_copy_is_made(
+    node: NodeProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(statements, "COPIED_PAGES", 1)
+    await node.tokens("alice", "bob")
+
+    def kill(what: str, done: int, total: int) -> None:
+        assert node.process is not None
+        if node.process.poll() is None:
+            node.kill()
+
+    made = back_up(node.data_dir, tmp_path / "copy", tell=kill)
+    assert made.commits > 0
+    assert check(tmp_path / "copy") == []
+    await node.start()
+    await node.tokens("carol")

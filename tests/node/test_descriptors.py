@@ -35,17 +35,8 @@ def limited(folder: Path, ulimit: str) -> NodeProcess:
     return NodeProcess(folder, prefix=("bash", "-c", f'ulimit {ulimit}; exec "$@"', "node"), env=env)
 
 
-@contextlib.asynccontextmanager
-async def started(node: NodeProcess) -> AsyncIterator[NodeProcess]:
-    await node.start()
-    try:
-        yield node
-    finally:
-        node.close()
-
-
 async def test_soft_limit_is_raised_to_the_hard_one(tmp_path: Path) -> None:
-    async with started(limited(tmp_path, "-Sn 128")) as node:
+    async with limited(tmp_path, "-Sn 128") as node:
         soft, hard = limits_of(node)
         assert soft == hard != "128"
 
@@ -102,7 +93,7 @@ def descriptors_of(node: NodeProcess) -> int:
 @pytest.mark.timeout(60)
 @pytest.mark.parametrize("kind", ["http", "websocket"])
 async def test_clients_wait_and_none_is_reset(tmp_path: Path, kind: str) -> None:
-    async with started(limited(tmp_path, f"-n {LIMIT}")) as node:
+    async with limited(tmp_path, f"-n {LIMIT}") as node:
         port = node.api_port if kind == "http" else node.ws_port
         async with crowd(port) as clients:
             await until(lambda: "out of descriptors" in node.log or clients.closed_by_the_node(), 20)
@@ -133,7 +124,7 @@ def writer_of(node: NodeProcess) -> int | None:
 @pytest.mark.ci
 @pytest.mark.timeout(90)
 async def test_writer_that_dies_while_no_descriptor_is_free(tmp_path: Path) -> None:
-    async with started(limited(tmp_path, f"-n {LIMIT}")) as node:
+    async with limited(tmp_path, f"-n {LIMIT}") as node:
         tokens = await node.tokens("a", "b")
         async with await Device.open(node, "a", tokens["a"]) as device:
             await device.sent(text_message("a", "b"))

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import resource
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,6 +16,7 @@ from greenroom.persistence import settings as settings_module
 from greenroom.persistence.store import MessageEvent
 from greenroom.tests.kit.node_kit import SECRET
 from greenroom.transport.client.api import Api
+from greenroom.transport.listening import raise_descriptor_limit
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -59,3 +64,53 @@ async def test_drain_before_the_start_does_nothing() -> None:
 def test_two_subscribers_of_one_name_are_refused() -> None:
     with pytest.raises(ValueError, match="same name"):
         Node(subscribers=[Messages(), Messages()])
+
+
+EMBEDDING = """
+import asyncio, logging, resource, sys
+from greenroom import Node
+from greenroom.transport.listening import raise_descriptor_limit
+
+async def main(raises):
+    logging.basicConfig(stream=sys.stdout, format="%(message)s")
+    if raises:
+        print("raised to", raise_descriptor_limit())
+    async with Node():
+        print("soft limit", resource.getrlimit(resource.RLIMIT_NOFILE)[0])
+
+asyncio.run(main(sys.argv[1:]))
+"""
+
+
+@pytest.mark.parametrize("raises", [True, False])
+def test_limit_of_open_files_is_the_hosts(tmp_path: Path, raises: bool) -> None:
+    """The node does not change it, and warns of it."""
+    environ = {
+        "GREENROOM_NODE_WS_PORT": "0", "GREENROOM_NODE_API_PORT": "0", "GREENROOM_NODE_DATA_DIR": str(tmp_path),
+        "GREENROOM_SECRET": SECRET,
+    }  # fmt: skip
+    command = ["prlimit", "--nofile=256:2048", "--", sys.executable, "-c", EMBEDDING, *(["raise"] if raises else [])]
+    environment = os.environ | environ
+    done = subprocess.run(command, capture_output=True, text=True, timeout=50, env=environment, check=False)
+    assert done.stderr == ""
+    lines = done.stdout.splitlines()
+    if raises:
+        assert lines == ["raised to 2048", "soft limit 2048"]
+    else:
+        assert lines[0].startswith("the node accepts connections while this process has fewer than 144 files open")
+        assert "raise_descriptor_limit()" in lines[0]
+        assert lines[1:] == ["soft limit 256"]
+
+
+@pytest.mark.parametrize("error", [ValueError, PermissionError])
+def test_limit_of_open_files_that_the_system_does_not_raise(
+    monkeypatch: pytest.MonkeyPatch, error: type[Exception]
+) -> None:
+    """As in a sandbox. A load test goes on with the limit that holds."""
+
+    def refuse(*_: object) -> None:
+        raise error("not allowed")
+
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (256, resource.RLIM_INFINITY))
+    monkeypatch.setattr(resource, "setrlimit", refuse)
+    assert raise_descriptor_limit() == 256

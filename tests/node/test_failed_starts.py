@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 from typing import TYPE_CHECKING
 
 import pytest
 
+from greenroom.tests.kit.disk_faults import injecting
 from greenroom.tests.kit.node_kit import NodeProcess
 
 if TYPE_CHECKING:
@@ -37,9 +39,13 @@ async def refused(node: NodeProcess, *words: str) -> None:
             await node.start()
     finally:
         node.close()
+    assert node.process is not None
+    assert node.process.returncode in (1, 2)
     (line,) = [line for line in node.log.splitlines() if not line.startswith("{")]
     assert line.startswith("greenroom: ")
     assert all(word in line for word in words), line
+    levels = {json.loads(line)["level"] for line in node.log.splitlines() if line.startswith("{")}
+    assert levels <= {"info", "warning"}, node.log
     (node.folder / "node.log").unlink()
 
 
@@ -61,6 +67,77 @@ async def test_damaged_store(node: NodeProcess) -> None:
     await node.start()
     await node.tokens("bob")
     assert await node.terminate() == 0
+
+
+@pytest.mark.parametrize("name", ["greenroom.db", "greenroom.db-mark", "greenroom.db-wal", "lock", "secret"])
+async def test_folder_in_the_place_of_a_file(tmp_path: Path, name: str) -> None:
+    node = NodeProcess(tmp_path, env={"GREENROOM_SECRET": ""})
+    place = node.data_dir / name
+    place.mkdir(parents=True)
+    await refused(node, str(place).removesuffix("-wal"))  # SQLite does not say which of its files it cannot open.
+    assert place.is_dir()
+
+
+async def test_file_in_the_place_of_the_data_directory(tmp_path: Path) -> None:
+    node = NodeProcess(tmp_path)
+    node.data_dir.write_text("not a folder")
+    await refused(node, f"{node.data_dir} is not a folder", "node.data_dir")
+    assert node.data_dir.read_text() == "not a folder"
+
+
+DENIED = {
+    "database that may not be read": ("greenroom.db", "EACCES", "Permission denied"),
+    "mark that may not be read": ("greenroom.db-mark", "EACCES", "Permission denied"),
+    "data directory that is read-only": ("lock", "EROFS", "Read-only file system"),
+}
+
+
+async def test_files_that_cannot_be_opened(node: NodeProcess) -> None:
+    assert await node.terminate() == 0
+    for name, error, words in DENIED.values():
+        (node.folder / "node.log").unlink()
+        (node.data_dir / name).touch()
+        node.prefix = injecting(node.data_dir / name, "openat", f"error={error}")
+        await refused(node, f"{node.data_dir / name}: {words}")
+        (node.folder / "node.log").touch()
+    node.prefix = ()
+    await node.start()
+    await node.tokens("alice")
+
+
+async def test_data_directory_of_another_user(tmp_path: Path) -> None:
+    """Its lock may be written, but not made private."""
+    node = NodeProcess(tmp_path)
+    node.data_dir.mkdir()
+    (node.data_dir / "lock").touch(0o666)
+    node.prefix = injecting(node.data_dir / "lock", "fchmod", "error=EPERM")
+    await refused(node, f"{node.data_dir / 'lock'}: Operation not permitted")
+
+
+FULL = {
+    "full": ("addresses.new", "write", "error=ENOSPC", "No space left on device"),
+    "folder in its place": ("addresses.new", "openat", "error=EISDIR", "is not a file"),
+}
+
+
+@pytest.mark.parametrize("fault", FULL)
+async def test_addresses_that_cannot_be_written_are_a_warning(tmp_path: Path, fault: str) -> None:
+    """The node serves; only commands without ports do not find it."""
+    name, calls, action, words = FULL[fault]
+    node = NodeProcess(tmp_path)
+    node.prefix = injecting(node.data_dir / name, calls, action)
+    try:
+        await node.start()
+        await node.tokens("alice")
+        lines = [json.loads(line) for line in node.log.splitlines() if line.startswith("{")]
+        (warning,) = [line["event"] for line in lines if line["level"] not in ("info", "debug")]
+        assert warning.startswith("the addresses cannot be written to the data directory: ")
+        assert words in warning
+        assert not (node.data_dir / "addresses").exists()
+        assert not (node.data_dir / "addresses.new").exists()
+        assert await node.terminate() == 0
+    finally:
+        node.close()
 
 
 async def test_ports(tmp_path: Path) -> None:

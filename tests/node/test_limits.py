@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import httpx
+import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from websockets.asyncio.client import connect
 
@@ -22,16 +23,6 @@ if TYPE_CHECKING:
 SLOW = {"GREENROOM_LIMITS_SENDS_PER_S": "0.001", "GREENROOM_LIMITS_SENDS_BURST": "20"}
 PROXIED = {"GREENROOM_LIMITS_TRUSTED_PROXIES": "127.0.0.1"}
 TIGHT = {"GREENROOM_LIMITS_ANONYMOUS_PER_S": "0.01", "GREENROOM_LIMITS_ANONYMOUS_BURST": "30"}
-
-
-@asynccontextmanager
-async def running(folder: Path, env: dict[str, str]) -> AsyncIterator[NodeProcess]:
-    node = NodeProcess(folder, env=env)
-    await node.start()
-    try:
-        yield node
-    finally:
-        node.close()
 
 
 @asynccontextmanager
@@ -73,7 +64,7 @@ def is_refused(answer: httpx.Response) -> bool:
 
 async def test_sends_of_a_user(tmp_path: Path) -> None:
     """All connections of a user count together; another user is not limited, nor is an admin."""
-    async with running(tmp_path, LIMITED | SLOW) as node:
+    async with NodeProcess(tmp_path, env=LIMITED | SLOW) as node:
         phone = (await node.tokens("alice", "bob", platform_id=2))["alice"]
         tokens = await node.tokens("alice", "bob")
         async with (
@@ -102,7 +93,7 @@ async def test_sends_of_a_user(tmp_path: Path) -> None:
 
 
 async def test_loopback_is_exempt(tmp_path: Path) -> None:
-    async with running(tmp_path, SLOW | TIGHT) as node:
+    async with NodeProcess(tmp_path, env=SLOW | TIGHT) as node:
         token = (await node.tokens("alice", "bob"))["alice"]
         async with await Device.open(node, "alice", token) as alice, http(node) as client:
             for _ in range(50):
@@ -113,7 +104,7 @@ async def test_loopback_is_exempt(tmp_path: Path) -> None:
 
 async def test_changes_of_a_user(tmp_path: Path) -> None:
     """A script makes groups as fast as it can."""
-    async with running(tmp_path, LIMITED) as node, http(node) as client:
+    async with NodeProcess(tmp_path, env=LIMITED) as node, http(node) as client:
         tokens = await node.tokens("alice", "bob")
 
         async def create(user_id: str, number: int) -> httpx.Response:
@@ -135,7 +126,7 @@ async def test_changes_of_a_user(tmp_path: Path) -> None:
 
 async def test_requests_without_a_token(tmp_path: Path) -> None:
     """Those of one address, on all roads in. Clients with a token go on, from the same address too."""
-    async with running(tmp_path, LIMITED | PROXIED | TIGHT) as node, http(node) as client:
+    async with NodeProcess(tmp_path, env=LIMITED | PROXIED | TIGHT) as node, http(node) as client:
         tokens = await node.tokens("alice", "bob", "carol")
         script, other = ({"x-forwarded-for": f"1.1.1.1, {address}"} for address in ("192.0.2.1", "192.0.2.2"))
         stale = (await node.tokens("carol"))["carol"]
@@ -209,3 +200,47 @@ async def test_guesses_at_once(node: NodeProcess) -> None:
             )
         )
     assert sum(is_refused(answer) for answer in answers) > 40
+
+
+GARBAGE = {
+    "a handshake of TLS": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(500) + b"\r\n\r\n",
+    "no method": b"\r\n\r\nrubbish\r\n\r\n",
+    "a method that is none": b"{} / HTTP/1.1\r\nHost: x\r\n\r\n",
+    "a header without a colon": b"GET / HTTP/1.1\r\nHost x\r\n\r\n",
+    "a head that is too long": b"GET / HTTP/1.1\r\n" + b"x: " + b"x" * 70_000 + b"\r\n\r\n",
+}
+
+
+async def sent_raw(port: int, data: bytes) -> bytes:
+    """What the node answers until it closes."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    try:
+        writer.write(data)
+        async with asyncio.timeout(20):
+            return await reader.read()
+    except ConnectionError:
+        return b""
+    finally:
+        writer.close()
+
+
+@pytest.mark.parametrize("road", ["ws", "api"])
+async def test_garbage_counts_as_requests_without_a_token(tmp_path: Path, road: str) -> None:
+    async with NodeProcess(tmp_path, env=LIMITED | TIGHT) as node, http(node) as client:
+        tokens = await node.tokens("alice", "bob")
+        port = node.ws_port if road == "ws" else node.api_port
+        before = (await limited(node))["anonymous"]
+        answers = [await sent_raw(port, data) for _ in range(8) for data in GARBAGE.values()]
+        assert all(answer[9:12] in (b"400", b"431") for answer in answers[:15]), answers
+        assert all(answer.startswith(b"HTTP/1.1 429 Too Many Requests\r\n") for answer in answers[-5:]), answers
+        assert all(b"\r\nretry-after: " in answer.lower() for answer in answers[-5:])
+        assert is_refused(await post(client, "/auth/parse_token", {"token": "x"}))
+        body = {"groupIDs": ["g"]}
+        for _ in range(10):
+            assert (await post(client, "/group/get_groups_info", body, token=tokens["alice"])).status_code == 200
+        async with Pair(node, tokens, ("alice", "bob"), body="beside garbage") as pair, pair.chatting():
+            await sent_raw(port, b"rubbish\r\n\r\n")
+        page = (await client.get("/metrics", headers={"token": tokens["alice"]})).text
+        assert before == 0
+        assert "greenroom_limited_anonymous_total 0.0" not in page
+        assert "127.0.0.1 makes more requests without a valid token" in node.log

@@ -9,7 +9,6 @@ import os
 import re
 import signal
 import subprocess
-from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -20,22 +19,11 @@ from greenroom.persistence.sqlite.check import check
 from greenroom.tests.kit.node_kit import NODE_PYTHON, SECRET, NodeProcess
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
     from pathlib import Path
 
 STOPPING = {signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGXCPU, signal.SIGPWR}
 SILENT = sorted(FATAL - STOPPING - {signal.SIGPIPE})
 ENDS_WITHIN_S = 30
-
-
-@asynccontextmanager
-async def served(folder: Path, **how: Any) -> AsyncIterator[NodeProcess]:
-    node = NodeProcess(folder, **how)
-    try:
-        await node.start()
-        yield node
-    finally:
-        node.close()
 
 
 async def sends(node: NodeProcess) -> None:
@@ -64,7 +52,7 @@ def _logged(path: Path, event: str) -> dict[str, Any] | None:
 
 
 async def test_signals_that_mean_nothing_end_neither_node_nor_writer(tmp_path: Path) -> None:
-    async with served(tmp_path) as node:
+    async with NodeProcess(tmp_path) as node:
         assert node.process is not None
         for pid in (node.process.pid, node.writer):
             for number in SILENT:
@@ -76,7 +64,7 @@ async def test_signals_that_mean_nothing_end_neither_node_nor_writer(tmp_path: P
 @pytest.mark.parametrize("number", sorted(STOPPING), ids=lambda number: signal.Signals(number).name)
 async def test_signals_that_stop_drain_first(tmp_path: Path, number: int) -> None:
     """Also when the whole process group gets them, as from a terminal: the writer ends after the node."""
-    async with served(tmp_path) as node:
+    async with NodeProcess(tmp_path) as node:
         assert node.process is not None
         await sends(node)
         os.kill(node.writer, number)
@@ -90,7 +78,7 @@ async def test_signals_that_stop_drain_first(tmp_path: Path, number: int) -> Non
 async def test_hangup_opens_the_log_again_and_applies_what_can_change(tmp_path: Path) -> None:
     log, config = tmp_path / "log", tmp_path / "own.toml"
     config.write_text(f'[node]\nlog_file = "{log}"\n')
-    async with served(tmp_path, options=("--config", str(config))) as node:
+    async with NodeProcess(tmp_path, options=("--config", str(config))) as node:
         assert node.process is not None
         started = await until_logged(log, "start")
         assert started["settings"]["node.log_file"] == str(log)
@@ -110,7 +98,7 @@ async def test_hangup_opens_the_log_again_and_applies_what_can_change(tmp_path: 
     "streams", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-", ">/dev/full", "2>/dev/full", ">/dev/full 2>/dev/full"]
 )
 async def test_standard_streams_that_are_closed_or_full(tmp_path: Path, streams: str) -> None:
-    async with served(tmp_path, prefix=("sh", "-c", f'exec "$@" {streams}', "sh")) as node:
+    async with NodeProcess(tmp_path, prefix=("sh", "-c", f'exec "$@" {streams}', "sh")) as node:
         await sends(node)
         assert await node.terminate() == 0
         assert check(node.data_dir) == []
@@ -124,7 +112,7 @@ async def test_reader_of_the_log_that_stops_reading(tmp_path: Path) -> None:
         fcntl.fcntl(unread, fcntl.F_SETPIPE_SZ, 4096)
         os.write(unread, b"x" * 4096)
         prefix = ("sh", "-c", f'exec "$@" 2> {fifo}', "sh")
-        async with served(tmp_path, prefix=prefix, env={"GREENROOM_NODE_LOG_LEVEL": "debug"}) as node:
+        async with NodeProcess(tmp_path, prefix=prefix, env={"GREENROOM_NODE_LOG_LEVEL": "debug"}) as node:
             await sends(node)
             assert await node.terminate() == 0
     finally:
@@ -132,7 +120,7 @@ async def test_reader_of_the_log_that_stops_reading(tmp_path: Path) -> None:
 
 
 async def test_commands_find_the_node_by_its_folder(tmp_path: Path) -> None:
-    async with served(tmp_path, options=("--ws-port", "0", "--api-port", "0"), waits_for_ports=False) as node:
+    async with NodeProcess(tmp_path, options=("--ws-port", "0", "--api-port", "0"), waits_for_ports=False) as node:
         listening = await until_logged(tmp_path / "node.log", "listening")
         assert not listening["ws"].endswith(":0")
 

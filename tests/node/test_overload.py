@@ -35,12 +35,8 @@ LEFT_LIMIT = 96 * MIB
 
 @contextlib.asynccontextmanager
 async def running(folder: Path, **env: str) -> AsyncIterator[NodeProcess]:
-    node = NodeProcess(folder, env=env)
-    await node.start()
-    try:
+    async with NodeProcess(folder, env=env) as node:
         yield node
-    finally:
-        node.close()
 
 
 async def tokens(node: NodeProcess, *user_ids: str) -> list[tuple[str, str]]:

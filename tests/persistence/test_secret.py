@@ -33,15 +33,28 @@ def test_given_secret_is_not_kept(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("secret", ["openIM123", "short", "aaaaaaaaaaaaaaaaaaaa"])
-def test_weak_secret(tmp_path: Path, secret: str) -> None:
+def test_weak_secret(tmp_path: Path, secret: str, caplog: pytest.LogCaptureFixture) -> None:
     for host in ("0.0.0.0", "192.0.2.1", "::", "chat.example"):
         settings = load(environ={"GREENROOM_SECRET": secret}, overrides={"node": {"host": host}})
         with pytest.raises(WeakSecret) as problem:
             secret_of(settings, tmp_path)
         assert secret not in str(problem.value).split()
     for host in ("127.0.0.1", "::1", "localhost"):
+        caplog.clear()
         settings = load(environ={"GREENROOM_SECRET": secret}, overrides={"node": {"host": host}})
         assert secret_of(settings, tmp_path) == secret
+        (warning,) = [record.getMessage() for record in caplog.records]
+        assert warning.startswith("auth.secret is well known or shorter than 16 characters")
+        assert secret not in warning.split()
+
+
+def test_weak_secret_behind_a_proxy(tmp_path: Path) -> None:
+    """A proxy that the settings name passes on requests from other hosts, so loopback is no reason any more."""
+    overrides = {"limits": {"trusted_proxies": ["127.0.0.1"]}}
+    with pytest.raises(WeakSecret, match=r"limits\.trusted_proxies names a proxy"):
+        secret_of(load(environ={"GREENROOM_SECRET": "openIM123"}, overrides=overrides), tmp_path)
+    strong = "a strong secret of the tests"
+    assert secret_of(load(environ={"GREENROOM_SECRET": strong}, overrides=overrides), tmp_path) == strong
 
 
 def settings_of(host: str) -> Settings:

@@ -7,13 +7,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from greenroom.tests.kit.node_kit import NodeProcess
 from greenroom.tests.kit.sdk_files import PageServer, fetch_sdk, missing_tools
 from greenroom.tests.kit.sdk_page import SdkPage
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-    from pathlib import Path
 
     from playwright.async_api import Browser
 
@@ -61,14 +59,3 @@ async def device(browser: Browser, page_url: str) -> AsyncIterator[Callable[[], 
     yield open_device
     for page in opened:
         await page.close()
-
-
-@pytest.fixture
-async def node(tmp_path: Path) -> AsyncIterator[NodeProcess]:
-    """A node that runs, in a process of its own."""
-    one = NodeProcess(tmp_path)
-    await one.start()
-    try:
-        yield one
-    finally:
-        one.close()

@@ -161,9 +161,11 @@ def _app(start_node: StartNode) -> App:
         """Copy a node's data into a new folder, and check the copy. The node may run meanwhile. The copy holds all
         messages, and the secret if it is in the node's folder."""
         from greenroom.persistence.sqlite.backup import back_up
-        from greenroom.transport.cli.copying import Progress, summary
+        from greenroom.transport.cli.copying import Progress, failing_at_signals, summary
 
-        print(summary(folder, back_up(Path(node.settings().node.data_dir), folder, tell=Progress())))
+        with failing_at_signals():
+            copied = back_up(Path(node.settings().node.data_dir), folder, tell=Progress())
+        print(summary(folder, copied))
         return 0
 
     @app.command
@@ -172,10 +174,12 @@ def _app(start_node: StartNode) -> App:
     ) -> int:
         """Make a node's data from a copy of `greenroom backup`, and check it. The folder may hold no data yet."""
         from greenroom.persistence.sqlite.backup import restore as restore_data
-        from greenroom.transport.cli.copying import Progress, summary
+        from greenroom.transport.cli.copying import Progress, failing_at_signals, summary
 
         target = Path(node.settings().node.data_dir)
-        print(summary(target, restore_data(folder, target, tell=Progress())))
+        with failing_at_signals():
+            copied = restore_data(folder, target, tell=Progress())
+        print(summary(target, copied))
         return 0
 
     @app.command

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
+import signal
 import sys
 from typing import TYPE_CHECKING, Final
 
+from greenroom.transport.cli.options import CommandFailed
+
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from greenroom.persistence.sqlite.backup import Copied
 
-__all__ = ["Progress", "summary"]
+__all__ = ["Progress", "failing_at_signals", "summary"]
 
 _STEP_PERCENT: Final = 10
+_SIGNALS: Final = (signal.SIGTERM, signal.SIGHUP)
 
 
 class Progress:
@@ -35,3 +41,24 @@ class Progress:
 
 def summary(folder: Path, copied: Copied) -> str:
     return f"{folder}: {copied.size / 1e6:.1f} MB, {copied.commits} commits, checked: no findings"
+
+
+@contextlib.contextmanager
+def failing_at_signals() -> Iterator[None]:
+    """While it lasts, a signal that would end the process raises CommandFailed, so that a copy removes what it has
+    made. Later signals are ignored: they would interrupt that."""
+
+    def fail(number: int, _: object) -> None:
+        for one in _SIGNALS:
+            signal.signal(one, signal.SIG_IGN)
+        raise CommandFailed(f"stopped by {signal.Signals(number).name}: no copy was made", exit_code=128 + number)
+
+    before = {one: signal.getsignal(one) for one in _SIGNALS}
+    try:
+        for one in _SIGNALS:
+            if before[one] != signal.SIG_IGN:  # As nohup has it.
+                signal.signal(one, fail)
+        yield
+    finally:
+        for one, handler in before.items():
+            signal.signal(one, handler)

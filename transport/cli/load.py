@@ -13,6 +13,7 @@ from greenroom.transport.cli.load_options import LoadOptions
 from greenroom.transport.cli.options import CommandFailed, NodeOptions, secret_for
 from greenroom.transport.cli.urls import api_url, ws_url
 from greenroom.transport.client.printable import printable
+from greenroom.transport.listening import raise_descriptor_limit
 from greenroom.transport.load.exit_codes import BadInput, Exit
 from greenroom.transport.load.figures import Figures
 from greenroom.transport.load.live import view_for
@@ -21,7 +22,7 @@ from greenroom.transport.load.runner import Runner
 from greenroom.transport.load.scenario import Scenario, ScenarioError, shipped, with_values
 from greenroom.transport.load.server_watch import ServerWatch
 from greenroom.transport.load.target import Target
-from greenroom.transport.load.worker import PartDied, raise_file_limit, tune_collector
+from greenroom.transport.load.worker import PartDied, tune_collector
 
 __all__ = ["load"]
 
@@ -51,7 +52,7 @@ def load(name: str, options: LoadOptions, node: NodeOptions) -> int:
     if options.processes < 1:
         raise BadInput(Exit.USAGE, "--processes: at least 1")
     devices = scenario.users * len(scenario.client.platforms)
-    limit = raise_file_limit() - FILES_BESIDES_USERS
+    limit = raise_descriptor_limit() - FILES_BESIDES_USERS
     if devices > limit * options.processes:
         needed = -(-devices // limit)
         raise BadInput(Exit.USAGE, f"{devices} devices need --processes {needed}: a process may open {limit} files")

@@ -28,6 +28,7 @@ def exit_code_of(run: Callable[[], int], *, failed: int = FAILED) -> int:
     except (StoreError, WeakSecret) as problem:
         return complain(problem, failed)
     except OSError as problem:
-        return complain(f"{problem.filename or ''} {problem.strerror or problem}".strip(), failed)
+        where = f"{problem.filename}: " if problem.filename else ""
+        return complain(f"{where}{problem.strerror or problem}", failed)
     except KeyboardInterrupt:
         return INTERRUPTED

@@ -30,6 +30,7 @@ from greenroom.transport.gateway.handshake import (
     parse_parameters,
     refusal_json,
     refusal_response,
+    too_many_response,
 )
 from greenroom.transport.gateway.request_stream import RequestStream
 from greenroom.transport.gateway.websocket import Phase
@@ -175,6 +176,16 @@ class Connection(RequestStream):
             ),
         )
 
+    def on_malformed(self) -> None:
+        """Count it as a connect without a valid token. It names no client, so it counts for the socket's other end."""
+        limits = self._gateway.limits
+        try:
+            limits.check_anonymous(limits.client(self._peer()))
+        except TooManyRequests as error:
+            self.refuse(too_many_response(error))
+        else:
+            super().on_malformed()
+
     def _on_opened(self) -> None:
         if self._upgrade is not None:
             (head, is_msg_resp, _), self._upgrade = self._upgrade, None
@@ -188,9 +199,12 @@ class Connection(RequestStream):
                 error = self._counted(error, client)
             self._refuse_token(error, head if is_msg_resp else None)
 
+    def _peer(self) -> object:
+        return None if self._transport is None else self._transport.get_extra_info("peername")
+
     def _client(self, request: UpgradeRequest) -> ClientAddress:
-        peer = None if self._transport is None else self._transport.get_extra_info("peername")
-        return self._gateway.limits.client(peer, request.joined(b"x-forwarded-for"), request.first(b"x-real-ip"))
+        forwarded_for, real_ip = request.joined(b"x-forwarded-for"), request.first(b"x-real-ip")
+        return self._gateway.limits.client(self._peer(), forwarded_for, real_ip)
 
     def _counted(self, error: GreenroomError, client: ClientAddress) -> GreenroomError:
         """Count a connect without a valid token. Returns its refusal: `error`, unless there were too many."""

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import base64
 import binascii
+import math
 import re
+from typing import TYPE_CHECKING
 from urllib.parse import unquote_plus
 
 import msgspec
@@ -15,7 +17,13 @@ import msgspec
 from greenroom.actors.errors import ArgsMissing, GreenroomError
 from greenroom.actors.wire.vocabulary import Platform
 
-__all__ = ["ACCEPTED", "BAD_REQUEST", "ConnectParameters", "parse_parameters", "refusal_json", "refusal_response"]
+if TYPE_CHECKING:
+    from greenroom.actors.errors import TooManyRequests
+
+__all__ = [
+    "ACCEPTED", "BAD_REQUEST", "ConnectParameters", "parse_parameters", "refusal_json", "refusal_response",
+    "too_many_response",
+]  # fmt: skip
 
 TRUE = frozenset(("1", "t", "T", "TRUE", "true", "True"))
 FALSE = frozenset(("0", "f", "F", "FALSE", "false", "False"))
@@ -157,6 +165,14 @@ def refusal_response(error: GreenroomError) -> bytes:
     return (
         b"HTTP/1.1 200 OK\r\nContent-Type: application/json; charset=utf-8\r\n"
         b"Connection: close\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
+    )
+
+
+def too_many_response(error: TooManyRequests) -> bytes:
+    """The whole HTTP response to bytes that are no request, from an address that has sent too many."""
+    return (
+        b"HTTP/1.1 429 Too Many Requests\r\nRetry-After: %d\r\n"
+        b"Connection: close\r\nContent-Length: 0\r\n\r\n" % math.ceil(error.retry_after_s)
     )
 
 

@@ -36,6 +36,7 @@ __all__ = ["Phase", "WebSocketProtocol", "WebSocketServer"]
 
 log = logging.getLogger("greenroom.transport")
 
+MALFORMED = b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 HEAD_LIMIT_BYTES = 16 * 1024
 """The longest request line with headers."""
 WHOLE_TEXT, WHOLE_BINARY, WHOLE_PING, WHOLE_PONG = 0x81, 0x82, 0x89, 0x8A
@@ -120,6 +121,10 @@ class WebSocketProtocol(asyncio.Protocol):
     def on_request(self, request: UpgradeRequest) -> None:
         """The request's head was read."""
         raise NotImplementedError
+
+    def on_malformed(self) -> None:
+        """The request's head is too long, or none. It must be refused."""
+        self.refuse(MALFORMED)
 
     def on_text(self, text: str) -> None:
         raise NotImplementedError
@@ -357,7 +362,7 @@ class WebSocketProtocol(asyncio.Protocol):
                 raise HeadMalformed
             request = read_upgrade(bytes(head[: end + 4]))
         except HeadMalformed:
-            self.refuse(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
+            self.on_malformed()
             return
         del head[: end + 4]
         self.on_request(request)

@@ -18,6 +18,7 @@ from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT, FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
+from greenroom.actors.errors import TooManyRequests
 from greenroom.transport.http.joined_writes import CommonHeaders, JoinedWrites
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
     from greenroom.persistence.settings import HttpSettings
     from greenroom.transport.listening import Acceptor
+    from greenroom.transport.rate_limits import Limits
 
 __all__ = ["BoundedProtocol", "BoundedReads", "Connections"]
 
@@ -45,7 +47,9 @@ _BYTES_PER_S: Final = 8192
 """A body that arrives at this rate may take longer than the time-out, as a long list over a slow line does."""
 _LINGER_S: Final = 10.0
 """How long a refused client may continue to send. If the connection closed earlier, TCP would discard the answer."""
-_REFUSAL: Final = b"HTTP/1.1 %d %b\r\ncontent-type: text/plain\r\ncontent-length: %d\r\nconnection: close\r\n\r\n"
+_REFUSAL: Final = (
+    b"HTTP/1.1 %d %b\r\ncontent-type: text/plain; charset=utf-8\r\ncontent-length: %d\r\n%bconnection: close\r\n\r\n"
+)
 _NEVER: Final = math.inf
 
 _MUTE: Final = logging.Logger("greenroom.http.uvicorn", logging.CRITICAL + 1)
@@ -55,11 +59,12 @@ _MUTE: Final = logging.Logger("greenroom.http.uvicorn", logging.CRITICAL + 1)
 class Connections(ServerState):
     """The state that the connections of one server share."""
 
-    def __init__(self, config: Config, settings: HttpSettings) -> None:
+    def __init__(self, config: Config, settings: HttpSettings, limits: Limits) -> None:
         super().__init__()
         self.connections: set[BoundedProtocol] = set()  # type: ignore[assignment]
         self.config = config
         self.settings = settings
+        self.limits = limits
         self.loop = asyncio.get_running_loop()
         self.acceptor: Acceptor | None = None
         self.headers = CommonHeaders()
@@ -168,12 +173,14 @@ class BoundedProtocol(HttpToolsProtocol):
             self._parse(self._buffer[:nbytes])
         except httptools.HttpParserError:
             too_many = self._head_bytes is not None and len(self.headers) >= _MAX_HEAD_FIELDS
-            self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE if too_many else HTTPStatus.BAD_REQUEST)
+            status = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE if too_many else HTTPStatus.BAD_REQUEST
+            in_body = self._head_bytes is None and self.cycle is not None and self.cycle.more_body
+            self._refuse(status) if in_body else self._refuse_head(status)
             return
         if self._head_bytes is not None:
             self._head_bytes += nbytes
             if self._head_bytes > self._settings.max_head_bytes:
-                self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
+                self._refuse_head(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
         elif self._chunk_count > _CHUNKS_PER_TURN and not self.flow.read_paused:
             self.flow.pause_reading()
             self.loop.call_soon(self._read_on)
@@ -287,7 +294,17 @@ class BoundedProtocol(HttpToolsProtocol):
             self._deadline = self.loop.time() + self._settings.keep_alive_s
         self.flow.resume_reading()
 
-    def _refuse(self, status: HTTPStatus) -> None:
+    def _refuse_head(self, status: HTTPStatus) -> None:
+        """Refuse a head, and count it as a request without a valid token. It names no client, so it is counted for the
+        other end of the socket."""
+        limits, retry_after_s = self._shared.limits, 0.0
+        try:
+            limits.check_anonymous(limits.client(self.transport.get_extra_info("peername")))
+        except TooManyRequests as error:
+            status, retry_after_s = HTTPStatus.TOO_MANY_REQUESTS, error.retry_after_s
+        self._refuse(status, retry_after_s)
+
+    def _refuse(self, status: HTTPStatus, retry_after_s: float = 0.0) -> None:
         """Refuse input that is not HTTP, too large or too late. Earlier requests are still answered."""
         self._discards_input = True
         last = self._drop_incomplete()
@@ -299,7 +316,8 @@ class BoundedProtocol(HttpToolsProtocol):
         if last is None or not last.more_body or not last.response_started:
             phrase = status.phrase.encode()
             self._writes.begin_answer()
-            self.transport.write(_REFUSAL % (status, phrase, len(phrase)))
+            later = b"retry-after: %d\r\n" % math.ceil(retry_after_s) if retry_after_s else b""
+            self.transport.write(_REFUSAL % (status, phrase, len(phrase), later))
             self.transport.write(phrase)
         if last is not None and last.more_body:
             last.disconnected = True

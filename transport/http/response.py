@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["JSON", "TEXT", "HttpResponse", "not_found", "redirect", "send_response"]
 
 JSON: Final = b"application/json"
-TEXT: Final = b"text/plain"
+TEXT: Final = b"text/plain; charset=utf-8"
 
 _GZIP_FROM_BYTES: Final = 1024
 """A smaller body fits into one packet without gzip."""

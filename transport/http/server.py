@@ -31,6 +31,7 @@ class HttpServer:
 
     def __init__(self, engine: EngineParts, limits: Limits, routes: Iterable[Route] = ROUTES) -> None:
         self._settings = engine.settings
+        self._limits = limits
         self._api = HttpApi(engine, limits, routes)
         self._port = self._settings.node.api_port
         self._acceptor: Acceptor | None = None
@@ -56,7 +57,7 @@ class HttpServer:
         )  # fmt: skip
         config.load()
         loop = asyncio.get_running_loop()
-        connections = self._connections = Connections(config, self._settings.http)
+        connections = self._connections = Connections(config, self._settings.http, self._limits)
         acceptor = self._acceptor = connections.acceptor = Acceptor(loop, partial(BoundedReads, connections))
         await acceptor.start(listening)
         self._reviews = loop.create_task(_review(connections))

@@ -6,17 +6,17 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import resource
 import sys
 from typing import Any, TypeVar
 
 import msgspec
 
+from greenroom.transport.listening import raise_descriptor_limit
 from greenroom.transport.load.part import LocalPart
 from greenroom.transport.load.samples import Sample
 from greenroom.transport.load.share import Order
 
-__all__ = ["PartDied", "RemotePart", "main", "raise_file_limit", "tune_collector"]
+__all__ = ["PartDied", "RemotePart", "main", "tune_collector"]
 
 LINE_LIMIT_BYTES = 64 * 1024 * 1024
 """Enough for one line with the tokens of a hundred thousand users."""
@@ -160,13 +160,6 @@ class Worker:
         return await getattr(self._part, asked.method)(*asked.arguments)
 
 
-def raise_file_limit() -> int:
-    """Let this process open as many files as the system allows. Returns this number."""
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    return hard
-
-
 def tune_collector() -> None:
     """Make the garbage collector look at new objects less often."""
     gc.set_threshold(YOUNG_OBJECTS, 50, 50)
@@ -175,7 +168,7 @@ def tune_collector() -> None:
 def main() -> None:
     import uvloop
 
-    raise_file_limit()
+    raise_descriptor_limit()
     tune_collector()
     uvloop.run(Worker().run())
 

@@ -11,7 +11,7 @@ import pytest
 from greenroom.actors.errors import ActorCrashed, Quarantined
 from greenroom.actors.runtime.address import Address
 from greenroom.actors.runtime.entity import Entity
-from greenroom.actors.runtime.replies import Answer, Failed
+from greenroom.actors.runtime.replies import Answer, Failed, Piped
 from greenroom.tests.kit.recorder import Crash, Open, Recorder, Say
 
 if TYPE_CHECKING:
@@ -118,3 +118,27 @@ async def test_failures_are_not_answered_with_failures(base: LoopBase, settle: S
     await settle()
     assert base.stats()["Echo"].crashes == 1
     assert base.stats()["Echo"].messages == 1
+
+
+class Awaiting(Entity):
+    """Raises the error of what it awaits, as an entity does that cannot go on without it."""
+
+    awaited: asyncio.Future[None]
+
+    def on_start(self) -> None:
+        self.pipe(self.awaited)
+
+    def receiveMsg_Piped(self, message: Piped, sender: Address) -> None:
+        assert message.error is not None
+        raise message.error
+
+
+async def test_awaited_task_that_is_cancelled_is_a_crash(base: LoopBase, settle: Settle) -> None:
+    """A `CancelledError` that ended the base's turns would end those of all actors."""
+    Awaiting.awaited = base.loop.create_future()
+    address = base.spawn(Address("awaiting", "1"), Awaiting)
+    await settle()
+    Awaiting.awaited.cancel()
+    await settle()
+    assert address not in base.cells
+    assert base.counters_of(Awaiting).crashes == 1

@@ -154,10 +154,45 @@ async def test_damaged_data_is_neither_copied_nor_restored(tmp_path: Path, at: i
         (folder / "greenroom.db").write_bytes(content)
     with pytest.raises(StoreError):
         back_up(data, tmp_path / "second", tell=_quiet)
-    assert list((tmp_path / "second").iterdir()) == []
+    assert not (tmp_path / "second").exists()
     with pytest.raises(StoreError):
         restore(copy, tmp_path / "restored", tell=_quiet)
     assert [one.name for one in (tmp_path / "restored").iterdir()] == ["lock"]
+
+
+def _fails(what: str, done: int, total: int) -> None:
+    if what == "check":
+        raise BrokenPipeError
+
+
+@pytest.mark.parametrize("has_target", [True, False])
+async def test_failed_copy_leaves_what_was_there(tmp_path: Path, has_target: bool) -> None:
+    data, copy = tmp_path / "data", tmp_path / "new" / "copy"
+    await (await _store(data, messages=3)).close()
+    (data / "secret").write_text("the secret\n")
+    if has_target:
+        copy.mkdir(parents=True)
+    with pytest.raises(BrokenPipeError):
+        back_up(data, copy, tell=_fails)
+    assert (tmp_path / "new").exists() == has_target
+    assert not has_target or list(copy.iterdir()) == []
+    back_up(data, copy, tell=_quiet)
+    with pytest.raises(BrokenPipeError):
+        restore(copy, tmp_path / "restored", tell=_fails)
+    assert [one.name for one in (tmp_path / "restored").iterdir()] == ["lock"]
+
+
+async def test_target_that_is_removed_while_the_copy_is_made(tmp_path: Path) -> None:
+    data, copy = tmp_path / "data", tmp_path / "new" / "copy"
+    await (await _store(data, messages=3)).close()
+
+    def remove(what: str, done: int, total: int) -> None:
+        if what == "check":
+            shutil.rmtree(copy)
+
+    with pytest.raises((StoreUnavailable, FileNotFoundError)):
+        back_up(data, copy, tell=remove)
+    assert not (tmp_path / "new").exists()
 
 
 async def test_copy_that_was_exchanged_for_an_older_one(tmp_path: Path) -> None:

@@ -7,28 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import os
-from typing import TYPE_CHECKING
 
 import pytest
 
 from greenroom.tests.kit.node_kit import NODE_PYTHON, SECRET, NodeProcess
 from greenroom.transport.client.api import Api
 
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-    from pathlib import Path
-
 pytestmark = pytest.mark.timeout(90)
-
-
-@pytest.fixture
-async def node(tmp_path: Path) -> AsyncIterator[NodeProcess]:
-    one = NodeProcess(tmp_path)
-    await one.start()
-    try:
-        yield one
-    finally:
-        one.close()
 
 
 async def _chat(node: NodeProcess, *arguments: str, piped: bytes = b"") -> tuple[int | None, str, str]:

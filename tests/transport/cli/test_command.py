@@ -11,7 +11,6 @@ from greenroom.tests.kit.node_kit import SECRET, NodeProcess
 from greenroom.transport.cli.command import main
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
     from pathlib import Path
 
     from greenroom.transport.cli.options import NodeOptions
@@ -56,16 +55,6 @@ def test_mistakes_get_one_line(
 def test_help(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--help"], start_node=start_nothing) == 0
     assert "serve" in capsys.readouterr().out
-
-
-@pytest.fixture
-async def node(tmp_path: Path) -> AsyncIterator[NodeProcess]:
-    one = NodeProcess(tmp_path)
-    await one.start()
-    try:
-        yield one
-    finally:
-        one.close()
 
 
 async def greenroom(node: NodeProcess, *arguments: str, line: str = "") -> tuple[int | None, str, str]:

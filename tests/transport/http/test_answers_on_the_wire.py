@@ -42,6 +42,27 @@ async def test_head_has_the_length_and_no_body(http: HttpStage) -> None:
     assert body == b""
 
 
+async def test_each_text_names_its_charset(http: HttpStage) -> None:
+    """JSON needs none: it is UTF-8."""
+    asked = {
+        request(path="/no/such/page"): b"404",
+        request(path="/healthz/"): b"301",
+        request(path="/metrics"): b"200",
+        request(method="PUT"): b"404",
+        b"rubbish\r\n\r\n": b"400",
+        b"GET / HTTP/1.1\r\n" + b"x: y\r\n" * 200 + b"\r\n": b"431",
+        request(method="CONNECT", path="example.org:443"): b"400",
+    }
+    for data, status in asked.items():
+        head = (await say(http, data)).partition(b"\r\n\r\n")[0]
+        assert head.startswith(b"HTTP/1.1 " + status), data
+        (kind,) = [line for line in head.lower().split(b"\r\n") if line.startswith(b"content-type: ")]
+        assert kind.startswith(b"content-type: text/plain; "), data
+        assert kind.endswith(b"charset=utf-8"), data
+    head = (await say(http, request())).partition(b"\r\n\r\n")[0]
+    assert b"\r\ncontent-type: application/json\r\n" in head
+
+
 async def test_http_1_0_is_answered_and_closed(http: HttpStage) -> None:
     answer = await say(http, request(version="1.0", close=False))
     assert answer.startswith(b"HTTP/1.1 200 OK\r\n")

@@ -43,7 +43,7 @@ async def test_token_before_routing(http: HttpStage) -> None:
     assert (await http.post("/no/such", user=None)).json()["errCode"] == 1001
     unknown = await http.post("/no/such")
     assert unknown.status_code == 404
-    assert unknown.headers["content-type"].startswith("text/plain")
+    assert unknown.headers["content-type"] == "text/plain; charset=utf-8"
 
 
 async def test_open_paths_need_no_token(http: HttpStage) -> None:

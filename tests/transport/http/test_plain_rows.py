@@ -117,7 +117,7 @@ async def test_query_and_path() -> None:
         ):
             answer = await http.client.get(path)
             assert (answer.status_code, answer.text) == (200, said)
-            assert answer.headers["content-type"] == "text/plain"
+            assert answer.headers["content-type"] == "text/plain; charset=utf-8"
         assert (await http.client.get("/hellos")).status_code == 404
         assert (await http.client.put("/hello")).status_code == 404
 

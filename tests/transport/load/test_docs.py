@@ -38,11 +38,8 @@ async def node(tmp_path: Path) -> AsyncIterator[NodeProcess]:
     """At the place where the page has it: the folder greenroom-data beside the commands."""
     one = NodeProcess(tmp_path)
     (tmp_path / "greenroom-data").symlink_to(one.data_dir, target_is_directory=True)
-    await one.start()
-    try:
+    async with one:
         yield one
-    finally:
-        one.close()
 
 
 async def test_every_command(node: NodeProcess, tmp_path: Path) -> None:
