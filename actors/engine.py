@@ -156,8 +156,8 @@ class Engine:
         """Start the engine, and return when every child has loaded. If this raises or is cancelled, it first closes all
         that it has opened: a thread that opens the store cannot be cancelled, so it waits for that one.
 
-        Raises RuntimeError if the engine has already been started, DataDirectoryInUse, WeakSecret, EngineFell, and what
-        `transports` raises.
+        Raises RuntimeError if it has already been started, DataDirectoryInUse, DataDirectoryUnsafe, WeakSecret,
+        OSError, EngineFell, and what `transports` raises.
         """
         if self._system is not None:
             raise RuntimeError("the engine has already been started")
