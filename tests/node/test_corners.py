@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from greenroom.actors.wire import msg_pb2, push_pb2
+from greenroom.actors.wire.vocabulary import ContentType, RequestId
 from greenroom.persistence.sqlite.check import check
 from greenroom.tests.kit.node_kit import NodeProcess
 from greenroom.tests.kit.wire_kit import Device, text_message, until
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
 IOS, ANDROID, WEB = 1, 2, 5
 NO_PERMISSION = 1002
-MEMBER_KICKED = 1508
 
 
 @pytest.fixture
@@ -139,7 +139,7 @@ async def test_member_kicked_while_all_send(node: NodeProcess) -> None:
         newest = (await owner.newest())[chat]
         stored = {message.seq: message for message in await owner.pull(chat, 1, newest)}
         assert list(stored) == list(range(1, newest + 1))
-        [cut] = [seq for seq, message in stored.items() if message.contentType == MEMBER_KICKED]
+        [cut] = [seq for seq, message in stored.items() if message.contentType == ContentType.MEMBERS_KICKED]
         for device in devices:
             last = cut if device is kicked else newest
             await device.wait_for(chat, last)
@@ -159,8 +159,8 @@ async def test_send_followed_at_once_by_logout(node: NodeProcess) -> None:
         for number in range(1, 16):
             async with online(node, "u") as [device]:
                 message = text_message("u", "peer", clientMsgID=f"m{number}")
-                sending = await device.ask(1003, message.SerializeToString())
-                leaving = await device.ask(2003, logout)
+                sending = await device.ask(RequestId.SEND_MESSAGE, message.SerializeToString())
+                leaving = await device.ask(RequestId.LOGOUT, logout)
                 [ack] = acks([await sending])
                 assert ack.clientMsgID == f"m{number}"
                 assert (await leaving).err_code == 0
@@ -185,7 +185,7 @@ async def test_last_device_torn_away_while_pushes_are_under_way(node: NodeProces
                 sends = []
                 for number in range(burst):
                     message = text_message("writer", "reader", clientMsgID=f"{turn}-{number}")
-                    sends.append(await writer.ask(1003, message.SerializeToString()))
+                    sends.append(await writer.ask(RequestId.SEND_MESSAGE, message.SerializeToString()))
                 await reader.wait_for("si_reader_writer", wanted + rng.randrange(1, burst))
                 reader.abort()
                 acks(await asyncio.gather(*sends))

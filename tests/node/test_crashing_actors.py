@@ -17,7 +17,7 @@ import pytest
 
 from greenroom import Client
 from greenroom.actors.wire import sdkws_pb2
-from greenroom.actors.wire.vocabulary import MAX_FRAME_BYTES
+from greenroom.actors.wire.vocabulary import MAX_FRAME_BYTES, RequestId
 from greenroom.persistence.sqlite.check import check
 from greenroom.tests.kit.load_kit import SHORT, start_load, wait_load
 from greenroom.tests.kit.node_kit import SECRET, NodeProcess
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.ci
 
 SEED = int(os.environ.get("GREENROOM_SEED", str(random.randrange(10**6))))
-SEND_MESSAGE = 1003
 CRASHING_SENDS = 10_000
 HOLD_S = float(os.environ.get("GREENROOM_CRASH_S", "25"))
 """How long the load goes on."""
@@ -192,7 +191,7 @@ class Attacker:
             )  # fmt: skip
             await link.open(timeout_s=10)
             self.connections += 1
-            answers = [link.post(SEND_MESSAGE, self._message(target)) for target in targets[:8]]
+            answers = [link.post(RequestId.SEND_MESSAGE, self._message(target)) for target in targets[:8]]
             for answer in await asyncio.gather(*answers, return_exceptions=True):
                 # Each is answered with an error, or the connection ends: never silence, never an ack.
                 assert isinstance(answer, (Refused, ConnectionLost)), answer

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from greenroom.actors.wire import sdkws_pb2
+from greenroom.actors.wire.vocabulary import RequestId
 from greenroom.persistence.sqlite.statements import connect
 from greenroom.tests.kit.node_kit import SECRET
 from greenroom.tests.kit.wire_kit import Device, text_message
@@ -50,7 +51,7 @@ def greenroom(*arguments: str) -> subprocess.CompletedProcess[str]:
 async def pull(device: Device, conversation_id: str, begin: int, end: int) -> Response:
     span = sdkws_pb2.SeqRange(conversationID=conversation_id, begin=begin, end=end, num=100)
     request = sdkws_pb2.PullMessageBySeqsReq(userID=device.user_id, seqRanges=[span])
-    return await device.answer(1002, request.SerializeToString())
+    return await device.answer(RequestId.PULL_BY_RANGE, request.SerializeToString())
 
 
 async def test_damaged_message(node: NodeProcess) -> None:

@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from greenroom.actors.wire import msg_pb2, sdkws_pb2
+from greenroom.actors.wire.vocabulary import RequestId
 from greenroom.tests.kit.node_kit import SECRET, NodeProcess
 from greenroom.tests.kit.wire_kit import ANSWER_LIMIT_S, Device, text_message
 from greenroom.transport.client.api import Api
@@ -244,7 +245,7 @@ async def test_long_field_of_a_message(door: Door, name: str) -> None:
 async def test_long_id_of_a_frame(door: Door, field: str) -> None:
     async with await door.device("alice") as alice:
         data = text_message("alice", "bob").SerializeToString()
-        waiting = await alice.ask(1003, data, **{field: "o" * 300_000})
+        waiting = await alice.ask(RequestId.SEND_MESSAGE, data, **{field: "o" * 300_000})
         async with asyncio.timeout(ANSWER_LIMIT_S):
             while not alice.strays and not waiting.done():
                 alice.changed.clear()
@@ -261,8 +262,8 @@ async def test_many_ids_in_a_frame(door: Door) -> None:
     seqs = msg_pb2.GetSeqMessageReq(userID="alice")
     seqs.conversations.add(conversationID="si_alice_bob", seqs=[1] * 10_001)
     async with await door.device("alice") as alice:
-        assert (await alice.answer(1006, states.SerializeToString())).err_code == 1001
-        assert (await alice.answer(1005, seqs.SerializeToString())).err_code == 1001
+        assert (await alice.answer(RequestId.SEQ_STATES, states.SerializeToString())).err_code == 1001
+        assert (await alice.answer(RequestId.PULL_BY_SEQS, seqs.SerializeToString())).err_code == 1001
 
 
 FORGED = {"isNotNotification": False, "isSendMsg": False}

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from greenroom import Client
+from greenroom.actors.wire.vocabulary import RequestId
 from greenroom.persistence.sqlite.check import check
 from greenroom.tests.kit.node_kit import SECRET, NodeProcess, free_port
 from greenroom.tests.kit.strace_kit import Call, calls_in, strace_prefix
@@ -48,7 +49,8 @@ async def test_every_ack_follows_the_sync_of_its_message(tmp_path: Path) -> None
             for number in range(MESSAGES):
                 message = text_message("u", "peer", content=f'{{"content":"body-{number:04}-body"}}'.encode())
                 message.clientMsgID = f"client-{number:04}"
-                response = await device.answer(1003, message.SerializeToString(), msg_incr=f"incr-{number:04}")
+                data, incr = message.SerializeToString(), f"incr-{number:04}"
+                response = await device.answer(RequestId.SEND_MESSAGE, data, msg_incr=incr)
                 assert response.err_code == 0
         assert node.process is not None
         # The signal is for the node, not for strace.

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 from websockets.frames import Frame, Opcode
 
+from greenroom.actors.wire.vocabulary import RequestId
 from greenroom.tests.kit.node_kit import NodeProcess
 from greenroom.tests.kit.wire_kit import Device, Pair, dial_url
 from greenroom.transport.envelope.codec import Request, codec
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 FLOOD_S = 2.5
 BLOCK_BYTES = 1 << 18
 LAST_BYTES = 64
-KICK = 2002
 CONNECTIONS_PER_TOKEN = 30
 
 
@@ -90,7 +90,7 @@ async def test_flood_of_controls(node: NodeProcess, name: str) -> None:
 @pytest.mark.ci
 async def test_flood_of_tiny_requests(node: NodeProcess) -> None:
     tokens = await node.tokens("mallory", "alice", "bob")
-    request = Request(1004, send_id="mallory", operation_id="o", msg_incr="1")
+    request = Request(RequestId.SEND_SIGNAL, send_id="mallory", operation_id="o", msg_incr="1")
     repeated = frame(Opcode.BINARY, codec("js", False).encode_request(request))
     async with Pair(node, tokens, ("alice", "bob"), body="hello") as pair:
         async with pair.chatting():
@@ -105,7 +105,7 @@ async def test_further_connection_of_a_token_kicks_its_oldest(node: NodeProcess)
     tokens = await node.tokens("crowd")
     devices = [await Device.open(node, "crowd", tokens["crowd"]) for _ in range(CONNECTIONS_PER_TOKEN + 1)]
     await devices[0].closed()
-    assert [one.req_identifier for one in devices[0].strays] == [KICK]
+    assert [one.req_identifier for one in devices[0].strays] == [RequestId.KICK]
     for one in devices[1:]:
         await one.newest()
         await one.socket.close()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 
 from greenroom.actors.wire import msg_pb2, push_pb2, sdkws_pb2
+from greenroom.actors.wire.vocabulary import ContentType, RequestId
 from greenroom.tests.kit.node_kit import SECRET
 from greenroom.tests.kit.wire_kit import Device, text_message
 from greenroom.transport.client.api import Api
@@ -18,9 +19,6 @@ if TYPE_CHECKING:
 
     from greenroom.tests.kit.node_kit import NodeProcess
 
-SEQ_STATES, LOGOUT = 1006, 2003
-USER_INFO_UPDATED, OA_NOTIFICATION = 1303, 1400
-GROUP_CREATED, MEMBER_QUIT, ANNOUNCEMENT_SET, HAS_READ = 1501, 1504, 1519, 2200
 OA = {"notificationName": "n", "notificationType": 1, "text": "t", "mixType": 0}
 
 
@@ -51,7 +49,7 @@ def tips_of(message: sdkws_pb2.MsgData) -> dict[str, Any]:
 
 async def seq_states(device: Device, *ids: str) -> dict[str, tuple[int, int, int]]:
     request = msg_pb2.GetConversationsHasReadAndMaxSeqReq(userID=device.user_id, conversationIDs=ids)
-    response = await device.answer(SEQ_STATES, request.SerializeToString())
+    response = await device.answer(RequestId.SEQ_STATES, request.SerializeToString())
     assert response.err_code == 0
     answer = msg_pb2.GetConversationsHasReadAndMaxSeqResp.FromString(response.data or b"")
     return {name: (one.maxSeq, one.hasReadSeq, one.maxSeqTime) for name, one in answer.seqs.items()}
@@ -68,8 +66,9 @@ async def test_group_created_with_an_announcement_sends_it(node: NodeProcess) ->
         await bob.newest()
         for device in (ann, bob):
             copies, tips = device.pushed("sg_g"), device.pushed("n_g")
-            assert [(one.contentType, one.seq) for one in copies] == [(GROUP_CREATED, 1), (ANNOUNCEMENT_SET, 2)]
-            assert [(one.contentType, one.seq) for one in tips] == [(GROUP_CREATED, 0), (ANNOUNCEMENT_SET, 0)]
+            kinds = [ContentType.GROUP_CREATED, ContentType.ANNOUNCEMENT_SET]
+            assert [(one.contentType, one.seq) for one in copies] == list(zip(kinds, (1, 2), strict=True))
+            assert [(one.contentType, one.seq) for one in tips] == list(zip(kinds, (0, 0), strict=True))
             created, announced = (tips_of(one) for one in copies)
             assert tips_of(tips[1]) == announced
             assert announced["group"]["notification"] == "Welcome"
@@ -78,12 +77,12 @@ async def test_group_created_with_an_announcement_sends_it(node: NodeProcess) ->
             assert (copies[1].sendID, copies[1].groupID, copies[1].msgFrom) == ("imAdmin", "g", 200)
             assert copies[1].senderNickname == announced["opUser"]["nickname"] != ""
             assert dict(copies[1].options) == {"offlinePush": False, "unreadCount": True}
-        assert [one.contentType for one in await bob.pull("sg_g", 1, 9)] == [GROUP_CREATED, ANNOUNCEMENT_SET]
+        assert [one.contentType for one in await bob.pull("sg_g", 1, 9)] == kinds
         quiet = body | {"groupInfo": info | {"groupID": "h", "notification": ""}}
         await api.call("/group/create_group", quiet, admin)
         await ann.wait_for("sg_h", 1)
         await ann.newest()
-        assert [one.contentType for one in ann.pushed("sg_h")] == [GROUP_CREATED]
+        assert [one.contentType for one in ann.pushed("sg_h")] == [ContentType.GROUP_CREATED]
 
 
 async def test_seq_states_answer_each_id_that_was_asked_for(node: NodeProcess) -> None:
@@ -106,7 +105,7 @@ async def test_seq_states_answer_each_id_that_was_asked_for(node: NodeProcess) -
         data = await api.call("/msg/get_conversations_has_read_and_max_seq", body, admin)
         assert data["seqs"] == {"si_x_y": {"maxSeq": 0, "hasReadSeq": 0, "maxSeqTime": 0}}
         many = msg_pb2.GetConversationsHasReadAndMaxSeqReq(userID="ann", conversationIDs=[f"c{n}" for n in range(1001)])
-        assert (await ann.answer(SEQ_STATES, many.SerializeToString())).err_code == 1001
+        assert (await ann.answer(RequestId.SEQ_STATES, many.SerializeToString())).err_code == 1001
 
 
 async def test_profile_change_by_an_admin_is_keyed_as_its_message_says(node: NodeProcess) -> None:
@@ -120,7 +119,7 @@ async def test_profile_change_by_an_admin_is_keyed_as_its_message_says(node: Nod
                 assert [name for name, _ in device.pushes] == ["n_ann_imAdmin"] * 3
                 for _, message in device.pushes:
                     assert (message.sendID, message.recvID) == ("imAdmin", "ann")
-                    assert message.contentType == USER_INFO_UPDATED
+                    assert message.contentType == ContentType.USER_INFO_UPDATED
         token = (await node.tokens("ann", platform_id=1))["ann"]
         await api.call("/user/update_user_info_ex", {"userInfo": {"userID": "ann", "ex": "y"}}, token)
         await ann.newest()
@@ -167,7 +166,8 @@ async def test_send_to_a_group_without_its_id(node: NodeProcess) -> None:
     async with admin_api(node) as (api, admin):
         account = {"userID": "news", "nickName": "News", "appMangerLevel": 3, "nickname": "News"}
         await api.call("/user/user_register", {"users": [account]}, admin)
-        body: dict[str, Any] = {"sendID": "news", "recvID": "ann", "content": OA, "contentType": OA_NOTIFICATION}
+        body: dict[str, Any] = {"sendID": "news", "recvID": "ann", "content": OA}
+        body["contentType"] = ContentType.OA_NOTIFICATION
         assert await post(node, "/msg/send_msg", body | {"sessionType": 3}, admin) == (400, 1001)
         assert await post(node, "/msg/send_msg", body | {"sessionType": 1}, admin) == (200, 0)
         text = body | {"sendID": "ann", "content": {"content": "t"}, "contentType": 101, "sessionType": 3}
@@ -210,9 +210,10 @@ async def test_former_member_marks_messages_as_read_for_themselves(node: NodePro
         await bob.newest()
         assert (await seq_states(bob, "sg_g"))["sg_g"][1] == 2
         for device in (ann, bob, cid):
-            assert [tips_of(one)["seqs"] for one in device.pushed("n_g") if one.contentType == HAS_READ] == [[1]]
+            marks = [one for one in device.pushed("n_g") if one.contentType == ContentType.HAS_READ]
+            assert [tips_of(one)["seqs"] for one in marks] == [[1]]
         assert not [one for device in (ann, cid) for name, one in device.pushes if name == "n_bob_bob"]
-        own = [tips_of(one) for one in bob.pushed("n_bob_bob") if one.contentType == HAS_READ]
+        own = [tips_of(one) for one in bob.pushed("n_bob_bob") if one.contentType == ContentType.HAS_READ]
         assert [(tips["conversationID"], tips["hasReadSeq"]) for tips in own] == [("sg_g", 2)]
 
 
@@ -220,7 +221,7 @@ async def test_logout_with_a_platform(node: NodeProcess) -> None:
     for platform_id, code in ((0, 1001), (-1, 1001), (12, 1001), (5, 0), (11, 0)):
         async with online(node, "ann") as [ann]:
             request = push_pb2.DelUserPushTokenReq(userID="ann", platformID=platform_id)
-            assert (await ann.answer(LOGOUT, request.SerializeToString())).err_code == code
+            assert (await ann.answer(RequestId.LOGOUT, request.SerializeToString())).err_code == code
             await ann.closed()  # The server ends the connection after the reply, also after an error.
 
 
@@ -231,7 +232,8 @@ async def test_member_quit_notice_without_its_user_ends_nothing(node: NodeProces
         await api.create_group("ann", ["bob"], name="x", token=admin, group_id="g")
         for content in contents:
             for options in ({}, {"isNotNotification": False}):
-                notice = text_message("bob", group_id="g", contentType=MEMBER_QUIT, content=content, msgFrom=200)
+                notice = text_message("bob", group_id="g", content=content, msgFrom=200)
+                notice.contentType = ContentType.MEMBER_QUIT
                 notice.options.update(options)
                 assert (await bob.send(notice)).err_code in (0, 1001, 1002)
         members = await api.call("/group/get_group_member_user_id", {"groupID": "g"}, admin)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from greenroom.actors.wire import msg_pb2, sdkws_pb2
+from greenroom.actors.wire.vocabulary import RequestId
 from greenroom.persistence.sqlite.check import check
 from greenroom.tests.kit.node_kit import SECRET
 from greenroom.tests.kit.wire_kit import Device, text_message
@@ -13,14 +14,13 @@ from greenroom.transport.client.api import Api
 if TYPE_CHECKING:
     from greenroom.tests.kit.node_kit import NodeProcess
 
-SEQS, PULL = 1006, 1002
 
 
 async def _notifications(device: Device, conversation_id: str) -> list[int]:
     """Seqs of the notifications that the user may pull."""
     span = sdkws_pb2.SeqRange(conversationID=conversation_id, begin=1, end=100, num=100)
     request = sdkws_pb2.PullMessageBySeqsReq(userID=device.user_id, seqRanges=[span])
-    response = await device.answer(PULL, request.SerializeToString())
+    response = await device.answer(RequestId.PULL_BY_RANGE, request.SerializeToString())
     answer = sdkws_pb2.PullMessageBySeqsResp.FromString(response.data or b"")
     if conversation_id not in answer.notificationMsgs:
         return []
@@ -82,6 +82,6 @@ async def test_former_member_has_read_no_more_than_they_may_see(node: NodeProces
             asked = {"conversationID": "sg_g", "userID": "bob", "hasReadSeq": 5}
             await api.call("/msg/set_conversation_has_read_seq", asked, tokens["bob"])
             request = msg_pb2.GetConversationsHasReadAndMaxSeqReq(userID="bob")
-            response = await bob.answer(SEQS, request.SerializeToString())
+            response = await bob.answer(RequestId.SEQ_STATES, request.SerializeToString())
             reply = msg_pb2.GetConversationsHasReadAndMaxSeqResp.FromString(response.data or b"")
             assert (reply.seqs["sg_g"].maxSeq, reply.seqs["sg_g"].hasReadSeq) == (2, 2)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from greenroom.actors.wire import sdkws_pb2
+from greenroom.actors.wire.vocabulary import RequestId
 from greenroom.persistence.sqlite.check import check
 from greenroom.persistence.sqlite.writer import CHECKPOINT_BYTES
 from greenroom.tests.kit.disk_faults import injected, locked, no_room
@@ -226,7 +227,7 @@ async def _fail_reads(node: NodeProcess, device: Device, names: list[str], acked
             span = sdkws_pb2.SeqRange(conversationID=f"si_u0_{name}", begin=1, end=20, num=20)
             pull = sdkws_pb2.PullMessageBySeqsReq(userID="u0", seqRanges=[span])
             answers = [
-                await device.answer(1002, pull.SerializeToString()),
+                await device.answer(RequestId.PULL_BY_RANGE, pull.SerializeToString()),
                 await device.send(text_message("u0", name, clientMsgID=f"r{number}-{len(device.answers)}")),
             ]
             assert {answer.err_code for answer in answers} <= {0, STORE_UNAVAILABLE}

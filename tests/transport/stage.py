@@ -18,6 +18,7 @@ from greenroom.actors.runtime.entity import Entity
 from greenroom.actors.runtime.replies import Answer, Failed
 from greenroom.actors.session_table import SessionTable
 from greenroom.actors.wire import msg_pb2, sdkws_pb2
+from greenroom.actors.wire.vocabulary import RequestId
 from greenroom.persistence.settings import LimitsSettings, OverloadSettings
 from greenroom.transport.admission import Admission
 from greenroom.transport.envelope.codec import Request, Response, codec
@@ -280,7 +281,7 @@ class Client:
         message = sdkws_pb2.MsgData(
             sendID=self.user_id, recvID="b", clientMsgID=client_msg_id, sessionType=1, **more
         )
-        return await self.ask(1003, message.SerializeToString())
+        return await self.ask(RequestId.SEND_MESSAGE, message.SerializeToString())
 
     async def receive(self) -> Response:
         async with asyncio.timeout(30):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from greenroom.actors.wire.vocabulary import RequestId
 from greenroom.tests.kit.fake_gateway import FakeGateway
 from greenroom.transport.client.client import Client
 from greenroom.transport.client.errors import (
@@ -143,7 +144,7 @@ async def test_lost_ack_stores_once(gateway: FakeGateway, client: MakeClient) ->
     gateway.lose_acks = 2
     sent = await alice.send(recv_id="bob", text="once")
     assert [message.clientMsgID for message in gateway.conversations[CHAT]] == [sent.client_msg_id]
-    assert gateway.requests.count(("alice", 1003)) == 3
+    assert gateway.requests.count(("alice", RequestId.SEND_MESSAGE)) == 3
     await gateway.push(CHAT, gateway.store(CHAT, "alice", "after"))
     assert [message.text for message in await take(bob, 2)] == ["once", "after"]
 

@@ -10,6 +10,7 @@ import pytest
 
 from greenroom.actors.wire import msg_pb2, push_pb2, sdkws_pb2
 from greenroom.actors.wire.splice import push_messages
+from greenroom.actors.wire.vocabulary import RequestId
 from greenroom.transport.envelope.codec import Codec, Request, Response, codec
 
 if TYPE_CHECKING:
@@ -24,28 +25,28 @@ RESPONSES = [frame for frame in ENVELOPES if frame["direction"] == "s->c"]
 TEXTS = [frame for frame in FRAMES if frame not in ENVELOPES]
 
 REQUEST_CLASSES: dict[int, type[Message]] = {
-    1001: sdkws_pb2.GetMaxSeqReq,
-    1002: sdkws_pb2.PullMessageBySeqsReq,
-    1003: sdkws_pb2.MsgData,
-    1005: msg_pb2.GetSeqMessageReq,
-    1006: msg_pb2.GetConversationsHasReadAndMaxSeqReq,
-    1007: msg_pb2.GetLastMessageReq,
-    2003: push_pb2.DelUserPushTokenReq,
-    2004: sdkws_pb2.SetAppBackgroundStatusReq,
-    2005: sdkws_pb2.SubUserOnlineStatus,
+    RequestId.NEWEST_SEQS: sdkws_pb2.GetMaxSeqReq,
+    RequestId.PULL_BY_RANGE: sdkws_pb2.PullMessageBySeqsReq,
+    RequestId.SEND_MESSAGE: sdkws_pb2.MsgData,
+    RequestId.PULL_BY_SEQS: msg_pb2.GetSeqMessageReq,
+    RequestId.SEQ_STATES: msg_pb2.GetConversationsHasReadAndMaxSeqReq,
+    RequestId.LAST_MESSAGES: msg_pb2.GetLastMessageReq,
+    RequestId.LOGOUT: push_pb2.DelUserPushTokenReq,
+    RequestId.SET_BACKGROUND: sdkws_pb2.SetAppBackgroundStatusReq,
+    RequestId.PRESENCE: sdkws_pb2.SubUserOnlineStatus,
 }
 RESPONSE_CLASSES: dict[int, type[Message]] = {
-    1001: sdkws_pb2.GetMaxSeqResp,
-    1002: sdkws_pb2.PullMessageBySeqsResp,
-    1003: msg_pb2.SendMsgResp,
-    1005: msg_pb2.GetSeqMessageResp,
-    1006: msg_pb2.GetConversationsHasReadAndMaxSeqResp,
-    1007: msg_pb2.GetLastMessageResp,
-    2001: sdkws_pb2.PushMessages,
-    2002: push_pb2.DelUserPushTokenResp,
-    2003: push_pb2.DelUserPushTokenResp,
-    2004: sdkws_pb2.SetAppBackgroundStatusResp,
-    2005: sdkws_pb2.SubUserOnlineStatusTips,
+    RequestId.NEWEST_SEQS: sdkws_pb2.GetMaxSeqResp,
+    RequestId.PULL_BY_RANGE: sdkws_pb2.PullMessageBySeqsResp,
+    RequestId.SEND_MESSAGE: msg_pb2.SendMsgResp,
+    RequestId.PULL_BY_SEQS: msg_pb2.GetSeqMessageResp,
+    RequestId.SEQ_STATES: msg_pb2.GetConversationsHasReadAndMaxSeqResp,
+    RequestId.LAST_MESSAGES: msg_pb2.GetLastMessageResp,
+    RequestId.PUSH: sdkws_pb2.PushMessages,
+    RequestId.KICK: push_pb2.DelUserPushTokenResp,
+    RequestId.LOGOUT: push_pb2.DelUserPushTokenResp,
+    RequestId.SET_BACKGROUND: sdkws_pb2.SetAppBackgroundStatusResp,
+    RequestId.PRESENCE: sdkws_pb2.SubUserOnlineStatusTips,
 }
 
 
@@ -143,7 +144,7 @@ def test_recorded_pushes_are_what_we_splice() -> None:
     spliced = 0
     for frame in RESPONSES:
         response = codec_of(frame).decode_response(bytes.fromhex(frame["hex"]))
-        if response.req_identifier != 2001:
+        if response.req_identifier != RequestId.PUSH:
             continue
         pushed = sdkws_pb2.PushMessages.FromString(response.data or b"")
         ((conversation_id, pulled),) = [*pushed.msgs.items(), *pushed.notificationMsgs.items()]

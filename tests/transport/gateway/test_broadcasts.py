@@ -10,6 +10,7 @@ import msgspec
 from greenroom.actors.audience import Audience
 from greenroom.actors.messages import Push
 from greenroom.actors.wire import sdkws_pb2
+from greenroom.actors.wire.vocabulary import RequestId
 from greenroom.tests.transport.stage import Stage, kick
 from greenroom.transport.gateway.websocket import Phase
 
@@ -134,8 +135,8 @@ async def test_ios_in_the_background_is_passed_over(stage: Stage) -> None:
         audience = audience_of("i")
         for is_background in (False, True, False):
             request = sdkws_pb2.SetAppBackgroundStatusReq(isBackground=is_background)
-            await client.ask(2004, request.SerializeToString())
-            assert (await client.receive()).req_identifier == 2004
+            await client.ask(RequestId.SET_BACKGROUND, request.SerializeToString())
+            assert (await client.receive()).req_identifier == RequestId.SET_BACKGROUND
             say(stage, audience, b"%r" % is_background)
             if not is_background:
                 assert await heard(client, 1) == [b"False"]
@@ -150,7 +151,7 @@ async def test_kicked_hears_what_was_said_before(stage: Stage) -> None:
             await asyncio.sleep(0)
         kick(stage, stage.opened[0])
         assert await heard(client, 10) == contents
-        assert (await client.receive()).req_identifier == 2002
+        assert (await client.receive()).req_identifier == RequestId.KICK
         assert await client.closed() == 1006
 
 

@@ -12,6 +12,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.frames import Close, Frame, Opcode
 
 from greenroom.actors.wire import push_pb2, sdkws_pb2
+from greenroom.actors.wire.vocabulary import RequestId
 from greenroom.tests.transport.stage import get, kick
 from greenroom.transport.envelope.codec import Request, codec
 from greenroom.transport.gateway.requests import REQUESTS
@@ -34,17 +35,17 @@ async def bystander(stage: Stage) -> AsyncIterator[Client]:
     """A second client. Whatever happens to the first one must not disturb it."""
     async with await stage.client("z") as client:
         yield client
-        await client.ask(1001)
+        await client.ask(RequestId.NEWEST_SEQS)
         assert (await client.receive()).err_code == 0
 
 
 async def test_queries_with_their_caller(stage: Stage, client: Client) -> None:
     names = {
-        1001: "newest_seqs",
-        1002: "pull_by_range",
-        1005: "pull_by_seqs",
-        1006: "seq_states",
-        1007: "last_messages",
+        RequestId.NEWEST_SEQS: "newest_seqs",
+        RequestId.PULL_BY_RANGE: "pull_by_range",
+        RequestId.PULL_BY_SEQS: "pull_by_seqs",
+        RequestId.SEQ_STATES: "seq_states",
+        RequestId.LAST_MESSAGES: "last_messages",
     }
     for req_identifier, name in names.items():
         incr = await client.ask(req_identifier)
@@ -58,7 +59,7 @@ async def test_queries_with_their_caller(stage: Stage, client: Client) -> None:
 async def test_send(stage: Stage, client: Client) -> None:
     await client.send_message("m1", content=b"hello")
     response = await client.receive()
-    assert response.req_identifier == 1003
+    assert response.req_identifier == RequestId.SEND_MESSAGE
     assert response.data == b"\x12\x02m1\x18\x01"
     assert stage.sent[0].caller.user_id == "a"
     assert stage.sent[0].message.content == b"hello"
@@ -67,16 +68,16 @@ async def test_send(stage: Stage, client: Client) -> None:
 @pytest.mark.parametrize(("client_msg_id", "session_type"), [("refused", 1), ("nowhere", 9)])
 async def test_send_refused(client: Client, client_msg_id: str, session_type: int) -> None:
     message = sdkws_pb2.MsgData(sendID="a", clientMsgID=client_msg_id, sessionType=session_type)
-    await client.ask(1003, message.SerializeToString())
+    await client.ask(RequestId.SEND_MESSAGE, message.SerializeToString())
     response = await client.receive()
     assert (response.err_code, response.err_msg, response.data) == (1004, "RecordNotFoundError", None)
 
 
 @pytest.mark.parametrize(("user_id", "code"), [("nobody", 1004), ("bug", 500)])
 async def test_query_that_fails(client: Client, user_id: str, code: int) -> None:
-    await client.ask(1001, sdkws_pb2.GetMaxSeqReq(userID=user_id).SerializeToString())
+    await client.ask(RequestId.NEWEST_SEQS, sdkws_pb2.GetMaxSeqReq(userID=user_id).SerializeToString())
     assert (await client.receive()).err_code == code
-    await client.ask(1001)
+    await client.ask(RequestId.NEWEST_SEQS)
     assert (await client.receive()).err_code == 0
 
 
@@ -85,28 +86,36 @@ async def test_undecodable_protobuf(client: Client, bystander: Client, req_ident
     await client.ask(req_identifier, b"\xff\xff\xff")
     response = await client.receive()
     assert (response.err_code, response.err_msg) == (500, "ServerInternalError")
-    if req_identifier != 2003:
-        await client.ask(1001)
+    if req_identifier != RequestId.LOGOUT:
+        await client.ask(RequestId.NEWEST_SEQS)
         assert (await client.receive()).err_code == 0
     else:
         assert await client.closed() == 1006
 
 
 @pytest.mark.parametrize("field", ["operation_id", "msg_incr"])
-@pytest.mark.parametrize("req_identifier", [1001, 1002, 1003, 1005, 1006, 1007, 2004, 2005])
+@pytest.mark.parametrize(
+    "req_identifier",
+    [
+        RequestId.NEWEST_SEQS, RequestId.PULL_BY_RANGE, RequestId.SEND_MESSAGE, RequestId.PULL_BY_SEQS,
+        RequestId.SEQ_STATES, RequestId.LAST_MESSAGES, RequestId.SET_BACKGROUND, RequestId.PRESENCE,
+    ],
+)  # fmt: skip
 async def test_empty_envelope_fields(client: Client, req_identifier: int, field: str) -> None:
     await client.ask(req_identifier, b"", **{field: ""})
-    strict = req_identifier in (1002, 1005, 1006, 2004)
+    strict = req_identifier in (
+        RequestId.PULL_BY_RANGE, RequestId.PULL_BY_SEQS, RequestId.SEQ_STATES, RequestId.SET_BACKGROUND,
+    )  # fmt: skip
     assert (await client.receive()).err_code == (500 if strict else 0)
 
 
 async def test_signal_always_fails(client: Client) -> None:
-    await client.ask(1004, b"\xff")
+    await client.ask(RequestId.SEND_SIGNAL, b"\xff")
     assert (await client.receive()).err_code == 500
 
 
 async def test_logout_ends_after_the_reply(stage: Stage, client: Client) -> None:
-    await client.ask(2003, push_pb2.DelUserPushTokenReq(userID="a", platformID=2).SerializeToString())
+    await client.ask(RequestId.LOGOUT, push_pb2.DelUserPushTokenReq(userID="a", platformID=2).SerializeToString())
     assert (await client.receive()).err_code == 0
     assert await client.closed() == 1006
     await stage.until(lambda: len(stage.closed) == 1)
@@ -116,7 +125,7 @@ async def test_background_on_ios_gets_no_pushes(stage: Stage) -> None:
     async with await stage.client("i", 1) as client:
         for is_background in (True, False):
             request = sdkws_pb2.SetAppBackgroundStatusReq(isBackground=is_background)
-            await client.ask(2004, request.SerializeToString())
+            await client.ask(RequestId.SET_BACKGROUND, request.SerializeToString())
             assert (await client.receive()).data is None
             assert stage.push("i", b"%r" % is_background) == []
         response = await client.receive()
@@ -127,10 +136,10 @@ BAD_FRAMES: list[Any] = [
     pytest.param(lambda codec: b"rubbish", id="no envelope"),
     pytest.param(lambda codec: b"", id="empty"),
     pytest.param(lambda codec: codec.encode_request(Request(1999, send_id="a")), id="unknown id"),
-    pytest.param(lambda codec: codec.encode_request(Request(2001, send_id="a")), id="the server's id"),
-    pytest.param(lambda codec: codec.encode_request(Request(1001, send_id="b")), id="another user"),
-    pytest.param(lambda codec: codec.encode_request(Request(1001)), id="no user"),
-    pytest.param(lambda codec: codec.encode_request(Request(1001, send_id="a"))[:-1], id="cut short"),
+    pytest.param(lambda codec: codec.encode_request(Request(RequestId.PUSH, send_id="a")), id="the server's id"),
+    pytest.param(lambda codec: codec.encode_request(Request(RequestId.NEWEST_SEQS, send_id="b")), id="another user"),
+    pytest.param(lambda codec: codec.encode_request(Request(RequestId.NEWEST_SEQS)), id="no user"),
+    pytest.param(lambda codec: codec.encode_request(Request(RequestId.NEWEST_SEQS, send_id="a"))[:-1], id="cut short"),
     pytest.param(lambda codec: gzip.compress(bytes(40_000_000)), id="bomb"),
     pytest.param(lambda codec: "hello", id="text"),
     pytest.param(lambda codec: '{"type":"close","body":1}', id="unknown text"),
@@ -148,7 +157,7 @@ async def test_bad_frame_ends_this_connection_only(
     async with await stage.client(compression=compression, sdkType=sdk_type) as client:
         await client.send_message("before")
         await client.socket.send(frame(client.codec))
-        assert (await client.receive()).req_identifier == 1003
+        assert (await client.receive()).req_identifier == RequestId.SEND_MESSAGE
         assert await client.closed() == 1006
         await stage.until(lambda: len(stage.closed) == 1)
     assert len(stage.sessions) == 1
@@ -156,7 +165,7 @@ async def test_bad_frame_ends_this_connection_only(
 
 async def test_plain_frame_on_a_compressed_connection(stage: Stage, client: Client) -> None:
     async with await stage.client("b", compression="gzip") as other:
-        await other.socket.send(client.codec.encode_request(Request(1001, send_id="b")))
+        await other.socket.send(client.codec.encode_request(Request(RequestId.NEWEST_SEQS, send_id="b")))
         assert await other.closed() == 1006
 
 
@@ -185,7 +194,7 @@ async def test_kick(stage: Stage, client: Client, bystander: Client) -> None:
     await stage.until(lambda: len(stage.opened) == 2)
     kick(stage, stage.opened[0])
     response = await client.receive()
-    assert (response.req_identifier, response.msg_incr, response.operation_id) == (2002, "", "")
+    assert (response.req_identifier, response.msg_incr, response.operation_id) == (RequestId.KICK, "", "")
     assert await client.closed() == 1006
     await stage.until(lambda: len(stage.closed) == 1)
     assert stage.closed[0].connection == stage.opened[0].connection
@@ -211,21 +220,21 @@ async def test_other_requests_run_alone(stage: Stage, client: Client) -> None:
     stage.hold_sends = True
     stage.queries.gate = asyncio.Event()
     await client.send_message("m1")
-    await client.ask(1001)
+    await client.ask(RequestId.NEWEST_SEQS)
     await client.send_message("m2")
-    await client.ask(2004)
+    await client.ask(RequestId.SET_BACKGROUND)
     await stage.until(lambda: len(stage.sent) == 1)
     assert stage.queries.calls == []
     stage.release(1)
-    assert (await client.receive()).req_identifier == 1003
+    assert (await client.receive()).req_identifier == RequestId.SEND_MESSAGE
     await stage.until(lambda: len(stage.queries.calls) == 1)
     assert len(stage.sent) == 1
     stage.queries.gate.set()
-    assert (await client.receive()).req_identifier == 1001
+    assert (await client.receive()).req_identifier == RequestId.NEWEST_SEQS
     await stage.until(lambda: len(stage.sent) == 2)
     stage.release(1)
-    assert (await client.receive()).req_identifier == 1003
-    assert (await client.receive()).req_identifier == 2004
+    assert (await client.receive()).req_identifier == RequestId.SEND_MESSAGE
+    assert (await client.receive()).req_identifier == RequestId.SET_BACKGROUND
 
 
 async def test_client_that_asks_more_is_read_no_further(stage: Stage, client: Client) -> None:
@@ -254,7 +263,7 @@ async def test_last_words_with_the_request(stage: Stage, how: str) -> None:
     """A request is answered even if a close frame, or the end of the client's side, follows it at once."""
     stage.queries.gate = asyncio.Event()
     speech = codec("js", False)
-    request = Request(req_identifier=1001, send_id="a", operation_id="op", msg_incr="1", data=b"")
+    request = Request(req_identifier=RequestId.NEWEST_SEQS, send_id="a", operation_id="op", msg_incr="1", data=b"")
     words = Frame(Opcode.BINARY, speech.encode_request(request)).serialize(mask=True)
     close, echo = Frame(Opcode.CLOSE, Close(1000, "").serialize()), b"\x88\x02\x03\xe8"
     if how == "end of its side":
@@ -306,7 +315,7 @@ async def test_nothing_secret_is_logged(stage: Stage, caplog: pytest.LogCaptureF
         async with await stage.client("a", 2, "tokenword") as client:
             await client.send_message("m1", content=b"secret body")
             await client.receive()
-            await client.ask(1001, sdkws_pb2.GetMaxSeqReq(userID="bug").SerializeToString())
+            await client.ask(RequestId.NEWEST_SEQS, sdkws_pb2.GetMaxSeqReq(userID="bug").SerializeToString())
             await client.receive()
             stage.push("a", b"secret body")
             await client.receive()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import pytest
 
+from greenroom.actors.wire.vocabulary import RequestId
 from greenroom.tests.transport.stage import Stage
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ async def test_slow_reader_is_bounded_and_dropped(settings: WebSocketSettings, s
         raw = await slow_client(stage)
         received = asyncio.create_task(quick.receive())
         stage.push("quick", b"hello")
-        assert (await received).req_identifier == 2001
+        assert (await received).req_identifier == RequestId.PUSH
         (connection,) = (each for each in stage.gateway.connections if each.user_id == "slow")
         content = bytes(size)
         for _ in range(200_000):
@@ -87,7 +88,7 @@ async def test_slow_reader_is_bounded_and_dropped(settings: WebSocketSettings, s
         assert connection.outbox._size == waiting
         await stage.until(lambda: not stage.sessions.is_online("slow"))
         raw.close()
-        await quick.ask(1001)
+        await quick.ask(RequestId.NEWEST_SEQS)
         assert (await quick.receive()).err_code == 0
 
 
@@ -110,7 +111,7 @@ async def test_socket_past_every_bound_is_dropped(stage: Stage, monkeypatch: pyt
             assert await asyncio.wait_for(reader.read(), 30) == b""
         writer.close()
         assert len(stage.gateway.connections) == 1
-        await client.ask(1001)
+        await client.ask(RequestId.NEWEST_SEQS)
         assert (await client.receive()).err_code == 0
 
 
@@ -152,7 +153,7 @@ async def test_drain_answers_what_is_in_flight(stage: Stage) -> None:
         await stage.client("late")
     assert not draining.done()
     stage.release(1)
-    assert (await busy.receive()).req_identifier == 2001
+    assert (await busy.receive()).req_identifier == RequestId.PUSH
     assert (await busy.receive()).msg_incr == "busy_1"
     assert await busy.closed() == 1006
     await draining
@@ -184,9 +185,9 @@ async def test_connection_that_crashes_falls_alone(
             raise RuntimeError("secret")
 
         monkeypatch.setattr(stage.queries, "last_messages", broken)
-        await client.ask(1007)
+        await client.ask(RequestId.LAST_MESSAGES)
         assert await client.closed() == 1006
-        await bystander.ask(1001)
+        await bystander.ask(RequestId.NEWEST_SEQS)
         assert (await bystander.receive()).err_code == 0
     assert "secret" not in caplog.text
 

@@ -12,6 +12,7 @@ import pytest
 from websockets.asyncio.client import connect
 
 from greenroom.actors.errors import ArgsMissing, GreenroomError
+from greenroom.actors.wire.vocabulary import RequestId
 from greenroom.tests.transport.stage import UPGRADE, Client, Stage, get
 from greenroom.transport.gateway.handshake import parse_parameters
 
@@ -100,7 +101,7 @@ async def test_refused_token_with_text_answer(stage: Stage, word: str, code: int
 async def test_accepted_text_answer_comes_first(stage: Stage) -> None:
     async with await stage.client("a", 5, "early", isMsgResp="true") as client:
         assert await client.socket.recv() == '{"errCode":0,"errMsg":"","errDlt":""}'
-        assert (await client.receive()).req_identifier == 2001
+        assert (await client.receive()).req_identifier == RequestId.PUSH
 
 
 async def test_push_before_the_answer_waits_for_the_upgrade(stage: Stage) -> None:
@@ -127,7 +128,7 @@ async def test_both_forms_and_all_envelopes(stage: Stage, sdk_type: str, compres
     ):
         socket = await connect(url, compression=None, proxy=None, origin="https://elsewhere.example")  # type: ignore[arg-type]
         async with Client(socket, "a", sdk_type or "go", compression == "gzip") as client:
-            incr = await client.ask(1001)
+            incr = await client.ask(RequestId.NEWEST_SEQS)
             assert (await client.receive()).msg_incr == incr
             assert stage.sessions.sessions_of("a")[-1].is_background
     assert [each.caller.platform_id for each in stage.opened] == [2, 2]
@@ -139,7 +140,7 @@ async def test_compression_header_counts_when_the_parameter_is_missing(stage: St
         stage.url(), compression=None, proxy=None, additional_headers={"Compression": "gzip"}
     )
     async with Client(socket, "a", "go", True) as client:
-        await client.ask(1001)
+        await client.ask(RequestId.NEWEST_SEQS)
         assert (await client.receive()).err_code == 0
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import pytest
 
+from greenroom.actors.wire.vocabulary import RequestId
 from greenroom.persistence.settings import OverloadSettings
 from greenroom.tests.transport.stage import Stage
 from greenroom.transport.gateway.websocket import Phase
@@ -51,7 +52,7 @@ async def test_other_requests_are_begun_when_late(narrow: Stage) -> None:
         await first.send_message("held")
         await narrow.until(lambda: len(narrow.held) == 1)
         await second.send_message("refused")
-        await second.ask(1001)
+        await second.ask(RequestId.NEWEST_SEQS)
         answers = [await second.receive(), await second.receive()]
         assert [(each.req_identifier, each.err_code) for each in answers] == [(1003, 500), (1001, 0)]
         narrow.release(1)

@@ -10,6 +10,7 @@ import pytest
 from greenroom.actors import messages
 from greenroom.actors.errors import GroupExists
 from greenroom.actors.wire import sdkws_pb2
+from greenroom.actors.wire.vocabulary import ContentType
 from greenroom.persistence.store import PutRows, Slice
 from greenroom.persistence.tables import FriendRow
 from greenroom.tests.kit.http_kit import ADMIN_ID, SECRET, FakeSession
@@ -447,14 +448,15 @@ async def test_send_online_only(http: HttpStage) -> None:
 
 async def test_send_notification(http: HttpStage) -> None:
     content = {"notificationName": "n", "notificationType": 1, "text": "t", "mixType": 0}
-    await http.data("/msg/send_msg", _send(1400, content, sendID="bot"), user=ADMIN_ID)
+    oa = ContentType.OA_NOTIFICATION
+    await http.data("/msg/send_msg", _send(oa, content, sendID="bot"), user=ADMIN_ID)
     message = http.asks.last.message
     (received,) = http.engine.sessions.received["u2"]
     assert received.message.sessionType == message.sessionType == 4
     assert json.loads(json.loads(received.message.content)["detail"]) == content
-    assert (await http.error("/msg/send_msg", _send(1400, content), user=ADMIN_ID))[0] == 1002
-    assert (await http.error("/msg/send_msg", _send(1400, content, sendID="x"), user=ADMIN_ID))[0] == 1101
-    assert (await http.error("/msg/send_msg", _send(1400, content | {"mixType": 6}), user=ADMIN_ID))[0] == 500
+    assert (await http.error("/msg/send_msg", _send(oa, content), user=ADMIN_ID))[0] == 1002
+    assert (await http.error("/msg/send_msg", _send(oa, content, sendID="x"), user=ADMIN_ID))[0] == 1101
+    assert (await http.error("/msg/send_msg", _send(oa, content | {"mixType": 6}), user=ADMIN_ID))[0] == 500
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from greenroom.actors.wire.vocabulary import RequestId
 from greenroom.tests.kit.fake_gateway import FakeGateway
 from greenroom.tests.kit.wire_kit import until
 from greenroom.transport.load.judge.judging import judge
@@ -146,7 +147,7 @@ async def test_what_was_missed_while_away_is_pulled(rehearsal: Rehearsal) -> Non
 async def test_unanswered_message_is_sent_again_after_a_drop(rehearsal: Rehearsal) -> None:
     rehearsal.gateway.mute = True
     rehearsal.speak(0)
-    await until(lambda: any(identifier == 1003 for _, identifier in rehearsal.gateway.requests))
+    await until(lambda: any(identifier == RequestId.SEND_MESSAGE for _, identifier in rehearsal.gateway.requests))
     rehearsal.gateway.mute = False
     rehearsal.drop(0, resend=True)
     await until(lambda: rehearsal.sample.acked == 1)
@@ -156,7 +157,7 @@ async def test_unanswered_message_is_sent_again_after_a_drop(rehearsal: Rehearsa
 async def test_unanswered_message_of_a_dropped_connection_is_no_failure(rehearsal: Rehearsal) -> None:
     rehearsal.gateway.mute = True
     rehearsal.speak(0)
-    await until(lambda: any(identifier == 1003 for _, identifier in rehearsal.gateway.requests))
+    await until(lambda: any(identifier == RequestId.SEND_MESSAGE for _, identifier in rehearsal.gateway.requests))
     rehearsal.gateway.mute = False
     rehearsal.drop(0)
     await until(lambda: rehearsal.sample.logins == 3)
