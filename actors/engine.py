@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 from thespian.actors import ActorSystem
 
 from greenroom.actors.clock import SystemClock
-from greenroom.actors.errors import UserExists
+from greenroom.actors.errors import AskTimeout, StoreFailed, UserExists
 from greenroom.actors.facts import FactStamps
 from greenroom.actors.feed import Feed
 from greenroom.actors.group.group import Group
@@ -331,15 +331,19 @@ class Engine:
             self.fallen.set_result(reason)
 
     async def _register_admins(self) -> None:
-        """Register the configured admins that are not registered yet."""
+        """Register the configured admins that are not registered yet. If the store fails, the engine falls."""
         now = self.clock.now_ms()
         for user_id in self.settings.auth.admin_user_ids:
             row = UserRow(user_id, "superAdmin", "", "", now, AppLevel.ADMIN, 0)
             command = RegisterUsers(caller=Caller(user_id, Platform.ADMIN, "start", True), users=[row])
             try:
-                await self.ask(user_address(user_id), command, timeout_s=30)
+                await self.ask(user_address(user_id), command)
             except UserExists:
                 continue
+            except (StoreFailed, AskTimeout):
+                where = "the store" if self._directory is None else self._directory.database
+                self._tree().fail(f"{where}: {user_id} cannot be registered (`greenroom check` lists damage)")
+                await asyncio.get_running_loop().create_future()
 
 
 def _writer_of(settings: Settings) -> WriterKind:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from greenroom.actors.errors import GreenroomError
 from greenroom.actors.runtime.entity import Entity
 
 if TYPE_CHECKING:
@@ -13,7 +14,11 @@ if TYPE_CHECKING:
     from greenroom.actors.runtime.address import Address
     from greenroom.actors.runtime.replies import Piped
 
-__all__ = ["Service"]
+__all__ = ["Service", "ServiceFailed"]
+
+
+class ServiceFailed(Exception):
+    """A service failed with an error that is meant for clients. Raised as it is, it would only be an answer."""
 
 
 class Service(Entity):
@@ -46,6 +51,8 @@ class Service(Entity):
     def receiveMsg_Piped(self, message: Piped, sender: Address) -> None:
         if isinstance(message.error, asyncio.CancelledError):
             return  # The host ends its loop without `stop`, and cancels all tasks. Nothing is started again there.
+        if isinstance(message.error, GreenroomError):
+            raise ServiceFailed(str(message.error)) from message.error
         if message.error is not None:
             raise message.error
         self.release()

@@ -111,3 +111,15 @@ async def test_cut_database(node: NodeProcess) -> None:
     found = await asyncio.to_thread(greenroom, "check", "--data-dir", str(node.data_dir))
     assert found.returncode == 1
     assert "is cut" in found.stdout
+
+
+@pytest.mark.parametrize("table", ["user", "token"])
+async def test_start_ends_if_the_users_cannot_be_read(node: NodeProcess, table: str) -> None:
+    await node.tokens("alice")
+    assert await node.terminate() == 0
+    flip(node.data_dir / "greenroom.db", table, "leaf")
+    with pytest.raises(RuntimeError, match="did not start"):
+        await node.start()
+    assert node.process is not None
+    assert node.process.returncode == 1
+    assert f"{node.data_dir}/greenroom.db: imAdmin cannot be registered (`greenroom check` lists damage)" in node.log

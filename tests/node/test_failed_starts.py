@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import json
 import os
+import signal
 import socket
+import sqlite3
 from typing import TYPE_CHECKING
 
 import pytest
@@ -166,3 +170,21 @@ async def test_unknown_variables(tmp_path: Path) -> None:
     (line,) = [line for line in node.log.splitlines() if "GREENROOM_" in line]
     assert "GREENROOM_WEBSOKET_MAX_CONNECTIONS (did you mean GREENROOM_WEBSOCKET_MAX_CONNECTIONS?)" in line
     assert "the value" not in node.log
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_signal_ends_a_start_that_waits(node: NodeProcess, number: signal.Signals) -> None:
+    """The start waits for a database that somebody else has locked."""
+    assert await node.terminate() == 0
+    (node.folder / "node.log").unlink()
+    with contextlib.closing(sqlite3.connect(node.data_dir / "greenroom.db")) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        node.waits_for_ports = False
+        await node.start()
+        assert node.process is not None
+        while '"event": "start"' not in node.log:  # noqa: ASYNC110 (another process tells no event)
+            await asyncio.sleep(0.02)
+        node.process.send_signal(number)
+        assert await asyncio.to_thread(node.process.wait, 30) == 0
+    events = [json.loads(line)["event"] for line in node.log.splitlines()]
+    assert events == ["start", "stopped"]

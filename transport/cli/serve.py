@@ -83,7 +83,9 @@ class _Run:
         log.info("start", extra={"version": version("greenroom"), "settings": differences(settings)})
         node = make_node(settings)
         try:
-            await node.start()
+            if not await self._start(node):
+                log.info("stopped")
+                return 0
         except fell as fall:
             return complain(f"the node did not start: {fall}", 1)
         node.fallen.add_done_callback(lambda _: self._stopped.set())
@@ -106,6 +108,19 @@ class _Run:
         await node.stop()
         log.info("stopped")
         return 0
+
+    async def _start(self, node: ServedNode) -> bool:
+        """Start the node. False: a signal has ended the start."""
+        starting, stopped = asyncio.ensure_future(node.start()), asyncio.ensure_future(self._stopped.wait())
+        await asyncio.wait((starting, stopped), return_when=asyncio.FIRST_COMPLETED)
+        stopped.cancel()
+        if not starting.done():
+            starting.cancel()
+            await asyncio.wait((starting,))
+        if starting.cancelled():
+            return False
+        starting.result()
+        return True
 
     def _handle_signals(self) -> None:
         loop = asyncio.get_running_loop()
