@@ -179,6 +179,12 @@ class MemberOnline(msgspec.Struct, frozen=True):
     user_id: str
 
 
+class DropMembers(msgspec.Struct, frozen=True):
+    """From a dismissed Group to itself: drop the rows of further members. No answer."""
+
+    ref: Any = None
+
+
 class ProfileChanged(msgspec.Struct, frozen=True):
     """From a User to the groups of the user: this member's nickname or picture has changed. No answer."""
 

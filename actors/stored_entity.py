@@ -18,7 +18,7 @@ from thespian.actors import WakeupMessage
 
 from greenroom.actors.errors import ActorCrashed, GreenroomError, StoreFailed, as_refusal
 from greenroom.actors.items import Change
-from greenroom.actors.messages import Command, ProfileChanged, Push
+from greenroom.actors.messages import Command, DropMembers, ProfileChanged, Push
 from greenroom.actors.runtime.entity import Entity
 from greenroom.actors.runtime.replies import Failed, Piped
 from greenroom.actors.slices import (
@@ -183,7 +183,7 @@ class StoredEntity(Entity, Generic[StateT]):
         self,
         reading: Coroutine[Any, Any, T],
         then: Callable[[T], None],
-        command: Command | ProfileChanged,
+        command: Command | DropMembers | ProfileChanged,
         sender: Address,
     ) -> None:
         """Await a read while other messages are stashed, then call `then(result)`. An error is the sender's answer."""

@@ -17,9 +17,10 @@ from greenroom.actors.errors import GroupExists, MutedGroup, MutedInGroup, NoPer
 from greenroom.actors.group import membership, muting
 from greenroom.actors.group.operation import SLICE_MEMBERS, Bounds, Operation
 from greenroom.actors.group.roster import Member, People, Roster
-from greenroom.actors.messages import Command, ProfileChanged
+from greenroom.actors.messages import Command, DropMembers, ProfileChanged
 from greenroom.actors.rules import message as rules
 from greenroom.actors.rules.ids import chat_id
+from greenroom.actors.rules.limits import LIST_LIMIT
 from greenroom.actors.wire.vocabulary import AppLevel, GroupStatus, Role, SessionType
 from greenroom.persistence.store import AddRecords, RecordOwner
 
@@ -106,8 +107,12 @@ class Group(Conversation[GroupState]):
         key, info, members, online, log = state
         self.on_key_loaded(key)
         self.roster.info = render.group_info(info) if info is not None else None
-        self.roster.members = members
         self.roster.version, self.roster.version_id = log.version, log.version_id
+        if info is not None and info.status == GroupStatus.DISMISSED:
+            if members:  # A former incarnation has not yet dropped all of them.
+                self.send(self.myAddress, DropMembers())
+            return
+        self.roster.members = members
         self.listeners = set(members)
         for user_id in online:
             self.audience.add(user_id)
@@ -247,6 +252,14 @@ class Group(Conversation[GroupState]):
     def receiveMsg_DismissGroup(self, command: DismissGroup, sender: Address) -> None:
         membership.check_dismiss(self.roster, command)
         self._operate(membership.dismiss, command, sender)
+
+    def receiveMsg_DropMembers(self, message: DropMembers, sender: Address) -> None:
+        def then(found: tuple[list[str], MemberPlace | None]) -> None:
+            user_ids, place = found
+            if user_ids:
+                self.add_to_draft(membership.drop_members(self.roster, user_ids, has_more=place is not None))
+
+        self.read(self.world.store.member_ids(self.id, None, LIST_LIMIT), then, message, sender)
 
     def receiveMsg_MuteMember(self, command: MuteMember, sender: Address) -> None:
         muting.check_mute_member(self.roster, command)

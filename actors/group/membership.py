@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING
 
 from greenroom.actors import render
 from greenroom.actors.domain_events import GroupCreated, GroupEnded, MembersJoined, MembersLeft, add_event
-from greenroom.actors.effects import Join, Leave
+from greenroom.actors.effects import Effect, Join, Leave, Tell
 from greenroom.actors.errors import ArgsError, GreenroomError, NoPermission, RecordNotFound, UserNotFound
 from greenroom.actors.group.operation import Bounds
 from greenroom.actors.group.roster import Member, Roster
 from greenroom.actors.items import Change, Item
+from greenroom.actors.messages import DropMembers
 from greenroom.actors.rules import notifications as notices
+from greenroom.actors.rules.ids import group_address
 from greenroom.actors.rules.limits import LIST_LIMIT
 from greenroom.actors.wire import sdkws_pb2
 from greenroom.actors.wire.vocabulary import ChangeState, GroupStatus, GroupType, GroupVerification, JoinSource, Role
@@ -32,7 +34,7 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
-    "check_create", "check_dismiss", "check_invite", "check_kick", "check_quit", "create", "dismiss",
+    "check_create", "check_dismiss", "check_invite", "check_kick", "check_quit", "create", "dismiss", "drop_members",
     "initial_roles", "invite", "kick", "prepare_create", "prepare_invite", "prepare_kick", "profile_changed",
     "quit_group",
 ]  # fmt: skip
@@ -216,10 +218,19 @@ def dismiss(operation: Operation, command: DismissGroup) -> Iterator[Item]:
     group.members.clear()
     info.memberCount, info.ownerUserID = 0, ""
     yield Change(
-        store.DropRows("member", [(group.id, user_id) for user_id in everybody]),
-        store.ChangeRow("group", (group.id,), {"member_count": 0, "owner_user_id": ""}),
-        *group.versions(everybody, ChangeState.DELETE),
-        effects=[Leave(everybody)],
+        store.ChangeRow("group", (group.id,), {"member_count": 0, "owner_user_id": ""}), effects=[Leave(everybody)]
+    )
+    yield drop_members(group, everybody[:LIST_LIMIT], has_more=len(everybody) > LIST_LIMIT)
+
+
+def drop_members(group: Roster, user_ids: Sequence[str], *, has_more: bool) -> Item:
+    """Drop the rows of members of a dismissed group. Those of a large group are dropped in several slices, because the
+    writes of all other keys would have to wait for a single one."""
+    again: list[Effect] = [Tell([group_address(group.id)], DropMembers())] if has_more else []
+    return Change(
+        store.DropRows("member", [(group.id, user_id) for user_id in user_ids]),
+        *group.versions(user_ids, ChangeState.DELETE),
+        effects=again,
     )
 
 

@@ -24,6 +24,7 @@ from greenroom.actors.errors import (
 from greenroom.actors.rules.ids import group_address, user_address
 from greenroom.actors.wire import group_pb2, sdkws_pb2
 from greenroom.tests.kit.engine_kit import KitEngine, caller, running_engine
+from greenroom.tests.kit.fault_kit import Gate
 from greenroom.tests.kit.listed import all_seq_states
 from greenroom.tests.kit.stored import messages_of
 
@@ -228,6 +229,44 @@ async def test_dismissed_group_is_told_and_takes_no_more(engine: KitEngine) -> N
         await engine.send(engine.message("a", group_id="g1"))
     assert await engine.world.store.joined_groups("b") == []
     assert len(await engine.world.store.records("b")) == 1
+
+
+async def _members(engine: KitEngine, group_id: str) -> int:
+    ids, place = await engine.world.store.member_ids(group_id, None, 10_000)
+    assert place is None
+    return len(ids)
+
+
+@pytest.mark.parametrize("fault", ["", "stop", "before"])
+async def test_members_of_a_large_group_are_dropped_in_slices(
+    engine: KitEngine, monkeypatch: pytest.MonkeyPatch, fault: str
+) -> None:
+    """Nobody else's writes wait for all of them. After a crash or a refusal the next incarnation goes on."""
+    users = [f"u{number}" for number in range(2501)]
+    for start in range(0, len(users), 1000):
+        await engine.register(*users[start : start + 1000])
+    await _create(engine, users[0], *users[1:1001])
+    for start in range(1001, len(users), 1000):
+        await _do(engine, m.InviteMembers(caller=caller(users[0]), user_ids=users[start : start + 1000]))
+    gate = Gate(engine, monkeypatch)
+    gate.hold()
+    dismissing = asyncio.ensure_future(_do(engine, m.DismissGroup(caller=caller(users[0]))))
+    await gate.arrived()
+    gate.fail = ["", fault] if fault == "before" else []
+    gate.release()
+    await dismissing
+    if fault == "stop":
+        engine.base.stop(group_address("g1"))
+    left = [await _members(engine, "g1")]
+    while left[-1]:
+        if fault:
+            with pytest.raises(GroupDismissed):  # It wakes the group.
+                await engine.send(engine.message(users[0], group_id="g1"))
+        await asyncio.sleep(0.01)
+        left.append(await _members(engine, "g1"))
+    assert set(left) <= {1501, 501, 0}
+    assert len(gate.batches) >= 3
+    assert await engine.world.store.joined_groups(users[-1]) == []
 
 
 async def test_member_who_comes_online_is_heard_of(engine: KitEngine) -> None:
