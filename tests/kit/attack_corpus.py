@@ -12,7 +12,6 @@ import functools
 import gzip
 import json
 import random
-from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
@@ -28,6 +27,8 @@ from greenroom.transport.http.routes import ROUTES
 from greenroom.transport.http.table import is_wire
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
     from google.protobuf.message import Message
 
     from greenroom.transport.gateway.requests import RequestKind
@@ -266,8 +267,11 @@ def _filled(descriptor: Any, path: str, salt: str, *, number: int | None = None)
         name = field.name
         if name == "pagination":
             found[name] = {"pageNumber": 1, "showNumber": 1000}
-        elif field.is_repeated or field.message_type is not None:
+        elif field.is_repeated:
             continue
+        elif field.message_type is not None:
+            if field.message_type.file.name != _WRAPPERS_FILE and field.message_type is not descriptor:
+                found[name] = _filled(field.message_type, path, salt, number=number)
         elif name == "groupID":
             if path in FRESH_GROUPS:
                 found[name] = fresh_group_id(salt)
@@ -288,7 +292,7 @@ def _filled_text(name: str, path: str, salt: str, number: int | None) -> str:
     if name in ("recvID", "toUserID", "userID2"):
         return "x1"
     if name.lower().endswith("userid") or name in ("sendID", "userID1"):
-        return ATTACKER
+        return "x1" if path.startswith("/auth/") else ATTACKER  # The attacker's own token stays valid.
     if name == "conversationID":
         return f"si_{ATTACKER}_x1"
     return f"u{salt}"
@@ -306,7 +310,8 @@ def _calls() -> Iterator[Attack]:
         if route.handler is None:
             continue
         if route.request is None:
-            yield Attack(f"{route.method} {route.path}", Called(f"{route.path}?{'x' * 8000}", _nothing, "", route.method))
+            path = f"{route.path}?{'x' * 8000}"
+            yield Attack(f"{route.method} {route.path}", Called(path, _nothing, "", route.method))
         elif is_wire(route.request):
             honest = functools.partial(_json, functools.partial(_filled, route.request.DESCRIPTOR, route.path))
             yield Attack(f"{route.path}", Called(route.path, honest, _caller(route)))
@@ -443,7 +448,8 @@ def _lists_of_lists(number: int, row: RequestKind) -> Iterator[Attack]:
             continue
         for inner in outer.message_type.fields:
             if inner.is_repeated and inner.message_type is None and inner.type not in _TEXTS:
-                for many, few, is_refused in ((1000, 10, False), (10, 1000, False), (100, 700, True), (1000, 700, True)):
+                for many, few in ((1000, 10), (10, 1000), (100, 700), (1000, 700)):
+                    is_refused = many * few > 10_000
                     make = functools.partial(_crossed, row, outer, inner, many, few)
                     yield Attack(
                         f"{number} {outer.name} {many} x {inner.name} {few}",
@@ -453,8 +459,9 @@ def _lists_of_lists(number: int, row: RequestKind) -> Iterator[Attack]:
 
 def _crossed(row: RequestKind, outer: Any, inner: Any, many: int, few: int, salt: str) -> bytes:
     assert row.payload is not None
+    seqs = list(range(1, few + 1)) if many * few <= 10_000 else [1] * few
     elements = [
-        {**_filled(outer.message_type, "", salt, number=number), inner.name: list(range(1, few + 1))}
+        {**_filled(outer.message_type, "", salt, number=number), inner.name: seqs}
         for number in range(many)
     ]
     if many * few > 100_000:  # Ids of one letter, so that a frame holds them.

@@ -13,7 +13,6 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-import httpx
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
@@ -52,6 +51,7 @@ TRIES = 5
 ADMIN = "imAdmin"
 CALL_LIMIT_S = 60.0
 POLICY_VIOLATION = 1008
+TOKEN_ERRORS = range(1501, 1508)
 ROUND_TRIPS = 3
 """Answered calls after an attack. Each needs several turns of the loop, so that the attack's last turns are noted."""
 
@@ -162,8 +162,10 @@ class Range:
         return max((turn.cpu_s for turn in turns), default=0.0), max((turn.collection_s for turn in turns), default=0.0)
 
     async def settle(self) -> None:
+        """Wait until all turns of the attack have ended, so that they are noted."""
+        request = b"GET /healthz HTTP/1.1\r\nhost: x\r\n"
         for _ in range(ROUND_TRIPS):
-            answer = await asyncio.to_thread(_exchange, self.node.api_port, b"GET /healthz HTTP/1.1\r\nhost: x\r\n", b"")
+            answer = await asyncio.to_thread(_exchange, self.node.api_port, request, b"")
             assert answer.startswith(b"HTTP/1.1 200 "), answer
 
     # Attacks.
@@ -172,8 +174,8 @@ class Range:
         body = call.body(salt)
         token = f"token: {self.tokens[call.caller]}\r\n" if call.caller else ""
         head = (
-            f"{call.method} {call.path} HTTP/1.1\r\nhost: x\r\noperationid: op\r\ncontent-length: {len(body)}\r\n{token}"
-            f"accept-encoding: {'gzip' if call.accepts_gzip else 'identity'}\r\n"
+            f"{call.method} {call.path} HTTP/1.1\r\nhost: x\r\noperationid: op\r\n{token}"
+            f"content-length: {len(body)}\r\naccept-encoding: {'gzip' if call.accepts_gzip else 'identity'}\r\n"
         )
         answer = await asyncio.to_thread(_exchange, self.node.api_port, head.encode(), body)
         status, content = answer.split(b" ", 2)[1], answer.partition(b"\r\n\r\n")[2]
@@ -181,18 +183,25 @@ class Range:
             assert b"content-encoding: gzip" in answer, name
         elif call.method == "POST":
             envelope = json.loads(content)
+            if status == b"429":
+                return  # Wrong secrets have to wait.
             assert status in (b"200", b"400"), (name, status)
+            assert not call.caller or envelope["errCode"] not in TOKEN_ERRORS, (name, envelope)
             if call.refused_field:
                 assert envelope["errCode"] == ArgsError.code, (name, envelope)
                 is_read = len(body) <= call.max_body_bytes and body.count(b",") <= ELEMENTS_LIMIT
                 assert not is_read or call.refused_field in envelope["errDlt"], (name, envelope)
         else:
-            assert status in (b"200", b"503"), (name, status)
+            assert status in (b"200", b"404", b"503"), (name, status)
 
     async def _ask(self, name: str, asked: Asked, salt: str) -> None:
         data = asked.data(salt)
         async with await Device.open(self.node, ATTACKER, self.tokens[ATTACKER], gzip=True) as device:
-            response = await device.answer(asked.number, data)
+            answer = await device.ask(asked.number, data)
+            async with asyncio.timeout(CALL_LIMIT_S):
+                await asyncio.wait([answer])
+            assert not answer.cancelled(), f"{name}: the connection ended"
+            response = answer.result()
         if asked.refused_field and len(data) > SMALL_MESSAGE_BYTES:
             assert response.err_code == ArgsError.code, (name, response.err_code, response.err_msg)
             named = {asked.refused_field, REQUESTS[asked.number].list_field} - {""}
@@ -257,7 +266,7 @@ async def _furnish(node: NodeProcess) -> dict[str, str]:
                 for number in range(start, start + 200)
             ]
             await api.call("/user/user_register", {"users": users}, admin)
-        tokens = {user: await api.user_token(user, admin_token=admin) for user in (ATTACKER, *PAIR)}
+        tokens = {user: await api.user_token(user, admin_token=admin) for user in (ATTACKER, "x1", *PAIR)}
         members = [f"x{number}" for number in range(CROWD_SIZE - 1)]
         token = tokens[ATTACKER]
         await api.create_group(ATTACKER, members, name="g", token=token, group_id=CROWD)
@@ -265,16 +274,16 @@ async def _furnish(node: NodeProcess) -> dict[str, str]:
             await api.create_group(ATTACKER, ["x1"], name="g", token=token, group_id=f"g{number}")
     async with await Device.open(node, ATTACKER, token) as device:
         for start in range(0, 1000, 100):
-            answers = [
-                await device.ask(1003, text_message(ATTACKER, f"x{number}", clientMsgID=f"c{number}").SerializeToString())
-                for number in range(start, start + 100)
-            ]
+            messages = [text_message(ATTACKER, f"x{n}", clientMsgID=f"c{n}") for n in range(start, start + 100)]
+            answers = [await device.ask(1003, message.SerializeToString()) for message in messages]
             assert not any(response.err_code for response in await asyncio.gather(*answers))
     return tokens | {ADMIN: admin}
 
 
 @asynccontextmanager
-async def attack_range(folder: Path, *, beside: bool = False, furnished: bool = True, **env: str) -> AsyncIterator[Range]:
+async def attack_range(
+    folder: Path, *, beside: bool = False, furnished: bool = True, **env: str
+) -> AsyncIterator[Range]:
     """A node that is ready to be attacked; with bystanders, if wanted. It must end well."""
     watch = folder / "turns"
     node = NodeProcess(

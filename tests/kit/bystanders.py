@@ -119,8 +119,9 @@ async def _call(job: dict[str, Any], notes: _Notes) -> None:
         began_at = time.monotonic()
         took_s = REFUSED
         try:
-            async with httpx.AsyncClient(base_url=job["api_url"], trust_env=False, timeout=HTTP_LIMIT_S, verify=False) as http:
-                answer = await http.post(path, json=body, headers={"operationID": "honest", "token": token})
+            async with httpx.AsyncClient(trust_env=False, timeout=HTTP_LIMIT_S, verify=False) as http:
+                headers = {"operationID": "honest", "token": token}
+                answer = await http.post(job["api_url"] + path, json=body, headers=headers)
             if answer.json()["errCode"] == 0:
                 took_s = time.monotonic() - began_at
         except httpx.HTTPError:
