@@ -44,6 +44,12 @@ __all__ = ["ChildCrashed", "LoopBase"]
 
 log = logging.getLogger("greenroom.actors.runtime")
 
+_TICK_S = 0.004
+"""A message that wakes an entity, or that runs the effects of a slice, takes much longer than others. So messages are
+also bounded by their time: a change of a user is told to a thousand groups."""
+_TIMED_MESSAGES = 16
+"""Number of messages between two looks at the clock, which take as long as a tenth of a message."""
+
 
 class ChildCrashed(ChildActorExited):
     """Tells a parent that a child has crashed with this exception."""
@@ -64,7 +70,7 @@ class LoopBase(ThespianInterface):
     message; it logs an alarm when it grows past `mailbox_alarm`.
 
     An actor handles at most `turn_limit` messages before the next actor gets its turn, and the loop gets its turn
-    after `tick_limit` messages. So neither an actor nor I/O starves.
+    after `tick_limit` messages, or after some milliseconds. So neither an actor nor I/O starves.
     """
 
     def __init__(
@@ -409,10 +415,15 @@ class LoopBase(ThespianInterface):
         ready = self.ready
         limit = self.turn_limit
         remaining = self.tick_limit
+        timed_at = remaining - _TIMED_MESSAGES
         try:
             while ready and remaining > 0:
                 cell = ready.popleft()
                 remaining -= cell.turn(limit)
+                if remaining <= timed_at:
+                    timed_at = remaining - _TIMED_MESSAGES
+                    if self.loop.time() - self.now > _TICK_S:
+                        break
         except BaseException:
             # Not a crash of an actor, because crashes are caught. The process was asked to exit while a handler ran.
             cell.end_turn()

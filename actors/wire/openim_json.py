@@ -9,6 +9,7 @@ Each message class has a plan for this, which is made once from its descriptor.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -20,7 +21,7 @@ from greenroom.actors.wire.go_json import JsonMalformed, JsonObject, JsonTooLong
 from greenroom.actors.wire.json_scalars import JsonMismatch, Scalar, scalar_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator
 
 __all__ = [
     "JsonMismatch", "from_dict", "from_json", "has_long_list", "json_slices", "tips_content", "to_dict", "to_json",
@@ -31,6 +32,8 @@ _M = TypeVar("_M", bound=Message)
 _encode = msgspec.json.Encoder().encode
 _WRAPPERS_FILE = "greenroom/actors/wire/wrappers.proto"
 _LEFT_OUT: Final = object()
+_LISTED_IN_MAPS: Final = 10
+"""About as many messages as a message of a map holds."""
 
 
 def to_json(message: Message) -> bytes:
@@ -39,8 +42,8 @@ def to_json(message: Message) -> bytes:
 
 
 def json_slices(message: Message, elements: int) -> Iterator[bytes]:
-    """The same as `to_json` in pieces, each with at most this many elements of a list of messages. It is for those who
-    write a long list and let others run between the pieces."""
+    """The same as `to_json` in pieces, each with at most this many elements of a list of messages, or a tenth as many of
+    a map, whose messages hold lists. It is for those who write a long list and let others run between the pieces."""
     separator = b"{"
     for name, value, plan in _plan_of(message.DESCRIPTOR).fields_of(message):
         if value is _LEFT_OUT:
@@ -50,6 +53,9 @@ def json_slices(message: Message, elements: int) -> Iterator[bytes]:
         if plan is None or not value:
             yield escape(_encode(value))
             continue
+        if isinstance(value, Mapping):
+            yield from _map_slices(value, plan, max(1, elements // _LISTED_IN_MAPS))
+            continue
         for start in range(0, len(value), elements):
             part = [plan.write(each) for each in value[start : start + elements]]
             yield (b"," if start else b"[") + escape(_encode(part))[1:-1]
@@ -57,9 +63,21 @@ def json_slices(message: Message, elements: int) -> Iterator[bytes]:
     yield b"{}" if separator == b"{" else b"}"
 
 
+def _map_slices(value: Mapping[Any, Message], plan: _Plan, elements: int) -> Iterator[bytes]:
+    keys = sorted(value)
+    for start in range(0, len(keys), elements):
+        part = {key: plan.write(value[key]) for key in keys[start : start + elements]}
+        yield (b"," if start else b"{") + escape(_encode(part))[1:-1]
+    yield b"}"
+
+
 def has_long_list(message: Message, elements: int) -> bool:
-    """Whether one of the message's own lists of messages has more elements than this."""
-    return any(len(getattr(message, name)) > elements for name in _plan_of(message.DESCRIPTOR).message_lists)
+    """Whether one of the message's own lists of messages has more elements than this, or one of its maps as many as one
+    piece of `json_slices`."""
+    plan = _plan_of(message.DESCRIPTOR)
+    return any(len(getattr(message, name)) > elements for name in plan.message_lists) or any(
+        len(getattr(message, name)) > elements // _LISTED_IN_MAPS for name in plan.message_maps
+    )
 
 
 def to_dict(message: Message) -> dict[str, Any]:
@@ -119,10 +137,12 @@ class _Field:
         write: Callable[[Message, Any], Any] | None = None,
         keeps_on_null: bool = False,
         element: _Plan | None = None,
+        is_map: bool = False,
     ) -> None:
         self.name = name
+        self.is_map = is_map
         self.element = element
-        """The plan of an element, if the field is a list of messages."""
+        """The plan of an element, if the field is a list or map of messages."""
         self.read = read
         self.write = write
         self.keeps_on_null = keeps_on_null
@@ -136,7 +156,8 @@ class _Plan:
         self._get = _getter(self._names)
         self._writers = tuple((field.name, field.write) for field in fields if field.write is not None)
         self._fields = {field.name: field for field in fields}
-        self.message_lists = tuple(field.name for field in fields if field.element is not None)
+        self.message_lists = tuple(field.name for field in fields if field.element is not None and not field.is_map)
+        self.message_maps = tuple(field.name for field in fields if field.element is not None and field.is_map)
         self._folded = {field.name.lower(): field for field in reversed(fields)}
 
     def write(self, message: Message) -> dict[str, Any]:
@@ -150,11 +171,12 @@ class _Plan:
         return out
 
     def fields_of(self, message: Message) -> Iterator[tuple[str, Any, _Plan | None]]:
-        """Each field with its value as `write` has it. A list of messages stays as it is, with its elements' plan."""
+        """Each field with its value as `write` has it. A list or map of messages stays as it is, with its elements'
+        plan."""
         for field in self._fields.values():
             value = getattr(message, field.name)
             if field.element is not None:
-                yield field.name, value or None, field.element
+                yield field.name, value or (_LEFT_OUT if field.is_map else None), field.element
             else:
                 yield field.name, value if field.write is None else field.write(message, value), None
 
@@ -323,6 +345,8 @@ def _message_map_field(field: FieldDescriptor, plan: _Plan) -> _Field:
         write=lambda _, values: (
             {key: plan.write(values[key]) for key in sorted(values)} if values else _LEFT_OUT
         ),
+        element=plan,
+        is_map=True,
     )
 
 

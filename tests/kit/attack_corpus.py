@@ -100,7 +100,8 @@ class Flooded(NamedTuple):
     """How many answers to wait for; 0: for the end of the connection, or for the pong to a ping that follows them."""
     is_control: bool = False
     """Whether it must end with 1008."""
-    count: int = 0
+    frames: int = 0
+    """0: FLOOD_BYTES of them."""
 
 
 class Attack(NamedTuple):
@@ -158,9 +159,8 @@ def _sizes(descriptor: Any, path: str, far_bytes: int, *, above: tuple[Any, ...]
         if _is_text(field):
             limit = limits.text_limit(field.name)
             for size in (1, limit, limit + 1, far_bytes):
-                text = functools.partial(_text, field, size)
-                if field.is_repeated:
-                    text = functools.partial(_in_list, text)
+                one_text = functools.partial(_text, field, size)
+                text: Callable[[str], Any] = functools.partial(_in_list, one_text) if field.is_repeated else one_text
                 yield _Size(
                     f"{name} of {size} bytes", field.name, size > limit,
                     functools.partial(_nested, above, path, field, text),
@@ -209,7 +209,7 @@ def _text(field: Any, size: int, salt: str) -> str:
     return (salt + "x" * size)[:size]
 
 
-def _in_list(make: Callable[[str], str], salt: str) -> list[str]:
+def _in_list(make: Callable[[str], Any], salt: str) -> list[Any]:
     return [make(salt)]
 
 
@@ -512,8 +512,8 @@ def _floods() -> Iterator[Attack]:
     }
     for name, repeated in answered.items():
         yield Attack(f"flood of {name}", Flooded(b"", functools.partial(_same, repeated), answers=2000))
-    yield Attack("flood of messages", Flooded(b"", _message_to("x1"), answers=2000, count=4000))
-    yield Attack("flood of messages to a crowd", Flooded(b"", _message_to(CROWD), answers=2000, count=4000))
+    yield Attack("flood of messages", Flooded(b"", _message_to("x1"), answers=2000, frames=4000))
+    yield Attack("flood of messages to a crowd", Flooded(b"", _message_to(CROWD), answers=2000, frames=4000))
     others = {
         "large fragments": (frame(Opcode.BINARY, fin=False), frame(Opcode.CONT, b"x" * 200, fin=False)),
         "empty texts": (b"", frame(Opcode.TEXT)),

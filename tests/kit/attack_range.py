@@ -215,7 +215,7 @@ class Range:
             assert await device.closed() == framed.close_code, name
 
     async def _flood(self, name: str, flood: Flooded) -> None:
-        count = flood.count or FLOOD_BYTES // len(flood.repeated(0))
+        count = flood.frames or FLOOD_BYTES // len(flood.repeated(0))
         data = flood.first + b"".join(map(flood.repeated, range(count)))
         url = dial_url(self.node, ATTACKER, self.tokens[ATTACKER], sdkType="js")
         async with asyncio.timeout(CALL_LIMIT_S):

@@ -78,8 +78,9 @@ def _head(one: Range, path: str, size: int, *more: str, token: bool = True) -> b
     return "\r\n".join([*lines, "", ""]).encode()
 
 
-def _upgrade(one: Range, **query: str) -> bytes:
-    path = dial_url(one.node, ATTACKER, one.tokens[ATTACKER], sdkType="js", **query).removeprefix(one.node.ws_url)
+def _upgrade(one: Range, *, compression: str = "") -> bytes:
+    url = dial_url(one.node, ATTACKER, one.tokens[ATTACKER], sdkType="js", compression=compression)
+    path = url.removeprefix(one.node.ws_url)
     return (
         f"GET {path} HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
         "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"

@@ -5,6 +5,7 @@ and reads by turns. They write down how long each answer took."""
 from __future__ import annotations
 
 import asyncio
+import functools
 import itertools
 import json
 import math
@@ -101,7 +102,7 @@ async def _chat(devices: list[Device], notes: _Notes, stopped: asyncio.Event) ->
         data = text_message(sender.user_id, receiver.user_id, clientMsgID=f"{begin}-{number}").SerializeToString()
         began_at = time.monotonic()
         acks.append(await sender.ask(1003, data))
-        acks[-1].add_done_callback(lambda answer, began_at=began_at: on_ack(began_at, answer))
+        acks[-1].add_done_callback(functools.partial(on_ack, began_at))
     async with asyncio.timeout(10):
         await asyncio.gather(*acks, return_exceptions=True)
         conversation = "si_" + "_".join(PAIR)

@@ -7,6 +7,7 @@ memory of the node, beside honest clients; a table says what each costs.
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import random
 import time
@@ -17,12 +18,14 @@ import pytest
 from greenroom.tests.kit.attack_corpus import Attack, Flooded, Framed, corpus
 from greenroom.tests.kit.attack_range import TURN_LIMIT_S, Figures, attack_range
 from greenroom.tests.kit.attack_scenes import SCENES
+from greenroom.tests.kit.watched_node import NOTED_FROM_S, TimedLoop, hold_thread
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
     from greenroom.tests.kit.attack_range import Range
+    from greenroom.tests.kit.watched_node import Turn
 
 SAMPLE = 300
 MIB = 2**20
@@ -50,6 +53,39 @@ def _drawn() -> list[Attack]:
     print(f"ATTACK_SEED={seed}")
     always = [attack for attack in attacks if isinstance(attack.what, Framed | Flooded)]
     return [*random.Random(seed).sample([attack for attack in attacks if attack not in always], SAMPLE), *always]
+
+
+def _watched(work: Callable[[], object]) -> list[Turn]:
+    """The long turns of a loop that does this work in a turn of its own."""
+    turns: list[Turn] = []
+    loop = TimedLoop(turns.append)
+    loop.call_soon(work)
+    loop.call_later(0.01, loop.stop)
+    loop.run_forever()
+    loop.close()
+    return turns
+
+
+def test_watch_sees_a_long_turn() -> None:
+    (turn,) = _watched(lambda: hold_thread(0.03))
+    assert turn.cpu_s > 0.03
+
+
+def test_watch_counts_no_collection_and_no_sleep() -> None:
+    rings = [[] for _ in range(300_000)]  # type: list[list[object]]
+    for ring in rings:
+        ring.append(ring)
+    turns = _watched(lambda: (gc.collect(), time.sleep(0.05)))
+    assert [turn.collection_s > NOTED_FROM_S for turn in turns] == [True]
+    assert turns[0].cpu_s < turns[0].collection_s
+
+
+async def test_planted_slow_handler_is_found(tmp_path: Path) -> None:
+    flood = next(attack for attack in corpus() if attack.name == "flood of tiny requests")
+    assert isinstance(flood.what, Flooded)
+    few = flood._replace(what=flood.what._replace(frames=20, answers=10))
+    async with attack_range(tmp_path, furnished=False, SLOW_TURN_S="0.03") as one:
+        assert (await one.feel(few)).turn_s > TURN_LIMIT_S
 
 
 @pytest.mark.ci

@@ -16,11 +16,11 @@ from greenroom.persistence.store import SeqState, Store
 from greenroom.transport.http.pages import page_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import AsyncIterator, Sequence
 
     from greenroom.persistence.tables import GroupRow, RecordRow, UserRow
 
-__all__ = ["Entry", "entries", "last_messages", "sorted_list"]
+__all__ = ["Entry", "entries", "in_slices", "last_messages", "sorted_list"]
 
 _SLICE_ENTRIES = 200
 """Number of conversations of one read. It is small enough not to delay the loop."""
@@ -77,6 +77,14 @@ async def _slice(store: Store, user_id: str, ids: Sequence[str]) -> list[Entry]:
     return found
 
 
+async def in_slices(listed: Sequence[Entry]) -> AsyncIterator[Sequence[Entry]]:
+    """The entries in parts, between which other tasks run."""
+    for start in range(0, len(listed), _SLICE_ENTRIES):
+        if start:
+            await asyncio.sleep(0)
+        yield listed[start : start + _SLICE_ENTRIES]
+
+
 async def last_messages(store: Store, listed: Sequence[Entry]) -> dict[str, sdkws_pb2.MsgData]:
     """The last messages of these conversations, by conversation id. Only of these: all of a user could be too many."""
     seqs = {entry.record.conversation_id: entry.last_seq for entry in listed if entry.last_seq}
@@ -95,21 +103,21 @@ async def sorted_list(
     listed = await entries(store, turn, request.userID, list(request.conversationIDs) or None)
     if not listed:
         raise RecordNotFound("no conversations")
-    page = page_of(request.pagination, listed)
-    messages = await last_messages(store, page)
-    groups = await _groups(store, page)
-    users = await _peers(store, page)
     response = conversation_pb2.GetSortedConversationListResp(
         conversationTotal=len(listed), unreadTotal=sum(entry.unread for entry in listed)
     )
-    for entry in page:
-        response.conversationElems.add(
-            conversationID=entry.record.conversation_id,
-            recvMsgOpt=entry.record.recv_msg_opt,
-            unreadCount=entry.unread,
-            IsPinned=entry.record.is_pinned,
-            msgInfo=_message_info(entry, messages.get(entry.record.conversation_id), users, groups),
-        )
+    async for part in in_slices(page_of(request.pagination, listed)):
+        messages = await last_messages(store, part)
+        groups = await _groups(store, part)
+        users = await _peers(store, part)
+        for entry in part:
+            response.conversationElems.add(
+                conversationID=entry.record.conversation_id,
+                recvMsgOpt=entry.record.recv_msg_opt,
+                unreadCount=entry.unread,
+                IsPinned=entry.record.is_pinned,
+                msgInfo=_message_info(entry, messages.get(entry.record.conversation_id), users, groups),
+            )
     return response
 
 

@@ -8,7 +8,7 @@ from greenroom.actors import render
 from greenroom.actors.wire import jssdk_pb2 as wire
 from greenroom.actors.wire.vocabulary import SessionType
 from greenroom.transport.http.access import TOKEN
-from greenroom.transport.http.conversation_list import Entry, entries, last_messages
+from greenroom.transport.http.conversation_list import Entry, entries, in_slices, last_messages
 from greenroom.transport.http.table import post
 
 if TYPE_CHECKING:
@@ -25,7 +25,8 @@ async def get_conversations(call: Call, request: wire.GetConversationsReq) -> wi
     engine, ids = call.engine, list(request.conversationIDs)
     listed = await entries(engine.store, engine.scan_turn, call.caller.user_id, ids)
     response = wire.GetConversationsResp(unreadCount=sum(entry.unread for entry in listed))
-    response.conversations.extend(await _messages(call, listed))
+    async for part in in_slices(listed):
+        response.conversations.extend(await _messages(call, part))
     return response
 
 
@@ -36,7 +37,8 @@ async def get_active_conversations(
     listed = await entries(call.engine.store, call.engine.scan_turn, call.caller.user_id, None)
     active = [entry for entry in listed if entry.state.max_seq > 0]
     response = wire.GetActiveConversationsResp(unreadCount=sum(entry.unread for entry in active))
-    response.conversations.extend(await _messages(call, active[:count]))
+    async for part in in_slices(active[:count]):
+        response.conversations.extend(await _messages(call, part))
     return response
 
 
