@@ -40,7 +40,7 @@ BATCH_CHANGES = 500
 """A batch stops at this many changes. The client asks again for the groups that are missing in the answer."""
 
 _SLICE_IDS = 1000
-_SLICE_GROUPS = 50
+_SLICE_GROUPS = 25
 """Number of groups of a batch between two turns of other tasks."""
 _T = TypeVar("_T")
 _MAX_VERSION = 2**63 - 1

@@ -42,8 +42,8 @@ def to_json(message: Message) -> bytes:
 
 
 def json_slices(message: Message, elements: int) -> Iterator[bytes]:
-    """The same as `to_json` in pieces, each with at most this many elements of a list of messages, or a tenth as many of
-    a map, whose messages hold lists. It is for those who write a long list and let others run between the pieces."""
+    """The same as `to_json` in pieces, each with at most this many elements of a list of messages, or a tenth as many
+    of a map, whose messages hold lists. It is for those who write a long list and let others run between the pieces."""
     separator = b"{"
     for name, value, plan in _plan_of(message.DESCRIPTOR).fields_of(message):
         if value is _LEFT_OUT:

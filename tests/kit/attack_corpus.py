@@ -419,6 +419,9 @@ def _pages() -> Iterator[Attack]:
     ids = [f"long{number}" for number in range(1000)]
     body = json.dumps({"userIDs": ids}).encode()
     make = functools.partial(_same, body)
+    for path in ("/user/get_users", "/user/get_all_users_uid"):
+        second = json.dumps({"pagination": {"pageNumber": 2, "showNumber": 1000}}).encode()
+        yield Attack(f"{path}, a long page", Called(path, functools.partial(_same, second)))
     yield Attack("a long answer", Called("/user/get_users_info", make))
     yield Attack("a long answer, compressed", Called("/user/get_users_info", make, accepts_gzip=True))
 

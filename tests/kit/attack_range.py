@@ -253,8 +253,8 @@ def _status_bytes(pid: int, name: str) -> int:
 
 
 async def _furnish(node: NodeProcess) -> dict[str, str]:
-    """Give the attacker a thousand users to name, and as many chats and groups; a thousand users have long texts.
-    Returns the tokens."""
+    """Give the attacker a thousand users to name, and as many chats, and groups with long texts; a thousand other users
+    have long texts. Returns the tokens."""
     long_text = "".join(secrets.choice("abcdefghijklmnopqrstuvwxyz0123456789") for _ in range(8190))
     async with Api(node.api_url, timeout_s=CALL_LIMIT_S) as api:
         admin = await api.admin_token(SECRET)
@@ -271,7 +271,10 @@ async def _furnish(node: NodeProcess) -> dict[str, str]:
         token = tokens[ATTACKER]
         await api.create_group(ATTACKER, members, name="g", token=token, group_id=CROWD)
         for number in range(1000):
-            await api.create_group(ATTACKER, ["x1"], name="g", token=token, group_id=f"g{number}")
+            info = {"groupID": f"g{number}", "groupType": 2, "groupName": "g"}
+            info |= {"ex": long_text, "introduction": long_text[:4096]}
+            body = {"ownerUserID": ATTACKER, "memberUserIDs": ["x1"], "groupInfo": info}
+            await api.call("/group/create_group", body, token)
     async with await Device.open(node, ATTACKER, token) as device:
         for start in range(0, 1000, 100):
             messages = [text_message(ATTACKER, f"x{n}", clientMsgID=f"c{n}") for n in range(start, start + 100)]

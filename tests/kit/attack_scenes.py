@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from websockets.frames import Opcode
 
+from greenroom.actors.wire import msg_pb2
 from greenroom.tests.kit.attack_corpus import ATTACKER, MIB, frame
 from greenroom.tests.kit.wire_kit import Device, dial_url, text_message
 from greenroom.transport.envelope.codec import Request, codec
@@ -178,6 +179,26 @@ async def pushes_never_read(one: Range) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
+async def long_last_messages(one: Range) -> AsyncIterator[None]:
+    """Lists of chats, each of which ends with a message of 500 KB."""
+    async with await Device.open(one.node, ATTACKER, one.tokens[ATTACKER], gzip=True) as device:
+        for number in range(300):
+            message = text_message(ATTACKER, f"x{number}", clientMsgID=f"l{number}", content=b"x" * 500_000)
+            assert (await device.send(message)).err_code == 0
+        ids = [f"si_{ATTACKER}_x{number}" for number in range(300)]
+        page = {"pageNumber": 1, "showNumber": 1000}
+        asked = {"ownerUserID": ATTACKER, "userID": ATTACKER, "count": 500, "conversationIDs": ids, "pagination": page}
+        body = json.dumps(asked).encode()
+        async with _crowd() as crowd:
+            lists = ("jssdk/get_conversations", "jssdk/get_active_conversations")
+            for path in (*lists, "conversation/get_sorted_conversation_list"):
+                await crowd.open(one.node.api_port, 10, _head(one, f"/{path}", len(body)) + body)
+            newest = msg_pb2.GetLastMessageReq(userID=ATTACKER, conversationIDs=ids).SerializeToString()
+            await asyncio.gather(*[device.answer(1007, newest) for _ in range(10)])
+            yield
+
+
+@asynccontextmanager
 async def bombs(one: Range) -> AsyncIterator[None]:
     bomb = frame(Opcode.BINARY, gzip.compress(bytes(40 * MIB)))
     nearly = frame(Opcode.BINARY, gzip.compress(b" " * (MIB - 100)))
@@ -206,6 +227,7 @@ SCENES: dict[str, Scene] = {
     "300,000 requests whose answers are never read": requests_never_read,
     "6,000 sockets of one token": sockets_of_one_token,
     "30 sockets that never read their pushes": pushes_never_read,
+    "lists of 300 chats that end with 500 KB": long_last_messages,
     "600 compressed bombs": bombs,
     "30 fragmented messages that never end": fragments_that_never_end,
 }

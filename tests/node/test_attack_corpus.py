@@ -75,7 +75,12 @@ def test_watch_counts_no_collection_and_no_sleep() -> None:
     rings = [[] for _ in range(300_000)]  # type: list[list[object]]
     for ring in rings:
         ring.append(ring)
-    turns = _watched(lambda: (gc.collect(), time.sleep(0.05)))
+
+    def collect_and_sleep() -> None:
+        gc.collect()
+        time.sleep(0.05)
+
+    turns = _watched(collect_and_sleep)
     assert [turn.collection_s > NOTED_FROM_S for turn in turns] == [True]
     assert turns[0].cpu_s < turns[0].collection_s
 

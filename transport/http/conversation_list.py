@@ -13,17 +13,20 @@ from greenroom.actors.queries.sync import all_conversation_ids
 from greenroom.actors.wire import conversation_pb2, sdkws_pb2
 from greenroom.actors.wire.vocabulary import SessionType
 from greenroom.persistence.store import SeqState, Store
-from greenroom.transport.http.pages import page_of
+from greenroom.transport.http.pages import in_parts, page_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
     from greenroom.persistence.tables import GroupRow, RecordRow, UserRow
 
-__all__ = ["Entry", "entries", "in_slices", "last_messages", "sorted_list"]
+__all__ = ["Entry", "entries", "sorted_list", "with_last_messages"]
 
-_SLICE_ENTRIES = 200
-"""Number of conversations of one read. It is small enough not to delay the loop."""
+_SLICE_ENTRIES = 50
+"""Number of conversations of one read. It is small enough not to delay the loop, and each may have a last message of
+512 KiB."""
+_MESSAGES_LIMIT_BYTES = 8 * 2**20
+"""Bound of the last messages of an answer. The list is cut before the conversation that exceeds it."""
 
 
 class Entry(NamedTuple):
@@ -77,16 +80,24 @@ async def _slice(store: Store, user_id: str, ids: Sequence[str]) -> list[Entry]:
     return found
 
 
-async def in_slices(listed: Sequence[Entry]) -> AsyncIterator[Sequence[Entry]]:
-    """The entries in parts, between which other tasks run."""
-    for start in range(0, len(listed), _SLICE_ENTRIES):
-        if start:
-            await asyncio.sleep(0)
-        yield listed[start : start + _SLICE_ENTRIES]
+async def with_last_messages(
+    store: Store, listed: Sequence[Entry]
+) -> AsyncIterator[tuple[Sequence[Entry], dict[str, sdkws_pb2.MsgData]]]:
+    """The entries in parts, each with its last messages by conversation id, between which other tasks run. They are cut
+    where the messages become too many bytes."""
+    room = _MESSAGES_LIMIT_BYTES
+    async for part in in_parts(listed, _SLICE_ENTRIES):
+        messages = await _last_messages(store, part)
+        for number, entry in enumerate(part):
+            message = messages.get(entry.record.conversation_id)
+            room -= message.ByteSize() if message is not None else 0
+            if room < 0:
+                yield part[:number], messages
+                return
+        yield part, messages
 
 
-async def last_messages(store: Store, listed: Sequence[Entry]) -> dict[str, sdkws_pb2.MsgData]:
-    """The last messages of these conversations, by conversation id. Only of these: all of a user could be too many."""
+async def _last_messages(store: Store, listed: Sequence[Entry]) -> dict[str, sdkws_pb2.MsgData]:
     seqs = {entry.record.conversation_id: entry.last_seq for entry in listed if entry.last_seq}
     found = await store.last_messages(seqs) if seqs else {}
     messages = {}
@@ -106,8 +117,7 @@ async def sorted_list(
     response = conversation_pb2.GetSortedConversationListResp(
         conversationTotal=len(listed), unreadTotal=sum(entry.unread for entry in listed)
     )
-    async for part in in_slices(page_of(request.pagination, listed)):
-        messages = await last_messages(store, part)
+    async for part, messages in with_last_messages(store, page_of(request.pagination, listed)):
         groups = await _groups(store, part)
         users = await _peers(store, part)
         for entry in part:

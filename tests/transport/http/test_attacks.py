@@ -147,8 +147,7 @@ async def test_unread_answers_have_a_bound_together() -> None:
 
 async def test_calls_of_one_user_at_once() -> None:
     """Further ones wait for the user's own ones, and take no place from others."""
-    limits = {"HTTP_REQUESTS_IN_FLIGHT_PER_USER": "2", "HTTP_REQUESTS_IN_FLIGHT": "3", "OVERLOAD_PATIENCE_S": "0.05"}
-    async with http_stage(**limits) as http:
+    async with http_stage(HTTP_REQUESTS_IN_FLIGHT_PER_USER="2", HTTP_REQUESTS_IN_FLIGHT="3") as http:
         http.asks.go.clear()
         calls = [asyncio.ensure_future(http.post("/user/get_users_info", {"userIDs": ["u1"]})) for _ in range(10)]
         await until(lambda: http.asks.waiting == 2)
