@@ -4,6 +4,7 @@ wanted, honest clients beside it."""
 from __future__ import annotations
 
 import asyncio
+import gzip
 import itertools
 import json
 import secrets
@@ -19,19 +20,8 @@ from websockets.exceptions import ConnectionClosed
 from greenroom.actors.errors import ArgsError
 from greenroom.actors.rules.limits import SMALL_MESSAGE_BYTES
 from greenroom.actors.wire.go_json import ELEMENTS_LIMIT
-from greenroom.tests.kit.attack_corpus import (
-    ATTACKER,
-    CROWD,
-    CROWD_SIZE,
-    FLOOD_BYTES,
-    Asked,
-    Attack,
-    Called,
-    Flooded,
-    Framed,
-    fresh_group_id,
-    packed,
-)
+from greenroom.tests.kit.attack_corpus import FLOOD_BYTES, Asked, Attack, Called, Flooded, Framed, packed
+from greenroom.tests.kit.attack_sizes import ATTACKER, CROWD, CROWD_SIZE, fresh_group_id
 from greenroom.tests.kit.bystanders import PAIR, Bystanders
 from greenroom.tests.kit.node_kit import SECRET, NodeProcess
 from greenroom.tests.kit.watched_node import WATCH_FILE, TurnFile
@@ -181,6 +171,7 @@ class Range:
         status, content = answer.split(b" ", 2)[1], answer.partition(b"\r\n\r\n")[2]
         if call.accepts_gzip:
             assert b"content-encoding: gzip" in answer, name
+            assert len(json.loads(gzip.decompress(content))["data"]["usersInfo"]) == 1000, name
         elif call.method == "POST":
             envelope = json.loads(content)
             if status == b"429":
@@ -202,6 +193,7 @@ class Range:
                 await asyncio.wait([answer])
             assert not answer.cancelled(), f"{name}: the connection ended"
             response = answer.result()
+        assert not asked.is_answered or response.err_code == 0, (name, response.err_msg)
         if asked.refused_field and len(data) > SMALL_MESSAGE_BYTES:
             assert response.err_code == ArgsError.code, (name, response.err_code, response.err_msg)
             named = {asked.refused_field, REQUESTS[asked.number].list_field} - {""}

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING
 from websockets.frames import Opcode
 
 from greenroom.actors.wire import msg_pb2
-from greenroom.tests.kit.attack_corpus import ATTACKER, MIB, frame
+from greenroom.tests.kit.attack_corpus import MIB, frame
+from greenroom.tests.kit.attack_sizes import ATTACKER
 from greenroom.tests.kit.wire_kit import Device, dial_url, text_message
 from greenroom.transport.envelope.codec import Request, codec
 
