@@ -42,6 +42,9 @@ ADMIN = "imAdmin"
 CALL_LIMIT_S = 60.0
 POLICY_VIOLATION = 1008
 TOKEN_ERRORS = range(1501, 1508)
+QUIET_S = 0.05
+"""An attack is over when the loop had no long turn for so long."""
+QUIET_LIMIT_S = 10.0
 ROUND_TRIPS = 3
 """Answered calls after an attack. Each needs several turns of the loop, so that the attack's last turns are noted."""
 
@@ -136,7 +139,7 @@ class Range:
                 await api.create_group(
                     ATTACKER, what.fresh_group, name="g", token=self.tokens[ATTACKER], group_id=fresh_group_id(salt)
                 )
-        await self.settle()
+            await self.settle()
         began = time.monotonic()
         match what:
             case Called():
@@ -152,11 +155,14 @@ class Range:
         return max((turn.cpu_s for turn in turns), default=0.0), max((turn.collection_s for turn in turns), default=0.0)
 
     async def settle(self) -> None:
-        """Wait until all turns of the attack have ended, so that they are noted."""
+        """Wait until the turns of the attack are noted, and those of what goes on after its answer."""
         request = b"GET /healthz HTTP/1.1\r\nhost: x\r\n"
         for _ in range(ROUND_TRIPS):
             answer = await asyncio.to_thread(_exchange, self.node.api_port, request, b"")
             assert answer.startswith(b"HTTP/1.1 200 "), answer
+        deadline = time.monotonic() + QUIET_LIMIT_S
+        while (now := time.monotonic()) < deadline and self._turns.turns(since=now - QUIET_S, until=now):  # noqa: ASYNC110
+            await asyncio.sleep(QUIET_S / 2)
 
     # Attacks.
 

@@ -7,6 +7,7 @@ With SLOW_TURN_S in the environment, it has a planted fault: request 1004 holds 
 from __future__ import annotations
 
 import asyncio
+import bisect
 import gc
 import os
 import struct
@@ -80,10 +81,14 @@ class TurnFile:
         self._path = path
 
     def turns(self, *, since: float, until: float) -> list[Turn]:
-        records = self._path.read_bytes() if self._path.exists() else b""
-        whole = records[: len(records) // _RECORD.size * _RECORD.size]
-        turns = (Turn(*record) for record in _RECORD.iter_unpack(whole))
-        return [turn for turn in turns if since <= turn.ended_at <= until]
+        data = self._path.read_bytes() if self._path.exists() else b""
+
+        def turn_at(number: int) -> Turn:
+            return Turn(*_RECORD.unpack_from(data, number * _RECORD.size))
+
+        numbers = range(len(data) // _RECORD.size)
+        first = bisect.bisect_left(numbers, since, key=lambda number: turn_at(number).ended_at)
+        return [turn for turn in map(turn_at, numbers[first:]) if turn.ended_at <= until]
 
 
 def hold_thread(seconds: float) -> None:
