@@ -16,7 +16,7 @@ MAX_PAGE = 1000
 """Rows of a page. A request for more is answered with a page of this size: clients that turn pages until one is empty
 get all rows. OpenIM's SDK requests 300 at most."""
 
-_PART = 200
+_PART = 100
 """Items of a part. Each may have the longest texts, and is read and converted in a turn of the loop."""
 
 _Item = TypeVar("_Item")

@@ -75,7 +75,9 @@ async def get_group_member_user_id(
 async def get_group_abstract_info(
     call: Call, request: wire.GetGroupAbstractInfoReq
 ) -> wire.GetGroupAbstractInfoResp:
-    known = {group.group_id for group in await call.engine.store.groups(list(request.groupIDs))}
+    known: set[str] = set()
+    async for ids in in_parts(request.groupIDs):
+        known.update(group.group_id for group in await call.engine.store.groups(list(ids)))
     response = wire.GetGroupAbstractInfoResp()
     for group_id in request.groupIDs:
         if group_id not in known:
