@@ -21,7 +21,7 @@ from greenroom.actors.wire.go_json import JsonMalformed, JsonObject, JsonTooLong
 from greenroom.actors.wire.json_scalars import JsonMismatch, Scalar, scalar_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
 __all__ = [
     "JsonMismatch", "from_dict", "from_json", "has_long_list", "json_slices", "tips_content", "to_dict", "to_json",
@@ -32,6 +32,7 @@ _M = TypeVar("_M", bound=Message)
 _encode = msgspec.json.Encoder().encode
 _WRAPPERS_FILE = "greenroom/actors/wire/wrappers.proto"
 _LEFT_OUT: Final = object()
+_PART_BYTES: Final = 512 * 1024
 _LISTED_IN_MAPS: Final = 10
 """About as many messages as a message of a map holds."""
 
@@ -42,8 +43,9 @@ def to_json(message: Message) -> bytes:
 
 
 def json_slices(message: Message, elements: int) -> Iterator[bytes]:
-    """The same as `to_json` in pieces, each with at most this many elements of a list of messages, or a tenth as many
-    of a map, whose messages hold lists. It is for those who write a long list and let others run between the pieces."""
+    """The same as `to_json` in pieces, each with at most this many elements of a list of messages, and half a megabyte,
+    or a tenth as many of a map, whose messages hold lists. It is for those who write a long list and let others run
+    between the pieces."""
     separator = b"{"
     for name, value, plan in _plan_of(message.DESCRIPTOR).fields_of(message):
         if value is _LEFT_OUT:
@@ -56,11 +58,23 @@ def json_slices(message: Message, elements: int) -> Iterator[bytes]:
         if isinstance(value, Mapping):
             yield from _map_slices(value, plan, max(1, elements // _LISTED_IN_MAPS))
             continue
-        for start in range(0, len(value), elements):
-            part = [plan.write(each) for each in value[start : start + elements]]
-            yield (b"," if start else b"[") + escape(_encode(part))[1:-1]
+        for number, part in enumerate(_parts(value, elements)):
+            yield (b"," if number else b"[") + escape(_encode([plan.write(each) for each in part]))[1:-1]
         yield b"]"
     yield b"{}" if separator == b"{" else b"}"
+
+
+def _parts(messages: Sequence[Message], elements: int) -> Iterator[list[Message]]:
+    """At most this many messages each, and of some bytes, unless one message has more."""
+    part: list[Message] = []
+    room = _PART_BYTES
+    for message in messages:
+        room -= message.ByteSize()
+        if part and (room < 0 or len(part) == elements):
+            yield part
+            part, room = [], _PART_BYTES - message.ByteSize()
+        part.append(message)
+    yield part
 
 
 def _map_slices(value: Mapping[Any, Message], plan: _Plan, elements: int) -> Iterator[bytes]:
@@ -72,11 +86,12 @@ def _map_slices(value: Mapping[Any, Message], plan: _Plan, elements: int) -> Ite
 
 
 def has_long_list(message: Message, elements: int) -> bool:
-    """Whether one of the message's own lists of messages has more elements than this, or one of its maps as many as one
-    piece of `json_slices`."""
+    """Whether one of the message's own lists or maps of messages may be more than one piece in `json_slices`."""
     plan = _plan_of(message.DESCRIPTOR)
-    return any(len(getattr(message, name)) > elements for name in plan.message_lists) or any(
-        len(getattr(message, name)) > elements // _LISTED_IN_MAPS for name in plan.message_maps
+    return (
+        any(len(getattr(message, name)) > elements for name in plan.message_lists)
+        or any(len(getattr(message, name)) > elements // _LISTED_IN_MAPS for name in plan.message_maps)
+        or message.ByteSize() > _PART_BYTES
     )
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Entry", "entries", "sorted_list", "with_last_messages"]
 
-_SLICE_ENTRIES = 50
+_SLICE_ENTRIES = 20
 """Number of conversations of one read. It is small enough not to delay the loop, and each may have a last message of
 512 KiB."""
 _MESSAGES_LIMIT_BYTES = 8 * 2**20
