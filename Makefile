@@ -7,7 +7,7 @@ RUNS := .venv/runs
 BIN := .venv/bin
 JOBS ?= 2
 
-.PHONY: run test test-all ci check bench torture simulate clean
+.PHONY: run test test-all ci check bench torture simulate attacks clean
 
 run: $(RUNS)
 	$(BIN)/greenroom serve $(ARGS)
@@ -40,6 +40,11 @@ torture: $(VENV)
 # The whole node in virtual time, a seed a run: SEEDS=N of them, or SEED=K alone; ARGS="--trace FILE", ARGS="--bug NAME".
 simulate: $(VENV)
 	$(BIN)/python -m greenroom.tests.simulation.run $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),300)) $(ARGS)
+
+# Every attack that the tables of routes and requests allow, and those on the memory, beside honest clients; a table says
+# what each costs. CI makes a sample: ATTACK_SEED=K makes the same one again.
+attacks: $(VENV)
+	@ATTACKS=all $(BIN)/pytest -q -s tests/node/test_attack_corpus.py $(ARGS)
 
 # The folder is the package `greenroom`. The editable install says so to Python, the link in .venv/types to mypy.
 .venv/bin/python:

@@ -83,7 +83,9 @@ class HttpSettings(_Section, frozen=True):
     max_head_bytes: int
     max_body_bytes: int
     bodies_limit_bytes: int
+    answers_limit_bytes: int
     requests_in_flight: int
+    requests_in_flight_per_user: int
     keep_alive_s: float
     head_timeout_s: float
     body_timeout_s: float

@@ -156,11 +156,12 @@ class Queries:
         return reply.SerializeToString()
 
     async def last_messages(self, caller: Caller, request: msg_pb2.GetLastMessageReq) -> bytes:
-        """1007: the newest message of each conversation that the user may see."""
+        """1007: the newest message of each conversation that the user may see. Those that do not fit are left out."""
         _check(caller, request.userID)
         _bound("conversationIDs", request.conversationIDs, _RANGES_LIMIT)
         ids = list(dict.fromkeys(request.conversationIDs))
         reply = msg_pb2.GetLastMessageResp()
+        room = _REPLY_LIMIT_BYTES
         for start in range(0, len(ids), _SLICE_CONVERSATIONS):
             if start:
                 await self._turns.next()
@@ -168,6 +169,9 @@ class Queries:
             tops = {conversation_id: span.end for conversation_id, span in spans.items() if span.begin <= span.end}
             for conversation_id, message in (await self._store.last_messages(tops)).items():
                 if message.seq >= spans[conversation_id].begin:
+                    room -= len(message.body)
+                    if room < 0 and reply.msgs:
+                        return reply.SerializeToString()
                     reply.msgs[conversation_id].ParseFromString(_shape(message))
         return reply.SerializeToString()
 

@@ -42,6 +42,8 @@ BATCH_CHANGES = 500
 """A batch stops at this many changes. The client asks again for the groups that are missing in the answer."""
 
 _SLICE_IDS = 1000
+_SLICE_GROUPS = 25
+"""Number of groups of a batch between two turns of other tasks."""
 _T = TypeVar("_T")
 _MAX_VERSION = 2**63 - 1
 _HEX = frozenset(string.hexdigits)
@@ -171,7 +173,9 @@ async def incremental_members_batch(
     """
     response = group_pb2.BatchGetIncrementalGroupMemberResp()
     changes = 0
-    for asked in request.reqList:
+    for number, asked in enumerate(request.reqList):
+        if number % _SLICE_GROUPS == _SLICE_GROUPS - 1:
+            await asyncio.sleep(0)
         if asked.groupID in response.respList:
             continue
         try:

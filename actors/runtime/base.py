@@ -44,6 +44,9 @@ __all__ = ["ChildCrashed", "LoopBase"]
 
 log = logging.getLogger("greenroom.actors.runtime")
 
+_TIMED_MESSAGES = 16
+"""Number of messages between two looks at the clock."""
+
 
 class ChildCrashed(ChildActorExited):
     """Tells a parent that a child has crashed with this exception."""
@@ -64,7 +67,8 @@ class LoopBase(ThespianInterface):
     message; it logs an alarm when it grows past `mailbox_alarm`.
 
     An actor handles at most `turn_limit` messages before the next actor gets its turn, and the loop gets its turn
-    after `tick_limit` messages. So neither an actor nor I/O starves.
+    after `tick_limit` messages, or after `tick_s`: a message that wakes an entity, or that runs the effects of a slice,
+    takes much longer than others. So neither an actor nor I/O starves.
     """
 
     def __init__(
@@ -74,12 +78,14 @@ class LoopBase(ThespianInterface):
         *,
         turn_limit: int = 64,
         tick_limit: int = 512,
+        tick_s: float = 0.004,
         mailbox_alarm: int = 10_000,
         on_crash: Callable[[Address, Address | None, BaseException], None] | None = None,
     ) -> None:
         self.loop = loop
         self.turn_limit = turn_limit
         self.tick_limit = tick_limit
+        self.tick_s = tick_s
         self.mailbox_alarm = mailbox_alarm
         self.on_crash = on_crash
         """Called after each crash of an entity, with its address, the message's sender (if any) and the error."""
@@ -409,10 +415,15 @@ class LoopBase(ThespianInterface):
         ready = self.ready
         limit = self.turn_limit
         remaining = self.tick_limit
+        timed_at = remaining - _TIMED_MESSAGES
         try:
             while ready and remaining > 0:
                 cell = ready.popleft()
                 remaining -= cell.turn(limit)
+                if remaining <= timed_at:
+                    timed_at = remaining - _TIMED_MESSAGES
+                    if self.loop.time() - self.now > self.tick_s:
+                        break
         except BaseException:
             # Not a crash of an actor, because crashes are caught. The process was asked to exit while a handler ran.
             cell.end_turn()

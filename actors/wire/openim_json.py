@@ -9,6 +9,7 @@ Each message class has a plan for this, which is made once from its descriptor.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -20,7 +21,7 @@ from greenroom.actors.wire.go_json import JsonMalformed, JsonObject, JsonTooLong
 from greenroom.actors.wire.json_scalars import JsonMismatch, Scalar, scalar_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
 __all__ = [
     "JsonMismatch", "from_dict", "from_json", "has_long_list", "json_slices", "tips_content", "tips_element", "to_dict",
@@ -34,8 +35,11 @@ _WRAPPERS_FILE = "greenroom/actors/wire/wrappers.proto"
 _LEFT_OUT: Final = object()
 _GAP: Final = msgspec.Raw(b"\0")
 """Where elements will stand. JSON never has this byte."""
+_PART_BYTES: Final = 512 * 1024
 _SCALARS_PER_MESSAGE: Final = 20
 """About as many scalars of a list are written in the time that one message takes."""
+_LISTED_IN_MAPS: Final = 10
+"""About as many messages as a message of a map holds."""
 
 
 def to_json(message: Message) -> bytes:
@@ -44,8 +48,9 @@ def to_json(message: Message) -> bytes:
 
 
 def json_slices(message: Message, elements: int) -> Iterator[bytes]:
-    """The same as `to_json` in pieces, each with at most this many elements of a list of messages, or as much of a list
-    of scalars. It is for callers who write a long list and let other tasks run between the pieces."""
+    """The same as `to_json` in pieces, each with at most this many elements of a list of messages, and half a megabyte;
+    or as much of a list of scalars; or a tenth as many of a map, whose messages hold lists. It is for callers who write
+    a long list and let other tasks run between the pieces."""
     separator = b"{"
     for name, value, plan in _plan_of(message.DESCRIPTOR).fields_of(message):
         if value is _LEFT_OUT:
@@ -55,20 +60,50 @@ def json_slices(message: Message, elements: int) -> Iterator[bytes]:
         if not value or (plan is None and not isinstance(value, list)):
             yield escape(_encode(value))
             continue
-        step = elements if plan is not None else elements * _SCALARS_PER_MESSAGE
-        for start in range(0, len(value), step):
-            part = value[start : start + step]
-            written = part if plan is None else [plan.write(each) for each in part]
-            yield (b"," if start else b"[") + escape(_encode(written))[1:-1]
+        if isinstance(value, Mapping):
+            assert plan is not None
+            yield from _map_slices(value, plan, max(1, elements // _LISTED_IN_MAPS))
+            continue
+        if plan is None:
+            step = elements * _SCALARS_PER_MESSAGE
+            parts = (value[start : start + step] for start in range(0, len(value), step))
+        else:
+            parts = ([plan.write(each) for each in part] for part in _parts(value, elements))
+        for number, part in enumerate(parts):
+            yield (b"," if number else b"[") + escape(_encode(part))[1:-1]
         yield b"]"
     yield b"{}" if separator == b"{" else b"}"
 
 
+def _parts(messages: Sequence[Message], elements: int) -> Iterator[list[Message]]:
+    """At most this many messages each, and of some bytes, unless one message has more."""
+    part: list[Message] = []
+    room = _PART_BYTES
+    for message in messages:
+        room -= message.ByteSize()
+        if part and (room < 0 or len(part) == elements):
+            yield part
+            part, room = [], _PART_BYTES - message.ByteSize()
+        part.append(message)
+    yield part
+
+
+def _map_slices(value: Mapping[Any, Message], plan: _Plan, elements: int) -> Iterator[bytes]:
+    keys = sorted(value)
+    for start in range(0, len(keys), elements):
+        part = {key: plan.write(value[key]) for key in keys[start : start + elements]}
+        yield (b"," if start else b"{") + escape(_encode(part))[1:-1]
+    yield b"}"
+
+
 def has_long_list(message: Message, elements: int) -> bool:
-    """Whether one of the message's own lists is more than one piece in `json_slices`."""
+    """Whether one of the message's own lists or maps may be more than one piece in `json_slices`."""
     plan = _plan_of(message.DESCRIPTOR)
-    return any(len(getattr(message, name)) > elements for name in plan.message_lists) or any(
-        len(getattr(message, name)) > elements * _SCALARS_PER_MESSAGE for name in plan.scalar_lists
+    return (
+        any(len(getattr(message, name)) > elements for name in plan.message_lists)
+        or any(len(getattr(message, name)) > elements * _SCALARS_PER_MESSAGE for name in plan.scalar_lists)
+        or any(len(getattr(message, name)) > elements // _LISTED_IN_MAPS for name in plan.message_maps)
+        or message.ByteSize() > _PART_BYTES
     )
 
 
@@ -147,11 +182,13 @@ class _Field:
         keeps_on_null: bool = False,
         element: _Plan | None = None,
         is_scalar_list: bool = False,
+        is_map: bool = False,
     ) -> None:
         self.name = name
         self.is_scalar_list = is_scalar_list
+        self.is_map = is_map
         self.element = element
-        """The plan of an element, if the field is a list of messages."""
+        """The plan of an element, if the field is a list or map of messages."""
         self.read = read
         self.write = write
         self.keeps_on_null = keeps_on_null
@@ -165,7 +202,8 @@ class _Plan:
         self._get = _getter(self._names)
         self._writers = tuple((field.name, field.write) for field in fields if field.write is not None)
         self._fields = {field.name: field for field in fields}
-        self.message_lists = tuple(field.name for field in fields if field.element is not None)
+        self.message_lists = tuple(field.name for field in fields if field.element is not None and not field.is_map)
+        self.message_maps = tuple(field.name for field in fields if field.element is not None and field.is_map)
         self.scalar_lists = tuple(field.name for field in fields if field.is_scalar_list)
         self._folded = {field.name.lower(): field for field in reversed(fields)}
 
@@ -180,11 +218,12 @@ class _Plan:
         return out
 
     def fields_of(self, message: Message) -> Iterator[tuple[str, Any, _Plan | None]]:
-        """Each field with its value as `write` has it. A list of messages stays as it is, with its elements' plan."""
+        """Each field with its value as `write` has it. A list or map of messages stays as it is, with its elements'
+        plan."""
         for field in self._fields.values():
             value = getattr(message, field.name)
             if field.element is not None:
-                yield field.name, value or None, field.element
+                yield field.name, value or (_LEFT_OUT if field.is_map else None), field.element
             else:
                 yield field.name, value if field.write is None else field.write(message, value), None
 
@@ -353,6 +392,8 @@ def _message_map_field(field: FieldDescriptor, plan: _Plan) -> _Field:
         write=lambda _, values: (
             {key: plan.write(values[key]) for key in sorted(values)} if values else _LEFT_OUT
         ),
+        element=plan,
+        is_map=True,
     )
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
+import json
 import socket
 import time
 from typing import TYPE_CHECKING
@@ -11,6 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 from websockets.frames import Frame, Opcode
 
+from greenroom.actors.wire import sdkws_pb2
 from greenroom.actors.wire.vocabulary import RequestId
 from greenroom.tests.kit.node_kit import NodeProcess
 from greenroom.tests.kit.wire_kit import Device, Pair, dial_url
@@ -99,6 +102,16 @@ async def test_flood_of_tiny_requests(node: NodeProcess) -> None:
                 await asyncio.to_thread(flood, one, b"", repeated, FLOOD_S)
         assert pair.count - before > 20
     assert "the store does not answer" not in node.log
+
+
+async def test_json_with_a_few_unknown_values_is_read(node: NodeProcess) -> None:
+    tokens = await node.tokens("a")
+    async with await Device.open(node, "a", tokens["a"]) as device:
+        answer = device.answers["7"] = asyncio.get_running_loop().create_future()
+        data = base64.b64encode(sdkws_pb2.GetMaxSeqReq(userID="a").SerializeToString()).decode()
+        known = {"ReqIdentifier": 1001, "sendID": "a", "msgIncr": "7", "data": data}
+        await device.socket.send(json.dumps({"x": [{} for _ in range(1000)], **known}).encode())
+        assert (await answer).err_code == 0
 
 
 async def test_further_connection_of_a_token_kicks_its_oldest(node: NodeProcess) -> None:

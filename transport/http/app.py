@@ -28,6 +28,7 @@ from greenroom.actors.rules import limits
 from greenroom.actors.rules.ids import user_address
 from greenroom.actors.wire.openim_json import JsonMismatch, from_json
 from greenroom.transport.http.call import Call
+from greenroom.transport.http.caller_slots import CallerBusy, CallerSlots
 from greenroom.transport.http.free_json import BodyMismatch, bind
 from greenroom.transport.http.http_request import ClientDisconnected, HttpRequest
 from greenroom.transport.http.reply_json import failure, success, success_in_slices
@@ -68,9 +69,10 @@ class NoFreeSlot(Exception):
 class HttpApi:
     """An ASGI application: one look-up finds a request's row, without router and middleware.
 
-    At most `http.requests_in_flight` calls are in flight. Further calls wait for up to `overload.patience_s`, and are
-    then answered with 503 and NodeBusy. A call is not in flight before its body has arrived, so a client that sends
-    slowly makes no other client wait. A body for which there is no room is also answered with 503.
+    At most `http.requests_in_flight` calls are in flight, `http.requests_in_flight_per_user` of one user. Further calls
+    wait for up to `overload.patience_s`, or for others of their user, and are then answered with 503 and NodeBusy. A
+    call is not in flight before its body has arrived, so a client that sends slowly makes no other client wait. A body
+    for which there is no room is also answered with 503.
     """
 
     def __init__(self, engine: EngineParts, limits: Limits, routes: Iterable[Route]) -> None:
@@ -79,6 +81,7 @@ class HttpApi:
         self._settings = engine.settings.http
         self._table = Table(routes)
         self._slots = asyncio.Semaphore(self._settings.requests_in_flight)
+        self._callers = CallerSlots(self._settings.requests_in_flight_per_user)
         self._bodies = Bodies(self._settings.bodies_limit_bytes)
 
     async def __call__(self, scope: HTTPScope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
@@ -116,7 +119,7 @@ class HttpApi:
             return _refusal(error)
         except BodiesFull:
             return _refusal(NodeBusy(), status=503, closes=True)
-        except NoFreeSlot:
+        except (NoFreeSlot, CallerBusy):
             return _refusal(NodeBusy(), status=503)
         except ClientDisconnected:
             raise
@@ -203,15 +206,21 @@ class HttpApi:
             route.who.check(await self._caller(request, claims), None)
         body, room = await read_whole(request, self._bodies, self._settings.max_body_bytes, route.max_body_bytes)
         try:
-            await self._acquire_slot()
-            try:
-                caller = await self._verified(request, claims)
-                self._count(route, caller, request)
-                return await self._handle(route, self._new_call(caller, request), body)
-            finally:
-                self._slots.release()
+            if claims is None or self._is_admin(claims):
+                return await self._carry_out(route, request, claims, body)
+            async with self._callers.hold(claims.user_id):
+                return await self._carry_out(route, request, claims, body)
         finally:
             room.release()
+
+    async def _carry_out(self, route: Route, request: HttpRequest, claims: Claims | None, body: bytes) -> HttpResponse:
+        await self._acquire_slot()
+        try:
+            caller = await self._verified(request, claims)
+            self._count(route, caller, request)
+            return await self._handle(route, self._new_call(caller, request), body)
+        finally:
+            self._slots.release()
 
     async def _handle(self, route: Route, call: Call, body: bytes) -> HttpResponse:
         assert route.handler is not None

@@ -20,6 +20,7 @@ from uvicorn.server import ServerState
 
 from greenroom.actors.errors import TooManyRequests
 from greenroom.transport.http.joined_writes import CommonHeaders, JoinedWrites
+from greenroom.transport.http.unsent_answers import UnsentAnswers
 
 if TYPE_CHECKING:
     from collections import deque
@@ -68,6 +69,7 @@ class Connections(ServerState):
         self.loop = asyncio.get_running_loop()
         self.acceptor: Acceptor | None = None
         self.headers = CommonHeaders()
+        self.unsent = UnsentAnswers(settings.answers_limit_bytes)
         self.all_closed = asyncio.Event()
         """Set when the last connection ends."""
         # A read is parsed before the next one begins, so all connections share one buffer of each size.
@@ -154,7 +156,7 @@ class BoundedProtocol(HttpToolsProtocol):
         if len(self.connections) >= self._settings.max_connections:
             transport.abort()
             return
-        self._writes = JoinedWrites(transport, self._shared.headers)
+        self._writes = JoinedWrites(transport, self._shared.headers, self._shared.unsent)
         super().connection_made(self._writes)
         self.flow = _Flow(transport, self.pipeline)
         self._deadline = self.loop.time() + self._settings.keep_alive_s

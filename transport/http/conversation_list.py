@@ -13,17 +13,20 @@ from greenroom.actors.queries.sync import all_conversation_ids
 from greenroom.actors.wire import conversation_pb2, sdkws_pb2
 from greenroom.actors.wire.vocabulary import SessionType
 from greenroom.persistence.store import SeqState, Store
-from greenroom.transport.http.pages import page_of
+from greenroom.transport.http.pages import in_parts, page_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import AsyncIterator, Sequence
 
     from greenroom.persistence.tables import GroupRow, RecordRow, UserRow
 
-__all__ = ["Entry", "entries", "last_messages", "sorted_list"]
+__all__ = ["Entry", "entries", "sorted_list", "with_last_messages"]
 
-_SLICE_ENTRIES = 200
-"""Number of conversations of one read. It is small enough not to delay the loop."""
+_SLICE_ENTRIES = 20
+"""Number of conversations of one read. It is small enough not to delay the loop, and each may have a last message of
+512 KiB."""
+_MESSAGES_LIMIT_BYTES = 8 * 2**20
+"""Bound of the last messages of an answer. The list is cut before the conversation that exceeds it."""
 
 
 class Entry(NamedTuple):
@@ -77,8 +80,24 @@ async def _slice(store: Store, user_id: str, ids: Sequence[str]) -> list[Entry]:
     return found
 
 
-async def last_messages(store: Store, listed: Sequence[Entry]) -> dict[str, sdkws_pb2.MsgData]:
-    """The last messages of these conversations, by conversation id. Only of these: all of a user could be too many."""
+async def with_last_messages(
+    store: Store, listed: Sequence[Entry]
+) -> AsyncIterator[tuple[Sequence[Entry], dict[str, sdkws_pb2.MsgData]]]:
+    """The entries in parts, each with its last messages by conversation id, between which other tasks run. They are cut
+    where the messages become too many bytes."""
+    room = _MESSAGES_LIMIT_BYTES
+    async for part in in_parts(listed, _SLICE_ENTRIES):
+        messages = await _last_messages(store, part)
+        for number, entry in enumerate(part):
+            message = messages.get(entry.record.conversation_id)
+            room -= message.ByteSize() if message is not None else 0
+            if room < 0:
+                yield part[:number], messages
+                return
+        yield part, messages
+
+
+async def _last_messages(store: Store, listed: Sequence[Entry]) -> dict[str, sdkws_pb2.MsgData]:
     seqs = {entry.record.conversation_id: entry.last_seq for entry in listed if entry.last_seq}
     found = await store.last_messages(seqs) if seqs else {}
     messages = {}
@@ -95,21 +114,20 @@ async def sorted_list(
     listed = await entries(store, turn, request.userID, list(request.conversationIDs) or None)
     if not listed:
         raise RecordNotFound("no conversations")
-    page = page_of(request.pagination, listed)
-    messages = await last_messages(store, page)
-    groups = await _groups(store, page)
-    users = await _peers(store, page)
     response = conversation_pb2.GetSortedConversationListResp(
         conversationTotal=len(listed), unreadTotal=sum(entry.unread for entry in listed)
     )
-    for entry in page:
-        response.conversationElems.add(
-            conversationID=entry.record.conversation_id,
-            recvMsgOpt=entry.record.recv_msg_opt,
-            unreadCount=entry.unread,
-            IsPinned=entry.record.is_pinned,
-            msgInfo=_message_info(entry, messages.get(entry.record.conversation_id), users, groups),
-        )
+    async for part, messages in with_last_messages(store, page_of(request.pagination, listed)):
+        groups = await _groups(store, part)
+        users = await _peers(store, part)
+        for entry in part:
+            response.conversationElems.add(
+                conversationID=entry.record.conversation_id,
+                recvMsgOpt=entry.record.recv_msg_opt,
+                unreadCount=entry.unread,
+                IsPinned=entry.record.is_pinned,
+                msgInfo=_message_info(entry, messages.get(entry.record.conversation_id), users, groups),
+            )
     return response
 
 

@@ -14,7 +14,7 @@ from greenroom.actors.errors import ArgsError
 
 __all__ = ["BodyMismatch", "bind", "fold"]
 
-_ELEMENTS_LIMIT = 100_000
+_ELEMENTS_LIMIT = 50_000
 """Elements of all lists and objects together, and commas of texts: what the parser reads within some milliseconds. The
 content of a message may be any JSON, so that there is no limit for each list."""
 

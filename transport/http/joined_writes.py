@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from greenroom.transport.http.unsent_answers import UnsentAnswers
+
 __all__ = ["CommonHeaders", "JoinedWrites"]
 
 _CORS: Final = (
@@ -45,9 +47,10 @@ class JoinedWrites(asyncio.Transport):
     specification asks servers to hold the head.
     """
 
-    def __init__(self, transport: asyncio.Transport, common: CommonHeaders) -> None:
+    def __init__(self, transport: asyncio.Transport, common: CommonHeaders, unsent: UnsentAnswers) -> None:
         super().__init__()
         self._transport = transport
+        self._unsent = unsent
         self._common = common
         self._head = b""
         self._expects_head = False
@@ -60,6 +63,7 @@ class JoinedWrites(asyncio.Transport):
         if self._head:
             if len(data) > _JOINED_BYTES:
                 self.flush()
+                self._unsent.make_room(self._transport, len(data))
             else:
                 data, self._head = self._head + data, b""
         elif self._expects_head and not data.startswith(b"HTTP/1.1 100 "):

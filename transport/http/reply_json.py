@@ -19,7 +19,7 @@ __all__ = ["EMPTY", "failure", "success", "success_in_slices"]
 EMPTY = b'{"errCode":0,"errMsg":"","errDlt":""}'
 """Success of a route whose response has no fields."""
 
-_SLICE = 250
+_SLICE = 100
 """Elements of a list that are rendered in one turn of the loop, which takes some milliseconds."""
 _HEAD = b'{"errCode":0,"errMsg":"","errDlt":"","data":'
 

@@ -47,8 +47,8 @@ def check_content(content_type: int, content: dict[str, Any]) -> None:
     needed = _NEEDED.get(content_type)
     if needed is None:
         raise ArgsError("contentType not supported")
-    _check(content, needed, "")
     lower = fold(content)
+    _check(lower, needed, "")
     if content_type == ContentType.AT_TEXT:
         users = lower["atuserlist"]
         if len(users) > _AT_LIMIT or not all(isinstance(user_id, str) for user_id in users):
@@ -57,13 +57,12 @@ def check_content(content_type: int, content: dict[str, Any]) -> None:
         raise ContentRefused("mixType is invalid")
 
 
-def _check(content: dict[str, Any], needed: Mapping[str, Any], prefix: str) -> None:
-    lower = fold(content)
+def _check(lower: dict[str, Any], needed: Mapping[str, Any], prefix: str) -> None:
     for name, kind in needed.items():
         value = lower.get(name.lower())
         if isinstance(kind, Mapping):
             if not isinstance(value, dict):
                 raise ContentRefused(f"{prefix}{name} is missing")
-            _check(value, kind, f"{prefix}{name}.")
+            _check(fold(value), kind, f"{prefix}{name}.")
         elif type(value) is not kind or not value or (kind is int and value < 0):
             raise ContentRefused(f"{prefix}{name} is missing or invalid")

@@ -189,6 +189,15 @@ async def test_seqs_in_the_order_asked_for(store: SqliteStore) -> None:
     ]  # fmt: skip
 
 
+async def test_last_messages_that_do_not_fit_into_a_frame_are_left_out(store: SqliteStore) -> None:
+    big = [f"si_a_{name}" for name in "defg"]
+    for chat in big:
+        await commit(store, "user/a", record(chat, ("a", chat[5:])), _text(chat, 1, 300_000))
+    request = msg_pb2.GetLastMessageReq(userID="a", conversationIDs=big)
+    answer = msg_pb2.GetLastMessageResp.FromString(await Queries(store).last_messages(ME, request))
+    assert sorted(answer.msgs) == big[:2]
+
+
 @pytest.mark.parametrize(
     ("order", "came", "end_seq"), [(ASCENDING, [1, 2, 3, 4, 5, 6, 7], 7), (DESCENDING, [3, 4, 5, 6, 7, 8, 9], 3)]
 )

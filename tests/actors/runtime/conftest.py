@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import selectors
 from typing import TYPE_CHECKING, Any
 
@@ -53,7 +54,7 @@ async def base() -> AsyncIterator[LoopBase]:
     """A base on the test's loop; fails the test when the base leaves a task or an actor behind."""
     loop = asyncio.get_running_loop()
     before = asyncio.all_tasks(loop)
-    made = LoopBase(loop)
+    made = LoopBase(loop, tick_s=math.inf)  # A busy machine ends no tick.
     yield made
     await made.shutdown()
     assert made.running() == []

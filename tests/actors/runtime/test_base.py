@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import itertools
 import pickle
 import threading
 import tracemalloc
@@ -104,6 +105,26 @@ async def test_two_actors_that_never_rest_do_not_starve_the_loop(base: LoopBase)
         before = base.stats().get("Restless")
         await asyncio.sleep(0)
         assert base.stats()["Restless"].messages - (before.messages if before else 0) <= base.tick_limit + 64
+
+
+async def test_slow_messages_leave_the_loop_its_turns(base: LoopBase) -> None:
+    """A thousand groups are told of a change at once, and each wakes for it."""
+    loop: Any = asyncio.get_running_loop()
+    base.tick_s = 0.004
+
+    class Slow(Plain):
+        def receiveMessage(self, message: Any, sender: Any) -> None:
+            super().receiveMessage(message, sender)
+            loop._jumping.jumped += 0.001
+
+    actors = [spawn(base, str(number), Slow()) for number in range(100)]
+    for address, _ in actors:
+        base.tell(address, "changed")
+    handled = [0]
+    while handled[-1] < len(actors):
+        await asyncio.sleep(0)
+        handled.append(sum(len(actor.got) for _, actor in actors))
+    assert max(later - earlier for earlier, later in itertools.pairwise(handled)) <= 16
 
 
 async def test_mailbox_alarms_and_drops_nothing(base: LoopBase, caplog: pytest.LogCaptureFixture) -> None:

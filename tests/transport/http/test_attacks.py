@@ -129,6 +129,35 @@ async def test_answers_that_nobody_reads(request_line: bytes) -> None:
         leave(*peers)
 
 
+async def test_unread_answers_have_a_bound_together() -> None:
+    """The connection with the most unsent bytes is closed. Unbounded, 300 answers of 8 MB took a gigabyte and more."""
+    routes = [*ROUTES, plain("GET", "/large", ANYONE, large)]
+    async with http_stage(routes=routes, HTTP_ANSWERS_LIMIT_BYTES=str(50 * MIB)) as http:
+        peers = [await http.connect() for _ in range(5)]
+        for peer in peers:
+            peer.stop_reading()
+            await peer.say(b"GET /large HTTP/1.1\r\nhost: x\r\n\r\n")
+        await until(lambda: held(http) == 2)
+        assert http.server._connections is not None
+        unsent = sum(one.transport.get_write_buffer_size() for one in http.server._connections.connections)
+        assert 30 * MIB < unsent <= 50 * MIB
+        assert (await http.client.get("/healthz")).content == WELL
+        leave(*peers)
+
+
+async def test_calls_of_one_user_at_once() -> None:
+    """Further ones wait for the user's own ones, and take no place from others."""
+    async with http_stage(HTTP_REQUESTS_IN_FLIGHT_PER_USER="2", HTTP_REQUESTS_IN_FLIGHT="3") as http:
+        http.asks.go.clear()
+        calls = [asyncio.ensure_future(http.post("/user/get_users_info", {"userIDs": ["u1"]})) for _ in range(10)]
+        await until(lambda: http.asks.waiting == 2)
+        other = asyncio.ensure_future(http.post("/user/get_users_info", {"userIDs": ["u1"]}, user="u2"))
+        await until(lambda: http.asks.waiting == 3)
+        http.asks.go.set()
+        assert [(await one).json()["errCode"] for one in (*calls, other)] == [0] * 11
+        assert not http.server._api._callers._calls
+
+
 async def test_slow_reader_is_served() -> None:
     """Less than a time-out's worth a look, but something each time."""
     routes = [*ROUTES, plain("GET", "/large", ANYONE, large)]

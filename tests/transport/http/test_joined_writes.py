@@ -6,6 +6,7 @@ import asyncio
 from typing import Any
 
 from greenroom.transport.http.joined_writes import CommonHeaders, JoinedWrites
+from greenroom.transport.http.unsent_answers import UnsentAnswers
 
 HEAD = b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n"
 
@@ -27,10 +28,13 @@ class Recorder(asyncio.Transport):
     def is_closing(self) -> bool:
         return "close" in self.said
 
+    def get_write_buffer_size(self) -> int:
+        return 0
+
 
 def joined() -> tuple[JoinedWrites, list[Any], bytes]:
     socket, common = Recorder(), CommonHeaders()
-    return JoinedWrites(socket, common), socket.said, HEAD[:-2] + common.lines
+    return JoinedWrites(socket, common, UnsentAnswers(2**20)), socket.said, HEAD[:-2] + common.lines
 
 
 def test_head_goes_with_the_body() -> None:

@@ -10,6 +10,7 @@ from greenroom.actors.queries.sync import id_hash
 from greenroom.persistence.store import AddRecords, ChangeRecord, ChangeRow, ClaimKey, PutRows, RecordOwner, Slice
 from greenroom.persistence.tables import GroupRow, MemberRow
 from greenroom.tests.kit.http_kit import ADMIN_ID
+from greenroom.transport.http import conversation_list
 
 if TYPE_CHECKING:
     from greenroom.persistence.store import AnyWrite
@@ -160,3 +161,20 @@ async def test_newest_conversations_first(large: HttpStage) -> None:
     assert [one["lastMsg"]["sendID"] for one in some["conversations"]] == ["m0100"]
     assert some["unreadCount"] == 1
     assert largest(large) <= SLICE_LIMIT
+
+
+async def test_lists_are_cut_where_their_messages_become_too_many_bytes(
+    large: HttpStage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each chat may end with a message of 512 KiB: 500 of them were one answer."""
+    monkeypatch.setattr(conversation_list, "_MESSAGES_LIMIT_BYTES", 5_000)
+    for name in ("m0100", "m2900", "u2"):
+        large.engine.clock.now += 1
+        await large.engine.send(large.engine.message(name, "u1", content=b'{"content":"%b"}' % (b"x" * 2_000)))
+    body = {"userID": "u1", "pagination": {"pageNumber": 1, "showNumber": 4}}
+    data = await large.data("/conversation/get_sorted_conversation_list", body)
+    assert (data["conversationTotal"], data["unreadTotal"]) == (COUNT + 2, 3)
+    assert [one["conversationID"] for one in data["conversationElems"]] == ["si_m0007_u1", "si_u1_u2", "si_m2900_u1"]
+    active = await large.data("/jssdk/get_active_conversations", {"count": 3})
+    assert [one["conversation"]["conversationID"] for one in active["conversations"]] == ["si_u1_u2", "si_m2900_u1"]
+    assert active["unreadCount"] == 3

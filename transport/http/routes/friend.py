@@ -11,6 +11,7 @@ from greenroom.actors import render
 from greenroom.actors.queries import sync
 from greenroom.actors.wire import relation_pb2 as wire
 from greenroom.transport.http.access import owner
+from greenroom.transport.http.pages import in_parts
 from greenroom.transport.http.table import post
 
 if TYPE_CHECKING:
@@ -38,9 +39,11 @@ async def get_friend_id(call: Call, request: wire.getFriendIDsReq) -> wire.getFr
 async def get_specified_friends_info(
     call: Call, request: wire.getSpecifiedFriendsInfoReq
 ) -> wire.getSpecifiedFriendsInfoResp:
-    users = await call.engine.store.users(list(request.userIDList))
-    infos = [wire.getSpecifiedFriendsInfoInfo(userInfo=render.user_info(user)) for user in users]
-    return wire.getSpecifiedFriendsInfoResp(infos=infos)
+    response = wire.getSpecifiedFriendsInfoResp()
+    async for ids in in_parts(list(request.userIDList)):
+        for user in await call.engine.store.users(ids):
+            response.infos.add(userInfo=render.user_info(user))
+    return response
 
 
 async def is_friend(call: Call, request: wire.isFriendReq) -> wire.isFriendResp:

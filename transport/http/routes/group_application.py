@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 from greenroom.actors.errors import NoPermission
@@ -15,12 +16,16 @@ if TYPE_CHECKING:
 
 __all__ = ["ROUTES"]
 
+_SLICE_GROUPS = 100
+"""Number of groups that are looked at between two turns of other tasks."""
 
 
 async def get_recv_group_application_list(
     call: Call, request: wire.GetGroupApplicationListReq
 ) -> wire.GetGroupApplicationListResp:
-    for group_id in request.groupIDs:
+    for number, group_id in enumerate(dict.fromkeys(request.groupIDs)):
+        if number % _SLICE_GROUPS == _SLICE_GROUPS - 1:
+            await asyncio.sleep(0)
         await _must_manage(call, group_id)
     return wire.GetGroupApplicationListResp()
 

@@ -11,7 +11,7 @@ from greenroom.actors.queries import sync
 from greenroom.actors.wire import group_pb2 as wire
 from greenroom.actors.wire.sdkws_pb2 import GroupMemberFullInfo
 from greenroom.transport.http.access import TOKEN, owner
-from greenroom.transport.http.pages import offset_of, page_of
+from greenroom.transport.http.pages import in_parts, offset_of, page_of
 from greenroom.transport.http.table import post
 
 if TYPE_CHECKING:
@@ -27,8 +27,10 @@ _SCAN_ROWS = 250
 
 
 async def get_groups_info(call: Call, request: wire.GetGroupsInfoReq) -> wire.GetGroupsInfoResp:
-    groups = await call.engine.store.groups(list(dict.fromkeys(request.groupIDs)))
-    return wire.GetGroupsInfoResp(groupInfos=map(render.group_info, groups))
+    response = wire.GetGroupsInfoResp()
+    async for ids in in_parts(list(dict.fromkeys(request.groupIDs))):
+        response.groupInfos.extend(map(render.group_info, await call.engine.store.groups(ids)))
+    return response
 
 
 async def get_group_members_info(
@@ -56,9 +58,10 @@ async def get_joined_group_list(
     call: Call, request: wire.GetJoinedGroupListReq
 ) -> wire.GetJoinedGroupListResp:
     ids = await call.engine.store.joined_groups(request.fromUserID)
-    page = page_of(request.pagination, ids)
-    groups = await call.engine.store.groups(page) if page else []
-    return wire.GetJoinedGroupListResp(total=len(ids), groups=map(render.group_info, groups))
+    response = wire.GetJoinedGroupListResp(total=len(ids))
+    async for part in in_parts(page_of(request.pagination, ids)):
+        response.groups.extend(map(render.group_info, await call.engine.store.groups(part)))
+    return response
 
 
 async def get_group_member_user_id(
@@ -74,7 +77,9 @@ async def get_group_abstract_info(
 ) -> wire.GetGroupAbstractInfoResp:
     for group_id in request.groupIDs:
         await _must_be_member(call, group_id)
-    known = {group.group_id for group in await call.engine.store.groups(list(request.groupIDs))}
+    known: set[str] = set()
+    async for ids in in_parts(request.groupIDs):
+        known.update(group.group_id for group in await call.engine.store.groups(list(ids)))
     response = wire.GetGroupAbstractInfoResp()
     for group_id in request.groupIDs:
         if group_id not in known:

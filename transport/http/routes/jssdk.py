@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from greenroom.actors import render
 from greenroom.actors.wire import jssdk_pb2 as wire
 from greenroom.actors.wire.vocabulary import SessionType
 from greenroom.transport.http.access import TOKEN
-from greenroom.transport.http.conversation_list import Entry, entries, last_messages
+from greenroom.transport.http.conversation_list import Entry, entries, with_last_messages
 from greenroom.transport.http.table import post
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
+    from greenroom.actors.wire import sdkws_pb2
     from greenroom.transport.http.call import Call
 
 __all__ = ["ROUTES"]
@@ -25,7 +26,7 @@ async def get_conversations(call: Call, request: wire.GetConversationsReq) -> wi
     engine, ids = call.engine, list(request.conversationIDs)
     listed = await entries(engine.store, engine.scan_turn, call.caller.user_id, ids)
     response = wire.GetConversationsResp(unreadCount=sum(entry.unread for entry in listed))
-    response.conversations.extend(await _messages(call, listed))
+    await _add_messages(call, response.conversations, listed)
     return response
 
 
@@ -36,14 +37,20 @@ async def get_active_conversations(
     listed = await entries(call.engine.store, call.engine.scan_turn, call.caller.user_id, None)
     active = [entry for entry in listed if entry.state.max_seq > 0]
     response = wire.GetActiveConversationsResp(unreadCount=sum(entry.unread for entry in active))
-    response.conversations.extend(await _messages(call, active[:count]))
+    await _add_messages(call, response.conversations, active[:count])
     return response
 
 
-async def _messages(call: Call, listed: Sequence[Entry]) -> list[wire.ConversationMsg]:
+async def _add_messages(call: Call, shown: Any, listed: Sequence[Entry]) -> None:
     """Conversations without a message that can be pulled are omitted."""
+    async for part, messages in with_last_messages(call.engine.store, listed):
+        shown.extend(await _messages(call, part, messages))
+
+
+async def _messages(
+    call: Call, listed: Sequence[Entry], messages: Mapping[str, sdkws_pb2.MsgData]
+) -> list[wire.ConversationMsg]:
     store = call.engine.store
-    messages = await last_messages(store, listed)
     shown = [entry for entry in listed if entry.record.conversation_id in messages]
     group_ids = [entry.record.group_id for entry in shown if entry.record.conversation_type == SessionType.GROUP]
     user_ids = [entry.record.peer_id for entry in shown if entry.record.conversation_type != SessionType.GROUP]

@@ -11,7 +11,7 @@ from greenroom.actors.runtime.address import Address
 from greenroom.actors.wire import user_pb2
 from greenroom.persistence.tables import UserRow, Value
 from greenroom.transport.http.access import ADMIN, TOKEN, owner, owner_if_named
-from greenroom.transport.http.pages import offset_of
+from greenroom.transport.http.pages import in_parts, offset_of
 from greenroom.transport.http.table import post
 from greenroom.transport.http.user_search import UserSearch
 
@@ -76,8 +76,10 @@ async def set_global_msg_recv_opt(call: Call, request: user_pb2.setGlobalRecvMes
 async def get_users_info(
     call: Call, request: user_pb2.getDesignateUsersReq
 ) -> user_pb2.getDesignateUsersResp:
-    users = await call.engine.store.users(list(dict.fromkeys(request.userIDs)))
-    return user_pb2.getDesignateUsersResp(usersInfo=map(render.user_info, users))
+    response = user_pb2.getDesignateUsersResp()
+    async for ids in in_parts(list(dict.fromkeys(request.userIDs))):
+        response.usersInfo.extend(map(render.user_info, await call.engine.store.users(ids)))
+    return response
 
 
 async def get_all_users_uid(call: Call, request: user_pb2.getAllUserIDReq) -> user_pb2.getAllUserIDResp:
