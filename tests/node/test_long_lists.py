@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from contextlib import AsyncExitStack
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
 from greenroom.actors.rules.limits import LIST_LIMIT
 from greenroom.actors.wire.vocabulary import GroupType
+from greenroom.tests.kit.attack_range import TURN_LIMIT_S, attack_range
 from greenroom.tests.kit.node_kit import SECRET
-from greenroom.tests.kit.timed_node import TURN_LIMIT_S, TimedNode
 from greenroom.tests.kit.wire_kit import Device
 from greenroom.transport.client.api import Api
 
@@ -26,17 +26,17 @@ ONLINE = 10
 @pytest.mark.ci
 @pytest.mark.timeout(60)
 async def test_longest_turn_of_a_thousand_members(tmp_path: Path) -> None:
-    open_limits: dict[str, Any] = {"exempt_loopback": True}
     groups = 0
-    async with TimedNode(tmp_path, limits=open_limits) as node, AsyncExitStack() as stack:
-        api = await stack.enter_async_context(Api(f"http://127.0.0.1:{node.node.api_port}", timeout_s=30))
+    async with attack_range(tmp_path, furnished=False) as scene, AsyncExitStack() as stack:
+        node = scene.node
+        api = await stack.enter_async_context(Api(node.api_url, timeout_s=30))
         admin = await api.admin_token(SECRET)
         for ids in (IDS[:1], IDS[1:]):
             users = [{"userID": user_id, "nickname": NICKNAME} for user_id in ids]
             await api.call("/user/user_register", {"users": users}, admin)
         for user_id in IDS[:ONLINE]:
             token = await api.user_token(user_id, admin_token=admin)
-            await stack.enter_async_context(await Device.open(node, user_id, token))  # type: ignore[arg-type]
+            await stack.enter_async_context(await Device.open(node, user_id, token))
 
         async def create(members: list[str]) -> None:
             nonlocal groups
@@ -58,7 +58,7 @@ async def test_longest_turn_of_a_thousand_members(tmp_path: Path) -> None:
             members = (await api.call("/group/get_group_member_list", body, admin))["members"]
             assert len(members) == 1000
 
-        assert await node.longest_turn_of(create_with_all) <= TURN_LIMIT_S
-        assert await node.longest_turn_of(page) <= TURN_LIMIT_S
+        assert await scene.longest_turn_of(create_with_all) <= TURN_LIMIT_S
+        assert await scene.longest_turn_of(page) <= TURN_LIMIT_S
         await create([])
-        assert await node.longest_turn_of(invite_and_kick_all) <= TURN_LIMIT_S
+        assert await scene.longest_turn_of(invite_and_kick_all) <= TURN_LIMIT_S
