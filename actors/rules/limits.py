@@ -171,6 +171,8 @@ def check_json(value: Any) -> None:
     """Check the lists of objects of parsed JSON, before messages are made of them. Raises ArgsError."""
     if isinstance(value, JsonObject):
         for name, each in value:
+            if type(each) is int or type(each) is str:  # As nearly all are; this is four times as fast.
+                continue
             if isinstance(each, JsonObject):
                 check_json(each)
             elif isinstance(each, list) and len(each) > LIST_LIMIT and not isinstance(each[0], str | int):
