@@ -106,7 +106,7 @@ class Node:
                 why = (problem.strerror or str(problem)).partition(" (while")[0]
                 raise OSError(problem.errno, f"node.{name}: cannot listen on {node.host}, port {port}: {why}") from None
         world = engine.world
-        limits = Limits(settings.limits, world.health, engine.base.loop.time)
+        limits = self._limits = Limits(settings.limits, world.health, engine.base.loop.time)
         self.gateway = Gateway(
             engine.base,
             settings=settings.websocket,
@@ -141,6 +141,7 @@ class Node:
             self._has_transports = False
             await self.http.stop()
             await self.gateway.stop()
+            self._limits.log_rest()
 
 
 def _check_ports(settings: Settings) -> None:
