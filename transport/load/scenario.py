@@ -8,11 +8,14 @@ from __future__ import annotations
 import difflib
 import tomllib
 from importlib.resources import files
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import msgspec
 
 from greenroom.actors.wire.vocabulary import Platform
+
+if TYPE_CHECKING:
+    from collections.abc import Container
 
 __all__ = [
     "Churn", "ClientSettings", "DirectTalk", "GroupTalk", "Idle", "Offline", "Pace", "Scenario", "ScenarioError",
@@ -185,11 +188,13 @@ def parse(text: str, *, source: str) -> Scenario:
 
 def with_values(text: str, values: dict[str, str], *, source: str) -> Scenario:
     """Parse a scenario, with some values replaced: `step.key`, `section.key` or `key` -> value, as text from a command
-    line. Raises ScenarioError."""
+    line. With fewer users than the text has, its groups become smaller or fewer. Raises ScenarioError."""
     try:
         table = tomllib.loads(text)
         for path, value in values.items():
             _set(table, path, value)
+        if "users" in values:
+            _fit_groups(table, values)
         return _build(table)
     except (tomllib.TOMLDecodeError, ScenarioError) as problem:
         raise ScenarioError(f"{source}: {problem}") from None
@@ -209,6 +214,21 @@ def _set(table: dict[str, Any], path: str, value: str) -> None:
         raise ScenarioError(f"there is no step or section {home!r}{_nearest(home, names)}")
     for step in steps:
         step[key] = _literal(value)
+
+
+def _fit_groups(table: dict[str, Any], given: Container[str]) -> None:
+    """Let no group have more members than there are users, and share the users among no more groups than have two
+    members each. What was given stays as it is."""
+    users = table["users"]
+    if type(users) is not int or users < 2:
+        return
+    for step in _rows(table.get("step", [])):
+        if step.get("kind") != GroupTalk.__struct_config__.tag:
+            continue
+        key, most = ("members", users) if step.get("members") else ("groups", users // 2)
+        value, homes = step.get(key), (step.get("name"), step["kind"])
+        if type(value) is int and value > most and not any(f"{home}.{key}" in given for home in homes):
+            step[key] = most
 
 
 def _literal(text: str) -> Any:

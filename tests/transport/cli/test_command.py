@@ -34,6 +34,8 @@ def start_nothing(options: NodeOptions) -> int:
         ("check --data-dir nothing", 1, "not a folder"),
         ("status --jsn", 64, "--jsn"),
         ("status --data-dir nothing", 77, "start the node first"),
+        ("load churn --users 30 --server-pid 4194305", 64, "--server-pid 4194305: there is no such process"),
+        ("load churn --server-pid 0", 64, "--server-pid 0: there is no such process"),
     ],
 )
 def test_mistakes_get_one_line(

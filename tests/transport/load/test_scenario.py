@@ -17,6 +17,27 @@ def test_shipped_scenario_is_read(name: str) -> None:
     assert Population(scenario, tag="x").devices
 
 
+@pytest.mark.parametrize("users", [2, 3, 30, 2_000])
+@pytest.mark.parametrize("name", shipped())
+def test_shipped_scenario_scales_with_its_users(name: str, users: int) -> None:
+    scenario = with_values(shipped()[name], {"users": str(users)}, source=name)
+    population = Population(scenario, tag="x")
+    assert len(population.user_ids) == users
+    assert all(2 <= len(group.members) <= users for group in population.groups)
+
+
+def test_groups_fit_fewer_users_unless_they_are_given() -> None:
+    churn = with_values(shipped()["churn"], {"users": "30"}, source="x").step[2]
+    assert isinstance(churn, GroupTalk)
+    assert (churn.groups, churn.members) == (15, 0)
+    day = with_values(shipped()["mixed-day"], {"users": "8"}, source="x").step[2]
+    assert isinstance(day, GroupTalk)
+    assert (day.groups, day.members) == (50, 8)
+    for given, problem in (("groups", r"members: 2 to the number of users \(30\)"), ("members", "members: 2 to")):
+        with pytest.raises(ScenarioError, match=problem):
+            with_values(shipped()["churn"], {"users": "30", f"group.{given}": "40"}, source="x")
+
+
 def test_issue_names_what_is_shipped() -> None:
     assert set(shipped()) == {
         "one-to-one", "group-burst", "many-small-groups", "login-storm", "idle", "offline-catch-up",
