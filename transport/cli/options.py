@@ -12,7 +12,10 @@ from greenroom.persistence.addresses import Addresses
 from greenroom.persistence.secret import find_secret
 from greenroom.persistence.settings import Settings, load
 
-__all__ = ["CommandFailed", "NodeOptions", "secret_for"]
+__all__ = ["NO_SECRET", "UNREACHABLE", "CommandFailed", "NodeOptions", "secret_for"]
+
+UNREACHABLE, NO_SECRET = 69, 77
+"""Exit codes as in sysexits.h, and as `greenroom load` uses them."""
 
 
 class CommandFailed(Exception):
@@ -77,10 +80,12 @@ def secret_for(settings: Settings) -> str:
     try:
         secret = find_secret(settings)
     except OSError as problem:
-        raise CommandFailed(f"the secret cannot be read: {problem.filename}: {problem.strerror}") from None
+        text = f"the secret cannot be read: {problem.filename}: {problem.strerror}"
+        raise CommandFailed(text, exit_code=NO_SECRET) from None
     if not secret:
         raise CommandFailed(
             f"there is no secret in {settings.node.data_dir}: start the node first (greenroom serve), "
-            "say where its folder is (--data-dir), or set GREENROOM_SECRET"
+            "say where its folder is (--data-dir), or set GREENROOM_SECRET",
+            exit_code=NO_SECRET,
         )
     return secret

@@ -30,7 +30,7 @@ def start_nothing(options: NodeOptions) -> int:
         ("serve --config nothing.toml", 2, "nothing.toml: No such file"),
         ("chat --as alice", 2, "--to"),
         ("token", 2, "--user"),
-        ("token --user alice --data-dir nothing", 1, "start the node first"),
+        ("token --user alice --data-dir nothing", 77, "start the node first"),
         ("check --data-dir nothing", 1, "not a folder"),
         ("status --jsn", 64, "--jsn"),
         ("status --data-dir nothing", 77, "start the node first"),
