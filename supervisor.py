@@ -49,7 +49,8 @@ class Node:
     ) -> None:
         """Without `settings`, those of the packaged file and the environment apply. `make_store` makes the store in
         place of the default one; it receives the path of the database. Each of `subscribers` gets all committed events,
-        from a feed of its own. Raises SettingsError, and ValueError if two subscribers have the same name."""
+        from a feed of its own. Raises SettingsError, and TypeError or ValueError for a subscriber that is none, or
+        whose name another one has."""
         self.settings = settings = load() if settings is None else settings
         _check_ports(settings)
         self.engine = Engine(settings, make_store=make_store, subscribers=subscribers, transports=self._transports)
@@ -58,7 +59,7 @@ class Node:
 
     @property
     def fallen(self) -> asyncio.Future[str]:
-        """The reason why a fixed child could not be kept running. It exists once `start` was called."""
+        """The reason why a fixed child could not be kept running. Raises RuntimeError before `start`."""
         return self.engine.fallen
 
     async def __aenter__(self) -> Self:

@@ -139,6 +139,16 @@ class Settings(_Section, frozen=True):
     message: MessageSettings
     store: StoreSettings
 
+    @staticmethod
+    def load(
+        path: str | os.PathLike[str] | None = None,
+        *,
+        environ: Mapping[str, str] | None = None,
+        overrides: Mapping[str, Mapping[str, Any]] | None = None,
+    ) -> Settings:
+        """The settings as the command has them, for a program that has a node in it: see `load` in this file."""
+        return load(path, environ=environ, overrides=overrides)
+
 
 _PREFIX = "GREENROOM_"
 _SHORT = {"GREENROOM_SECRET": ("auth", "secret")}
