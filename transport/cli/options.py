@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -72,7 +73,7 @@ class NodeOptions:
         """The options with which another command finds this node, as a user would type them. The addresses of a running
         node are in its data directory."""
         given = {"--config": self.config, "--data-dir": self.data_dir}
-        return "".join(f" {name} {value}" for name, value in given.items() if value is not None)
+        return "".join(f" {name} {shlex.quote(str(value))}" for name, value in given.items() if value is not None)
 
 
 def secret_for(settings: Settings) -> str:
