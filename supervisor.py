@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 from typing import TYPE_CHECKING
 
 from greenroom.actors.engine import Engine, EngineFell
@@ -105,7 +106,9 @@ class Node:
                 listening_socket(node.host, port).close()
             except OSError as problem:
                 why = (problem.strerror or str(problem)).partition(" (while")[0]
-                raise OSError(problem.errno, f"node.{name}: cannot listen on {node.host}, port {port}: {why}") from None
+                number = problem.errno or 0  # Below 0: the name was not found.
+                key = "host" if number < 0 or number == errno.EADDRNOTAVAIL else name
+                raise OSError(problem.errno, f"node.{key}: cannot listen on {node.host}, port {port}: {why}") from None
         world = engine.world
         limits = self._limits = Limits(settings.limits, world.health, engine.base.loop.time)
         self.gateway = Gateway(

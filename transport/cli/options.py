@@ -30,6 +30,15 @@ class CommandFailed(Exception):
 _PACKAGED = load(environ={}).node
 
 
+_OPTIONS = {
+    "node.data_dir": "--data-dir",
+    "node.host": "--host",
+    "node.ws_port": "--ws-port",
+    "node.api_port": "--api-port",
+}
+"""The options that override settings."""
+
+
 def _default(key: str) -> str:
     return f"[default: {getattr(_PACKAGED, key)}]"
 
@@ -53,7 +62,7 @@ class NodeOptions:
             "ws_port": self.ws_port,
             "api_port": self.api_port,
         }
-        return load(self.config, overrides={"node": node})
+        return load(self.config, overrides={"node": node}, names=_OPTIONS)
 
     def of_running(self) -> Settings:
         """The same, with the addresses of the node that runs on the data directory, unless an option names others."""
@@ -67,7 +76,7 @@ class NodeOptions:
             "ws_port": running.ws_port if self.ws_port is None else self.ws_port,
             "api_port": running.api_port if self.api_port is None else self.api_port,
         }
-        return load(self.config, overrides={"node": node})
+        return load(self.config, overrides={"node": node}, names=_OPTIONS)
 
     def as_typed(self) -> str:
         """The options with which another command finds this node, as a user would type them. The addresses of a running

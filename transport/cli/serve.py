@@ -61,7 +61,11 @@ def serve(options: NodeOptions, make_node: Callable[[Settings], ServedNode], *, 
     """Run a node until a signal stops it, and return the exit code. `fell` is what its start raises when it cannot be
     kept running. Raises SettingsError, and OSError if the log file cannot be opened."""
     settings = options.settings()
-    logs = configure(level=settings.node.log_level, style=settings.node.log_format, file=settings.node.log_file)
+    node = settings.node
+    try:
+        logs = configure(level=node.log_level, style=node.log_format, file=node.log_file)
+    except OSError as problem:
+        raise OSError(problem.errno, f"node.log_file: {node.log_file}: {problem.strerror or problem}") from None
     try:
         return asyncio.run(_Run(options, settings, logs).until_stopped(make_node, fell))
     finally:

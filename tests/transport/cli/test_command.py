@@ -26,7 +26,7 @@ def start_nothing(options: NodeOptions) -> int:
     [
         ("serv", 2, "serve"),
         ("serve --ws-port x", 2, "--ws-port"),
-        ("serve --ws-port 70000", 2, "65535"),
+        ("serve --ws-port 70000", 2, "greenroom: --ws-port: [node] ws_port: 70000 is out of range (0 to 65535)"),
         ("serve --config nothing.toml", 2, "nothing.toml: No such file"),
         ("chat --as alice", 2, "--to"),
         ("token", 2, "--user"),
