@@ -6,6 +6,7 @@ All steps of a scenario run at the same time, each in its window (`from_share` t
 from __future__ import annotations
 
 import difflib
+import re
 import tomllib
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Literal, get_args
@@ -182,7 +183,9 @@ def parse(text: str, *, source: str) -> Scenario:
     """Parse a scenario from TOML. Raises ScenarioError."""
     try:
         return _build(tomllib.loads(text))
-    except (tomllib.TOMLDecodeError, ScenarioError) as problem:
+    except tomllib.TOMLDecodeError as problem:
+        raise ScenarioError(f"{source}: not TOML: {problem}") from None
+    except ScenarioError as problem:
         raise ScenarioError(f"{source}: {problem}") from None
 
 
@@ -196,7 +199,9 @@ def with_values(text: str, values: dict[str, str], *, source: str) -> Scenario:
         if "users" in values:
             _fit_groups(table, values)
         return _build(table)
-    except (tomllib.TOMLDecodeError, ScenarioError) as problem:
+    except tomllib.TOMLDecodeError as problem:
+        raise ScenarioError(f"{source}: not TOML: {problem}") from None
+    except ScenarioError as problem:
         raise ScenarioError(f"{source}: {problem}") from None
 
 
@@ -250,6 +255,8 @@ def _build(table: dict[str, Any]) -> Scenario:
     for number, row in enumerate(_rows(table.get("step", [])), 1):
         where = f"[[step]] {number} "
         kind_name = row.get("kind")
+        if kind_name is None:
+            raise ScenarioError(f"{where}has no kind: one of {', '.join(_KINDS)}")
         if kind_name not in _KINDS:
             near = _nearest(kind_name, _KINDS)
             raise ScenarioError(f"{where}kind {kind_name!r} is none of {', '.join(_KINDS)}{near}")
@@ -257,9 +264,31 @@ def _build(table: dict[str, Any]) -> Scenario:
     try:
         scenario = msgspec.convert(table, Scenario)
     except msgspec.ValidationError as problem:
-        raise ScenarioError(str(problem).replace("`$.", "`").replace(" - at", ", at")) from None
+        raise ScenarioError(_in_words(str(problem))) from None
     _check(scenario)
     return scenario
+
+
+def _in_words(problem: str) -> str:
+    """The text of a msgspec error, in the words of a scenario: the key as the user wrote it, and what it must be."""
+    text, _, place = problem.partition(" - at `$")
+    found = re.fullmatch(r"\.?(?:step\[(\d+)\]\.?)?(?:(pace|client|thresholds)\.)?(\w*)(?:\[[\d.]*\])?`", place)
+    if found is None:
+        return problem
+    number, section, key = found.groups()
+    where = f"[[step]] {int(number) + 1} " if number else f"[{section}] " if section else ""
+    types = re.match(r"Expected `(.*)`, got `(.*)`$", text)
+    if types is None:
+        return f"{where}{key}: {text[:1].lower()}{text[1:]}"
+    wanted, got = (_TYPES.get(name.partition(" |")[0], name) for name in types.groups())
+    return f"{where}{key}: must be {wanted}, not {got}"
+
+
+_TYPES = {
+    "int": "a whole number", "float": "a number", "bool": "true or false", "str": "a text", "array": "a list",
+    "object": "a table",
+}  # fmt: skip
+"""The types of TOML values, by msgspec's names."""
 
 
 def _refuse_unknown(table: dict[str, Any], kind: type[_Table], where: str) -> None:

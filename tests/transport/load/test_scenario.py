@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from greenroom.transport.load.population import Population
@@ -56,12 +58,26 @@ def test_values_by_kind_and_by_name() -> None:
 
 
 def test_types_are_kept() -> None:
-    with pytest.raises(ScenarioError, match="Expected `int`, got `float`"):
-        with_values(SMALL, {"users": "1.5"}, source="x")
-    with pytest.raises(ScenarioError, match="Expected `bool`"):
-        with_values(SMALL, {"direct.stored": "1"}, source="x")
-    with pytest.raises(ScenarioError, match="Invalid enum value 'slow'"):
-        with_values(SMALL, {"pace.mode": "slow"}, source="x")
+    for path, value, problem in (
+        ("users", "1.5", "x: users: must be a whole number, not a number"),
+        ("users", "many", "x: users: must be a whole number, not a text"),
+        ("step", "3", "x: step: must be a list, not a whole number"),
+        ("pace", "3", "x: pace: must be a table, not a whole number"),
+        ("direct.stored", "1", "x: [[step]] 1 stored: must be true or false, not a whole number"),
+        ("teams.groups", "much", "x: [[step]] 2 groups: must be a whole number, not a text"),
+        ("pace.mode", "slow", "x: [pace] mode: invalid enum value 'slow'"),
+        ("pace.think_s", "[1]", "x: [pace] think_s: expected `array` of length 2, got 1"),
+        ("client.platforms", '["web"]', "x: [client] platforms: must be a whole number, not a text"),
+    ):
+        with pytest.raises(ScenarioError, match=f"^{re.escape(problem)}$"):
+            with_values(SMALL, {path: value}, source="x")
+
+
+def test_text_that_is_no_scenario() -> None:
+    with pytest.raises(ScenarioError, match=r"^x: not TOML: Invalid value "):
+        parse("users = ", source="x")
+    with pytest.raises(ScenarioError, match=r"^x: \[\[step\]\] 1 has no kind: one of direct, .*, storm$"):
+        parse("[[step]]\nshare = 1.0", source="x")
 
 
 def test_step_by_a_name_that_is_wrong() -> None:
