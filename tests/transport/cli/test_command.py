@@ -59,6 +59,15 @@ def test_help(capsys: pytest.CaptureFixture[str]) -> None:
     assert "serve" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("command", ["serve", "token", "chat", "status", "load", "check", "backup", "restore", "judge"])
+def test_help_of_a_command_has_no_option_that_nobody_needs(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([command, "--help"], start_node=start_nothing) == 0
+    shown = capsys.readouterr().out
+    assert "--empty" not in shown
+    assert "--no-" not in shown
+    assert "()" not in shown
+
+
 async def greenroom(node: NodeProcess, *arguments: str, line: str = "") -> tuple[int | None, str, str]:
     """Run a command beside the node; (exit code, stdout, stderr)."""
     process = await asyncio.create_subprocess_exec(
@@ -98,3 +107,20 @@ async def test_token_of_a_new_user(node: NodeProcess) -> None:
     code, shown, said = await greenroom(node, "token", "--user", "carol", "--register")
     assert code == 0, said
     assert shown.count(".") == 2
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize(
+    ("redirected", "said"),
+    [('> pipe & : < pipe; wait $!', ""), ("> /dev/full", "greenroom: No space left on device\n")],
+)
+async def test_output_that_nobody_reads(node: NodeProcess, redirected: str, said: str) -> None:
+    """A reader such as `head` may end before the last line: this is no error to complain of, unlike a full disk."""
+    command = f'"{sys.executable}" -m greenroom status --data-dir "{node.data_dir}" --api-port {node.api_port}'
+    process = await asyncio.create_subprocess_exec(
+        "bash", "-c", f"mkfifo pipe; {command} {redirected}; echo $?", cwd=node.folder,
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+        env={**os.environ, "GREENROOM_SECRET": SECRET},
+    )  # fmt: skip
+    out, err = await asyncio.wait_for(process.communicate(), 50)
+    assert (out.decode(), err.decode()) == ("74\n", said)
