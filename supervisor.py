@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 from typing import TYPE_CHECKING
 
 from greenroom.actors.engine import Engine, EngineFell
@@ -49,7 +50,8 @@ class Node:
     ) -> None:
         """Without `settings`, those of the packaged file and the environment apply. `make_store` makes the store in
         place of the default one; it receives the path of the database. Each of `subscribers` gets all committed events,
-        from a feed of its own. Raises SettingsError, and ValueError if two subscribers have the same name."""
+        from a feed of its own. Raises SettingsError, and TypeError or ValueError for a subscriber that is none, or
+        whose name another one has."""
         self.settings = settings = load() if settings is None else settings
         _check_ports(settings)
         self.engine = Engine(settings, make_store=make_store, subscribers=subscribers, transports=self._transports)
@@ -58,7 +60,7 @@ class Node:
 
     @property
     def fallen(self) -> asyncio.Future[str]:
-        """The reason why a fixed child could not be kept running. It exists once `start` was called."""
+        """The reason why a fixed child could not be kept running. Raises RuntimeError before `start`."""
         return self.engine.fallen
 
     async def __aenter__(self) -> Self:
@@ -104,9 +106,11 @@ class Node:
                 listening_socket(node.host, port).close()
             except OSError as problem:
                 why = (problem.strerror or str(problem)).partition(" (while")[0]
-                raise OSError(problem.errno, f"node.{name}: cannot listen on {node.host}, port {port}: {why}") from None
+                number = problem.errno or 0  # Below 0: the name was not found.
+                key = "host" if number < 0 or number == errno.EADDRNOTAVAIL else name
+                raise OSError(problem.errno, f"node.{key}: cannot listen on {node.host}, port {port}: {why}") from None
         world = engine.world
-        limits = Limits(settings.limits, world.health, engine.base.loop.time)
+        limits = self._limits = Limits(settings.limits, world.health, engine.base.loop.time)
         self.gateway = Gateway(
             engine.base,
             settings=settings.websocket,
@@ -141,6 +145,7 @@ class Node:
             self._has_transports = False
             await self.http.stop()
             await self.gateway.stop()
+            self._limits.log_rest()
 
 
 def _check_ports(settings: Settings) -> None:

@@ -19,7 +19,7 @@ from thespian.actors import ActorSystem
 from greenroom.actors.clock import SystemClock
 from greenroom.actors.errors import AskTimeout, StoreFailed, UserExists
 from greenroom.actors.facts import FactStamps
-from greenroom.actors.feed import Feed
+from greenroom.actors.feed import Feed, check_subscriber
 from greenroom.actors.group.group import Group
 from greenroom.actors.health import Health
 from greenroom.actors.lane import Lane, LaneQueue
@@ -66,6 +66,7 @@ _ROOT = Address("fixed", "root")
 ASK_TIMEOUT_S = 8.0
 """Seconds to wait for an answer. Below the SDK's 10 s, and above the 5 s after which a hung write is refused."""
 
+_NOT_STARTED = "the engine has not been started"
 _Made = TypeVar("_Made", bound="Entity")
 
 
@@ -90,7 +91,8 @@ class Engine:
     """The longest quarantine of an entity that crashes repeatedly, in seconds."""
 
     base: LoopBase
-    """The base that runs its actors. This attribute and the following ones are set by `start`."""
+    """The base that runs its actors. This attribute and the following ones are set by `start`; before it, reading them
+    raises RuntimeError."""
     world: World
     sessions: SessionTable
     store: Store
@@ -120,6 +122,8 @@ class Engine:
         needed. `make_store` replaces the store of the settings; its argument is the path of the database. Each of
         `subscribers` gets all committed events, from a feed of its own. `transports` is called during `start`; the
         children that it returns are started after the engine's own.
+
+        Raises TypeError or ValueError for a subscriber that is none, or whose name another one has.
         """
         self.settings = settings or settings_module.load(environ={})
         self.clock = clock or SystemClock()
@@ -130,6 +134,8 @@ class Engine:
         self._writer: WriterKind = "thread" if settings is None else _writer_of(settings)
         self._make_store = make_store
         self._subscribers = tuple(subscribers)
+        for subscriber in self._subscribers:
+            check_subscriber(subscriber)
         if len({subscriber.name for subscriber in self._subscribers}) < len(self._subscribers):
             raise ValueError("two subscribers have the same name")
         self._transports = transports
@@ -137,6 +143,14 @@ class Engine:
         self._root: Supervisor | None = None
         self._has_started = False
         """Whether all children have loaded since the last `start`."""
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            """Called for an attribute that is not set."""
+            if name in Engine.__annotations__:
+                raise RuntimeError(_NOT_STARTED)
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -217,7 +231,7 @@ class Engine:
 
     def _tree(self) -> Supervisor:
         if self._root is None:
-            raise RuntimeError("the engine has not been started")
+            raise RuntimeError(_NOT_STARTED)
         return self._root
 
     # The tree. Subclasses may replace parts of it.

@@ -122,6 +122,9 @@ class NodeBusy(GreenroomError):
 
     retryable = True
 
+    def __init__(self, detail: str = "the node is overloaded") -> None:
+        super().__init__(detail)
+
 
 class TooManyRequests(GreenroomError):
     """The user, or the address, makes more requests than the node's limits allow. The request was not started."""

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from greenroom.actors.runtime.sampling import Sampler
     from greenroom.persistence.store import AnyWrite, Cursor, Event, Store
 
-__all__ = ["CommitSignal", "Feed", "Subscriber"]
+__all__ = ["CommitSignal", "Feed", "Subscriber", "check_subscriber"]
 
 log = logging.getLogger("greenroom.feed")
 
@@ -49,6 +49,20 @@ class Subscriber(Protocol):
         Order: commit order within each key. Duplication: after a crash the last events are delivered again. Loss: none,
         unless `missed` is True. In that case earlier events were dropped, because this subscriber was too far behind.
         """
+
+
+def check_subscriber(subscriber: object) -> None:
+    """Raises TypeError or ValueError if this is no `Subscriber`, so that its host learns it before the node starts."""
+    kind = subscriber.__name__ if isinstance(subscriber, type) else type(subscriber).__name__
+    if isinstance(subscriber, type):
+        raise TypeError(f"{kind} is a class: give an instance of it as the subscriber")
+    for name, wanted in (("name", str), ("from_first_message", bool)):
+        if not isinstance(getattr(subscriber, name, None), wanted):
+            raise TypeError(f"{kind} is no subscriber: its `{name}` must be a {wanted.__name__}")
+    if not callable(getattr(subscriber, "take", None)):
+        raise TypeError(f"{kind} is no subscriber: it must have a method `take`")
+    if not getattr(subscriber, "name", ""):
+        raise ValueError(f"the `name` of the subscriber {kind} is empty")
 
 
 class CommitSignal:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 import ipaddress
+import math
 import os
 import tomllib
 from collections.abc import Mapping
@@ -141,6 +142,16 @@ class Settings(_Section, frozen=True):
     message: MessageSettings
     store: StoreSettings
 
+    @staticmethod
+    def load(
+        path: str | os.PathLike[str] | None = None,
+        *,
+        environ: Mapping[str, str] | None = None,
+        overrides: Mapping[str, Mapping[str, Any]] | None = None,
+    ) -> Settings:
+        """The settings as the command has them, for a program that has a node in it: see `load` in this file."""
+        return load(path, environ=environ, overrides=overrides)
+
 
 _PREFIX = "GREENROOM_"
 _SHORT = {"GREENROOM_SECRET": ("auth", "secret")}
@@ -168,9 +179,11 @@ def load(
     *,
     environ: Mapping[str, str] | None = None,
     overrides: Mapping[str, Mapping[str, Any]] | None = None,
+    names: Mapping[str, str] | None = None,
 ) -> Settings:
     """The settings of this node. `environ` is the process's environment by default. `overrides`
-    ({section: {key: value}}) override everything else; a None in them is ignored. Raises SettingsError."""
+    ({section: {key: value}}) override everything else; a None in them is ignored. `names` are those that the user gave
+    to overrides ("section.key" -> "--option"). Raises SettingsError."""
     tables: _Tables = tomllib.loads(packaged())
     sources = {(section, key): "settings.toml" for section, keys in tables.items() for key in keys}
 
@@ -191,6 +204,9 @@ def load(
         }
         _check_names("the overrides", chosen)
         override("the overrides", chosen)
+        for section, keys in chosen.items():
+            for key in keys:
+                sources[section, key] = (names or {}).get(f"{section}.{key}", "the overrides")
     return _convert(tables, sources)
 
 
@@ -313,7 +329,12 @@ def _problem_of(name: str, value: Any, kind: Any) -> str:
     if kind is str:
         return "" if value else "must not be empty"
     low, high = _RANGES.get(name, (_LEAST[kind], _MOST))
-    return "" if low <= value <= high else f"{value} is out of range ({low:g} to {high:g})"
+    return "" if low <= value <= high else f"{_plain(value)} is out of range ({_plain(low)} to {_plain(high)})"
+
+
+def _plain(number: float) -> str:
+    """All digits of a number, without an exponent."""
+    return f"{int(number)}" if math.isfinite(number) and number == int(number) else str(number)
 
 
 def _is_network(text: str) -> bool:

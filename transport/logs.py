@@ -23,6 +23,8 @@ from structlog.processors import JSONRenderer, format_exc_info
 from structlog.stdlib import ExtraAdder, ProcessorFormatter, add_log_level, add_logger_name
 
 if TYPE_CHECKING:
+    from io import TextIOWrapper
+
     from structlog.typing import EventDict, WrappedLogger
 
 __all__ = ["Logs", "configure"]
@@ -103,6 +105,15 @@ class _BoundedQueueHandler(QueueHandler):
             self._dropped += 1
 
 
+class _LogFile(WatchedFileHandler):
+    """Opens a file that was moved again, under its name. A file that it creates is private to the node's user; one that
+    was there keeps its mode, because who rotates the logs may have chosen it."""
+
+    def _open(self) -> TextIOWrapper:
+        fd = os.open(self.baseFilename, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        return open(fd, "a", encoding=self.encoding)
+
+
 class _Descriptor:
     """Stderr without Python's buffer. A thread that hangs in a write would hold the lock of the buffer when the process
     ends, and Python would abort."""
@@ -132,7 +143,7 @@ def configure(
     as_json = style == "json" or (style == "auto" and not is_terminal)
     handler: logging.Handler
     if file:
-        handler = WatchedFileHandler(file, encoding="utf-8")  # Opens a file that was moved again, under its name.
+        handler = _LogFile(file, encoding="utf-8")
     elif stream is not None:
         handler = logging.StreamHandler(stream)
     else:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from greenroom.actors.errors import TooManyRequests
@@ -23,6 +23,10 @@ log = logging.getLogger("greenroom.transport")
 
 _KEYS_LIMIT: Final = 50_000
 """Maximum number of users or addresses that one limit remembers. Each takes about 200 bytes."""
+_NAMES_LIMIT: Final = 1_000
+"""Maximum number of users or addresses whose refusals are counted between two log lines of one limit."""
+_NAMES_SHOWN: Final = 3
+"""Maximum number of them that a line names."""
 _GUESSERS_LIMIT: Final = 10_000
 """Maximum number of addresses that are remembered for their wrong secrets."""
 _FREE_GUESSES: Final = 3
@@ -41,11 +45,41 @@ class _Guesses(NamedTuple):
     """When the address may try again."""
 
 
+class _Refusals:
+    """Refusals of one limit since its last log line, by user or address."""
+
+    def __init__(self, limit: str) -> None:
+        """`limit` says what came too often."""
+        self._limit = limit
+        self._total = 0
+        self._by_name: Counter[str] = Counter()
+        """Number of refusals by user or address, for the first names only."""
+
+    def add(self, name: str) -> None:
+        self._total += 1
+        if name in self._by_name or len(self._by_name) < _NAMES_LIMIT:
+            self._by_name[name] += 1
+
+    def line(self) -> str:
+        """The text of the log line; empty if there were no refusals. They are not counted in the next one."""
+        if not self._total:
+            return ""
+        shown = self._by_name.most_common(_NAMES_SHOWN)
+        parts = [f"{times:,} of {name}" for name, times in shown]
+        if others := self._total - sum(times for _, times in shown):
+            parts.append(f"{others:,} of others")
+        text = f"{self._limit}: {self._total:,} refused ({', '.join(parts)})"
+        self._total = 0
+        self._by_name.clear()
+        return text
+
+
 class Limits:
     """Refuses what comes too often. It never delays anything, so no client waits for another one.
 
     Users are counted once for all of their connections and both transports; admins are not counted. Addresses are only
-    counted for requests without a valid token. Refusals are counted in the node's health, and logged as samples.
+    counted for requests without a valid token. Refusals are counted in the node's health, and logged: each
+    line says all refusals since the last one of its limit, and `log_rest` those since the last line.
     """
 
     def __init__(self, settings: LimitsSettings, health: Health, clock: Callable[[], float]) -> None:
@@ -64,6 +98,12 @@ class Limits:
         self._anonymous = TokenBuckets(
             per_s=settings.anonymous_per_s, burst=settings.anonymous_burst, keys_limit=_KEYS_LIMIT
         )
+        self._refusals = {
+            "sends": _Refusals("more sends than limits.sends_per_s allows"),
+            "changes": _Refusals("more changes than limits.changes_per_s allows"),
+            "anonymous": _Refusals("more requests without a valid token than limits.anonymous_per_s allows"),
+            "secrets": _Refusals("wrong admin secrets"),
+        }
         self._guesses: OrderedDict[str, _Guesses] = OrderedDict()
         """Wrong secrets by address; the address of the newest one comes last."""
 
@@ -107,12 +147,7 @@ class Limits:
         wait_s = self._anonymous.take(client.text, self._clock())
         if wait_s:
             self._health.anonymous_limited += 1
-            times = self._sampler.take("anonymous")
-            if times:
-                log.warning(
-                    "%s makes more requests without a valid token than limits.anonymous_per_s allows%s (%d refused)",
-                    client.text, _proxy_hint(client), times,
-                )  # fmt: skip
+            self._note("anonymous", _shown(client), _proxy_hint(client))
             raise TooManyRequests("too many requests without a valid token", retry_after_s=wait_s)
 
     def forgive(self, client: ClientAddress) -> None:
@@ -139,19 +174,31 @@ class Limits:
         self._guesses[client.text] = _Guesses(count, now, now + delay_s)
         if len(self._guesses) > _GUESSERS_LIMIT:
             self._guesses.popitem(last=False)
-        times = self._sampler.take("secret")
-        if times:
-            log.warning(
-                "%s sent a wrong admin secret%s (%d wrong ones, its number %d); its next may come in %g s",
-                client.text or "a local client", _proxy_hint(client), times, count, delay_s,
-            )  # fmt: skip
+        waits = f", and has to wait {delay_s:g} s" if delay_s else ""
+        self._note("secrets", _shown(client), f"; {_shown(client)} has now sent {count:,}{waits}{_proxy_hint(client)}")
+
+    def log_rest(self) -> None:
+        """Log the refusals that are in no line yet. To be called at the stop."""
+        for refusals in self._refusals.values():
+            if text := refusals.line():
+                log.warning("%s", text)
 
     def _refuse_user(self, user_id: str, what: str, wait_s: float) -> None:
-        times = self._sampler.take(what)
-        if times:
-            log.warning("user %r makes more %s than limits.%s_per_s allows (%d refused)", user_id, what, what, times)
+        self._note(what, f"user {user_id!r}")
         raise TooManyRequests(f"too many {what}", retry_after_s=wait_s)
 
 
+    def _note(self, what: str, name: str, remark: str = "") -> None:
+        """Count a refusal of this user or address. The remark is about it alone, and only logged with its line."""
+        refusals = self._refusals[what]
+        refusals.add(name)
+        if self._sampler.take(what):
+            log.warning("%s%s", refusals.line(), remark)
+
+
+def _shown(client: ClientAddress) -> str:
+    return client.text or "a local client"
+
+
 def _proxy_hint(client: ClientAddress) -> str:
-    return "; it may be a proxy that limits.trusted_proxies lacks" if client.is_proxied else ""
+    return f"; {client.text} may be a proxy that limits.trusted_proxies lacks" if client.is_proxied else ""

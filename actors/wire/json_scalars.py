@@ -21,7 +21,7 @@ class JsonMismatch(ValueError):
     retryable: ClassVar[bool] = False
 
     def __init__(self, expected: str, *, path: str = "") -> None:
-        super().__init__(f"{path or 'the whole'}: expected {expected}")
+        super().__init__(f"{path or 'the body'}: expected {expected}")
         self.expected = expected
         self.path = path
         """Path of the value, such as `members[3].nickname`. Empty for the whole JSON; a map's key is shown as `[]`."""

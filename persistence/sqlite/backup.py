@@ -96,8 +96,12 @@ def restore(copy: Path, data_dir: Path, *, entropy: Callable[[int], bytes] = os.
     source, database = copy / "greenroom.db", data_dir / "greenroom.db"
     if not source.is_file():
         raise StoreUnavailable(f"{source}: no database")
-    if source.with_name("greenroom.db-wal").exists():
-        raise StoreUnavailable(f"{copy} is no copy that `greenroom backup` has made: it has a log")
+    if (log := source.with_name("greenroom.db-wal")).exists():
+        raise StoreUnavailable(
+            f"{copy} is the folder of a node, or a copy of its files, as it has {log.name}: "
+            "a copy that `greenroom backup` has made has not"
+        )
+    mark = _mark_of_copy(source)
     with DataDirectory(data_dir):
         if found := sorted(path.name for path in data_dir.glob("greenroom.db*")):
             names = ", ".join(found)
@@ -109,7 +113,7 @@ def restore(copy: Path, data_dir: Path, *, entropy: Callable[[int], bytes] = os.
             tell("check", 0, 0)
             examine(draft)
             instance = entropy(16)
-            commits = _bring_forward(draft, read_mark(source), instance)
+            commits = _bring_forward(draft, mark, instance)
             _finish(draft, made, instance, commits, secret=copy / _SECRET)
         except BaseException:
             made.remove()
@@ -117,12 +121,25 @@ def restore(copy: Path, data_dir: Path, *, entropy: Callable[[int], bytes] = os.
     return Copied(database.stat().st_size, commits)
 
 
-def _bring_forward(draft: Path, mark: tuple[bytes, int] | None, instance: bytes) -> int:
+def _mark_of_copy(source: Path) -> tuple[bytes, int]:
+    """The mark of a copy. Every release that makes copies gives them one. Raises StoreDamaged if there is none, because
+    nothing else shows that the last commits are missing."""
+    mark = read_mark(source)
+    if mark is None:
+        file = Path(mark_path(source))
+        problem = "is damaged" if file.exists() else "is missing"
+        raise StoreDamaged(
+            f"{file} {problem}: it says how many commits the copy must have, so without it the copy may be incomplete"
+        )
+    return mark
+
+
+def _bring_forward(draft: Path, mark: tuple[bytes, int], instance: bytes) -> int:
     """Check the copy against its mark, migrate it and give it its own id. Returns the number of its commits."""
     try:
         connection = connect(draft, create=False)
         try:
-            if mark is not None and mark != (instance_of(connection), stored_commits(connection)):
+            if mark != (instance_of(connection), stored_commits(connection)):
                 raise StoreDamaged(f"{draft.name} is not what its mark says: {mark[1]} commits")
             if lacks_checksums(connection):
                 add_checksums(connection)

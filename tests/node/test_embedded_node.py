@@ -7,11 +7,11 @@ import os
 import resource
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from greenroom import Client, Node
+from greenroom import Client, Engine, Node, Settings, SettingsError
 from greenroom.persistence import settings as settings_module
 from greenroom.persistence.store import MessageEvent
 from greenroom.tests.kit.node_kit import SECRET
@@ -19,7 +19,7 @@ from greenroom.transport.client.api import Api
 from greenroom.transport.listening import raise_descriptor_limit
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from greenroom.persistence.store import Event
@@ -64,6 +64,64 @@ async def test_drain_before_the_start_does_nothing() -> None:
 def test_two_subscribers_of_one_name_are_refused() -> None:
     with pytest.raises(ValueError, match="same name"):
         Node(subscribers=[Messages(), Messages()])
+
+
+class _Nameless:
+    from_first_message = False
+
+    async def take(self, events: Sequence[Event], *, missed: bool) -> None:
+        pass
+
+
+class _Nowhere(_Nameless):
+    name = "nowhere"
+    from_first_message = None  # type: ignore[assignment]
+
+
+class _Deaf:
+    name = "deaf"
+    from_first_message = True
+
+
+class _Empty(Messages):
+    name = ""
+
+
+@pytest.mark.parametrize(
+    ("subscriber", "kind", "problem"),
+    [
+        (_Nameless(), TypeError, "_Nameless is no subscriber: its `name` must be a str"),
+        (_Nowhere(), TypeError, "_Nowhere is no subscriber: its `from_first_message` must be a bool"),
+        (_Deaf(), TypeError, "_Deaf is no subscriber: it must have a method `take`"),
+        (Messages, TypeError, "Messages is a class: give an instance"),
+        (_Empty(), ValueError, "the `name` of the subscriber _Empty is empty"),
+    ],
+)
+def test_subscriber_that_is_none_is_refused(subscriber: Any, kind: type[Exception], problem: str) -> None:
+    with pytest.raises(kind, match=problem):
+        Node(subscribers=[subscriber])
+
+
+def test_before_the_start_each_answer_is_that_it_has_not_started() -> None:
+    engine = Engine(memory=True)
+    reads: list[Callable[[], object]] = [
+        engine.status, lambda: engine.fallen, lambda: engine.store, lambda: engine.sessions, lambda: Node().fallen,
+    ]  # fmt: skip
+    for read in reads:
+        with pytest.raises(RuntimeError, match="the engine has not been started"):
+            read()
+    with pytest.raises(AttributeError, match="'Engine' object has no attribute 'stor'"):
+        _ = engine.stor  # type: ignore[attr-defined]
+
+
+def test_settings_of_an_embedding_program(tmp_path: Path) -> None:
+    file = tmp_path / "chat.toml"
+    file.write_text("[node]\nws_port = 1\napi_port = 2\n")
+    overrides = {"node": {"api_port": 3}}
+    settings = Settings.load(file, environ={"GREENROOM_NODE_WS_PORT": "4"}, overrides=overrides)
+    assert (settings.node.ws_port, settings.node.api_port) == (4, 3)
+    with pytest.raises(SettingsError, match="did you mean 'node'"):
+        Settings.load(environ={}, overrides={"nod": {}})
 
 
 EMBEDDING = """

@@ -158,7 +158,14 @@ async def test_ports(tmp_path: Path) -> None:
             await refused(node, f"node.{name}", "127.0.0.1", f"{taken.getsockname()[1]}", "in use")
     node.ws_port, node.api_port = ws_port, api_port
     node.env = {"GREENROOM_NODE_HOST": "192.0.2.1"}
-    await refused(node, "node.ws_port", "192.0.2.1", "Cannot assign")
+    await refused(node, "node.host", "192.0.2.1", "Cannot assign")
+    node.env = {"GREENROOM_NODE_HOST": "no.such.host.invalid"}
+    await refused(node, "node.host: cannot listen on no.such.host.invalid")
+
+
+async def test_log_file_that_cannot_be_opened(tmp_path: Path) -> None:
+    node = NodeProcess(tmp_path, env={"GREENROOM_NODE_LOG_FILE": "/nosuch/dir/x.log"})
+    await refused(node, "greenroom: node.log_file: /nosuch/dir/x.log: No such file or directory")
 
 
 async def test_unknown_variables(tmp_path: Path) -> None:

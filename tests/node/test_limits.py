@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -72,11 +73,11 @@ async def test_sends_of_a_user(tmp_path: Path) -> None:
             await Device.open(node, "alice", phone, platform_id=2) as second,
             await Device.open(node, "bob", tokens["bob"]) as bob,
         ):
-            codes = []
+            answers = []
             for number in range(50):
                 answer = await (first, second)[number % 2].send(text_message("alice", "bob"))
-                codes.append(answer.err_code)
-            assert codes == [0] * 20 + [500] * 30
+                answers.append((answer.err_code, answer.err_msg))
+            assert answers == [(0, "")] * 20 + [(500, "ServerInternalError: too many sends")] * 30
             assert (await bob.send(text_message("bob", "alice"))).err_code == 0
             # The connection is as good as before.
             assert (await first.newest())["si_alice_bob"] == 21
@@ -89,7 +90,10 @@ async def test_sends_of_a_user(tmp_path: Path) -> None:
                 }  # fmt: skip
                 await api.call("/msg/send_msg", body, admin)
         assert await limited(node) == {"sends": 30, "changes": 0, "anonymous": 0, "wrongSecrets": 0}
-        assert "user 'alice' makes more sends than limits.sends_per_s allows" in node.log
+        assert "more sends than limits.sends_per_s allows: 1 refused (1 of user 'alice')" in node.log
+        await node.terminate()
+        refusals = re.findall(r"limits\.sends_per_s allows: (\d+) refused", node.log)
+        assert sum(map(int, refusals)) == 30
 
 
 async def test_loopback_is_exempt(tmp_path: Path) -> None:
@@ -162,7 +166,7 @@ async def test_requests_without_a_token(tmp_path: Path) -> None:
             parsed = await post(client, "/auth/parse_token", {"token": tokens["alice"]}, **other)
             assert parsed.json()["errCode"] == 0
         assert (await limited(node))["anonymous"] == len(roads) + 21
-        assert "192.0.2.1 makes more requests without a valid token" in node.log
+        assert "limits.anonymous_per_s allows: 1 refused (1 of 192.0.2.1)" in node.log
 
 
 async def test_admin_secret_that_is_guessed(node: NodeProcess) -> None:
@@ -243,4 +247,4 @@ async def test_garbage_counts_as_requests_without_a_token(tmp_path: Path, road: 
         page = (await client.get("/metrics", headers={"token": tokens["alice"]})).text
         assert before == 0
         assert "greenroom_limited_anonymous_total 0.0" not in page
-        assert "127.0.0.1 makes more requests without a valid token" in node.log
+        assert "limits.anonymous_per_s allows: 1 refused (1 of 127.0.0.1)" in node.log

@@ -7,6 +7,7 @@ import fcntl
 import json
 import os
 import re
+import secrets
 import signal
 import subprocess
 from typing import TYPE_CHECKING, Any
@@ -117,6 +118,20 @@ async def test_reader_of_the_log_that_stops_reading(tmp_path: Path) -> None:
             assert await node.terminate() == 0
     finally:
         os.close(unread)
+
+
+async def test_log_says_where_the_node_listens(tmp_path: Path) -> None:
+    strong = {"GREENROOM_SECRET": secrets.token_hex(32)}
+    async with NodeProcess(tmp_path, options=("--host", "0.0.0.0"), env=strong) as node:
+        listening = await until_logged(tmp_path / "node.log", "listening")
+        assert (listening["ws"], listening["api"]) == (f"ws://0.0.0.0:{node.ws_port}", f"http://0.0.0.0:{node.api_port}")
+        notice = await until_logged(
+            tmp_path / "node.log", "it listens on 0.0.0.0: it is open to the network, without TLS"
+        )
+        assert notice["level"] == "warning"
+    async with NodeProcess(tmp_path) as node:
+        await sends(node)
+        assert node.log.count("open to the network") == 2  # The one of the first node, in its log and on its stdout.
 
 
 async def test_commands_find_the_node_by_its_folder(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from greenroom.transport.logs import configure
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 TOKEN = "eyJhbGciOiJIUzI1NiJ9.eyJVc2VySUQiOiJhIn0.c2lnbmF0dXJl"
 
@@ -25,6 +26,28 @@ def lines() -> Iterator[io.StringIO]:
     yield io.StringIO()
     root.handlers[:] = handlers
     root.setLevel(level)
+
+
+def test_log_file_is_private_unless_it_was_there(lines: io.StringIO, tmp_path: Path) -> None:
+    """Also the one that is made after a log was moved away."""
+    file, moved = tmp_path / "node.log", tmp_path / "node.log.1"
+    kept = tmp_path / "kept.log"
+    kept.touch(0o644)
+    kept.chmod(0o644)
+    for path in (kept, file):
+        logs = configure(file=str(path))
+        logging.getLogger("greenroom.x").warning("one")
+        logs.close()
+        handler = logs._handler
+        if path is kept:
+            handler.close()
+    assert file.stat().st_mode & 0o777 == 0o600
+    file.rename(moved)
+    handler.handle(logging.makeLogRecord({"msg": "two", "levelname": "INFO"}))
+    handler.close()
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert kept.stat().st_mode & 0o777 == 0o644
+    assert ("one" in moved.read_text(), "two" in file.read_text()) == (True, True)
 
 
 def test_json_lines_without_secrets(lines: io.StringIO) -> None:

@@ -80,10 +80,30 @@ def test_refusals_are_counted_and_logged_as_samples(caplog: pytest.LogCaptureFix
     health = stage.health
     assert (health.sends_limited, health.changes_limited, health.anonymous_limited) == (9, 14, 19)
     assert [record.getMessage() for record in caplog.records] == [
-        "user 'alice' makes more sends than limits.sends_per_s allows (1 refused)",
-        "user 'alice' makes more changes than limits.changes_per_s allows (1 refused)",
-        "192.0.2.1 makes more requests without a valid token than limits.anonymous_per_s allows (1 refused)",
+        "more sends than limits.sends_per_s allows: 1 refused (1 of user 'alice')",
+        "more changes than limits.changes_per_s allows: 1 refused (1 of user 'alice')",
+        "more requests without a valid token than limits.anonymous_per_s allows: 1 refused (1 of 192.0.2.1)",
     ]
+
+
+def test_log_blames_nobody_for_the_refusals_of_others(caplog: pytest.LogCaptureFixture) -> None:
+    """Each refusal is in one line, under its own user: those since the last line, and at the stop the rest."""
+    stage = Stage(sends_burst=1)
+    for user, tries in (("alice", 24), ("bob", 4), ("carol", 3), ("dave", 2), ("erin", 2)):
+        stage.admitted(lambda user=user: stage.limits.check_send(user), tries)  # type: ignore[misc]
+    stage.now += 10
+    stage.admitted(lambda: stage.limits.check_send("bob"), 13)
+    for number in range(3_000):
+        stage.admitted(lambda number=number: stage.limits.check_send(f"u{number}"), 2)  # type: ignore[misc]
+    stage.limits.log_rest()
+    stage.limits.log_rest()
+    texts = [record.getMessage() for record in caplog.records]
+    assert [text.partition(": ")[2] for text in texts] == [
+        "1 refused (1 of user 'alice')",
+        "30 refused (22 of user 'alice', 4 of user 'bob', 2 of user 'carol', 2 of others)",
+        "3,011 refused (11 of user 'bob', 1 of user 'u0', 1 of user 'u1', 2,998 of others)",
+    ]
+    assert stage.health.sends_limited == 1 + 30 + 3_011
 
 
 def test_exempt_loopback(caplog: pytest.LogCaptureFixture) -> None:
@@ -120,7 +140,10 @@ def test_wrong_secrets(caplog: pytest.LogCaptureFixture) -> None:
     assert waits[:11] == [0, 0, 0, 1, 2, 4, 8, 16, 32, 60, 60]
     assert max(waits) == 60
     assert stage.health.wrong_secrets == 200
-    assert caplog.records[0].getMessage().startswith("192.0.2.1 sent a wrong admin secret (1 wrong ones, its number 1)")
+    assert [record.getMessage() for record in caplog.records[:2]] == [
+        "wrong admin secrets: 1 refused (1 of 192.0.2.1); 192.0.2.1 has now sent 1",
+        "wrong admin secrets: 7 refused (7 of 192.0.2.1); 192.0.2.1 has now sent 8, and has to wait 16 s",
+    ]
     assert 100 < len(caplog.records) < 200
 
 

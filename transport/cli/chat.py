@@ -53,6 +53,7 @@ class Chat:
         self._follow = follow
         self._refused = 0
         """Number of lines that were not sent."""
+        self._was_offline = False
         self._conversation_id = (
             direct_conversation_id(user_id, peer_id) if peer_id else group_conversation_id(group_id)
         )
@@ -70,7 +71,7 @@ class Chat:
             ws_url=ws_url(self._settings),
             user_id=self._user_id,
             token=token,
-            on_state=lambda state: _tell(f"({state})") if state == "offline" else None,
+            on_state=self._tell_state,
         )
         async with client:
             whom = self._peer_id or f"group {self._group_id}"
@@ -87,6 +88,12 @@ class Chat:
                 task.result()
         is_typed = sys.stdin is not None and sys.stdin.isatty()
         return FAILED if self._refused and not is_typed else 0
+
+    def _tell_state(self, state: str) -> None:
+        """Tell when the connection is lost, and when it is there again."""
+        if state == "offline" or (state == "online" and self._was_offline):
+            self._was_offline = state == "offline"
+            _tell(f"({state})")
 
     async def _check_group(self, api: Api, token: str) -> None:
         """Raises CommandFailed if this user cannot chat in the group."""

@@ -41,7 +41,8 @@ StartNode = Callable[[NodeOptions], int]
 
 
 def main(arguments: Sequence[str], *, start_node: StartNode) -> int:
-    """Run one command line. Exit codes: 0 success, 1 failure, 2 misuse. For 1 and 2, one line on stderr has the reason.
+    """Run one command line. Exit codes: 0 success, 1 failure, 2 misuse, 69 no node answers, 77 the secret is wrong or
+    missing. Unless it is 0, one line on stderr has the reason.
 
     Commands that judge use 2 for a result; for them, misuse is 64 and other bad input is above 64.
     """
@@ -87,7 +88,9 @@ def _app(start_node: StartNode) -> App:
         register: Annotated[bool, Parameter(negative="", help="Register the user if missing.")] = False,
         node: NodeOptions = _DEFAULTS,
     ) -> int:
-        """Print a new token for a user. It may invalidate the user's older tokens on that platform."""
+        """Print a new token for a user. It may invalidate the user's older tokens on that platform. Exit codes: 69 no
+        node answers, 77 the secret is wrong or missing.
+        """
         from greenroom.transport.cli.token import make_token
 
         print(_wait(make_token(node.of_running(), user, platform_id=platform, register=register)))
@@ -103,7 +106,7 @@ def _app(start_node: StartNode) -> App:
         node: NodeOptions = _DEFAULTS,
     ) -> int:
         """Chat in the terminal: each line you type is sent as a message. Registers both users if missing. Exit code 1
-        if a line of a piped input was not sent.
+        if a line of a piped input was not sent, 69 if no node answers, 77 if the secret is wrong or missing.
         """
         from greenroom.transport.cli.chat import Chat
 

@@ -20,7 +20,7 @@ from greenroom.transport.load.live import view_for
 from greenroom.transport.load.report import VERDICTS, as_html, as_json
 from greenroom.transport.load.runner import Runner
 from greenroom.transport.load.scenario import Scenario, ScenarioError, shipped, with_values
-from greenroom.transport.load.server_watch import ServerWatch
+from greenroom.transport.load.server_watch import ServerWatch, process_exists
 from greenroom.transport.load.target import Target
 from greenroom.transport.load.worker import PartDied, tune_collector
 
@@ -34,6 +34,9 @@ _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "": 1.0}
 def load(name: str, options: LoadOptions, node: NodeOptions) -> int:
     """Run the load. Returns the exit code. Raises BadInput."""
     scenario = _scenario(name, options)
+    for pid in options.server_pid:
+        if not process_exists(pid):
+            raise BadInput(Exit.USAGE, f"--server-pid {pid}: there is no such process on this machine")
     settings = node.of_running()
     secret = options.secret
     if secret is None:

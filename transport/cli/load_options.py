@@ -32,7 +32,12 @@ class LoadOptions:
     seed: Annotated[int | None, Parameter(help="The same seed repeats the plan.")] = None
     set_: Annotated[
         tuple[str, ...],
-        Parameter(name="--set", help="Set a value of the scenario: step.key=value or section.key=value."),
+        Parameter(
+            name="--set",
+            negative="",
+            show_default=False,
+            help="Set a value of the scenario: step.key=value or section.key=value.",
+        ),
     ] = ()
     ws: Annotated[str | None, Parameter(help="The server's WebSocket gateway, such as ws://127.0.0.1:10001.")] = None
     api: Annotated[str | None, Parameter(help="The server's HTTP API, such as http://127.0.0.1:10002.")] = None
@@ -43,7 +48,12 @@ class LoadOptions:
         Path | None, Parameter(help="PEM file of the authority that signed the server's certificate (wss, https).")
     ] = None
     server_pid: Annotated[
-        tuple[int, ...], Parameter(help="Process ids of the server on this machine, to measure its CPU and memory.")
+        tuple[int, ...],
+        Parameter(
+            negative="",
+            show_default=False,
+            help="Process ids of the server on this machine, to measure its CPU and memory.",
+        ),
     ] = ()
     history: Annotated[Path | None, Parameter(help="Keep the history here, for `greenroom judge`.")] = None
     html: Annotated[Path | None, Parameter(help="The report. Default: greenroom-load-SCENARIO.html.")] = None

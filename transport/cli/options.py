@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,7 +13,10 @@ from greenroom.persistence.addresses import Addresses
 from greenroom.persistence.secret import find_secret
 from greenroom.persistence.settings import Settings, load
 
-__all__ = ["CommandFailed", "NodeOptions", "secret_for"]
+__all__ = ["NO_SECRET", "UNREACHABLE", "CommandFailed", "NodeOptions", "secret_for"]
+
+UNREACHABLE, NO_SECRET = 69, 77
+"""Exit codes as in sysexits.h, and as `greenroom load` uses them."""
 
 
 class CommandFailed(Exception):
@@ -24,6 +28,15 @@ class CommandFailed(Exception):
 
 
 _PACKAGED = load(environ={}).node
+
+
+_OPTIONS = {
+    "node.data_dir": "--data-dir",
+    "node.host": "--host",
+    "node.ws_port": "--ws-port",
+    "node.api_port": "--api-port",
+}
+"""The options that override settings."""
 
 
 def _default(key: str) -> str:
@@ -49,7 +62,7 @@ class NodeOptions:
             "ws_port": self.ws_port,
             "api_port": self.api_port,
         }
-        return load(self.config, overrides={"node": node})
+        return load(self.config, overrides={"node": node}, names=_OPTIONS)
 
     def of_running(self) -> Settings:
         """The same, with the addresses of the node that runs on the data directory, unless an option names others."""
@@ -63,13 +76,13 @@ class NodeOptions:
             "ws_port": running.ws_port if self.ws_port is None else self.ws_port,
             "api_port": running.api_port if self.api_port is None else self.api_port,
         }
-        return load(self.config, overrides={"node": node})
+        return load(self.config, overrides={"node": node}, names=_OPTIONS)
 
     def as_typed(self) -> str:
         """The options with which another command finds this node, as a user would type them. The addresses of a running
         node are in its data directory."""
         given = {"--config": self.config, "--data-dir": self.data_dir}
-        return "".join(f" {name} {value}" for name, value in given.items() if value is not None)
+        return "".join(f" {name} {shlex.quote(str(value))}" for name, value in given.items() if value is not None)
 
 
 def secret_for(settings: Settings) -> str:
@@ -77,10 +90,12 @@ def secret_for(settings: Settings) -> str:
     try:
         secret = find_secret(settings)
     except OSError as problem:
-        raise CommandFailed(f"the secret cannot be read: {problem.filename}: {problem.strerror}") from None
+        text = f"the secret cannot be read: {problem.filename}: {problem.strerror}"
+        raise CommandFailed(text, exit_code=NO_SECRET) from None
     if not secret:
         raise CommandFailed(
             f"there is no secret in {settings.node.data_dir}: start the node first (greenroom serve), "
-            "say where its folder is (--data-dir), or set GREENROOM_SECRET"
+            "say where its folder is (--data-dir), or set GREENROOM_SECRET",
+            exit_code=NO_SECRET,
         )
     return secret

@@ -6,7 +6,10 @@ import asyncio
 import gc
 import logging
 import os
+import shlex
+import shutil
 import signal
+import sys
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
@@ -18,7 +21,7 @@ from greenroom.persistence.settings import Settings, SettingsError, differences,
 from greenroom.persistence.signals import FATAL
 from greenroom.transport.cli.problems import complain
 from greenroom.transport.cli.standard_streams import say
-from greenroom.transport.cli.urls import api_url, ws_url
+from greenroom.transport.cli.urls import api_url, listening_urls, ws_url
 from greenroom.transport.logs import configure
 
 if TYPE_CHECKING:
@@ -27,7 +30,7 @@ if TYPE_CHECKING:
     from greenroom.transport.cli.options import NodeOptions
     from greenroom.transport.logs import Logs
 
-__all__ = ["ServedNode", "greeting", "serve"]
+__all__ = ["ServedNode", "command_as_typed", "greeting", "serve"]
 
 log = logging.getLogger("greenroom")
 
@@ -58,7 +61,11 @@ def serve(options: NodeOptions, make_node: Callable[[Settings], ServedNode], *, 
     """Run a node until a signal stops it, and return the exit code. `fell` is what its start raises when it cannot be
     kept running. Raises SettingsError, and OSError if the log file cannot be opened."""
     settings = options.settings()
-    logs = configure(level=settings.node.log_level, style=settings.node.log_format, file=settings.node.log_file)
+    node = settings.node
+    try:
+        logs = configure(level=node.log_level, style=node.log_format, file=node.log_file)
+    except OSError as problem:
+        raise OSError(problem.errno, f"node.log_file: {node.log_file}: {problem.strerror or problem}") from None
     try:
         return asyncio.run(_Run(options, settings, logs).until_stopped(make_node, fell))
     finally:
@@ -96,9 +103,11 @@ class _Run:
             Addresses(settings.node.host, node.ws_port, node.api_port).publish(self._folder)
         except (OSError, StoreError) as problem:  # The node serves; only commands without ports do not find it.
             log.warning("the addresses cannot be written to the data directory: %s", problem)
-        urls = {"ws": ws_url(settings, node.ws_port), "api": api_url(settings, node.api_port)}
+        urls = listening_urls(settings.node.host, node.ws_port, node.api_port)
         log.info("listening", extra={**urls, "data_dir": str(self._folder)})
-        say(greeting(settings, node, options=options.as_typed()))
+        if notice := _exposure(settings.node.host):
+            log.warning("%s", notice)
+        say(greeting(settings, node, command=command_as_typed(), options=options.as_typed()))
         await self._stopped.wait()
         Addresses.withdraw(self._folder)
         if node.fallen.done():
@@ -147,14 +156,31 @@ class _Run:
             log.warning("these settings need a restart: %s", ", ".join(later))
 
 
-def greeting(settings: Settings, node: ServedNode, *, options: str) -> str:
-    """The node's URLs, and the commands for a chat. `options` are those that the user typed; a client needs them."""
-    host, ws, api = settings.node.host, ws_url(settings, node.ws_port), api_url(settings, node.api_port)
+def greeting(settings: Settings, node: ServedNode, *, command: str, options: str) -> str:
+    """The node's URLs, and the commands for a chat. `command` starts this program from a shell; `options` are those
+    that the user typed, and a client needs them."""
+    ws, api = ws_url(settings, node.ws_port), api_url(settings, node.api_port)
+    notice = _exposure(settings.node.host)
     lines = [
         f"greenroom listens: {ws} (WebSocket), {api} (HTTP API)",
-        *([] if is_loopback(host) else [f"It listens on {host}: it is open to the network, without TLS."]),
+        *([f"{notice[0].upper()}{notice[1:]}."] if notice else []),
         "Chat from two more terminals:",
-        f"  greenroom chat --as alice --to bob{options}",
-        f"  greenroom chat --as bob --to alice{options}",
+        f"  {command} chat --as alice --to bob{options}",
+        f"  {command} chat --as bob --to alice{options}",
     ]
     return "\n".join(lines)
+
+
+def command_as_typed() -> str:
+    """The command with which a user of the same shell and folder can start this program."""
+    name = os.path.basename(sys.argv[0])
+    if name == "__main__.py":
+        return f"{shlex.quote(sys.executable)} -m greenroom"
+    found = shutil.which(name)
+    is_on_path = found is not None and os.path.realpath(found) == os.path.realpath(sys.argv[0])
+    return shlex.quote(name if is_on_path else sys.argv[0])
+
+
+def _exposure(host: str) -> str:
+    """Empty for a node that only listens on the loopback."""
+    return "" if is_loopback(host) else f"it listens on {host}: it is open to the network, without TLS"

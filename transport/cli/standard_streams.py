@@ -6,7 +6,7 @@ import contextlib
 import os
 import sys
 
-__all__ = ["open_missing_streams", "say"]
+__all__ = ["drop_unwritable_output", "open_missing_streams", "say"]
 
 
 def open_missing_streams() -> None:
@@ -30,6 +30,14 @@ def say(text: str) -> None:
         sys.stdout.write(f"{text}\n")  # In one piece: lines of the log may come between two.
         sys.stdout.flush()
     except (OSError, ValueError):
-        # What remains in the buffer would fail once more when the process ends.
+        drop_unwritable_output()
+
+
+def drop_unwritable_output() -> None:
+    """Drop what remains in the buffer of stdout, if it cannot be written: it would fail once more when the process
+    ends."""
+    try:
+        sys.stdout.flush()
+    except (OSError, ValueError):
         with contextlib.suppress(OSError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), 1)

@@ -7,19 +7,16 @@ from collections.abc import Iterator
 
 import msgspec
 
-from greenroom.actors.errors import NoPermission
 from greenroom.actors.status import NodeStatus
 from greenroom.persistence.settings import Settings
-from greenroom.transport.cli.options import CommandFailed, secret_for
+from greenroom.transport.cli.options import UNREACHABLE, CommandFailed, secret_for
+from greenroom.transport.cli.reaching import reaching
 from greenroom.transport.cli.urls import api_url
 from greenroom.transport.client.api import Api
-from greenroom.transport.client.errors import ConnectionLost, Refused
 
-__all__ = ["ILL", "NO_SECRET", "UNREACHABLE", "WELL", "show_status", "status_lines"]
+__all__ = ["ILL", "WELL", "show_status", "status_lines"]
 
 WELL, ILL = 0, 1
-UNREACHABLE, NO_SECRET = 69, 77
-"""As in sysexits.h, and as `greenroom load` uses them."""
 _TIMEOUT_S = 5.0
 _SHOWN = 20
 """Maximum number of quarantined addresses on the screen. JSON has them all."""
@@ -33,20 +30,14 @@ async def show_status(settings: Settings, *, as_json: bool) -> int:
 
 
 async def _ask(settings: Settings) -> NodeStatus:
-    url = api_url(settings)
-    try:
-        secret = secret_for(settings)
-    except CommandFailed as problem:
-        raise CommandFailed(f"status: {problem}", exit_code=NO_SECRET) from None
-    try:
+    url, secret = api_url(settings), secret_for(settings)
+    with reaching(url):
         async with Api(url, timeout_s=_TIMEOUT_S) as api:
             answer = await api.call("/greenroom/status", {"secret": secret})
+    try:
         return msgspec.convert(answer, NodeStatus)
-    except Refused as refusal:
-        why = "has another secret" if refusal.code == NoPermission.code else f"refuses: {refusal.detail}"
-        raise CommandFailed(f"status: the node at {url} {why}", exit_code=NO_SECRET) from None
-    except (ConnectionLost, msgspec.ValidationError):
-        raise CommandFailed(f"status: no node answers at {url}", exit_code=UNREACHABLE) from None
+    except msgspec.ValidationError:
+        raise CommandFailed(f"no node of this release answers at {url}", exit_code=UNREACHABLE) from None
 
 
 def status_lines(status: NodeStatus) -> Iterator[str]:

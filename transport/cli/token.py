@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from greenroom.persistence.settings import Settings
 from greenroom.transport.cli.options import secret_for
+from greenroom.transport.cli.reaching import reaching
 from greenroom.transport.cli.urls import api_url
 from greenroom.transport.client.api import Api
 
@@ -11,9 +12,11 @@ __all__ = ["admin_token", "make_token"]
 
 
 async def admin_token(api: Api, settings: Settings) -> str:
-    """A token of the node's first admin."""
+    """A token of the node's first admin. Raises CommandFailed."""
+    secret = secret_for(settings)
     admin = settings.auth.admin_user_ids[0] if settings.auth.admin_user_ids else "imAdmin"
-    return await api.admin_token(secret_for(settings), user_id=admin)
+    with reaching(api_url(settings)):
+        return await api.admin_token(secret, user_id=admin)
 
 
 async def make_token(settings: Settings, user_id: str, *, platform_id: int, register: bool) -> str:

@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from greenroom.actors.errors import ArgsError, NodeBusy
+from greenroom.actors.errors import ArgsError, GreenroomError, NodeBusy
 from greenroom.transport.envelope.request_response import EnvelopeError, Request, Response
 from greenroom.transport.envelope.websocket_frame import binary_frame
 from greenroom.transport.gateway.requests import REQUESTS
 from greenroom.transport.gateway.websocket import Phase, WebSocketProtocol
 
 if TYPE_CHECKING:
-    from greenroom.actors.errors import GreenroomError
     from greenroom.actors.runtime.address import Address
     from greenroom.transport.envelope.codec import Codec
     from greenroom.transport.gateway.gateway import Gateway
@@ -242,8 +241,10 @@ class RequestStream(WebSocketProtocol):
 
 
 def _message_of(error: GreenroomError) -> str:
-    """OpenIM's errMsg. A frame has no errDlt, so an ArgsError also names its field here."""
-    return f"{error.name}: {error.detail}" if error.code == ArgsError.code and error.detail else error.name
+    """OpenIM's errMsg. A frame has no errDlt, so the errors whose code does not say enough have it here: an ArgsError
+    names its field, and a 500 that may pass says why, such as a limit."""
+    says_why = error.code == ArgsError.code or (error.code == GreenroomError.code and error.retryable)
+    return f"{error.name}: {error.detail}" if says_why and error.detail else error.name
 
 
 def _in_flight(request: Request) -> _InFlight:

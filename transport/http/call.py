@@ -117,7 +117,9 @@ class Call:
 
     def is_secret(self, candidate: str) -> bool:
         """Whether this is the shared secret. It is compared in constant time. Raises TooManyRequests, without a
-        comparison, while the client's address has to wait because of wrong secrets."""
+        comparison, while the client's address has to wait because of wrong secrets. No secret at all is no guess."""
+        if not candidate:
+            return False
         client = self.request.client(self.limits)
         self.limits.check_guess(client)
         is_right = hmac.compare_digest(candidate.encode(), self.engine.secret.encode())

@@ -6,13 +6,17 @@ All steps of a scenario run at the same time, each in its window (`from_share` t
 from __future__ import annotations
 
 import difflib
+import re
 import tomllib
 from importlib.resources import files
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import msgspec
 
 from greenroom.actors.wire.vocabulary import Platform
+
+if TYPE_CHECKING:
+    from collections.abc import Container
 
 __all__ = [
     "Churn", "ClientSettings", "DirectTalk", "GroupTalk", "Idle", "Offline", "Pace", "Scenario", "ScenarioError",
@@ -179,19 +183,25 @@ def parse(text: str, *, source: str) -> Scenario:
     """Parse a scenario from TOML. Raises ScenarioError."""
     try:
         return _build(tomllib.loads(text))
-    except (tomllib.TOMLDecodeError, ScenarioError) as problem:
+    except tomllib.TOMLDecodeError as problem:
+        raise ScenarioError(f"{source}: not TOML: {problem}") from None
+    except ScenarioError as problem:
         raise ScenarioError(f"{source}: {problem}") from None
 
 
 def with_values(text: str, values: dict[str, str], *, source: str) -> Scenario:
     """Parse a scenario, with some values replaced: `step.key`, `section.key` or `key` -> value, as text from a command
-    line. Raises ScenarioError."""
+    line. With fewer users than the text has, its groups become smaller or fewer. Raises ScenarioError."""
     try:
         table = tomllib.loads(text)
         for path, value in values.items():
             _set(table, path, value)
+        if "users" in values:
+            _fit_groups(table, values)
         return _build(table)
-    except (tomllib.TOMLDecodeError, ScenarioError) as problem:
+    except tomllib.TOMLDecodeError as problem:
+        raise ScenarioError(f"{source}: not TOML: {problem}") from None
+    except ScenarioError as problem:
         raise ScenarioError(f"{source}: {problem}") from None
 
 
@@ -209,6 +219,21 @@ def _set(table: dict[str, Any], path: str, value: str) -> None:
         raise ScenarioError(f"there is no step or section {home!r}{_nearest(home, names)}")
     for step in steps:
         step[key] = _literal(value)
+
+
+def _fit_groups(table: dict[str, Any], given: Container[str]) -> None:
+    """Let no group have more members than there are users, and share the users among no more groups than have two
+    members each. What was given stays as it is."""
+    users = table["users"]
+    if type(users) is not int or users < 2:
+        return
+    for step in _rows(table.get("step", [])):
+        if step.get("kind") != GroupTalk.__struct_config__.tag:
+            continue
+        key, most = ("members", users) if step.get("members") else ("groups", users // 2)
+        value, homes = step.get(key), (step.get("name"), step["kind"])
+        if type(value) is int and value > most and not any(f"{home}.{key}" in given for home in homes):
+            step[key] = most
 
 
 def _literal(text: str) -> Any:
@@ -230,6 +255,8 @@ def _build(table: dict[str, Any]) -> Scenario:
     for number, row in enumerate(_rows(table.get("step", [])), 1):
         where = f"[[step]] {number} "
         kind_name = row.get("kind")
+        if kind_name is None:
+            raise ScenarioError(f"{where}has no kind: one of {', '.join(_KINDS)}")
         if kind_name not in _KINDS:
             near = _nearest(kind_name, _KINDS)
             raise ScenarioError(f"{where}kind {kind_name!r} is none of {', '.join(_KINDS)}{near}")
@@ -237,9 +264,31 @@ def _build(table: dict[str, Any]) -> Scenario:
     try:
         scenario = msgspec.convert(table, Scenario)
     except msgspec.ValidationError as problem:
-        raise ScenarioError(str(problem).replace("`$.", "`").replace(" - at", ", at")) from None
+        raise ScenarioError(_in_words(str(problem))) from None
     _check(scenario)
     return scenario
+
+
+def _in_words(problem: str) -> str:
+    """The text of a msgspec error, in the words of a scenario: the key as the user wrote it, and what it must be."""
+    text, _, place = problem.partition(" - at `$")
+    found = re.fullmatch(r"\.?(?:step\[(\d+)\]\.?)?(?:(pace|client|thresholds)\.)?(\w*)(?:\[[\d.]*\])?`", place)
+    if found is None:
+        return problem
+    number, section, key = found.groups()
+    where = f"[[step]] {int(number) + 1} " if number else f"[{section}] " if section else ""
+    types = re.match(r"Expected `(.*)`, got `(.*)`$", text)
+    if types is None:
+        return f"{where}{key}: {text[:1].lower()}{text[1:]}"
+    wanted, got = (_TYPES.get(name.partition(" |")[0], name) for name in types.groups())
+    return f"{where}{key}: must be {wanted}, not {got}"
+
+
+_TYPES = {
+    "int": "a whole number", "float": "a number", "bool": "true or false", "str": "a text", "array": "a list",
+    "object": "a table",
+}  # fmt: skip
+"""The types of TOML values, by msgspec's names."""
 
 
 def _refuse_unknown(table: dict[str, Any], kind: type[_Table], where: str) -> None:

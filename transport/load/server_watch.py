@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-__all__ = ["ServerUse", "ServerWatch", "process_cpu_s"]
+__all__ = ["ServerUse", "ServerWatch", "process_cpu_s", "process_exists"]
 
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
@@ -49,7 +49,7 @@ class ServerWatch:
         waiting = list(self._pids)
         while waiting:
             pid = waiting.pop()
-            if pid not in found and Path(f"/proc/{pid}/stat").exists():
+            if pid not in found and process_exists(pid):
                 found.append(pid)
                 waiting.extend(_children(pid))
         return found
@@ -74,6 +74,10 @@ def _text(path: str) -> str:
         return Path(path).read_text()
     except OSError:
         return ""
+
+
+def process_exists(pid: int) -> bool:
+    return Path(f"/proc/{pid}/stat").exists()
 
 
 def process_cpu_s(pid: int) -> float:

@@ -27,6 +27,7 @@ from greenroom.transport.client.errors import (
     Refused,
     TokenRejected,
 )
+from greenroom.transport.client.printable import printable
 from greenroom.transport.load.judge import events
 from greenroom.transport.load.plan import Connect, Speak
 
@@ -44,6 +45,8 @@ if TYPE_CHECKING:
 __all__ = ["KIND", "VirtualUser", "address_of"]
 
 KIND = "virtual-user"
+_REASON_LIMIT = 200
+"""Characters of an error that are shown."""
 UNSTORED = {
     "history": False,
     "persistent": False,
@@ -430,4 +433,5 @@ def _text(client_msg_id: str, payload_bytes: int) -> bytes:
 def _reason(problem: BaseException) -> str:
     if isinstance(problem, TimeoutError):
         return "no answer in time"
-    return str(problem) or type(problem).__name__
+    # A part of the server's text, which may be long, and says why it refused.
+    return printable(str(problem)[:_REASON_LIMIT]) or type(problem).__name__

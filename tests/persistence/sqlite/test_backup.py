@@ -206,6 +206,27 @@ async def test_copy_that_was_exchanged_for_an_older_one(tmp_path: Path) -> None:
         restore(tmp_path / "copy", tmp_path / "restored", tell=_quiet)
 
 
+@pytest.mark.parametrize(("mark", "problem"), [(None, "missing"), (b"", "damaged"), (b"\0" * 64, "damaged")])
+async def test_copy_without_its_mark_is_refused(tmp_path: Path, mark: bytes | None, problem: str) -> None:
+    """Only the mark shows that an older, whole database stands in the place of the copied one."""
+    await (await _store(tmp_path / "data", messages=5)).close()
+    back_up(tmp_path / "data", tmp_path / "copy", tell=_quiet)
+    file = tmp_path / "copy" / "greenroom.db-mark"
+    file.unlink()
+    if mark is not None:
+        file.write_bytes(mark)
+    with pytest.raises(StoreDamaged, match=f"{file} is {problem}: .* may be incomplete"):
+        restore(tmp_path / "copy", tmp_path / "restored", tell=_quiet)
+    assert not (tmp_path / "restored").exists()
+
+
+async def test_folder_of_a_node_is_no_copy(tmp_path: Path) -> None:
+    store = await _store(tmp_path / "data", messages=5)
+    with pytest.raises(StoreUnavailable, match=r"the folder of a node, .* as it has greenroom\.db-wal"):
+        restore(tmp_path / "data", tmp_path / "restored", tell=_quiet)
+    await store.close()
+
+
 def _copy_online(source: Path, target: Path) -> None:
     """SQLite's own online backup, by another process, as its command-line tool makes it."""
     code = "import sqlite3, sys; one, two = map(sqlite3.connect, sys.argv[1:]); one.backup(two)"

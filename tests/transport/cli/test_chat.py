@@ -62,6 +62,26 @@ async def test_refused_message_of_a_pipe_is_a_failure(node: NodeProcess) -> None
     assert code == 1, said
 
 
+async def test_connection_that_comes_back_is_told(node: NodeProcess) -> None:
+    process = await asyncio.create_subprocess_exec(
+        NODE_PYTHON, "-m", "greenroom", "chat", "--as", "alice", "--to", "bob", "--data-dir", str(node.data_dir),
+        "--ws-port", str(node.ws_port), "--api-port", str(node.api_port),
+        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE,
+        env={**os.environ, "GREENROOM_SECRET": SECRET}, cwd=node.folder,
+    )  # fmt: skip
+    assert process.stderr is not None
+    try:
+        lines = [await asyncio.wait_for(process.stderr.readline(), 30)]
+        await node.terminate()
+        lines.append(await asyncio.wait_for(process.stderr.readline(), 30))
+        await node.start()
+        lines.append(await asyncio.wait_for(process.stderr.readline(), 30))
+    finally:
+        process.kill()
+        await process.wait()
+    assert lines == [b"You are alice, in a chat with bob. Ctrl-D ends it.\n", b"(offline)\n", b"(online)\n"]
+
+
 async def test_text_too_large_is_refused_at_once(node: NodeProcess) -> None:
     piped = os.urandom(60_000).hex().encode() + b"\n" + b"x" * 300_000 + b"\nshort\n"
     code, _, said = await _chat(node, "--as", "alice", "--to", "bob", piped=piped)

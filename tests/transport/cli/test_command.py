@@ -26,14 +26,16 @@ def start_nothing(options: NodeOptions) -> int:
     [
         ("serv", 2, "serve"),
         ("serve --ws-port x", 2, "--ws-port"),
-        ("serve --ws-port 70000", 2, "65535"),
+        ("serve --ws-port 70000", 2, "greenroom: --ws-port: [node] ws_port: 70000 is out of range (0 to 65535)"),
         ("serve --config nothing.toml", 2, "nothing.toml: No such file"),
         ("chat --as alice", 2, "--to"),
         ("token", 2, "--user"),
-        ("token --user alice --data-dir nothing", 1, "start the node first"),
+        ("token --user alice --data-dir nothing", 77, "start the node first"),
         ("check --data-dir nothing", 1, "not a folder"),
         ("status --jsn", 64, "--jsn"),
         ("status --data-dir nothing", 77, "start the node first"),
+        ("load churn --users 30 --server-pid 4194305", 64, "--server-pid 4194305: there is no such process"),
+        ("load churn --server-pid 0", 64, "--server-pid 0: there is no such process"),
     ],
 )
 def test_mistakes_get_one_line(
@@ -55,6 +57,15 @@ def test_mistakes_get_one_line(
 def test_help(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--help"], start_node=start_nothing) == 0
     assert "serve" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("command", ["serve", "token", "chat", "status", "load", "check", "backup", "restore", "judge"])
+def test_help_of_a_command_has_no_option_that_nobody_needs(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([command, "--help"], start_node=start_nothing) == 0
+    shown = capsys.readouterr().out
+    assert "--empty" not in shown
+    assert "--no-" not in shown
+    assert "()" not in shown
 
 
 async def greenroom(node: NodeProcess, *arguments: str, line: str = "") -> tuple[int | None, str, str]:
@@ -96,3 +107,20 @@ async def test_token_of_a_new_user(node: NodeProcess) -> None:
     code, shown, said = await greenroom(node, "token", "--user", "carol", "--register")
     assert code == 0, said
     assert shown.count(".") == 2
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize(
+    ("redirected", "said"),
+    [('> pipe & : < pipe; wait $!', ""), ("> /dev/full", "greenroom: No space left on device\n")],
+)
+async def test_output_that_nobody_reads(node: NodeProcess, redirected: str, said: str) -> None:
+    """A reader such as `head` may end before the last line: this is no error to complain of, unlike a full disk."""
+    command = f'"{sys.executable}" -m greenroom status --data-dir "{node.data_dir}" --api-port {node.api_port}'
+    process = await asyncio.create_subprocess_exec(
+        "bash", "-c", f"mkfifo pipe; {command} {redirected}; echo $?", cwd=node.folder,
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+        env={**os.environ, "GREENROOM_SECRET": SECRET},
+    )  # fmt: skip
+    out, err = await asyncio.wait_for(process.communicate(), 50)
+    assert (out.decode(), err.decode()) == ("74\n", said)

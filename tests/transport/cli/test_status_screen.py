@@ -12,11 +12,17 @@ from greenroom.actors.status import InQuarantine, LimitedState, StoreState
 from greenroom.persistence import settings as settings_module
 from greenroom.tests.kit.http_kit import SECRET, STATUS, http_stage
 from greenroom.tests.kit.node_kit import free_port
-from greenroom.transport.cli.options import CommandFailed
-from greenroom.transport.cli.status_screen import ILL, NO_SECRET, UNREACHABLE, WELL, show_status, status_lines
+from greenroom.transport.cli.chat import Chat
+from greenroom.transport.cli.options import NO_SECRET, UNREACHABLE, CommandFailed
+from greenroom.transport.cli.status_screen import ILL, WELL, show_status, status_lines
+from greenroom.transport.cli.token import make_token
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from greenroom.persistence.settings import Settings
+
+    Command = Callable[[Settings], Awaitable[None]]
 
 SCREEN = """\
 greenroom 1.2.3: the store fails and the store is damaged and 1 in quarantine; up 1 d 2 h, since SINCE
@@ -78,17 +84,37 @@ async def test_exit_code_and_json(capsys: pytest.CaptureFixture[str], well: bool
     assert msgspec.convert(json.loads(capsys.readouterr().out), type(now)) == now
 
 
-async def test_nobody_answers() -> None:
-    with pytest.raises(CommandFailed, match="no node answers at") as caught:
-        await show_status(settings_for(free_port(), SECRET), as_json=False)
+async def _status(settings: Settings) -> None:
+    await show_status(settings, as_json=False)
+
+
+async def _token(settings: Settings) -> None:
+    await make_token(settings, "alice", platform_id=5, register=True)
+
+
+async def _chat(settings: Settings) -> None:
+    await Chat(settings, user_id="alice", peer_id="bob").run()
+
+
+COMMANDS = pytest.mark.parametrize("command", [_status, _token, _chat])
+
+
+@COMMANDS
+async def test_nobody_answers(command: Command) -> None:
+    port = free_port()
+    with pytest.raises(CommandFailed, match=f"^no node answers at http://127.0.0.1:{port}$") as caught:
+        await command(settings_for(port, SECRET))
     assert caught.value.exit_code == UNREACHABLE
 
 
-async def test_other_secret() -> None:
+@COMMANDS
+async def test_other_secret(command: Command) -> None:
     async with http_stage() as http:
+        told = f"the node at http://127.0.0.1:{http.server.port} "
         for _ in range(4):
-            with pytest.raises(CommandFailed, match="another secret") as caught:
-                await show_status(settings_for(http.server.port, f"not {SECRET}"), as_json=False)
+            with pytest.raises(CommandFailed, match=f"^{told}has another secret$") as caught:
+                await command(settings_for(http.server.port, f"not {SECRET}"))
             assert caught.value.exit_code == NO_SECRET
-        with pytest.raises(CommandFailed, match="refuses: too many wrong secrets"):
-            await show_status(settings_for(http.server.port, SECRET), as_json=False)
+        with pytest.raises(CommandFailed, match=f"^{told}refuses: too many wrong secrets$") as caught:
+            await command(settings_for(http.server.port, SECRET))
+        assert caught.value.exit_code == NO_SECRET

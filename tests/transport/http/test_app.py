@@ -220,3 +220,19 @@ async def test_requests_that_wait_too_long_are_told() -> None:
         http.asks.go.set()
         assert (await calls.pop()).json()["errCode"] == 0
         assert (await http.post(TIME)).status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/auth/get_admin_token", "/greenroom/status"])
+async def test_request_without_a_secret_is_no_guess(http: HttpStage, path: str) -> None:
+    """However many there are: the next wrong one is the address's first."""
+    for body in ({}, {"secret": ""}) * 5:
+        assert (await http.error(path, {"userID": "Nightingale", **body}, user=None))[0] in (1001, 1002)
+    assert http.engine.world.health.wrong_secrets == 0
+    wrong = {"secret": "wrong", "userID": "Nightingale"}
+    assert await http.error(path, wrong, user=None) == (1002, "NoPermissionError")
+    assert http.engine.world.health.wrong_secrets == 1
+
+
+async def test_body_that_is_no_json_is_called_the_body(http: HttpStage) -> None:
+    details = [(await http.post("/group/mute_group", body)).json()["errDlt"] for body in (b"{", b"[]", b"3")]
+    assert [detail.partition(":")[0] for detail in details] == ["the body"] * 3
