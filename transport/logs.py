@@ -50,7 +50,7 @@ class Logs:
     def __init__(self, handler: logging.Handler) -> None:
         self._handler = handler
         # Only the thread uses the handler. At exit, logging would wait for the lock of a write that hangs.
-        handler.lock = None
+        handler.lock = _NoLock()  # type: ignore[assignment]
         self._queue: Queue[logging.LogRecord | None] = Queue(_LINES_LIMIT)
         self._thread = threading.Thread(target=self._write, name="log", daemon=True)
         root = logging.getLogger()
@@ -75,6 +75,22 @@ class Logs:
         while (record := self._queue.get()) is not None:
             with contextlib.suppress(OSError):  # The folder of the log file may be gone for a while.
                 self._handler.handle(record)
+
+
+class _NoLock:
+    """In the place of a handler's lock: from Python 3.13 on, logging needs one."""
+
+    def acquire(self) -> bool:
+        return True
+
+    def release(self) -> None:
+        pass
+
+    def __enter__(self) -> bool:
+        return True
+
+    def __exit__(self, *_: object) -> None:
+        pass
 
 
 class _BoundedQueueHandler(QueueHandler):

@@ -50,6 +50,23 @@ def test_log_file_is_private_unless_it_was_there(lines: io.StringIO, tmp_path: P
     assert ("one" in moved.read_text(), "two" in file.read_text()) == (True, True)
 
 
+def test_handler_has_what_logging_needs_of_a_lock(lines: io.StringIO, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python 3.11 calls `acquire` and `release`; `handle` of 3.13 is as here."""
+
+    def handle(self: logging.Handler, record: logging.LogRecord) -> bool:
+        assert self.lock is not None
+        with self.lock:
+            self.emit(record)
+        return True
+
+    for way in (logging.Handler.handle, handle):
+        monkeypatch.setattr(logging.StreamHandler, "handle", way, raising=False)
+        logs = configure(style="json", stream=lines)
+        logging.getLogger("greenroom.x").info("one")
+        logs.close()
+    assert [json.loads(line)["event"] for line in lines.getvalue().splitlines()] == ["one", "one"]
+
+
 def test_json_lines_without_secrets(lines: io.StringIO) -> None:
     logs = configure(style="json", stream=lines)
     logging.getLogger("greenroom.x").info("GET /?sendID=a&token=%s&platformID=5", "abc")

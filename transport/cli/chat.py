@@ -13,14 +13,14 @@ from typing import NamedTuple
 from greenroom.actors.errors import NoPermission
 from greenroom.actors.wire.vocabulary import GroupStatus
 from greenroom.persistence.settings import Settings
-from greenroom.transport.cli.options import CommandFailed
+from greenroom.transport.cli.options import UNREACHABLE, CommandFailed
 from greenroom.transport.cli.problems import FAILED
 from greenroom.transport.cli.token import admin_token
 from greenroom.transport.cli.urls import api_url, ws_url
 from greenroom.transport.client.api import Api
 from greenroom.transport.client.client import Client
 from greenroom.transport.client.client_message import Received, direct_conversation_id, group_conversation_id
-from greenroom.transport.client.errors import ClientError, Refused
+from greenroom.transport.client.errors import ClientError, ConnectionLost, Refused
 from greenroom.transport.client.printable import printable
 
 __all__ = ["Chat"]
@@ -73,21 +73,31 @@ class Chat:
             token=token,
             on_state=self._tell_state,
         )
-        async with client:
-            whom = self._peer_id or f"group {self._group_id}"
-            _tell(f"You are {self._user_id}, in a chat with {whom}. Ctrl-D ends it.")
-            await self._show_history(client)
-            showing = asyncio.create_task(self._show(client))
-            sending = asyncio.create_task(self._send(client))
-            done, waiting = await asyncio.wait((showing, sending), return_when=asyncio.FIRST_COMPLETED)
-            if showing not in done and self._follow:
-                done, waiting = await asyncio.wait((showing,))
-            for task in waiting:
-                task.cancel()
-            for task in done:
-                task.result()
+        try:
+            await client.start()
+        except ConnectionLost:
+            raise CommandFailed(f"no node answers at {ws_url(self._settings)}", exit_code=UNREACHABLE) from None
+        try:
+            await self._talk(client)
+        finally:
+            await client.close()
         is_typed = sys.stdin is not None and sys.stdin.isatty()
         return FAILED if self._refused and not is_typed else 0
+
+    async def _talk(self, client: Client) -> None:
+        """Show the messages and send the lines, until the end of the input or of the connection."""
+        whom = self._peer_id or f"group {self._group_id}"
+        _tell(f"You are {self._user_id}, in a chat with {whom}. Ctrl-D ends it.")
+        await self._show_history(client)
+        showing = asyncio.create_task(self._show(client))
+        sending = asyncio.create_task(self._send(client))
+        done, waiting = await asyncio.wait((showing, sending), return_when=asyncio.FIRST_COMPLETED)
+        if showing not in done and self._follow:
+            done, waiting = await asyncio.wait((showing,))
+        for task in waiting:
+            task.cancel()
+        for task in done:
+            task.result()
 
     def _tell_state(self, state: str) -> None:
         """Tell when the connection is lost, and when it is there again."""

@@ -10,17 +10,19 @@ import os
 
 import pytest
 
-from greenroom.tests.kit.node_kit import NODE_PYTHON, SECRET, NodeProcess
+from greenroom.tests.kit.node_kit import NODE_PYTHON, SECRET, NodeProcess, free_port
 from greenroom.transport.client.api import Api
 
 pytestmark = pytest.mark.timeout(90)
 
 
-async def _chat(node: NodeProcess, *arguments: str, piped: bytes = b"") -> tuple[int | None, str, str]:
+async def _chat(
+    node: NodeProcess, *arguments: str, piped: bytes = b"", ws_port: int = 0
+) -> tuple[int | None, str, str]:
     """(exit code, stdout, stderr)"""
     process = await asyncio.create_subprocess_exec(
         NODE_PYTHON, "-m", "greenroom", "chat", *arguments, "--data-dir", str(node.data_dir),
-        "--ws-port", str(node.ws_port), "--api-port", str(node.api_port),
+        "--ws-port", str(ws_port or node.ws_port), "--api-port", str(node.api_port),
         stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
         env={**os.environ, "GREENROOM_SECRET": SECRET}, cwd=node.folder,
     )  # fmt: skip
@@ -60,6 +62,12 @@ async def test_refused_message_of_a_pipe_is_a_failure(node: NodeProcess) -> None
     code, _, said = await _chat(node, "--as", "alice", "--group", "muted", piped=b"hello\n")
     assert "(not sent: " in said
     assert code == 1, said
+
+
+async def test_gateway_that_does_not_answer(node: NodeProcess) -> None:
+    port = free_port()
+    code, _, said = await _chat(node, "--as", "alice", "--to", "bob", ws_port=port)
+    assert (code, said) == (69, f"greenroom: no node answers at ws://127.0.0.1:{port}\n")
 
 
 async def test_connection_that_comes_back_is_told(node: NodeProcess) -> None:
