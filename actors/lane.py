@@ -1,7 +1,11 @@
 """Lane: gathers the slices of its keys into batches, commits one batch at a time, and then answers each slice.
 
-Ordering rule: slices are committed in the order in which they arrived; one batch is in flight at a time. While that
-batch is overdue, the lane refuses new slices at once, so the number of waiting slices is bounded.
+Ordering rule: a key has one slice at a time in the lane, so its slices are committed in the order in which they were
+sealed; one batch is in flight at a time. Slices of different keys have no order. The small ones are committed in the
+order in which they arrived, and so are the large ones, each in a batch of its own. Both take turns: a small slice waits
+for one large slice at most, and a large one for one batch of small ones before each large one that came earlier.
+
+While the batch in flight is overdue, the lane refuses new slices at once, so the number of waiting slices is bounded.
 """
 
 from __future__ import annotations
@@ -15,7 +19,7 @@ from greenroom.actors.slices import AwaitWrites, CommitSlice, SliceLate, SliceRe
 from greenroom.persistence.store import Reason, Refusal
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from thespian.actors import WakeupMessage
 
@@ -23,7 +27,7 @@ if TYPE_CHECKING:
     from greenroom.actors.runtime.replies import Failed, Piped
     from greenroom.actors.world import World
 
-__all__ = ["Lane", "LaneQueue"]
+__all__ = ["Lane", "LaneQueue", "WaitingSlices"]
 
 log = logging.getLogger("greenroom.persistence")
 
@@ -32,15 +36,58 @@ _CHECK: Final = "check"
 _CHECKS: Final = 5
 """Number of checks for overdue slices within write_timeout_s. A slice is overdue once it has waited for all but one of
 these intervals, so no sender waits longer than write_timeout_s."""
+_LARGE_WEIGHT: Final = 256
+"""A slice above this weight (see `CommitSlice.weight`) is large. The writer takes about 10 microseconds for a unit."""
+_BATCH_WEIGHT: Final = 16 * _LARGE_WEIGHT
+"""Bound of a batch of small slices, whose number is also bounded: by `store.batch_slices`."""
 _SLOW: Final = Refusal(Reason.FAILED, "the store is slow")
+
+
+class WaitingSlices:
+    """Slices for the next batches: small and large ones, each in the order in which they arrived."""
+
+    def __init__(self) -> None:
+        self._small: deque[CommitSlice] = deque()
+        self._large: deque[CommitSlice] = deque()
+        self._is_large_next = False
+        """Whether the last batch was one of small slices."""
+
+    def __len__(self) -> int:
+        return len(self._small) + len(self._large)
+
+    def add(self, each: CommitSlice) -> None:
+        (self._large if each.weight > _LARGE_WEIGHT else self._small).append(each)
+
+    def take_batch(self, limit: int) -> list[CommitSlice]:
+        """Take the slices of the next batch: one large slice, or at most `limit` small ones."""
+        small, large = self._small, self._large
+        if large and (self._is_large_next or not small):
+            self._is_large_next = False
+            return [large.popleft()]
+        self._is_large_next = True
+        batch: list[CommitSlice] = []
+        weight = 0
+        while small and len(batch) < limit:
+            weight += small[0].weight
+            if weight > _BATCH_WEIGHT:
+                break
+            batch.append(small.popleft())
+        return batch
+
+    def remove(self, is_removed: Callable[[CommitSlice], bool]) -> list[CommitSlice]:
+        """Remove the slices for which this is true, and return them."""
+        removed = [each for queue in (self._small, self._large) for each in queue if is_removed(each)]
+        if removed:
+            self._small = deque(each for each in self._small if not is_removed(each))
+            self._large = deque(each for each in self._large if not is_removed(each))
+        return removed
 
 
 class LaneQueue:
     """The unanswered slices of a lane. It outlives a crash of the lane, so that no slice is lost."""
 
     def __init__(self) -> None:
-        self.waiting: deque[CommitSlice] = deque()
-        """Slices for the next batches, in order."""
+        self.waiting = WaitingSlices()
         self.batch: list[CommitSlice] = []
         """Slices of the batch in flight, in order."""
         self.batch_count = 0
@@ -89,7 +136,7 @@ class Lane(Entity):
             self.queue.failed_count += 1
             self.send(message.owner, SliceRefused(message.number, message.items, _SLOW))
             return
-        self.queue.waiting.append(message)
+        self.queue.waiting.add(message)
         self.queue.owners.add(message.owner)
 
     def receiveMsg_AwaitWrites(self, message: AwaitWrites, sender: Address) -> None:
@@ -152,16 +199,12 @@ class Lane(Entity):
         for each in queue.batch:
             if each.decided_at <= limit:
                 self.send(each.owner, SliceLate(each.number, each.items))
-        given_up = [each for each in queue.waiting if queue.is_stuck or each.decided_at <= limit]
-        if given_up:
-            queue.waiting = deque(each for each in queue.waiting if not queue.is_stuck and each.decided_at > limit)
-            for each in given_up:
-                self._refuse(each, _SLOW)
+        for each in queue.waiting.remove(lambda each: queue.is_stuck or each.decided_at <= limit):
+            self._refuse(each, _SLOW)
 
     def _commit(self) -> None:
         queue, settings = self.queue, self.world.settings.store
-        count = min(len(queue.waiting), settings.batch_slices)
-        queue.batch = [queue.waiting.popleft() for _ in range(count)]
+        queue.batch = queue.waiting.take_batch(settings.batch_slices)
         queue.batch_count += 1
         queue.batch_started_at = self.runtime.now
         self._check_later()

@@ -3,23 +3,35 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import msgspec
 
 from greenroom.actors.items import Item
 from greenroom.actors.runtime.address import Address
 from greenroom.actors.runtime.replies import Outcome
-from greenroom.persistence.store import Refusal, Slice
+from greenroom.persistence.store import (
+    AddMessage,
+    AddRecords,
+    AddUsers,
+    BumpVersion,
+    DropRows,
+    PutRows,
+    Refusal,
+    SetReadFlags,
+    Slice,
+    Write,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from greenroom.actors.errors import GreenroomError
+    from greenroom.persistence.store import AnyWrite
 
 __all__ = [
     "AwaitWrites", "CommitSlice", "PendingEffects", "SliceLate", "SliceOutcome", "SliceRefused", "SliceStored",
-    "WritesDone",
+    "WritesDone", "weight_of",
 ]  # fmt: skip
 
 
@@ -42,10 +54,31 @@ class CommitSlice(msgspec.Struct, frozen=True):
     """All items, in order, including those that write nothing."""
     starts: tuple[int, ...]
     """The index of each item's first write."""
+    weight: int
+    """How much the slice costs the store: the number of its writes, of the rows that they name, and of the KiB of its
+    messages."""
 
     def item_of(self, write: int) -> Item:
         """The item that the write with this index belongs to."""
         return self.items[bisect_right(self.starts, write) - 1]
+
+
+_LISTS: Final[dict[type[Write], str]] = {
+    AddRecords: "owners", AddUsers: "users", BumpVersion: "entries", DropRows: "keys", PutRows: "rows",
+    SetReadFlags: "seqs",
+}  # fmt: skip
+"""The list of each write that has one."""
+
+
+def weight_of(writes: Sequence[AnyWrite]) -> int:
+    """The weight of a slice with these writes."""
+    weight = len(writes)
+    for write in writes:
+        if type(write) is AddMessage:
+            weight += len(write.body) >> 10
+        elif (name := _LISTS.get(type(write))) is not None:
+            weight += len(getattr(write, name))
+    return weight
 
 
 class SliceOutcome(Outcome, frozen=True):

@@ -30,6 +30,7 @@ from greenroom.actors.slices import (
     SliceRefused,
     SliceStored,
     WritesDone,
+    weight_of,
 )
 from greenroom.persistence.errors import StoreError
 from greenroom.persistence.store import Reason, Refusal, Slice
@@ -213,7 +214,9 @@ class StoredEntity(Entity, Generic[StateT]):
             self._run_effects()
             return
         slice_ = Slice(self.key, draft.epoch, writes)
-        self._in_flight = CommitSlice(self.myAddress, number, draft.decided_at, slice_, items, tuple(starts))
+        self._in_flight = CommitSlice(
+            self.myAddress, number, draft.decided_at, slice_, items, tuple(starts), weight_of(writes)
+        )
         self._is_late = False
         self.send(self._lane, self._in_flight)
 

@@ -92,6 +92,7 @@ class User(StoredEntity[list[TokenRow]]):
         return UserExists() if refusal.reason == Reason.USER_EXISTS else super().refusal_error(refusal)
 
     def receiveMsg_SetUserInfo(self, command: SetUserInfo, sender: Address) -> None:
+        """The answer is the number of groups that are notified, or None."""
         self._if_registered(lambda: self._set_info(command, sender), command, sender)
 
     def _set_info(self, command: SetUserInfo, sender: Address) -> None:
@@ -113,7 +114,8 @@ class User(StoredEntity[list[TokenRow]]):
             to_groups = Tell(
                 map(group_address, group_ids), ProfileChanged(caller=command.caller, user_id=self.id)
             )
-            self.add_to_draft(Change(change, event, effects=[*effects, to_groups], askers=[asker]))
+            effects.append(to_groups)
+            self.add_to_draft(Change(change, event, effects=effects, askers=[asker], value=len(group_ids)))
 
         self.read(self.world.store.joined_groups(self.id), then, command, sender)
 

@@ -1,4 +1,5 @@
-"""How often one user, or one address without a token, may ask: the node's `[limits]`, for both transports."""
+"""How often one user, or one address without a token, may ask: the node's `[limits]`, for both transports. A message
+or a change counts as several if it is large."""
 
 from __future__ import annotations
 
@@ -27,6 +28,10 @@ _NAMES_LIMIT: Final = 1_000
 """Maximum number of users or addresses whose refusals are counted between two log lines of one limit."""
 _NAMES_SHOWN: Final = 3
 """Maximum number of them that a line names."""
+_BYTES_COUNTED: Final = 8 * 1024
+"""A message or a change counts once more for each of these bytes. A text, or the message of a picture, has fewer."""
+_ROWS_COUNTED: Final = 50
+"""A change counts once more for each of these rows. The store takes a few milliseconds for them."""
 _GUESSERS_LIMIT: Final = 10_000
 """Maximum number of addresses that are remembered for their wrong secrets."""
 _FREE_GUESSES: Final = 3
@@ -126,19 +131,25 @@ class Limits:
         """Whether this client's user has no limits."""
         return self._settings.exempt_loopback and client.is_local and not client.is_proxied
 
-    def check_send(self, user_id: str) -> None:
-        """Count a message of this user. Raises TooManyRequests."""
-        wait_s = self._sends.take(user_id, self._clock())
+    def check_send(self, user_id: str, size: int) -> None:
+        """Count a message of this user, whose data have this size when they are unfolded. Raises TooManyRequests."""
+        wait_s = self._sends.take(user_id, self._clock(), 1 + size // _BYTES_COUNTED)
         if wait_s:
             self._health.sends_limited += 1
             self._refuse_user(user_id, "sends", wait_s)
 
-    def check_change(self, user_id: str) -> None:
-        """Count a change that this user makes. Raises TooManyRequests."""
-        wait_s = self._changes.take(user_id, self._clock())
+    def check_change(self, user_id: str, size: int) -> None:
+        """Count a change that this user makes, whose body has this size. Raises TooManyRequests."""
+        wait_s = self._changes.take(user_id, self._clock(), 1 + size // _BYTES_COUNTED)
         if wait_s:
             self._health.changes_limited += 1
             self._refuse_user(user_id, "changes", wait_s)
+
+    def charge_rows(self, user_id: str, rows: int) -> None:
+        """Count the rows of a change that was let in, once they are known. They delay the user's next changes and not
+        this one: so the largest change is possible, too."""
+        if count := rows // _ROWS_COUNTED:
+            self._changes.charge(user_id, self._clock(), count)
 
     def check_anonymous(self, client: ClientAddress) -> None:
         """Count a request without a valid token. Raises TooManyRequests."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
 from greenroom.persistence.refusal import FirstAnswer, Reason, Refusal, WriteRefused
 from greenroom.persistence.sqlite.event_writes import EVENTS_LIMIT, EventWriter
 from greenroom.persistence.sqlite.layout import (
+    change_records_statement,
     change_statement,
     drop_statement,
     layout_of,
@@ -46,14 +47,17 @@ from greenroom.persistence.store import (
 from greenroom.persistence.tables import TABLES, RecordRow, misfit, misfit_of_key, table_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from greenroom.persistence.sqlite.row_numbers import RowNumbers
     from greenroom.persistence.sqlite.statements import SqliteConnection
     from greenroom.persistence.store import Slice, Write
     from greenroom.persistence.tables import Key, Row, Value
 
-__all__ = ["Applier"]
+__all__ = ["Applier", "runs"]
+
+_RUN_MIN: Final = 3
+"""Number of writes in the smallest run that is written with joined statements."""
 
 
 class Applier:
@@ -108,13 +112,28 @@ class Applier:
         appliers = self.appliers
         for slice_ in slices:
             self._key = slice_.key
-            for write in slice_.writes:
-                appliers[type(write)](write)
+            writes = slice_.writes
+            if len(writes) < _RUN_MIN:
+                for write in writes:
+                    appliers[type(write)](write)
+            else:
+                for _, run in runs(writes):
+                    self._apply_run(run)
         self.flush()
 
-    def apply(self, key: str, write: Write) -> None:
+    def apply(self, key: str, run: Sequence[Write]) -> None:
+        """Apply writes of this key that `runs` has put together."""
         self._key = key
-        self.appliers[type(write)](write)
+        self._apply_run(run)
+
+    def _apply_run(self, run: Sequence[Any]) -> None:
+        kind = type(run[0])
+        if len(run) >= _RUN_MIN and len({write.owner_id for write in run}) == len(run):
+            (self._bump_versions if kind is BumpVersion else self._change_records)(run)
+            return
+        apply = self.appliers[kind]
+        for write in run:
+            apply(write)
 
     def flush(self) -> None:
         """Write the buffered rows."""
@@ -183,6 +202,26 @@ class Applier:
         if self._change(RecordRow, (write.owner_id, write.conversation_id), write.values):
             owner = self._numbers.user(write.owner_id)
             self._bump(LOG_NUMBERS["conversations"], [owner], [(write.conversation_id, 3)])
+
+    def _change_records(self, run: Sequence[ChangeRecord]) -> None:
+        """Make the same change of the records of several owners in one conversation."""
+        conversation_id, values = run[0].conversation_id, run[0].values
+        owner_ids = [write.owner_id for write in run]
+        if any(type(owner_id) is not str for owner_id in owner_ids):
+            raise _failed("record.owner_id is no text")
+        _check(misfit_of_key(RecordRow, (owner_ids[0], conversation_id)))
+        for write in run:  # Each, because True equals 1, but is no number of a column.
+            columns = _columns(RecordRow, write.values)
+        if not columns:
+            return
+        changed = many(
+            self._connection,
+            change_records_statement(columns),
+            "?",
+            owner_ids,
+            first=(*(values[column] for column in columns), conversation_id),
+        )
+        self._bump(LOG_NUMBERS["conversations"], [owner for (owner,) in changed], [(conversation_id, 3)])
 
     def _drop_rows(self, write: DropRows) -> None:
         kind = TABLES[write.table]
@@ -304,35 +343,39 @@ class Applier:
             raise _failed(f"group {write.owner_id!r} is unknown")
         self._bump(LOG_NUMBERS[write.log], [owner], write.entries)
 
+    def _bump_versions(self, run: Sequence[BumpVersion]) -> None:
+        """Make the same change in the logs of several users."""
+        numbers, owners = self._numbers, [write.owner_id for write in run]
+        numbers.meet_users(owners)
+        self._bump(LOG_NUMBERS[run[0].log], [numbers.users[owner] for owner in owners], run[0].entries)
+
     def _bump(self, log: int, owners: list[int], entries: list[tuple[str, int]]) -> None:
         """Make one change in the log of each owner, with the same entries."""
-        many(
+        changed = many(
             self._connection,
             "INSERT INTO version_log (log, owner, version) VALUES {}"
-            " ON CONFLICT (log, owner) DO UPDATE SET version = version + 1",
+            " ON CONFLICT (log, owner) DO UPDATE SET version = version + 1 RETURNING owner, version",
             "(?, ?, 2)",
             [value for owner in owners for value in (log, owner)],
         )
         values: list[Any] = []
-        for owner in owners:
+        for owner, version in changed:
             for entry, state in entries:
-                values += (log, owner, entry, state, log, owner)
+                values += (log, owner, entry, state, version)
         many(
             self._connection,
             "INSERT INTO version_entry (log, owner, entry, state, version) VALUES {} ON CONFLICT"
             " (log, owner, entry) DO UPDATE SET state = excluded.state, version = excluded.version",
-            "(?, ?, ?, ?, (SELECT version FROM version_log WHERE log = ? AND owner = ?))",
+            "(?, ?, ?, ?, ?)",
             values,
         )
 
     def _change(self, kind: type[Row], key: Key, values: Mapping[str, Value]) -> bool:
         """Change one row. Returns False if there is no such row."""
-        _check(misfit_of_key(kind, key) or misfit(kind, values))
-        if fixed := [name for name in kind.KEY if name in values]:
-            raise _failed(f"{table_of(kind)}.{fixed[0]} never changes")
-        if not values:
+        _check(misfit_of_key(kind, key))
+        columns = _columns(kind, values)
+        if not columns:
             return False
-        columns = tuple(sorted(values))
         statement = change_statement(kind, columns)
         self._connection.execute(statement, (*(values[column] for column in columns), *key))
         return self._connection.changes() > 0
@@ -341,6 +384,36 @@ class Applier:
         """Look up the number of each user in these rows, or assign one."""
         for column in layout_of(kind).users:
             self._numbers.meet_users([getattr(row, column) for row in rows])
+
+
+def runs(writes: Sequence[Write]) -> Iterator[tuple[int, Sequence[Write]]]:
+    """Split the writes of a slice into runs of writes that make the same change for different users, each with the
+    index of its first write. Any other write is a run of its own. A run needs a few statements, not some for each
+    user."""
+    start = 0
+    for index in range(1, len(writes)):
+        if not _joins(writes[start], writes[index]):
+            yield start, writes[start:index]
+            start = index
+    if writes:
+        yield start, writes[start:]
+
+
+def _joins(first: Write, other: Write) -> bool:
+    """Whether both make the same change for a user."""
+    if type(first) is BumpVersion and type(other) is BumpVersion:
+        return first.log == other.log and first.log != "members" and first.entries == other.entries
+    if type(first) is ChangeRecord and type(other) is ChangeRecord:
+        return first.conversation_id == other.conversation_id and first.values == other.values
+    return False
+
+
+def _columns(kind: type[Row], values: Mapping[str, Value]) -> tuple[str, ...]:
+    """The columns that these values change, in the order of a statement. Raises WriteRefused."""
+    _check(misfit(kind, values))
+    if fixed := [name for name in kind.KEY if name in values]:
+        raise _failed(f"{table_of(kind)}.{fixed[0]} never changes")
+    return tuple(sorted(values))
 
 
 def _values(row: Row) -> tuple[Any, ...]:

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 __all__ = [
-    "Layout", "change_statement", "drop_statement", "layout_of", "put_statement", "register_statement", "rows_of",
-    "select",
+    "Layout", "change_records_statement", "change_statement", "drop_statement", "layout_of", "put_statement",
+    "register_statement", "rows_of", "select",
 ]  # fmt: skip
 
 USER: Final = "(SELECT id FROM user WHERE user_id = ?)"
@@ -93,6 +93,16 @@ def change_statement(row: type[Row], columns: tuple[str, ...]) -> str:
     values = ", ".join(f"{layout.name(column)} = {layout.place(column)}" for column in columns)
     where = [f"{layout.name(column)} = {layout.place(column)}" for column in row.KEY]
     return f"UPDATE {layout.table} SET {values} WHERE {' AND '.join(filter(None, [*where, layout.only]))}"
+
+
+@cache
+def change_records_statement(columns: tuple[str, ...]) -> str:
+    """Statement for `many` that changes the records of several owners in one conversation, and returns the owners'
+    numbers. Its parameters are the new values, the id of the conversation, and the ids of the owners."""
+    layout = _LAYOUTS[RecordRow]
+    values = ", ".join(f"{layout.name(column)} = {layout.place(column)}" for column in columns)
+    owners = "owner IN (SELECT id FROM user WHERE user_id IN ({}))"
+    return f"UPDATE record SET {values} WHERE conversation = {CONVERSATION} AND {owners} RETURNING owner"
 
 
 @cache

@@ -164,19 +164,20 @@ def _checksums() -> str:
 
 
 def many(
-    connection: SqliteConnection, statement: str, row: str, values: Sequence[Any]
+    connection: SqliteConnection, statement: str, row: str, values: Sequence[Any], *, first: tuple[Any, ...] = ()
 ) -> list[tuple[Any, ...]]:
     """The same as `each`, but returns the rows of all statements in one list."""
     found: list[tuple[Any, ...]] = []
-    for cursor in each(connection, statement, row, values):
+    for cursor in each(connection, statement, row, values, first=first):
         found += cursor.fetchall()
     return found
 
 
 def each(
-    connection: SqliteConnection, statement: str, row: str, values: Sequence[Any]
+    connection: SqliteConnection, statement: str, row: str, values: Sequence[Any], *, first: tuple[Any, ...] = ()
 ) -> Iterator[Cursor]:
     """Run `statement`, in which `{}` stands for rows of the form `row`, for all values (of all rows, in one flat list).
+    `first` are values of parameters that come before the rows, in each statement.
 
     Each statement has a power of two as its number of rows, so a few prepared statements are enough for every total.
     A cursor is valid until the next one is requested.
@@ -188,7 +189,7 @@ def each(
         size = ROWS_LIMIT if remaining >= ROWS_LIMIT else 1 << (remaining.bit_length() - 1)
         end = start + size * width
         part = values if size == remaining and not start else values[start:end]
-        with closing(connection.execute(_text(statement, row, size), part)) as cursor:
+        with closing(connection.execute(_text(statement, row, size), (*first, *part) if first else part)) as cursor:
             yield cursor
         start = end
         remaining -= size

@@ -11,7 +11,7 @@ import apsw
 
 from greenroom.persistence.errors import StoreDamaged, StoreError
 from greenroom.persistence.refusal import Reason, Refusal, WriteRefused
-from greenroom.persistence.sqlite.applier import Applier
+from greenroom.persistence.sqlite.applier import Applier, runs
 from greenroom.persistence.sqlite.event_writes import EVENTS_LIMIT
 from greenroom.persistence.sqlite.mark import Mark
 from greenroom.persistence.sqlite.placement import Placement, log_path
@@ -264,8 +264,8 @@ class Writer:
         index = 0
         self._applier.checks_repeats = True
         try:
-            for index, write in enumerate(slice_.writes):  # noqa: B007
-                self._applier.apply(slice_.key, write)
+            for index, run in runs(slice_.writes):  # noqa: B007
+                self._applier.apply(slice_.key, run)
             self._applier.flush()
         except Exception as error:
             if _is_broken(error):

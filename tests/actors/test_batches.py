@@ -6,12 +6,17 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from greenroom.actors.errors import StoreFailed
+from greenroom.actors.lane import WaitingSlices
 from greenroom.actors.log import Send
 from greenroom.actors.pair import Pair
 from greenroom.actors.runtime.address import Address
 from greenroom.actors.runtime.replies import Ping
+from greenroom.actors.slices import CommitSlice
+from greenroom.persistence.store import Slice
 from greenroom.tests.kit.fault_kit import Gate, shown, stored
 
 if TYPE_CHECKING:
@@ -70,6 +75,85 @@ async def test_decided_while_the_slice_waits_is_the_next_one(engine: KitEngine, 
     kept = [(1, "first"), (2, "waits"), (3, "next"), (4, "next, too")]
     assert await stored(engine, "si_c_d") == kept
     assert shown(engine, "d", "si_c_d") == kept
+
+
+async def test_small_slices_wait_for_one_large_one_at_most(engine: KitEngine, gate: Gate) -> None:
+    """Messages of 300 KB arrive first, in three keys. Each has a batch of its own, and a small slice is not behind
+    more than one of them. Nothing is lost, and each key keeps its order."""
+    content = b'{"content":"%b"}' % (b"x" * 300_000)
+    pairs = {"ef": "conversation/e_f", "gh": "conversation/g_h", "ij": "conversation/i_j"}
+    await engine.register(*"efghij")
+    gate.hold()
+    sends = [send(engine, "ab", "under way")]
+    await gate.arrived()
+    for pair, key in pairs.items():
+        for _ in range(2):
+            sends.append(engine.send(engine.message(*pair, clientMsgID=f"large {len(sends)}", content=content)))
+        await asyncio.sleep(0)
+        await taken(engine, key)
+    sends.append(send(engine, "cd", "small"))
+    sends.append(send(engine, "ab", "small"))
+    await taken(engine, CD)
+    gate.batches.clear()
+    gate.release()
+    await asyncio.gather(*sends)
+    large = [keys for keys in gate.batches if set(keys) & set(pairs.values())]
+    assert large == [[key] for key in pairs.values()]
+    first = next(index for index, keys in enumerate(gate.batches) if CD in keys)
+    assert first <= 1, gate.batches
+    for pair in pairs:
+        assert [seq for seq, _ in await stored(engine, f"si_{pair[0]}_{pair[1]}")] == [1, 2]
+
+
+def waiting(number: int, weight: int) -> CommitSlice:
+    key = f"k/{number}"
+    return CommitSlice(Address("k", str(number)), number, 0.0, Slice(key, 1, []), (), (), weight)
+
+
+@given(st.lists(st.tuples(st.sampled_from(["add", "take"]), st.sampled_from([1, 7, 200, 256, 257, 90_000]))))
+def test_batches_are_bounded_fair_and_complete(steps: list[tuple[str, int]]) -> None:
+    queue, number, limit = WaitingSlices(), 0, 9
+    arrived: list[CommitSlice] = []
+    batches: list[list[CommitSlice]] = []
+    for step, weight in steps:
+        if step == "add":
+            number += 1
+            arrived.append(waiting(number, weight))
+            queue.add(arrived[-1])
+        elif queue:
+            batches.append(queue.take_batch(limit))
+    while queue:
+        batches.append(queue.take_batch(limit))
+    committed = [each for batch in batches for each in batch]
+    for is_large in (False, True):
+        alike = [each for each in committed if (each.weight > 256) is is_large]
+        assert alike == [each for each in arrived if (each.weight > 256) is is_large]
+    assert all(0 < len(batch) <= limit for batch in batches)
+    assert all(len(batch) == 1 or sum(each.weight for each in batch) <= 4096 for batch in batches)
+    assert all(len(batch) == 1 for batch in batches if any(each.weight > 256 for each in batch))
+
+
+def test_small_and_large_batches_take_turns() -> None:
+    queue = WaitingSlices()
+    for number in range(12):
+        queue.add(waiting(number, 1000 if number < 6 else 200))
+    queue.add(waiting(12, 500))
+    order = []
+    while queue:
+        order.append([each.number for each in queue.take_batch(2)])
+        if order[-1] == [6, 7]:
+            queue.add(waiting(13, 1))
+    assert order == [[6, 7], [0], [8, 9], [1], [10, 11], [2], [13], [3], [4], [5], [12]]
+
+
+def test_overdue_slices_are_removed_from_both() -> None:
+    queue = WaitingSlices()
+    for number in range(6):
+        queue.add(waiting(number, 1000 * (number % 2)))
+    assert [each.number for each in queue.remove(lambda each: each.number < 3)] == [0, 2, 1]
+    assert queue.remove(lambda each: False) == []
+    assert [each.number for _ in range(2) for each in queue.take_batch(9)] == [4, 3]
+    assert len(queue) == 1
 
 
 async def test_slice_in_flight_knows_nothing_of_a_draft_that_fails(

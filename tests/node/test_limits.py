@@ -128,6 +128,46 @@ async def test_changes_of_a_user(tmp_path: Path) -> None:
         assert (await limited(node))["changes"] == refused
 
 
+async def test_changes_count_by_their_rows(tmp_path: Path) -> None:
+    """100 groups of 1,000 members at once had held the store for 11 seconds, within the limit of changes. Now the
+    seventh has to wait. The user's next small change waits too, and another user's does not."""
+    async with NodeProcess(tmp_path, env=LIMITED) as node, http(node) as client:
+        members = [f"m{number}" for number in range(1000)]
+        tokens = await node.tokens("alice", "bob")
+        async with Api(node.api_url) as api:
+            admin = await api.admin_token(SECRET)
+            users = [{"userID": user_id, "nickname": user_id} for user_id in members]
+            await api.call("/user/user_register", {"users": users}, admin)
+
+        async def create(user_id: str, size: int) -> httpx.Response:
+            group = {"groupName": "g", "groupType": 2}
+            body = {"ownerUserID": user_id, "memberUserIDs": members[:size], "groupInfo": group}
+            return await post(client, "/group/create_group", body, token=tokens[user_id])
+
+        answers = [await create("alice", 1000) for _ in range(10)]
+        done = sum(answer.status_code == 200 and answer.json()["errCode"] == 0 for answer in answers)
+        assert 6 <= done <= 8  # Some tokens are refilled while the groups are made.
+        assert all(map(is_refused, answers[done:]))
+        assert is_refused(await create("alice", 1000))
+        assert (await create("bob", 1)).json()["errCode"] == 0
+        assert (await limited(node))["changes"] >= 11 - done
+
+
+async def test_messages_count_by_their_unfolded_bytes(tmp_path: Path) -> None:
+    """A message of 500 KB is a frame of 900 bytes. 500 of them had filled 222 MB of the disk within the burst."""
+    async with NodeProcess(tmp_path, env=LIMITED) as node:
+        tokens = await node.tokens("alice", "bob")
+        async with await Device.open(node, "alice", tokens["alice"], gzip=True) as alice:
+            content = b'{"content":"%b"}' % (b"x" * 500_000)
+            codes = [
+                (await alice.send(text_message("alice", "bob", content=content))).err_code for _ in range(15)
+            ]
+        done = codes.index(500)
+        assert codes == [0] * done + [500] * (15 - done)
+        assert 9 <= done <= 12
+        assert (await limited(node))["sends"] == 15 - done
+
+
 async def test_requests_without_a_token(tmp_path: Path) -> None:
     """Those of one address, on all roads in. Clients with a token go on, from the same address too."""
     async with NodeProcess(tmp_path, env=LIMITED | PROXIED | TIGHT) as node, http(node) as client:

@@ -11,6 +11,7 @@ from greenroom.persistence.store import (
     CHATS_OF,
     AddRecords,
     AddUsers,
+    BumpVersion,
     ChangeRecord,
     ChangeRow,
     FirstAnswer,
@@ -40,7 +41,7 @@ from greenroom.tests.persistence.store_writes import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from greenroom.persistence.store import Store
+    from greenroom.persistence.store import AnyWrite, Store
 
 A_B = "si_a_b"
 
@@ -48,6 +49,45 @@ A_B = "si_a_b"
 async def test_commit_of_nothing(store: Store) -> None:
     assert await store.commit([]) == []
     assert await store.commit([Slice("user/a", store.epoch, [])]) == [None]
+
+
+@pytest.mark.parametrize("is_apart", [False, True], ids=["together", "apart"])
+async def test_same_change_for_many_users(store: Store, is_apart: bool) -> None:
+    """It is written with joined statements, and gives what one write after the other gives. `apart`: beside a slice
+    that is refused, so that each slice is applied for itself."""
+    ids = [f"u{number}" for number in range(300)]
+    chat = "sg_g"
+    await commit(store, "group/g", group_key(), group(), record(chat, *((user_id, "") for user_id in ids[1:])))
+    before = {user_id: (await store.changes("conversations", user_id, 0)).version for user_id in ids}
+    writes: list[AnyWrite] = [
+        *(BumpVersion("joined", user_id, [("g", 1)]) for user_id in ids),
+        *(BumpVersion("joined", user_id, [("g", 2), ("h", 1)]) for user_id in ids),
+        *(BumpVersion("joined", "u5", [("x", 3)]) for _ in range(4)),
+        *(ChangeRecord(user_id, chat, {"max_seq": 7, "ex": "bound"}) for user_id in [*ids, "nobody"]),
+        *(ChangeRecord(user_id, "sg_unknown", {"max_seq": 9}) for user_id in ids),
+        *(ChangeRecord("u6", chat, {"min_seq": 2}) for _ in range(3)),
+    ]
+    slices = [Slice("group/g", store.epoch, writes)]
+    if is_apart:
+        slices.append(Slice("conversation/a_b", store.epoch, [message(A_B, 5)]))
+    assert (await store.commit(slices))[0] is None
+    for user_id in [*ids[::50], "u5", "u6"]:
+        joined = await store.changes("joined", user_id, 0)
+        own = 4 if user_id == "u5" else 0
+        assert joined.version == 3 + own
+        assert {(entry, state) for entry, state, _ in joined.changed or []} == {
+            ("g", 2), ("h", 1), *([("x", 3)] if own else [])
+        }  # fmt: skip
+        rows = await store.records(user_id, [chat])
+        assert [(row.max_seq, row.ex, row.min_seq) for row in rows] == (
+            [] if user_id == "u0" else [(7, "bound", 2 if user_id == "u6" else 0)]
+        )
+        changes = (await store.changes("conversations", user_id, 0)).version - before[user_id]
+        assert changes == {"u0": 0, "u6": 4}.get(user_id, 1)
+    assert await refused(
+        store, "group/g", *(ChangeRecord(user_id, chat, {"is_pinned": flag}) for user_id, flag in
+        [("u1", True), ("u2", True), ("u3", 1)]),
+    ) == Reason.FAILED  # fmt: skip
 
 
 async def test_slice_is_all_or_nothing(store: Store) -> None:

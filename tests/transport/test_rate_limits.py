@@ -57,8 +57,8 @@ def test_defaults_admit_a_person_and_stop_a_script() -> None:
     """A minute of each."""
     stage = Stage()
     checks = {
-        (lambda: stage.limits.check_send("alice")): (5, 200),
-        (lambda: stage.limits.check_change("alice")): (1, 50),
+        (lambda: stage.limits.check_send("alice", 5000)): (5, 200),
+        (lambda: stage.limits.check_change("alice", 5000)): (1, 50),
         (lambda: stage.limits.check_anonymous(stage.client)): (5, 200),
     }
     for check, (by_hand, by_script) in checks.items():
@@ -71,11 +71,48 @@ def test_defaults_admit_a_person_and_stop_a_script() -> None:
             assert admitted < 60 * rate or not is_script
 
 
+PICTURE_BYTES = 6_000
+"""An SDK's message of a picture: the URLs and sizes of three versions, in JSON and base64."""
+LARGEST_BYTES = 512 * 1024
+
+
+def test_large_messages_count_more() -> None:
+    """As many pictures as texts are sent; of the largest messages a few, and the first of all at any size."""
+    stage = Stage()
+    assert stage.admitted(lambda: stage.limits.check_send("texts", 300), 1000) == 600
+    assert stage.admitted(lambda: stage.limits.check_send("pictures", PICTURE_BYTES), 1000) == 600
+    assert stage.admitted(lambda: stage.limits.check_send("script", LARGEST_BYTES), 500) == 9
+    stage.now += 60
+    assert stage.admitted(lambda: stage.limits.check_send("script", LARGEST_BYTES), 500) == 9
+    strict = Stage(sends_burst=1)
+    assert strict.admitted(lambda: strict.limits.check_send("a", LARGEST_BYTES), 2) == 1
+    strict.now += 64 / 20
+    assert strict.admitted(lambda: strict.limits.check_send("a", LARGEST_BYTES), 2) == 0
+    strict.now += 1 / 20
+    assert strict.admitted(lambda: strict.limits.check_send("a", LARGEST_BYTES), 2) == 1
+
+
+def test_changes_of_many_rows_count_more() -> None:
+    stage = Stage()
+
+    def create(members: int) -> None:
+        stage.limits.check_change("alice", 15 * members)
+        stage.limits.charge_rows("alice", members)
+
+    assert stage.admitted(lambda: create(1000), 100) == 6
+    # Each has paid 2 tokens at the door and then 20, so the debt is 12.
+    assert stage.wait(lambda: create(1000)) == pytest.approx(7.0)
+    stage.now += 66.0
+    assert stage.admitted(lambda: create(1000), 100) == 6
+    stage.now += 3600
+    assert stage.admitted(lambda: create(30), 1000) == 120
+
+
 def test_refusals_are_counted_and_logged_as_samples(caplog: pytest.LogCaptureFixture) -> None:
     stage = Stage(sends_burst=1, changes_burst=1, anonymous_burst=1)
     for _ in range(5):
-        stage.admitted(lambda: stage.limits.check_send("alice"), 2)
-        stage.admitted(lambda: stage.limits.check_change("alice"), 3)
+        stage.admitted(lambda: stage.limits.check_send("alice", 0), 2)
+        stage.admitted(lambda: stage.limits.check_change("alice", 0), 3)
         stage.admitted(lambda: stage.limits.check_anonymous(stage.client), 4)
     health = stage.health
     assert (health.sends_limited, health.changes_limited, health.anonymous_limited) == (9, 14, 19)

@@ -36,6 +36,37 @@ def test_refusal_takes_nothing() -> None:
     assert buckets.take("a", 1.0) == 0.0
 
 
+def test_cost() -> None:
+    buckets = TokenBuckets(per_s=2.0, burst=10, keys_limit=100)
+    assert buckets.take("a", 0.0, 4) == buckets.take("a", 0.0, 6) == 0.0
+    assert buckets.take("a", 0.0, 4) == pytest.approx(2.0)
+    assert buckets.take("a", 1.5, 4) == pytest.approx(0.5)
+    assert buckets.take("a", 2.0, 4) == 0.0
+    assert buckets.take("a", 2.0) == pytest.approx(0.5)
+
+
+def test_cost_above_the_burst_needs_a_full_bucket_and_leaves_a_debt() -> None:
+    buckets = TokenBuckets(per_s=2.0, burst=10, keys_limit=100)
+    assert buckets.take("new", 0.0, 50) == 0.0
+    assert buckets.take("new", 0.0) == pytest.approx(20.5)
+    assert buckets.take("a", 0.0) == 0.0
+    assert buckets.take("a", 0.0, 50) == pytest.approx(0.5)
+    assert buckets.take("a", 0.5, 50) == 0.0
+    assert taken(buckets, "a", 20.0) == 0
+    assert taken(buckets, "a", 21.0) == 1
+
+
+def test_charge() -> None:
+    """What is charged later may leave a debt; an unknown key has a full bucket."""
+    buckets = TokenBuckets(per_s=2.0, burst=10, keys_limit=100)
+    assert buckets.take("a", 0.0) == 0.0
+    buckets.charge("a", 0.0, 20)
+    assert buckets.take("a", 0.0) == pytest.approx(6.0)
+    assert taken(buckets, "a", 6.0) == 1
+    buckets.charge("b", 50.0, 4)
+    assert taken(buckets, "b", 50.0) == 6
+
+
 def test_give_back() -> None:
     buckets = TokenBuckets(per_s=1.0, burst=1, keys_limit=100)
     for _ in range(5):

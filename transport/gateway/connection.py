@@ -258,7 +258,7 @@ class Connection(RequestStream):
     def send_message(self, request: Request, message: sdkws_pb2.MsgData) -> None:
         try:
             if self.is_limited:
-                self._gateway.limits.check_send(self.user_id)
+                self._gateway.limits.check_send(self.user_id, len(request.data or b""))
             target = self._gateway.address_of(message)
         except GreenroomError as error:
             self.reply_error(request, error)

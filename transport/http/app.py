@@ -34,7 +34,7 @@ from greenroom.transport.http.http_request import ClientDisconnected, HttpReques
 from greenroom.transport.http.reply_json import failure, success, success_in_slices
 from greenroom.transport.http.request_body import Bodies, BodiesFull, read_whole
 from greenroom.transport.http.response import HttpResponse, not_found, redirect, send_response
-from greenroom.transport.http.table import Table, is_wire
+from greenroom.transport.http.table import Table, is_wire, listed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -189,14 +189,11 @@ class HttpApi:
     def _new_call(self, caller: Caller, request: HttpRequest) -> Call:
         return Call(self._engine, caller, self._limits, request)
 
-    def _count(self, route: Route, caller: Caller, request: HttpRequest) -> None:
-        """Count a user's message or change. Raises TooManyRequests."""
-        if route.kind == "read" or caller.is_admin or not caller.user_id:
-            return
-        if self._limits.exempts(request.client(self._limits)):
-            return
-        check = self._limits.check_send if route.kind == "send" else self._limits.check_change
-        check(caller.user_id)
+    def _count(self, route: Route, call: Call, size: int) -> None:
+        """Count a user's message or change, whose body has this size. Raises TooManyRequests."""
+        if route.kind != "read" and call.is_limited():
+            check = self._limits.check_send if route.kind == "send" else self._limits.check_change
+            check(call.caller.user_id, size)
 
     # The answer.
 
@@ -217,8 +214,9 @@ class HttpApi:
         await self._acquire_slot()
         try:
             caller = await self._verified(request, claims)
-            self._count(route, caller, request)
-            return await self._handle(route, self._new_call(caller, request), body)
+            call = self._new_call(caller, request)
+            self._count(route, call, len(body))
+            return await self._handle(route, call, body)
         finally:
             self._slots.release()
 
@@ -227,6 +225,8 @@ class HttpApi:
         as_protobuf = call.request.is_protobuf and route.protobuf
         try:
             message = _bind(route, body, as_protobuf)
+            if route.kind == "change":
+                call.charge_rows(listed(message))
             route.check(message)
             route.who.check(call.caller, message)
             if len(body) > _LONG_BODY_BYTES:
@@ -246,9 +246,10 @@ class HttpApi:
     async def _plain(self, route: Route, request: HttpRequest, caller: Caller) -> HttpResponse:
         if route.handler is None:
             raise NotImplementedYet(f"not implemented yet: {route.path}")
-        self._count(route, caller, request)
+        call = self._new_call(caller, request)
+        self._count(route, call, 0)
         route.who.check(caller, None)
-        answer = await route.handler(self._new_call(caller, request), request)
+        answer = await route.handler(call, request)
         return answer if isinstance(answer, HttpResponse) else HttpResponse(success(route, answer))
 
     async def _acquire_slot(self) -> None:

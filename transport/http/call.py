@@ -126,5 +126,17 @@ class Call:
         self.limits.note_guess(client, is_right=is_right)
         return is_right
 
+    def is_limited(self) -> bool:
+        """Whether the caller's messages and changes are counted."""
+        caller = self.caller
+        if caller.is_admin or not caller.user_id:
+            return False
+        return not self.limits.exempts(self.request.client(self.limits))
+
+    def charge_rows(self, rows: int) -> None:
+        """Count the rows that this change writes, if the caller is limited."""
+        if self.is_limited():
+            self.limits.charge_rows(self.caller.user_id, rows)
+
     def is_admin(self, user_id: str) -> bool:
         return user_id in self.engine.settings.auth.admin_user_ids

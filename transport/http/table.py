@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from greenroom.transport.http.response import HttpResponse
 
 __all__ = [
-    "MAX_ANONYMOUS_BODY_BYTES", "MAX_BODY_BYTES", "Handler", "Route", "Table", "absent", "is_wire", "plain", "post",
-    "post_free",
+    "MAX_ANONYMOUS_BODY_BYTES", "MAX_BODY_BYTES", "Handler", "Route", "Table", "absent", "is_wire", "listed", "plain",
+    "post", "post_free",
 ]  # fmt: skip
 
 MAX_BODY_BYTES = 2 * 2**20
@@ -190,6 +190,13 @@ class Table:
 
 def is_wire(kind: type[Message] | type[msgspec.Struct]) -> TypeGuard[type[Message]]:
     return issubclass(kind, Message)
+
+
+def listed(request: Message | msgspec.Struct) -> int:
+    """Number of elements in the request's own lists: of a change, the rows that it names."""
+    if isinstance(request, msgspec.Struct):
+        return sum(len(value) for value in msgspec.structs.astuple(request) if isinstance(value, list))
+    return sum(len(value) for field, value in request.ListFields() if field.is_repeated)
 
 
 def _is_set(request: Message, path: str) -> bool:

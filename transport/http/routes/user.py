@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 __all__ = ["ROUTES"]
 
 _RECEIVE_OPTIONS = range(3)
+_ROWS_OF_GROUP = 10
+"""What a group costs that is notified of a member's new name: it may have to wake, and stores a notification."""
 
 
 async def user_register(call: Call, request: user_pb2.userRegisterReq) -> None:
@@ -114,7 +116,8 @@ async def get_user_client_config(
 async def _set_user(call: Call, user_id: str, changes: dict[str, Value]) -> None:
     if changes.get("global_recv_msg_opt", 0) not in _RECEIVE_OPTIONS:
         raise ArgsError("globalRecvMsgOpt is invalid")
-    await call.ask(Address("user", user_id), SetUserInfo(caller=call.caller, changes=changes))
+    groups: int | None = await call.ask(Address("user", user_id), SetUserInfo(caller=call.caller, changes=changes))
+    call.charge_rows((groups or 0) * _ROWS_OF_GROUP)
 
 
 def _is_legal_id(user_id: str) -> bool:
