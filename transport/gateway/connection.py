@@ -131,6 +131,7 @@ class Connection(RequestStream):
 
     def on_request(self, request: UpgradeRequest) -> None:
         gateway = self._gateway
+        gateway.heard(self)
         if not gateway.admission.may_open(len(gateway.sessions)):
             self._refuse(ConnectionsFull(), request)
             return
@@ -178,6 +179,7 @@ class Connection(RequestStream):
 
     def on_malformed(self) -> None:
         """Count it as a connect without a valid token. It names no client, so it counts for the socket's other end."""
+        self._gateway.heard(self)
         limits = self._gateway.limits
         try:
             limits.check_anonymous(limits.client(self._peer()))

@@ -19,6 +19,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 from uvicorn.server import ServerState
 
 from greenroom.actors.errors import TooManyRequests
+from greenroom.transport.http.idle_connections import IdleConnections, Rank
 from greenroom.transport.http.joined_writes import CommonHeaders, JoinedWrites
 from greenroom.transport.http.unsent_answers import UnsentAnswers
 
@@ -63,6 +64,7 @@ class Connections(ServerState):
     def __init__(self, config: Config, settings: HttpSettings, limits: Limits) -> None:
         super().__init__()
         self.connections: set[BoundedProtocol] = set()  # type: ignore[assignment]
+        self.idle = IdleConnections(settings.max_connections)
         self.config = config
         self.settings = settings
         self.limits = limits
@@ -75,6 +77,17 @@ class Connections(ServerState):
         # A read is parsed before the next one begins, so all connections share one buffer of each size.
         self.head_buffer = memoryview(bytearray(_HEAD_READ_BYTES))
         self.body_buffer = memoryview(bytearray(_BODY_READ_BYTES))
+
+    def make_room(self) -> bool:
+        """Close a connection for a new one, if there are too many. Returns False if all of them are at work."""
+        if len(self.connections) < self.settings.max_connections:
+            return True
+        connection = self.idle.take()
+        if connection is None:
+            return False
+        self.connections.discard(connection)  # Its socket is only closed after this turn of the loop.
+        connection.transport.abort()
+        return True
 
 
 class _Flow(FlowControl):
@@ -120,6 +133,8 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def review(self, now: float) -> None:
         """Close the connection if its client is late with a head, a body or the next request, or does not read."""
+        if self.cycle is not None and self.cycle.more_body and not (self.pipeline or self._discards_input):
+            self._shared.idle.add(self, Rank.SILENT if _is_written(self.cycle) else Rank.SENDING)
         unsent = self.transport.get_write_buffer_size()
         if not unsent or unsent != self._unsent_bytes:  # The same number at each review means no progress.
             self._unsent_bytes, self._write_deadline = unsent, now + self._settings.write_timeout_s
@@ -153,13 +168,14 @@ class BoundedProtocol(HttpToolsProtocol):
         self.transport = transport
         if self._shared.acceptor is not None:
             self._shared.acceptor.accepted(transport)
-        if len(self.connections) >= self._settings.max_connections:
+        if not self._shared.make_room():
             transport.abort()
             return
         self._writes = JoinedWrites(transport, self._shared.headers, self._shared.unsent)
         super().connection_made(self._writes)
         self.flow = _Flow(transport, self.pipeline)
-        self._deadline = self.loop.time() + self._settings.keep_alive_s
+        self._shared.idle.add(self, Rank.SILENT)
+        self._deadline = self.loop.time() + self._settings.head_timeout_s
 
     def get_buffer(self) -> memoryview:
         shared = self._shared
@@ -206,6 +222,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
+        self._shared.idle.discard(self)
         self.pipeline.clear()
         if self._active_cycle is not None and not self._active_cycle.response_complete:
             self._active_cycle.disconnected = True
@@ -260,6 +277,7 @@ class BoundedProtocol(HttpToolsProtocol):
         if self.url[:1] != b"/" and b"://" in self.url:  # The form for proxies, with the host.
             self.url = b"/" + self.url.partition(b"://")[2].partition(b"/")[2]
         self._head_bytes, self._deadline = None, _NEVER
+        self._shared.idle.discard(self)
         super().on_headers_complete()
         if self.cycle.scope["http_version"] == "1.0" and parser.should_keep_alive():
             self.cycle.keep_alive = True
@@ -275,7 +293,11 @@ class BoundedProtocol(HttpToolsProtocol):
         if not self.parser.should_upgrade():
             self.cycle.more_body = False
             self.cycle.message_event.set()
-            self._deadline = self.loop.time() + self._settings.keep_alive_s if self.cycle.response_complete else _NEVER
+            if self.cycle.response_complete:
+                self._wait_for_next()
+            else:
+                self._shared.idle.discard(self)
+                self._deadline = _NEVER
 
     # Answers.
 
@@ -292,9 +314,15 @@ class BoundedProtocol(HttpToolsProtocol):
             return
         if self.pipeline:
             self._start_asgi_task(*self.pipeline.pop())
-        elif self._head_bytes is None:
-            self._deadline = self.loop.time() + self._settings.keep_alive_s
+        else:
+            self._wait_for_next()
         self.flow.resume_reading()
+
+    def _wait_for_next(self) -> None:
+        """Wait for the next request, whose head may already have begun."""
+        self._shared.idle.add(self, Rank.BETWEEN)
+        if self._head_bytes is None:
+            self._deadline = self.loop.time() + self._settings.keep_alive_s
 
     def _refuse_head(self, status: HTTPStatus) -> None:
         """Refuse a head, and count it as a request without a valid token. It names no client, so it is counted for the
@@ -326,6 +354,7 @@ class BoundedProtocol(HttpToolsProtocol):
             last.message_event.set()
         if self.transport.can_write_eof():
             self.transport.write_eof()
+        self._shared.idle.add(self, Rank.SILENT)
         self._deadline = self.loop.time() + _LINGER_S
 
     def _drop_incomplete(self) -> RequestResponseCycle | None:
