@@ -58,6 +58,14 @@ _MUTE: Final = logging.Logger("greenroom.http.uvicorn", logging.CRITICAL + 1)
 """uvicorn's logger. It is muted, because its log lines may quote requests. `HttpApi` logs its own errors."""
 
 
+class _Refused(ValueError):
+    """A field of the request is refused. The parser raises its own error, whose context this is."""
+
+    def __init__(self, status: HTTPStatus) -> None:
+        super().__init__(status.phrase)
+        self.status = status
+
+
 class Connections(ServerState):
     """The state that the connections of one server share."""
 
@@ -120,6 +128,10 @@ class BoundedProtocol(HttpToolsProtocol):
         """Number of bytes of a body of known length that have not arrived yet."""
         self._chunk_count = 0
         """Number of body chunks in the read that is being parsed."""
+        self._trailer_count = 0
+        """Number of fields that came after the body."""
+        self._framing_bytes = 0
+        """Number of bytes since the last part of the body: of sizes of chunks, their extensions, and trailers."""
         self._active_cycle: RequestResponseCycle | None = None
         """The request whose answer is written next; `cycle` is the newest request."""
         self._discards_input = False
@@ -189,9 +201,9 @@ class BoundedProtocol(HttpToolsProtocol):
         self._chunk_count = 0
         try:
             self._parse(self._buffer[:nbytes])
-        except httptools.HttpParserError:
-            too_many = self._head_bytes is not None and len(self.headers) >= _MAX_HEAD_FIELDS
-            status = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE if too_many else HTTPStatus.BAD_REQUEST
+        except httptools.HttpParserError as error:
+            cause = error.__context__
+            status = cause.status if isinstance(cause, _Refused) else HTTPStatus.BAD_REQUEST
             in_body = self._head_bytes is None and self.cycle is not None and self.cycle.more_body
             self._refuse(status) if in_body else self._refuse_head(status)
             return
@@ -199,6 +211,10 @@ class BoundedProtocol(HttpToolsProtocol):
             self._head_bytes += nbytes
             if self._head_bytes > self._settings.max_head_bytes:
                 self._refuse_head(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
+            return
+        self._framing_bytes = 0 if self._chunk_count else self._framing_bytes + nbytes
+        if self._framing_bytes > self._settings.max_head_bytes and self.cycle is not None and self.cycle.more_body:
+            self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
         elif self._chunk_count > _CHUNKS_PER_TURN and not self.flow.read_paused:
             self.flow.pause_reading()
             self.loop.call_soon(self._read_on)
@@ -255,12 +271,16 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self._head_bytes = self._remaining_body_bytes = 0
+        self._head_bytes = self._remaining_body_bytes = self._trailer_count = self._framing_bytes = 0
         self._deadline = self.loop.time() + self._settings.head_timeout_s
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if len(self.headers) >= _MAX_HEAD_FIELDS:
-            raise ValueError("too many header fields")
+        is_trailer = self._head_bytes is None
+        if (self._trailer_count if is_trailer else len(self.headers)) >= _MAX_HEAD_FIELDS:
+            raise _Refused(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
+        if is_trailer:  # It must not count as a part of the head, which was already read (RFC 9110, 6.5.1).
+            self._trailer_count += 1
+            return
         name, value = name.lower(), value.rstrip(b" \t")
         self.headers.append((name, value))
         if name == b"content-length":
@@ -291,6 +311,8 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         if not self.parser.should_upgrade():
+            if self._trailer_count and not self.parser.should_keep_alive():
+                self.cycle.keep_alive = False  # After such a trailer the parser ignores all that comes.
             self.cycle.more_body = False
             self.cycle.message_event.set()
             if self.cycle.response_complete:
