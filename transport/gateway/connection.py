@@ -233,7 +233,7 @@ class Connection(RequestStream):
     def on_text(self, text: str) -> None:
         try:
             message = msgspec.json.decode(text, type=_TextMessage)
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, RecursionError):
             self.drain()
             return
         if message.type not in ("ping", "pong"):
@@ -294,7 +294,9 @@ class Connection(RequestStream):
     def on_failure(self, ref: int, error: BaseException) -> None:
         """A request, or the opening of the session, failed."""
         if not isinstance(error, GreenroomError):
-            log.error("a request of %s failed with %s", self.address, type(error).__name__)
+            times = self.server.sampler.take(("a request failed", type(error)))
+            if times:
+                log.error("a request of %s failed with %s (%d failed)", self.address, type(error).__name__, times)
             error = as_refusal(error)
         if ref == OPENING:
             self._on_open_refused(error)

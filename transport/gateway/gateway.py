@@ -68,6 +68,7 @@ class Gateway:
     ) -> None:
         self.base = base
         self.loop = base.loop
+        self.sampler = base.sampler
         self.settings = settings
         self.admission = admission
         self.limits = limits

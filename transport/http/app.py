@@ -26,6 +26,7 @@ from greenroom.actors.errors import (
 from greenroom.actors.messages import Caller, VerifyToken
 from greenroom.actors.rules import limits
 from greenroom.actors.rules.ids import user_address
+from greenroom.actors.runtime.frames import frames_of
 from greenroom.actors.wire.openim_json import JsonMismatch, from_json
 from greenroom.transport.http.call import Call
 from greenroom.transport.http.caller_slots import CallerBusy, CallerSlots
@@ -265,8 +266,11 @@ class HttpApi:
     def _log_unexpected(self, request: HttpRequest, error: Exception) -> None:
         """Log where the exception happened, but not its text."""
         route = self._table.find(request.method, request.path)
-        frames = "".join(traceback.format_tb(error.__traceback__))
-        logger.error("%s in %s\n%s", type(error).__name__, route.path if route else "(unknown path)", frames)
+        path = route.path if route else "(unknown path)"
+        times = self._engine.base.sampler.take((path, type(error), frames_of(error)[-1]))
+        if times:
+            frames = "".join(traceback.format_tb(error.__traceback__))
+            logger.error("%s in %s (%d such since the last line)\n%s", type(error).__name__, path, times, frames)
 
 
 def _bind(route: Route, body: bytes, as_protobuf: bool) -> Any:
