@@ -1,4 +1,4 @@
-"""What frames an HTTP request, by hand: fields behind the body."""
+"""What frames an HTTP request, by hand: its version, its Host, and fields behind the body."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from greenroom.tests.kit.node_kit import LIMITED, NodeProcess
+from greenroom.tests.kit.wire_kit import dial_url
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -162,3 +163,40 @@ def test_chunks_of_one_byte_have_none(running: tuple[NodeProcess, str]) -> None:
         one.say(head + b"\r\n\r\n" + pieces + b"0\r\n\r\n")
         status, answer = one.answer()
         assert (status, b'"errCode":0,' in answer) == (200, True)
+
+
+HEADS = {
+    "1.1 without Host": (b"GET /healthz HTTP/1.1\r\n\r\n", 400),
+    "1.1 with two": (b"GET /healthz HTTP/1.1\r\nHost: x\r\nhost: x\r\n\r\n", 400),
+    "1.1 without Host, with an offer": (b"GET /healthz HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n", 400),
+    "1.1 with an empty one": (b"GET /healthz HTTP/1.1\r\nHost:\r\n\r\n", 200),
+    "1.0 without Host": (b"GET /healthz HTTP/1.0\r\n\r\n", 200),
+    "1.0 with two": (b"GET /healthz HTTP/1.0\r\nHost: x\r\nHost: y\r\n\r\n", 400),
+    "2.0": (b"GET /healthz HTTP/2.0\r\nHost: x\r\n\r\n", 505),
+    "0.9": (b"GET /healthz HTTP/0.9\r\nHost: x\r\n\r\n", 505),
+}
+
+
+@pytest.mark.parametrize(("head", "status"), HEADS.values(), ids=HEADS)
+def test_version_and_host(running: tuple[NodeProcess, str], head: bytes, status: int) -> None:
+    node, _ = running
+    with line(node) as one:
+        one.say(head)
+        assert one.answer()[0] == status
+    with line(node) as one:  # Behind an earlier request, which is still answered.
+        one.say(WELL + head)
+        assert one.answer() == (200, b'{"status":"ok"}')
+        assert one.answer()[0] == 200 if status == 200 else one.is_closed()
+
+
+def test_upgrade_without_host(running: tuple[NodeProcess, str]) -> None:
+    node, token = running
+    path = dial_url(node, "a", token).removeprefix(node.ws_url)
+    rest = (
+        "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+        "Sec-WebSocket-Version: 13\r\n\r\n"
+    )
+    for host, status in (("", b"400"), ("Host: x\r\nHost: y\r\n", b"400"), ("Host: x\r\n", b"101")):
+        with socket.create_connection(("127.0.0.1", node.ws_port), timeout=10) as one:
+            one.sendall(f"GET {path} HTTP/1.1\r\n{host}{rest}".encode())
+            assert one.recv(4096)[9:12] == status

@@ -294,12 +294,18 @@ class BoundedProtocol(HttpToolsProtocol):
             if parser.get_method() == b"CONNECT":
                 raise ValueError("this is not a proxy")
             return  # `_decline` parses the head again.
+        version = parser.get_http_version()
+        if version not in ("1.1", "1.0"):
+            raise _Refused(HTTPStatus.HTTP_VERSION_NOT_SUPPORTED)
+        host_count = sum(name == b"host" for name, _ in self.headers)
+        if host_count > 1 or (host_count == 0 and version == "1.1"):
+            raise _Refused(HTTPStatus.BAD_REQUEST)  # RFC 9112, 3.2.
         if self.url[:1] != b"/" and b"://" in self.url:  # The form for proxies, with the host.
             self.url = b"/" + self.url.partition(b"://")[2].partition(b"/")[2]
         self._head_bytes, self._deadline = None, _NEVER
         self._shared.idle.discard(self)
         super().on_headers_complete()
-        if self.cycle.scope["http_version"] == "1.0" and parser.should_keep_alive():
+        if version == "1.0" and parser.should_keep_alive():
             self.cycle.keep_alive = True
             self.cycle.default_headers = [*self.cycle.default_headers, (b"connection", b"keep-alive")]
 
