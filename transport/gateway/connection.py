@@ -10,6 +10,7 @@ import msgspec
 from greenroom.actors.errors import (
     ConnectionsFull,
     GreenroomError,
+    StoreFailed,
     TokenInvalid,
     TokenKicked,
     TokenNotExist,
@@ -298,6 +299,10 @@ class Connection(RequestStream):
             if times:
                 log.error("a request of %s failed with %s (%d failed)", self.address, type(error).__name__, times)
             error = as_refusal(error)
+        request = self._in_flight.get(ref)
+        is_send = request is not None and request.req_identifier == RequestId.SEND_MESSAGE
+        if is_send and self.is_limited and isinstance(error, StoreFailed):
+            self._gateway.limits.return_send(self.user_id)
         if ref == OPENING:
             self._on_open_refused(error)
         else:

@@ -17,6 +17,7 @@ from greenroom.actors.errors import (
     ArgsError,
     GreenroomError,
     NodeBusy,
+    StoreFailed,
     TokenKicked,
     TokenNotExist,
     TokenUnknown,
@@ -220,6 +221,10 @@ class HttpApi:
             caller = await self._verified(request, claims)
             self._count(route, caller, request)
             return await self._handle(route, self._new_call(caller, request), body)
+        except StoreFailed:
+            if route.kind == "send" and claims is not None:
+                self._limits.return_send(claims.user_id)
+            raise
         finally:
             self._slots.release()
 
