@@ -55,6 +55,8 @@ logger = logging.getLogger("greenroom.http")
 
 _LONG_BODY_BYTES = 16 * 1024
 """Reading the message of a longer body may take milliseconds."""
+_USERS_SHARE = 4
+"""The bodies of one user may have a quarter of the room for all of them, and always one body of the maximal size."""
 _NO_TOKEN_NEEDED = ("/auth/get_admin_token", "/auth/parse_token", "/greenroom/")
 """A POST to a path with one of these prefixes needs no token, even if there is no such route: the token is checked
 before routing."""
@@ -84,7 +86,9 @@ class HttpApi:
         self._table = Table(routes)
         self._slots = asyncio.Semaphore(self._settings.requests_in_flight)
         self._callers = CallerSlots(self._settings.requests_in_flight_per_user)
-        self._bodies = Bodies(self._settings.bodies_limit_bytes)
+        limit_bytes = self._settings.bodies_limit_bytes
+        least_bytes = min(limit_bytes, self._settings.max_body_bytes)
+        self._bodies = Bodies(limit_bytes, user_limit_bytes=max(limit_bytes // _USERS_SHARE, least_bytes))
 
     async def __call__(self, scope: HTTPScope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
         request = HttpRequest(scope, receive)
@@ -206,7 +210,9 @@ class HttpApi:
         if route.who.kind == "admin" and not self._is_admin(claims):
             # Refused before the body is read, which is then discarded as it arrives.
             route.who.check(await self._caller(request, claims), None)
-        body, room = await read_whole(request, self._bodies, self._settings.max_body_bytes, route.max_body_bytes)
+        limits_bytes = self._settings.max_body_bytes, route.max_body_bytes
+        user_id = "" if claims is None or self._is_admin(claims) else claims.user_id
+        body, room = await read_whole(request, self._bodies, *limits_bytes, user_id=user_id)
         try:
             if claims is None or self._is_admin(claims):
                 return await self._carry_out(route, request, claims, body)
