@@ -102,6 +102,8 @@ class LaneQueue:
         """Entities that wait for the answer to their slice, each with the incarnation that asked last."""
         self.failed_count = 0
         """Number of slices that were refused because the store failed or was slow, since it last committed one."""
+        self.is_failure_logged = False
+        """Whether a log line told of a failure since the store last committed a slice."""
 
 
 class Lane(Entity):
@@ -195,6 +197,7 @@ class Lane(Entity):
         limit = self.runtime.now - self.world.settings.store.write_timeout_s * (_CHECKS - 1) / _CHECKS
         if queue.batch_started_at <= limit and not queue.is_stuck:
             queue.is_stuck = True
+            queue.is_failure_logged = True
             log.error("the store does not answer a commit of %d slices: sends are refused", len(queue.batch))
         for each in queue.batch:
             if each.decided_at <= limit:
@@ -231,13 +234,18 @@ class Lane(Entity):
             else:
                 self._refuse(each, refusal)
         if queue.failed_count and None in outcomes:
-            log.warning("the store commits slices again; %d were refused", queue.failed_count)
-            queue.failed_count = 0
+            if queue.is_failure_logged:
+                log.warning("the store commits slices again; %d were refused", queue.failed_count)
+            queue.failed_count, queue.is_failure_logged = 0, False
 
     def _refuse(self, each: CommitSlice, refusal: Refusal) -> None:
         if refusal.reason == Reason.FAILED:
-            if not self.queue.failed_count:
-                log.error("a slice of %s was refused, and perhaps others: %s", each.owner, refusal.detail)
+            if not self.queue.failed_count and (times := self.runtime.sampler.take("slice refused")):
+                self.queue.is_failure_logged = True
+                log.error(
+                    "a slice of %s was refused, and perhaps others: %s (%d times since the last line)",
+                    each.owner, refusal.detail, times,
+                )  # fmt: skip
             self.queue.failed_count += 1
         self.send(each.owner, SliceRefused(each.number, each.items, refusal))
         self._note_done(each.owner)

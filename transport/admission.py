@@ -22,8 +22,8 @@ __all__ = ["Admission", "Waiter"]
 log = logging.getLogger("greenroom.transport")
 
 _HANDSHAKES_PAST_LIMIT = 1024
-"""Number of sockets beyond `max_connections` that may stay until the refusal is written to them. Further sockets are
-dropped."""
+"""Number of sockets beyond `max_connections` that may stay until the refusal is written to them. For a further one the
+socket that has been silent longest is dropped."""
 _TICK_S = 0.05
 _RATE_WEIGHT = 0.1
 """Weight of the newest tick in the measured rate. Answers come in batches, so one tick says little."""
@@ -88,7 +88,7 @@ class Admission:
     # Connections.
 
     def may_connect(self, connections: int) -> bool:
-        """Whether a newly accepted socket may stay, given the number of other connections."""
+        """Whether there is room for a newly accepted socket, given the number of other connections."""
         return connections < self._max_connections + _HANDSHAKES_PAST_LIMIT
 
     def may_open(self, sessions: int) -> bool:

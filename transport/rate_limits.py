@@ -138,6 +138,10 @@ class Limits:
             self._health.sends_limited += 1
             self._refuse_user(user_id, "sends", wait_s)
 
+    def return_send(self, user_id: str) -> None:
+        """A message that was counted failed in the store, so its repeat does not count again, except for its size."""
+        self._sends.give_back(user_id)
+
     def check_change(self, user_id: str, size: int) -> None:
         """Count a change that this user makes, whose body has this size. Raises TooManyRequests."""
         wait_s = self._changes.take(user_id, self._clock(), 1 + size // _BYTES_COUNTED)

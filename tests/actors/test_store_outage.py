@@ -15,6 +15,7 @@ from greenroom.actors.pair import Pair
 from greenroom.actors.runtime.address import Address
 from greenroom.actors.slices import AwaitWrites, CommitSlice
 from greenroom.persistence import errors
+from greenroom.persistence.refusal import Reason, Refusal
 from greenroom.tests.kit.engine_kit import KitEngine, caller, running_engine
 from greenroom.tests.kit.fault_kit import PAIR, crash, life_at
 from greenroom.tests.kit.stored import messages_of
@@ -22,7 +23,7 @@ from greenroom.tests.kit.stored import messages_of
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
-    from greenroom.persistence.store import Refusal, Slice
+    from greenroom.persistence.store import Slice
 
 TIMEOUT_S = 0.2
 
@@ -232,3 +233,23 @@ async def test_store_that_cannot_be_read(engine: KitEngine, monkeypatch: pytest.
     assert await seqs(engine, "si_a_b") == [1]
     assert charged == []
     assert engine.base.quarantined() == []
+
+
+async def test_store_that_fails_again_and_again(
+    quick: KitEngine, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As when the writer is behind: clients that send much cannot fill the log with it."""
+    await quick.register("a", "b")
+    real, refusals = quick.world.store.commit, [Refusal(Reason.FAILED, "the writer is behind"), None]
+
+    async def commit(slices: Sequence[Slice]) -> list[Refusal | None]:
+        refusal = refusals[0]
+        refusals.reverse()
+        return [refusal] * len(slices) if refusal else await real(slices)
+
+    monkeypatch.setattr(quick.world.store, "commit", commit)
+    for _ in range(20):
+        with pytest.raises(StoreFailed):
+            await quick.send(quick.message("a", "b"))
+        await quick.send(quick.message("a", "b"))
+    assert [record.levelname for record in caplog.records] == ["ERROR", "WARNING"]

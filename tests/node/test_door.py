@@ -4,6 +4,7 @@ protocol's answer and the field's name; and what it tells those who ask whether 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -18,6 +19,7 @@ from greenroom.transport.client.api import Api
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
+    from pathlib import Path
 
 KIB, MIB = 1024, 2**20
 USERS = ("alice", "bob", "official")
@@ -353,3 +355,37 @@ async def test_ready(door: Door) -> None:
     assert (await door.client.get("/healthz")).json() == {"status": "ok"}
     response = await door.client.get("/readyz")
     assert (response.status_code, response.json()) == (200, {"status": "ready"})
+
+
+async def test_bodies_of_one_user(tmp_path: Path) -> None:
+    """They share a quarter of the room for all bodies; another user's long body is not evicted for them."""
+    env = {"GREENROOM_HTTP_MAX_BODY_BYTES": str(2 * MIB), "GREENROOM_HTTP_BODIES_LIMIT_BYTES": str(16 * MIB)}
+    async with NodeProcess(tmp_path, env=env) as node:
+        tokens = await node.tokens("mallory", "alice")
+
+        async def begun(user: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+            reader, writer = await asyncio.open_connection("127.0.0.1", node.api_port)
+            head = f"POST /user/get_users_info HTTP/1.1\r\nHost: x\r\noperationID: o\r\ntoken: {tokens[user]}\r\n"
+            writer.write(head.encode() + b"Content-Length: %d\r\n\r\n" % (2 * MIB))
+            writer.write(b'{"userIDs":["alice"]' + b" " * (2 * MIB - 22))
+            with contextlib.suppress(ConnectionError):
+                await writer.drain()
+            return reader, writer
+
+        async def status(reader: asyncio.StreamReader) -> bytes:
+            return (await reader.readline())[9:12]
+
+        honest, honest_writer = await begun("alice")
+        refused = 0
+        slow = [await begun("mallory") for _ in range(6)]
+        answers = [asyncio.create_task(status(reader)) for reader, _ in slow]
+        async with asyncio.timeout(ANSWER_LIMIT_S):
+            while refused < 4:
+                await asyncio.wait([one for one in answers if not one.done()], return_when=asyncio.FIRST_COMPLETED)
+                refused = sum(one.done() and one.result() == b"503" for one in answers)
+            honest_writer.write(b" }")
+            assert await status(honest) == b"200"
+        for one in answers:
+            one.cancel()
+        for _, writer in (*slow, (honest, honest_writer)):
+            writer.transport.abort()

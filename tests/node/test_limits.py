@@ -13,6 +13,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from websockets.asyncio.client import connect
 
+from greenroom.tests.kit.disk_faults import no_room
 from greenroom.tests.kit.node_kit import LIMITED, SECRET, NodeProcess
 from greenroom.tests.kit.wire_kit import Device, Pair, dial_url, text_message
 from greenroom.transport.client.api import Api
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SLOW = {"GREENROOM_LIMITS_SENDS_PER_S": "0.001", "GREENROOM_LIMITS_SENDS_BURST": "20"}
+STORE_UNAVAILABLE = 90002
 PROXIED = {"GREENROOM_LIMITS_TRUSTED_PROXIES": "127.0.0.1"}
 TIGHT = {"GREENROOM_LIMITS_ANONYMOUS_PER_S": "0.01", "GREENROOM_LIMITS_ANONYMOUS_BURST": "30"}
 
@@ -94,6 +96,26 @@ async def test_sends_of_a_user(tmp_path: Path) -> None:
         await node.terminate()
         refusals = re.findall(r"limits\.sends_per_s allows: (\d+) refused", node.log)
         assert sum(map(int, refusals)) == 30
+
+
+async def test_send_that_the_store_refuses_does_not_count(tmp_path: Path) -> None:
+    """A client repeats it until it is stored, and has its whole burst then."""
+    async with NodeProcess(tmp_path, env=LIMITED | SLOW) as node:
+        tokens = await node.tokens("alice", "bob")
+        async with await Device.open(node, "alice", tokens["alice"]) as alice:
+            assert (await alice.send(text_message("alice", "bob"))).err_code == 0
+            refused = text_message("alice", "bob", clientMsgID="the same", content=b"x" * 6000)
+            with no_room(node.writer):
+                for _ in range(30):
+                    assert (await alice.send(refused)).err_code == STORE_UNAVAILABLE
+            codes = [(await alice.send(refused)).err_code]
+            while codes[-1] == STORE_UNAVAILABLE:
+                codes.append((await alice.send(refused)).err_code)
+            assert codes[-1] == 0
+            for _ in range(18):
+                assert (await alice.send(text_message("alice", "bob"))).err_code == 0
+            assert (await alice.send(text_message("alice", "bob"))).err_code == 500
+        assert (await limited(node))["sends"] == 1
 
 
 async def test_loopback_is_exempt(tmp_path: Path) -> None:

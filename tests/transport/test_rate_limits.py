@@ -127,11 +127,11 @@ def test_log_blames_nobody_for_the_refusals_of_others(caplog: pytest.LogCaptureF
     """Each refusal is in one line, under its own user: those since the last line, and at the stop the rest."""
     stage = Stage(sends_burst=1)
     for user, tries in (("alice", 24), ("bob", 4), ("carol", 3), ("dave", 2), ("erin", 2)):
-        stage.admitted(lambda user=user: stage.limits.check_send(user), tries)  # type: ignore[misc]
+        stage.admitted(lambda user=user: stage.limits.check_send(user, 100), tries)  # type: ignore[misc]
     stage.now += 10
-    stage.admitted(lambda: stage.limits.check_send("bob"), 13)
+    stage.admitted(lambda: stage.limits.check_send("bob", 100), 13)
     for number in range(3_000):
-        stage.admitted(lambda number=number: stage.limits.check_send(f"u{number}"), 2)  # type: ignore[misc]
+        stage.admitted(lambda number=number: stage.limits.check_send(f"u{number}", 100), 2)  # type: ignore[misc]
     stage.limits.log_rest()
     stage.limits.log_rest()
     texts = [record.getMessage() for record in caplog.records]

@@ -10,6 +10,7 @@ import msgspec
 from greenroom.actors.errors import (
     ConnectionsFull,
     GreenroomError,
+    StoreFailed,
     TokenInvalid,
     TokenKicked,
     TokenNotExist,
@@ -131,6 +132,7 @@ class Connection(RequestStream):
 
     def on_request(self, request: UpgradeRequest) -> None:
         gateway = self._gateway
+        gateway.heard(self)
         if not gateway.admission.may_open(len(gateway.sessions)):
             self._refuse(ConnectionsFull(), request)
             return
@@ -178,6 +180,7 @@ class Connection(RequestStream):
 
     def on_malformed(self) -> None:
         """Count it as a connect without a valid token. It names no client, so it counts for the socket's other end."""
+        self._gateway.heard(self)
         limits = self._gateway.limits
         try:
             limits.check_anonymous(limits.client(self._peer()))
@@ -231,7 +234,7 @@ class Connection(RequestStream):
     def on_text(self, text: str) -> None:
         try:
             message = msgspec.json.decode(text, type=_TextMessage)
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, RecursionError):
             self.drain()
             return
         if message.type not in ("ping", "pong"):
@@ -292,8 +295,14 @@ class Connection(RequestStream):
     def on_failure(self, ref: int, error: BaseException) -> None:
         """A request, or the opening of the session, failed."""
         if not isinstance(error, GreenroomError):
-            log.error("a request of %s failed with %s", self.address, type(error).__name__)
+            times = self.server.sampler.take(("a request failed", type(error)))
+            if times:
+                log.error("a request of %s failed with %s (%d failed)", self.address, type(error).__name__, times)
             error = as_refusal(error)
+        request = self._in_flight.get(ref)
+        is_send = request is not None and request.req_identifier == RequestId.SEND_MESSAGE
+        if is_send and self.is_limited and isinstance(error, StoreFailed):
+            self._gateway.limits.return_send(self.user_id)
         if ref == OPENING:
             self._on_open_refused(error)
         else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import OrderedDict
 from typing import TYPE_CHECKING
 
 from greenroom.transport.gateway.connection import Connection
@@ -67,6 +68,7 @@ class Gateway:
     ) -> None:
         self.base = base
         self.loop = base.loop
+        self.sampler = base.sampler
         self.settings = settings
         self.admission = admission
         self.limits = limits
@@ -80,6 +82,8 @@ class Gateway:
         self.turns = ReadTurns(base.loop)
         self.connections: dict[Connection, None] = {}
         """All connections that were accepted and are not yet lost, including those that are still in the handshake."""
+        self.silent: OrderedDict[Connection, None] = OrderedDict()
+        """The connections that have not sent a whole head yet, the oldest first."""
         self._is_empty = asyncio.Event()
         self._acceptor: Acceptor | None = None
         self.port = 0
@@ -118,17 +122,27 @@ class Gateway:
     # Called by the connections.
 
     def add(self, connection: Connection, transport: asyncio.BaseTransport) -> bool:
-        """Add a connection whose socket was accepted. Returns False if there are too many."""
+        """Add a connection whose socket was accepted. If there are too many, the one that has been silent longest is
+        dropped for it. Returns False if none is silent."""
         if self._acceptor is not None:
             self._acceptor.accepted(transport)
         if not self.admission.may_connect(len(self.connections)):
-            return False
-        self.connections[connection] = None
+            if not self.silent:
+                return False
+            oldest, _ = self.silent.popitem(last=False)
+            self.connections.pop(oldest, None)  # Its socket is only closed after this turn of the loop.
+            oldest.abort()
+        self.connections[connection] = self.silent[connection] = None
         return True
+
+    def heard(self, connection: Connection) -> None:
+        """A connection has sent a whole head, or what is none."""
+        self.silent.pop(connection, None)
 
     def remove(self, connection: Connection) -> None:
         """Remove a connection whose socket is closed."""
         self.connections.pop(connection, None)
+        self.silent.pop(connection, None)
         if not self.connections:
             self._is_empty.set()
 

@@ -108,7 +108,7 @@ def _unpack(value: str) -> ConnectParameters:
         raise ArgsMissing("v is not base64") from None
     try:
         packed = msgspec.json.decode(data, type=_Packed)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise ArgsMissing("v is not valid JSON") from None
     return ConnectParameters(
         user_id=packed.userID,

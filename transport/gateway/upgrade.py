@@ -53,6 +53,7 @@ class UpgradeRequest:
             or self.version != "1.1"
             or self.headers.get(b"sec-websocket-version") != [b"13"]
             or len(keys) != 1
+            or len(self.headers.get(b"host", ())) != 1
             or not self._lists(b"connection", b"upgrade")
             or not self._lists(b"upgrade", b"websocket")
         ):

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Protocol, cast
 
 from websockets.frames import CloseCode
 
+from greenroom.actors.runtime.frames import frames_of
 from greenroom.transport.envelope.websocket_frame import PING, pong_frame
 from greenroom.transport.gateway.frame_parser import ControlFrame, EndOfFrames, FrameParser, ParsedMessage
 from greenroom.transport.gateway.outbox import Outbox
@@ -25,6 +26,7 @@ except ImportError:  # A platform without its compiled part.
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from greenroom.actors.runtime.sampling import Sampler
     from greenroom.persistence.settings import WebSocketSettings
     from greenroom.transport.gateway.frame_parser import ParserEvent
     from greenroom.transport.gateway.outbox import Flusher
@@ -73,6 +75,7 @@ class WebSocketServer(Protocol):
 
     loop: asyncio.AbstractEventLoop
     settings: WebSocketSettings
+    sampler: Sampler
     wheel: TimerWheel
     flusher: Flusher
     turns: ReadTurns
@@ -303,7 +306,11 @@ class WebSocketProtocol(asyncio.Protocol):
 
     def _fail(self, error: Exception) -> None:
         # No traceback and no text: either may quote what the peer sent.
-        log.error("a connection failed with %s and was dropped", type(error).__name__)
+        place = frames_of(error)[-1]
+        times = self.server.sampler.take((type(error), place))
+        if times:
+            name = type(error).__name__
+            log.error("a connection failed with %s at %s and was dropped (%d dropped)", name, place, times)
         self.abort()
 
     # Called by the timer wheel.

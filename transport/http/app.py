@@ -17,6 +17,7 @@ from greenroom.actors.errors import (
     ArgsError,
     GreenroomError,
     NodeBusy,
+    StoreFailed,
     TokenKicked,
     TokenNotExist,
     TokenUnknown,
@@ -26,6 +27,7 @@ from greenroom.actors.errors import (
 from greenroom.actors.messages import Caller, VerifyToken
 from greenroom.actors.rules import limits
 from greenroom.actors.rules.ids import user_address
+from greenroom.actors.runtime.frames import frames_of
 from greenroom.actors.wire.openim_json import JsonMismatch, from_json
 from greenroom.transport.http.call import Call
 from greenroom.transport.http.caller_slots import CallerBusy, CallerSlots
@@ -53,6 +55,8 @@ logger = logging.getLogger("greenroom.http")
 
 _LONG_BODY_BYTES = 16 * 1024
 """Reading the message of a longer body may take milliseconds."""
+_USERS_SHARE = 4
+"""The bodies of one user may have a quarter of the room for all of them, and always one body of the maximal size."""
 _NO_TOKEN_NEEDED = ("/auth/get_admin_token", "/auth/parse_token", "/greenroom/")
 """A POST to a path with one of these prefixes needs no token, even if there is no such route: the token is checked
 before routing."""
@@ -82,7 +86,9 @@ class HttpApi:
         self._table = Table(routes)
         self._slots = asyncio.Semaphore(self._settings.requests_in_flight)
         self._callers = CallerSlots(self._settings.requests_in_flight_per_user)
-        self._bodies = Bodies(self._settings.bodies_limit_bytes)
+        limit_bytes = self._settings.bodies_limit_bytes
+        least_bytes = min(limit_bytes, self._settings.max_body_bytes)
+        self._bodies = Bodies(limit_bytes, user_limit_bytes=max(limit_bytes // _USERS_SHARE, least_bytes))
 
     async def __call__(self, scope: HTTPScope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
         request = HttpRequest(scope, receive)
@@ -201,7 +207,9 @@ class HttpApi:
         if route.who.kind == "admin" and not self._is_admin(claims):
             # Refused before the body is read, which is then discarded as it arrives.
             route.who.check(await self._caller(request, claims), None)
-        body, room = await read_whole(request, self._bodies, self._settings.max_body_bytes, route.max_body_bytes)
+        limits_bytes = self._settings.max_body_bytes, route.max_body_bytes
+        user_id = "" if claims is None or self._is_admin(claims) else claims.user_id
+        body, room = await read_whole(request, self._bodies, *limits_bytes, user_id=user_id)
         try:
             if claims is None or self._is_admin(claims):
                 return await self._carry_out(route, request, claims, body)
@@ -217,6 +225,10 @@ class HttpApi:
             call = self._new_call(caller, request)
             self._count(route, call, len(body))
             return await self._handle(route, call, body)
+        except StoreFailed:
+            if route.kind == "send" and claims is not None:
+                self._limits.return_send(claims.user_id)
+            raise
         finally:
             self._slots.release()
 
@@ -266,8 +278,11 @@ class HttpApi:
     def _log_unexpected(self, request: HttpRequest, error: Exception) -> None:
         """Log where the exception happened, but not its text."""
         route = self._table.find(request.method, request.path)
-        frames = "".join(traceback.format_tb(error.__traceback__))
-        logger.error("%s in %s\n%s", type(error).__name__, route.path if route else "(unknown path)", frames)
+        path = route.path if route else "(unknown path)"
+        times = self._engine.base.sampler.take((path, type(error), frames_of(error)[-1]))
+        if times:
+            frames = "".join(traceback.format_tb(error.__traceback__))
+            logger.error("%s in %s (%d such since the last line)\n%s", type(error).__name__, path, times, frames)
 
 
 def _bind(route: Route, body: bytes, as_protobuf: bool) -> Any:

@@ -19,6 +19,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 from uvicorn.server import ServerState
 
 from greenroom.actors.errors import TooManyRequests
+from greenroom.transport.http.idle_connections import IdleConnections, Rank
 from greenroom.transport.http.joined_writes import CommonHeaders, JoinedWrites
 from greenroom.transport.http.unsent_answers import UnsentAnswers
 
@@ -57,12 +58,21 @@ _MUTE: Final = logging.Logger("greenroom.http.uvicorn", logging.CRITICAL + 1)
 """uvicorn's logger. It is muted, because its log lines may quote requests. `HttpApi` logs its own errors."""
 
 
+class _Refused(ValueError):
+    """A field of the request is refused. The parser raises its own error, whose context this is."""
+
+    def __init__(self, status: HTTPStatus) -> None:
+        super().__init__(status.phrase)
+        self.status = status
+
+
 class Connections(ServerState):
     """The state that the connections of one server share."""
 
     def __init__(self, config: Config, settings: HttpSettings, limits: Limits) -> None:
         super().__init__()
         self.connections: set[BoundedProtocol] = set()  # type: ignore[assignment]
+        self.idle = IdleConnections(settings.max_connections)
         self.config = config
         self.settings = settings
         self.limits = limits
@@ -75,6 +85,17 @@ class Connections(ServerState):
         # A read is parsed before the next one begins, so all connections share one buffer of each size.
         self.head_buffer = memoryview(bytearray(_HEAD_READ_BYTES))
         self.body_buffer = memoryview(bytearray(_BODY_READ_BYTES))
+
+    def make_room(self) -> bool:
+        """Close a connection for a new one, if there are too many. Returns False if all of them are at work."""
+        if len(self.connections) < self.settings.max_connections:
+            return True
+        connection = self.idle.take()
+        if connection is None:
+            return False
+        self.connections.discard(connection)  # Its socket is only closed after this turn of the loop.
+        connection.transport.abort()
+        return True
 
 
 class _Flow(FlowControl):
@@ -107,6 +128,10 @@ class BoundedProtocol(HttpToolsProtocol):
         """Number of bytes of a body of known length that have not arrived yet."""
         self._chunk_count = 0
         """Number of body chunks in the read that is being parsed."""
+        self._trailer_count = 0
+        """Number of fields that came after the body."""
+        self._framing_bytes = 0
+        """Number of bytes since the last part of the body: of sizes of chunks, their extensions, and trailers."""
         self._active_cycle: RequestResponseCycle | None = None
         """The request whose answer is written next; `cycle` is the newest request."""
         self._discards_input = False
@@ -120,6 +145,8 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def review(self, now: float) -> None:
         """Close the connection if its client is late with a head, a body or the next request, or does not read."""
+        if self.cycle is not None and self.cycle.more_body and not (self.pipeline or self._discards_input):
+            self._shared.idle.add(self, Rank.SILENT if _is_written(self.cycle) else Rank.SENDING)
         unsent = self.transport.get_write_buffer_size()
         if not unsent or unsent != self._unsent_bytes:  # The same number at each review means no progress.
             self._unsent_bytes, self._write_deadline = unsent, now + self._settings.write_timeout_s
@@ -153,13 +180,14 @@ class BoundedProtocol(HttpToolsProtocol):
         self.transport = transport
         if self._shared.acceptor is not None:
             self._shared.acceptor.accepted(transport)
-        if len(self.connections) >= self._settings.max_connections:
+        if not self._shared.make_room():
             transport.abort()
             return
         self._writes = JoinedWrites(transport, self._shared.headers, self._shared.unsent)
         super().connection_made(self._writes)
         self.flow = _Flow(transport, self.pipeline)
-        self._deadline = self.loop.time() + self._settings.keep_alive_s
+        self._shared.idle.add(self, Rank.SILENT)
+        self._deadline = self.loop.time() + self._settings.head_timeout_s
 
     def get_buffer(self) -> memoryview:
         shared = self._shared
@@ -173,9 +201,9 @@ class BoundedProtocol(HttpToolsProtocol):
         self._chunk_count = 0
         try:
             self._parse(self._buffer[:nbytes])
-        except httptools.HttpParserError:
-            too_many = self._head_bytes is not None and len(self.headers) >= _MAX_HEAD_FIELDS
-            status = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE if too_many else HTTPStatus.BAD_REQUEST
+        except httptools.HttpParserError as error:
+            cause = error.__context__
+            status = cause.status if isinstance(cause, _Refused) else HTTPStatus.BAD_REQUEST
             in_body = self._head_bytes is None and self.cycle is not None and self.cycle.more_body
             self._refuse(status) if in_body else self._refuse_head(status)
             return
@@ -183,6 +211,10 @@ class BoundedProtocol(HttpToolsProtocol):
             self._head_bytes += nbytes
             if self._head_bytes > self._settings.max_head_bytes:
                 self._refuse_head(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
+            return
+        self._framing_bytes = 0 if self._chunk_count else self._framing_bytes + nbytes
+        if self._framing_bytes > self._settings.max_head_bytes and self.cycle is not None and self.cycle.more_body:
+            self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
         elif self._chunk_count > _CHUNKS_PER_TURN and not self.flow.read_paused:
             self.flow.pause_reading()
             self.loop.call_soon(self._read_on)
@@ -206,6 +238,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
+        self._shared.idle.discard(self)
         self.pipeline.clear()
         if self._active_cycle is not None and not self._active_cycle.response_complete:
             self._active_cycle.disconnected = True
@@ -238,12 +271,16 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self._head_bytes = self._remaining_body_bytes = 0
+        self._head_bytes = self._remaining_body_bytes = self._trailer_count = self._framing_bytes = 0
         self._deadline = self.loop.time() + self._settings.head_timeout_s
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if len(self.headers) >= _MAX_HEAD_FIELDS:
-            raise ValueError("too many header fields")
+        is_trailer = self._head_bytes is None
+        if (self._trailer_count if is_trailer else len(self.headers)) >= _MAX_HEAD_FIELDS:
+            raise _Refused(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
+        if is_trailer:  # It must not count as a part of the head, which was already read (RFC 9110, 6.5.1).
+            self._trailer_count += 1
+            return
         name, value = name.lower(), value.rstrip(b" \t")
         self.headers.append((name, value))
         if name == b"content-length":
@@ -257,11 +294,18 @@ class BoundedProtocol(HttpToolsProtocol):
             if parser.get_method() == b"CONNECT":
                 raise ValueError("this is not a proxy")
             return  # `_decline` parses the head again.
+        version = parser.get_http_version()
+        if version not in ("1.1", "1.0"):
+            raise _Refused(HTTPStatus.HTTP_VERSION_NOT_SUPPORTED)
+        host_count = sum(name == b"host" for name, _ in self.headers)
+        if host_count > 1 or (host_count == 0 and version == "1.1"):
+            raise _Refused(HTTPStatus.BAD_REQUEST)  # RFC 9112, 3.2.
         if self.url[:1] != b"/" and b"://" in self.url:  # The form for proxies, with the host.
             self.url = b"/" + self.url.partition(b"://")[2].partition(b"/")[2]
         self._head_bytes, self._deadline = None, _NEVER
+        self._shared.idle.discard(self)
         super().on_headers_complete()
-        if self.cycle.scope["http_version"] == "1.0" and parser.should_keep_alive():
+        if version == "1.0" and parser.should_keep_alive():
             self.cycle.keep_alive = True
             self.cycle.default_headers = [*self.cycle.default_headers, (b"connection", b"keep-alive")]
 
@@ -273,9 +317,15 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         if not self.parser.should_upgrade():
+            if self._trailer_count and not self.parser.should_keep_alive():
+                self.cycle.keep_alive = False  # After such a trailer the parser ignores all that comes.
             self.cycle.more_body = False
             self.cycle.message_event.set()
-            self._deadline = self.loop.time() + self._settings.keep_alive_s if self.cycle.response_complete else _NEVER
+            if self.cycle.response_complete:
+                self._wait_for_next()
+            else:
+                self._shared.idle.discard(self)
+                self._deadline = _NEVER
 
     # Answers.
 
@@ -292,9 +342,15 @@ class BoundedProtocol(HttpToolsProtocol):
             return
         if self.pipeline:
             self._start_asgi_task(*self.pipeline.pop())
-        elif self._head_bytes is None:
-            self._deadline = self.loop.time() + self._settings.keep_alive_s
+        else:
+            self._wait_for_next()
         self.flow.resume_reading()
+
+    def _wait_for_next(self) -> None:
+        """Wait for the next request, whose head may already have begun."""
+        self._shared.idle.add(self, Rank.BETWEEN)
+        if self._head_bytes is None:
+            self._deadline = self.loop.time() + self._settings.keep_alive_s
 
     def _refuse_head(self, status: HTTPStatus) -> None:
         """Refuse a head, and count it as a request without a valid token. It names no client, so it is counted for the
@@ -326,6 +382,7 @@ class BoundedProtocol(HttpToolsProtocol):
             last.message_event.set()
         if self.transport.can_write_eof():
             self.transport.write_eof()
+        self._shared.idle.add(self, Rank.SILENT)
         self._deadline = self.loop.time() + _LINGER_S
 
     def _drop_incomplete(self) -> RequestResponseCycle | None:

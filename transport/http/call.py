@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from greenroom.actors.queries.pulls import Queries
     from greenroom.actors.rules.tokens import Authenticator
     from greenroom.actors.runtime.address import Address
+    from greenroom.actors.runtime.sampling import Sampler
     from greenroom.actors.status import NodeStatus
     from greenroom.persistence.settings import Settings
     from greenroom.persistence.store import Store
@@ -31,6 +32,8 @@ ASK_TIMEOUT_S = 8.0
 
 
 class Base(Protocol):
+    sampler: Sampler
+
     def ask(self, target: Address, message: Any, *, timeout_s: float | None = None) -> Awaitable[Any]:
         """Returns the answer. Raises the error of a `Failed`, and AskTimeout."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from greenroom.actors.runtime.sampling import Sampler
 from greenroom.transport.envelope.websocket_frame import binary_frame, text_frame
 from greenroom.transport.gateway.outbox import Flusher
 from greenroom.transport.gateway.read_turns import ReadTurns
@@ -25,6 +26,7 @@ class EchoServer:
     def __init__(self, loop: asyncio.AbstractEventLoop, settings: WebSocketSettings) -> None:
         self.loop = loop
         self.settings = settings
+        self.sampler = Sampler(loop.time)
         self.wheel = TimerWheel(loop)
         self.flusher = Flusher(loop)
         self.turns = ReadTurns(loop)

@@ -206,3 +206,22 @@ def test_flood_of_control_frames_ends_with_1008(name: str) -> None:
     finally:
         listener.connection_lost(None)
         loop.close()
+
+
+async def test_many_messages_that_a_hook_fails_on(caplog: pytest.LogCaptureFixture) -> None:
+    """A client that has found one cannot fill the log with it."""
+
+    class Failing(Listener):
+        def on_text(self, text: str) -> None:
+            raise LookupError(text)
+
+    server = EchoServer(asyncio.get_running_loop(), SETTINGS)
+    for _ in range(20):
+        failing = Failing(server)
+        failing.connection_made(Wire())
+        failing.phase = Phase.OPENING
+        failing.open(b"")
+        failing.data_received(_whole(Opcode.TEXT, b"a secret"))
+    (record,) = caplog.records
+    assert "failed with LookupError at " in record.getMessage()
+    assert "a secret" not in record.getMessage()

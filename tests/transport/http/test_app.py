@@ -163,6 +163,16 @@ async def test_unforeseen_error(http: HttpStage, caplog: pytest.LogCaptureFixtur
     assert "a secret nickname" not in caplog.text
 
 
+async def test_many_unforeseen_errors(http: HttpStage, caplog: pytest.LogCaptureFixture) -> None:
+    """A client that has found one cannot fill the log with it."""
+    http.refuse(SetUserInfo, *[ValueError()] * 20)
+    with caplog.at_level(logging.ERROR):
+        for _ in range(20):
+            answer = await http.post("/user/update_user_info", {"userInfo": {"userID": "u1", "nickname": "N"}})
+            assert answer.json()["errCode"] == 500
+    assert len(caplog.records) == 1
+
+
 async def test_logs_hold_no_token_and_no_body(http: HttpStage, caplog: pytest.LogCaptureFixture) -> None:
     token = http.tokens["u1"]
     with caplog.at_level(logging.DEBUG):

@@ -271,19 +271,26 @@ async def test_head_past_the_limit(peer: Peer, field: bytes) -> None:
 
 
 async def test_connection_past_the_limit() -> None:
+    """It is closed, if all others have a request in progress."""
     async with http_stage(HTTP_MAX_CONNECTIONS="1") as http:
+        http.asks.go.clear()
         peer = await http.connect()
-        await peer.say(PLAIN)
-        await peer.answer()
+        await peer.say(post(http))
+        await http.asks.begun.wait()
         other = await http.connect()
         await asyncio.gather(other.say(PLAIN), return_exceptions=True)
         (answer,) = await asyncio.gather(other.reader.read(), return_exceptions=True)
         assert answer == b"" or isinstance(answer, ConnectionError)
         assert len(shared(http).connections) == 1
         other.writer.close()
-        await peer.say(PLAIN)
-        assert (await peer.answer())[1] == WELL
-        peer.writer.close()
+        http.asks.go.set()
+        assert b'"errCode":0' in (await peer.answer())[1]
+        last = await http.connect()
+        await last.say(PLAIN)
+        assert (await last.answer())[1] == WELL
+        assert await peer.reader.read() == b""
+        for each in (peer, last):
+            each.writer.close()
 
 
 @pytest.mark.parametrize("begun", [b"", PLAIN[:20], b"\r\n"])

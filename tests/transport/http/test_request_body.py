@@ -96,6 +96,25 @@ async def test_largest_of_all_is_refused_itself() -> None:
     assert (bodies.size_bytes, bodies.arriving) == (0, set())
 
 
+async def test_bodies_of_one_user_take_room_from_each_other() -> None:
+    bodies = Bodies(100, user_limit_bytes=50)
+    sender = Sender(b"x" * 40, ends=False)
+    reading = asyncio.create_task(read_whole(sender.request, bodies, 1000, user_id="a"))
+    await until(lambda: bool(bodies.size_bytes))
+    _, other = await read_whole(Sender(b"x" * 30).request, bodies, 1000, user_id="b")
+    assert bodies.size_bytes == 70
+    _, own = await read_whole(Sender(b"x" * 20).request, bodies, 1000, user_id="a")
+    with pytest.raises(BodiesFull):
+        await reading
+    with pytest.raises(BodiesFull):
+        await read_whole(Sender(b"x" * 31).request, bodies, 1000, user_id="a")
+    assert bodies.size_bytes == 50
+    for room in (own, other):
+        room.release()
+        room.release()
+    assert (bodies.size_bytes, bodies.arriving, bodies._users) == (0, set(), {})
+
+
 async def test_reader_that_is_cancelled_by_others() -> None:
     bodies = Bodies(100)
     reading = asyncio.create_task(read_whole(Sender(b"x", ends=False).request, bodies, 1000))
