@@ -98,18 +98,18 @@ async def test_http_connections_and_heads_have_bounds(tmp_path: Path) -> None:
         readers = [reader for reader, _ in opened]
         async with asyncio.timeout(10):
             with contextlib.suppress(ConnectionError):
-                assert await readers[3].read() == b""
-        endless, healthy = opened[0][1], opened[1][1]
+                assert await readers[0].read() == b""  # It was silent longest.
+        endless, healthy = opened[1][1], opened[3][1]
         with contextlib.suppress(ConnectionError):
             endless.write(b"GET /healthz HTTP/1.1\r\nHost: x\r\nX: ")
             for _ in range(200):
                 endless.write(b"x" * 1000)
                 await endless.drain()
             async with asyncio.timeout(10):
-                assert (await readers[0].read()).startswith(b"HTTP/1.1 431")
+                assert (await readers[1].read()).startswith(b"HTTP/1.1 431")
         healthy.write(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
         async with asyncio.timeout(10):
-            assert (await readers[1].readline()).startswith(b"HTTP/1.1 200")
+            assert (await readers[3].readline()).startswith(b"HTTP/1.1 200")
         for _, writer in opened:
             writer.close()
 

@@ -134,6 +134,8 @@ class BoundedProtocol(HttpToolsProtocol):
         """Number of bytes since the last part of the body: of sizes of chunks, their extensions, and trailers."""
         self._active_cycle: RequestResponseCycle | None = None
         """The request whose answer is written next; `cycle` is the newest request."""
+        self.idle_rank: Rank | None = None
+        """Belongs to `IdleConnections`."""
         self._discards_input = False
         """Whether all further input is discarded."""
         self._deadline = _NEVER

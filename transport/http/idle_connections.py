@@ -42,20 +42,24 @@ class IdleConnections:
 
     def add(self, connection: BoundedProtocol, rank: Rank) -> None:
         """The connection is waiting. If it already has this rank, it keeps its place."""
-        queue = self._queues[rank]
-        if connection not in queue:
+        if connection.idle_rank is not rank:
             self.discard(connection)
-            queue[connection] = None
+            connection.idle_rank = rank
+            self._queues[rank][connection] = None
 
     def discard(self, connection: BoundedProtocol) -> None:
         """The connection is not waiting, or it is lost."""
-        for queue in self._queues:
-            queue.pop(connection, None)
+        rank = connection.idle_rank
+        if rank is not None:
+            connection.idle_rank = None
+            del self._queues[rank][connection]
 
     def take(self) -> BoundedProtocol | None:
         """Remove and return the connection to close. None if no connection is waiting."""
         silent, *others = self._queues
         for queue in (silent, *others) if len(silent) > self._silent_limit else (*others, silent):
             if queue:
-                return queue.popitem(last=False)[0]
+                connection = next(iter(queue))
+                self.discard(connection)
+                return connection
         return None
