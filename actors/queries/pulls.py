@@ -44,13 +44,14 @@ class Queries:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._turns = SliceTurns()
+        self.turns = SliceTurns()
+        """For all that reads much for a user."""
 
     async def newest_seqs(self, caller: Caller, request: sdkws_pb2.GetMaxSeqReq) -> bytes:
         """The newest seqs of all conversations of the user (1001)."""
         _check(caller, request.userID)
         reply = sdkws_pb2.GetMaxSeqResp()
-        async for seqs in self._pages(self._store.newest_seqs, request.userID):
+        async for seqs in self._pages(caller, self._store.newest_seqs, request.userID):
             reply.maxSeqs.update(seqs)
         return reply.SerializeToString()
 
@@ -71,7 +72,7 @@ class Queries:
         room = _REPLY_LIMIT_BYTES
         for place, piece in enumerate(_slices(ranges)):
             if place:
-                await self._turns.next()
+                await self.turns.next(caller.user_id)
             for pulled in await self._store.pull(request.userID, piece, limit_bytes=room):
                 conversation_id, begin, end, _ = piece[pulled.place]
                 fitting, room = _fit(pulled.messages, room)
@@ -102,7 +103,7 @@ class Queries:
         spans: dict[str, Span] = {}
         for start in range(0, len(ids), _SLICE_CONVERSATIONS):
             if start:
-                await self._turns.next()
+                await self.turns.next(caller.user_id)
             spans |= await self._store.spans(request.userID, ids[start : start + _SLICE_CONVERSATIONS])
         ascending = request.order == PullOrder.ASCENDING
         entries: list[bytes] = []
@@ -112,7 +113,7 @@ class Queries:
             work += len(asked.seqs) + _SLICE_MESSAGES // _SLICE_CONVERSATIONS
             if work > _SLICE_MESSAGES:
                 work = 0
-                await self._turns.next()
+                await self.turns.next(caller.user_id)
             span = spans.get(asked.conversationID, Span(1, 0, 0))
             begin = max(span.begin, 1)
             seqs = [seq for seq in dict.fromkeys(asked.seqs) if begin <= seq <= span.end]
@@ -148,7 +149,7 @@ class Queries:
             if notices:
                 _add_states(reply, await self._store.notification_states(request.userID, notices))
         else:
-            async for states in self._pages(self._store.all_seq_states, request.userID):
+            async for states in self._pages(caller, self._store.all_seq_states, request.userID):
                 _add_states(reply, states)
         if request.returnPinned:
             pinned, _ = await self._store.record_ids(request.userID, None, _RANGES_LIMIT, is_pinned=True)
@@ -164,7 +165,7 @@ class Queries:
         room = _REPLY_LIMIT_BYTES
         for start in range(0, len(ids), _SLICE_CONVERSATIONS):
             if start:
-                await self._turns.next()
+                await self.turns.next(caller.user_id)
             spans = await self._store.spans(request.userID, ids[start : start + _SLICE_CONVERSATIONS])
             tops = {conversation_id: span.end for conversation_id, span in spans.items() if span.begin <= span.end}
             for conversation_id, message in (await self._store.last_messages(tops)).items():
@@ -176,13 +177,16 @@ class Queries:
         return reply.SerializeToString()
 
     async def _pages(
-        self, read: Callable[[str, RecordPlace | None, int], Awaitable[tuple[T, RecordPlace | None]]], user_id: str
+        self,
+        caller: Caller,
+        read: Callable[[str, RecordPlace | None, int], Awaitable[tuple[T, RecordPlace | None]]],
+        user_id: str,
     ) -> AsyncIterator[T]:
         """What is read of all records of the user, one page in a turn of the loop."""
         page, place = await read(user_id, None, _PAGE_RECORDS)
         yield page
         while place is not None:
-            await self._turns.next()
+            await self.turns.next(caller.user_id)
             page, place = await read(user_id, place, _PAGE_RECORDS)
             yield page
 

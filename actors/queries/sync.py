@@ -6,7 +6,6 @@ version, but never an older one, and the client's next request returns what it l
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import string
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
@@ -15,11 +14,13 @@ import msgspec
 
 from greenroom.actors import render
 from greenroom.actors.errors import GroupDismissed, NoPermission, RecordNotFound
+from greenroom.actors.queries.slice_turns import next_slice
 from greenroom.actors.wire import conversation_pb2, group_pb2, relation_pb2
 from greenroom.actors.wire.go_json import escape
 from greenroom.actors.wire.vocabulary import ChangeState, GroupStatus
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Mapping, Sequence
 
     from greenroom.actors.messages import Caller
@@ -175,7 +176,7 @@ async def incremental_members_batch(
     changes = 0
     for number, asked in enumerate(request.reqList):
         if number % _SLICE_GROUPS == _SLICE_GROUPS - 1:
-            await asyncio.sleep(0)
+            await next_slice()
         if asked.groupID in response.respList:
             continue
         try:
@@ -225,7 +226,7 @@ async def all_member_ids(store: Store, turn: asyncio.Lock, group_id: str) -> lis
     while True:
         async with turn:
             found, place = await store.member_ids(group_id, place, _SLICE_IDS)
-            await asyncio.sleep(0)
+            await next_slice()
         ids.update(dict.fromkeys(found))
         if place is None:
             return list(ids)
@@ -247,7 +248,7 @@ async def all_conversation_ids(
             found, place = await store.record_ids(
                 owner_id, place, _SLICE_IDS, is_pinned=is_pinned, recv_msg_opt=recv_msg_opt
             )
-            await asyncio.sleep(0)
+            await next_slice()
         ids += found
         if place is None:
             return ids

@@ -36,17 +36,18 @@ class Codec:
     def __init__(self, *, sdk_type: SdkType, compression: bool) -> None:
         self.sdk_type = sdk_type
         self.compression = compression
-        self._read_request: Callable[[bytes], Request]
+        self.read_request: Callable[[bytes], Request]
+        """Read a client's frame that is not compressed. Raises EnvelopeError."""
         self._read_response: Callable[[bytes], Response]
         self._write_request: Callable[[Request], bytes]
         self._write_response: Callable[[Response], bytes]
         if sdk_type == "go":
-            self._read_request = gob.decode_request
+            self.read_request = gob.decode_request
             self._read_response = gob.decode_response
             self._write_request = gob.encode_request
             self._write_response = gob.encode_response
         else:
-            self._read_request = _read_json_request
+            self.read_request = _read_json_request
             self._read_response = _read_json_response
             self._write_request = _encode_json
             self._write_response = _encode_json
@@ -56,9 +57,11 @@ class Codec:
 
     def decode_request(self, frame: bytes, *, decompressed_limit_bytes: int = DECOMPRESSED_LIMIT_BYTES) -> Request:
         """Read a client's frame. Raises EnvelopeError, or FrameTooLarge if its data exceeds the limit."""
-        if self.compression:
-            frame = decompress(frame, limit_bytes=decompressed_limit_bytes)
-        return self._read_request(frame)
+        return self.read_request(self.unfold(frame, decompressed_limit_bytes))
+
+    def unfold(self, frame: bytes, limit_bytes: int) -> bytes:
+        """The frame without compression. Raises EnvelopeError, FrameTooLarge."""
+        return decompress(frame, limit_bytes=limit_bytes) if self.compression else frame
 
     def decode_response(self, frame: bytes, *, decompressed_limit_bytes: int = DECOMPRESSED_LIMIT_BYTES) -> Response:
         """Read a server's frame. Raises EnvelopeError, or FrameTooLarge if its data exceeds the limit."""

@@ -25,6 +25,10 @@ __all__ = ["RequestStream"]
 log = logging.getLogger("greenroom.transport")
 
 
+_SMALL_BYTES = 4 * 1024
+"""To read a request, or to write an answer, of at most this size costs no more than its frame, which is counted."""
+
+
 class _InFlight(msgspec.Struct, frozen=True):
     """The fields of a request that its response needs."""
 
@@ -103,6 +107,16 @@ class RequestStream(WebSocketProtocol):
         self._respond(_in_flight(request), None, error)
 
     # Called by the WebSocket.
+
+    @property
+    def owner(self) -> str:
+        return self.user_id
+
+    def read_on(self) -> None:
+        if self._backlog:
+            self._begin_backlog()
+        else:
+            super().read_on()
 
     def on_binary(self, data: bytes) -> None:
         if self._backlog is None:
@@ -191,13 +205,16 @@ class RequestStream(WebSocketProtocol):
         if in_flight and not kind.pipelined:
             return request
         if not kind.pipelined:
-            self.end_turn()
+            self.server.turns.end_turn(self.user_id)
         self.handle(request, kind)
         return None
 
     def _begin_backlog(self) -> None:
         backlog = self._backlog
         while backlog and self._backlog is backlog:
+            if not self.server.turns.may_read(self.user_id):
+                self.server.turns.add(self)
+                return
             waiting = self._begin(backlog[0])
             if waiting is not None:
                 backlog[0] = waiting
@@ -210,9 +227,10 @@ class RequestStream(WebSocketProtocol):
         if isinstance(data, Request):
             return data
         try:
-            request = self.codec.decode_request(
-                data, decompressed_limit_bytes=self.server.settings.max_unfolded_bytes
-            )
+            frame = self.codec.unfold(data, self.server.settings.max_unfolded_bytes)
+            if len(frame) > _SMALL_BYTES:
+                self.server.turns.charge(self.user_id, len(frame))
+            request = self.codec.read_request(frame)
         except EnvelopeError:
             log.debug("%s sent a frame that is not an envelope and is closed", self.address)
             self.drain()
@@ -221,11 +239,11 @@ class RequestStream(WebSocketProtocol):
             log.debug("%s sent a request of unknown id or of another user and is closed", self.address)
             self.drain()
             return None
-        if request.data:
-            self.charge_turn(len(request.data))
         return request
 
     def _respond(self, request: _InFlight, data: bytes | None, error: GreenroomError | None) -> None:
+        if data is not None and len(data) > _SMALL_BYTES:
+            self.server.turns.charge(self.user_id, len(data))
         response = Response(
             req_identifier=request.req_identifier,
             msg_incr=request.msg_incr,

@@ -24,7 +24,7 @@ except ImportError:  # A platform without its compiled part.
     from websockets.utils import apply_mask
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Hashable, Iterable
 
     from greenroom.actors.runtime.sampling import Sampler
     from greenroom.persistence.settings import WebSocketSettings
@@ -46,11 +46,10 @@ WHOLE_TEXT, WHOLE_BINARY, WHOLE_PING, WHOLE_PONG = 0x81, 0x82, 0x89, 0x8A
 SHORT = 126
 """A payload shorter than this has its length in the second byte. If the second byte has this value, the next two bytes
 hold the length."""
-TURN_BYTES = 64 * 1024
 FRAME_BYTES = 2 * 1024
 PARSED_FRAME_BYTES = 4 * 1024
-"""One turn of the loop reads `TURN_BYTES` of a connection. Each frame counts as its bytes and `FRAME_BYTES`, so that
-a turn reads at most 32 frames; a frame that websockets' parser reads costs more."""
+"""Each frame counts as its bytes and `FRAME_BYTES`, so that a turn of the loop reads at most 32 frames of a user (see
+`ReadTurns`); a frame that websockets' parser reads costs more."""
 PARSED_PIECE_BYTES = 512
 """The parser reads all frames that it is given at once, so it is given no more than this."""
 CONTROLS_BURST_S = 10.0
@@ -88,13 +87,13 @@ class WebSocketProtocol(asyncio.Protocol):
     messages. Order: messages as they were received, frames as they were added. An exception in a hook ends this
     connection only. `on_lost` is called once for each connection that was made.
 
-    Bound: a turn of the loop reads a part of what a connection has sent (`TURN_BYTES`); nothing more is received before
-    the rest was read, in later turns. A peer that floods it with control frames is closed with 1008.
+    Bound: a turn of the loop reads a part of what a user has sent (`ReadTurns`); nothing more is received
+    before the rest was read, in later turns. A peer that floods it with control frames is closed with 1008.
     """
 
     # Slots here and in what belongs to each connection: an idle one takes 2.7 KiB instead of 4.2 (bench: connections).
     __slots__ = (
-        "_allowance", "_controls_until", "_has_unread", "_head", "_parser", "_partial", "_ping_at", "_reading",
+        "_controls_until", "_has_unread", "_head", "_parser", "_partial", "_ping_at", "_reading",
         "_timeout_from", "_transport", "outbox", "phase", "server", "slot",
     )  # fmt: skip
 
@@ -109,8 +108,6 @@ class WebSocketProtocol(asyncio.Protocol):
         # Received bytes that were not read yet: the beginning of a frame or, if `_has_unread`, maybe also whole frames.
         self._partial = b""
         self._has_unread = False
-        # Number of bytes that may still be read in this turn of the loop.
-        self._allowance = 0
         # The time up to which the control frames received so far use up what is allowed.
         self._controls_until = 0.0
         self._head: bytearray | None = bytearray()
@@ -145,6 +142,11 @@ class WebSocketProtocol(asyncio.Protocol):
     def wants_reading(self) -> bool:
         """Whether another message may be read now. `update_reading` must be called when this changes."""
         return True
+
+    @property
+    def owner(self) -> Hashable:
+        """See `read_turns.Reader`."""
+        return self
 
     # For subclasses.
 
@@ -203,14 +205,6 @@ class WebSocketProtocol(asyncio.Protocol):
         if self._transport is not None:
             self._transport.abort()
 
-    def end_turn(self) -> None:
-        """Read no further message in this turn of the loop."""
-        self._allowance = 0
-
-    def charge_turn(self, count: int) -> None:
-        """Count this many bytes of work, such as decompressed data, as read in this turn of the loop."""
-        self._allowance -= count
-
     def restart_read_timeout(self) -> None:
         """Restart the read timeout: until now the server itself was not reading."""
         self._timeout_from = self.server.loop.time()
@@ -247,11 +241,13 @@ class WebSocketProtocol(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         try:
             if self.phase is Phase.OPEN:
-                if self._reading:
-                    self._read_frames(data)
-                else:
+                if not self._reading:
                     self._partial += data
                     self._has_unread = True
+                elif self.server.turns.must_wait(self.owner):
+                    self._keep_unread(self._partial + data)
+                else:
+                    self._read_frames(data)
             elif self.phase is Phase.HEAD:
                 self._read_head(data)
             elif self.phase is Phase.OPENING and self._head is not None:
@@ -379,14 +375,14 @@ class WebSocketProtocol(asyncio.Protocol):
         another kind, or one that breaks a rule, goes to websockets' parser, and so do all frames after it."""
         if self._partial:
             data, self._partial = self._partial + data, b""
-        self._allowance = TURN_BYTES
         if self._parser is not None:
             self._parse(self._parser, data)
             return
         limit = self.server.settings.max_frame_bytes
+        turns, owner = self.server.turns, self.owner
         position, size = 0, len(data)
         while size - position >= 2:
-            if self._allowance <= 0 or not self._reading:
+            if not self._reading or not turns.may_read(owner):
                 self._keep_unread(data[position:])
                 return
             first = data[position]
@@ -406,7 +402,7 @@ class WebSocketProtocol(asyncio.Protocol):
             if end > size:
                 break
             position = end
-            self._allowance -= FRAME_BYTES + length
+            turns.charge(owner, FRAME_BYTES + length)
             self._timeout_from = self.server.loop.time()
             payload = apply_mask(data[start:end], data[start - 4 : start])
             if first == WHOLE_BINARY:
@@ -445,15 +441,16 @@ class WebSocketProtocol(asyncio.Protocol):
         return self._parser
 
     def _parse(self, parser: FrameParser, data: bytes) -> None:
+        turns, owner = self.server.turns, self.owner
         for position in range(0, len(data), PARSED_PIECE_BYTES):
-            if self._allowance <= 0 or not self._reading:
+            if not self._reading or not turns.may_read(owner):
                 self._keep_unread(data[position:])
                 return
             piece = data[position : position + PARSED_PIECE_BYTES]
             frames = parser.receive(piece)
             if frames:
                 self._timeout_from = self.server.loop.time()
-            self._allowance -= len(piece) + len(frames) * PARSED_FRAME_BYTES
+            turns.charge(owner, len(piece) + len(frames) * PARSED_FRAME_BYTES)
             self._handle(parser.events(frames))
             if self.phase is not Phase.OPEN:
                 return

@@ -25,6 +25,7 @@ from greenroom.actors.errors import (
     as_refusal,
 )
 from greenroom.actors.messages import Caller, VerifyToken
+from greenroom.actors.queries.slice_turns import next_slice, work_for
 from greenroom.actors.rules import limits
 from greenroom.actors.rules.ids import user_address
 from greenroom.actors.runtime.frames import frames_of
@@ -221,7 +222,14 @@ class HttpApi:
     async def _carry_out(self, route: Route, request: HttpRequest, claims: Claims | None, body: bytes) -> HttpResponse:
         await self._acquire_slot()
         try:
+            request.check_connected()
             caller = await self._verified(request, claims)
+            if caller.user_id and not caller.is_admin:  # An admin's calls are those of a server, for many users.
+                turns = self._engine.queries.turns
+                await turns.begin(caller.user_id)
+                request.check_connected()
+                if route.kind == "read":
+                    work_for(turns, caller.user_id, request.check_connected)
             call = self._new_call(caller, request)
             self._count(route, call, len(body))
             return await self._handle(route, call, body)
@@ -242,7 +250,7 @@ class HttpApi:
             route.check(message)
             route.who.check(call.caller, message)
             if len(body) > _LONG_BODY_BYTES:
-                await asyncio.sleep(0)  # The checks and the call are separate turns of the loop.
+                await next_slice()  # The checks and the call are separate turns of the loop.
             answer = await route.handler(call, message)
         except (JsonMismatch, BodyMismatch, DecodeError) as error:
             detail = "body does not parse" if isinstance(error, DecodeError) else str(error)

@@ -333,6 +333,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
         self._active_cycle = cycle
+        cycle.scope["state"]["transport"] = self.transport
         self._writes.begin_answer()
         if cycle.more_body:
             self._deadline = self.loop.time() + self._settings.body_timeout_s

@@ -5,10 +5,10 @@ A last message is the newest one that the user may see: the newest one within th
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, NamedTuple
 
 from greenroom.actors.errors import RecordNotFound
+from greenroom.actors.queries.slice_turns import next_slice
 from greenroom.actors.queries.sync import all_conversation_ids
 from greenroom.actors.wire import conversation_pb2, sdkws_pb2
 from greenroom.actors.wire.vocabulary import SessionType
@@ -16,6 +16,7 @@ from greenroom.persistence.store import SeqState, Store
 from greenroom.transport.http.pages import in_parts, page_of
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import AsyncIterator, Sequence
 
     from greenroom.persistence.tables import GroupRow, RecordRow, UserRow
@@ -61,7 +62,7 @@ async def entries(
     for start in range(0, len(ids), _SLICE_ENTRIES):
         async with turn:
             found += await _slice(store, user_id, ids[start : start + _SLICE_ENTRIES])
-            await asyncio.sleep(0)
+            await next_slice()
     return sorted(found, key=lambda entry: entry.sort_key, reverse=True)
 
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl
 
 if TYPE_CHECKING:
+    import asyncio
+
     from uvicorn._types import ASGIReceiveCallable, HTTPScope
 
     from greenroom.transport.client_address import ClientAddress
@@ -24,6 +26,7 @@ class HttpRequest:
 
     def __init__(self, scope: HTTPScope, receive: ASGIReceiveCallable) -> None:
         self._receive = receive
+        self._transport: asyncio.Transport | None = scope.get("state", {}).get("transport")
         self.method: str = scope["method"]
         self.path: str = scope["path"]
         """The path without the query, with escapes decoded."""
@@ -56,6 +59,11 @@ class HttpRequest:
                 self.more_body = True
             elif name == b"expect":
                 self.expects_continue = value.lower() == b"100-continue"
+
+    def check_connected(self) -> None:
+        """Raises ClientDisconnected, if the socket is known to be closed: nobody will read the answer."""
+        if self._transport is not None and self._transport.is_closing():
+            raise ClientDisconnected
 
     def query(self) -> dict[str, str]:
         """The query's fields, decoded. Of a repeated name, the last value counts."""

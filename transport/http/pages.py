@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, TypeVar
+
+from greenroom.actors.queries.slice_turns import next_slice
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -38,5 +39,5 @@ async def in_parts(items: Sequence[_Item], size: int = _PART) -> AsyncIterator[S
     """The items in parts, between which other tasks run."""
     for start in range(0, len(items), size):
         if start:
-            await asyncio.sleep(0)
+            await next_slice()
         yield items[start : start + size]

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 from google.protobuf.message import Message
 
+from greenroom.actors.queries.slice_turns import next_slice
 from greenroom.actors.wire.openim_json import has_long_list, json_slices, to_json
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ async def success_in_slices(route: Route, answer: Any) -> bytes:
     pieces = [_HEAD]
     for piece in json_slices(answer, _SLICE):
         pieces.append(piece)
-        await asyncio.sleep(0)
+        await next_slice()
     return b"".join((*pieces, b"}"))
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from isal import igzip, isal_zlib
 
+from greenroom.actors.queries.slice_turns import next_slice
 from greenroom.transport.http.request_body import discard
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ async def _gzip(body: bytes) -> bytes:
     pieces = []
     for start in range(0, len(body), _GZIP_SLICE_BYTES):
         pieces.append(packer.compress(body[start : start + _GZIP_SLICE_BYTES]))
-        await asyncio.sleep(0)
+        await next_slice()
     return b"".join((*pieces, packer.flush()))
 
 

@@ -6,14 +6,16 @@ Searches take turns, so many of them cost the loop no more at once than a single
 
 from __future__ import annotations
 
-import asyncio
 import time
 from typing import TYPE_CHECKING, Final
 
 from greenroom.actors.errors import ArgsError
+from greenroom.actors.queries.slice_turns import next_slice
 from greenroom.persistence.patterns import Pattern
 
 if TYPE_CHECKING:
+    import asyncio
+
     from greenroom.actors.wire import user_pb2
     from greenroom.persistence.store import Store
     from greenroom.persistence.tables import UserRow
@@ -47,7 +49,7 @@ class UserSearch:
         spent_s = 0.0
         while row < total:
             async with turn:
-                await asyncio.sleep(0)  # Let other tasks run: a read of the embedded store does not suspend.
+                await next_slice()  # Let other tasks run: a read of the embedded store does not suspend.
                 total, users = await store.users_page(row, _SCAN_ROWS)
             row += _SCAN_ROWS
             rest = [user for user in users if user.app_manger_level in _SEARCHABLE_LEVELS]
@@ -56,7 +58,7 @@ class UserSearch:
                     matching, rest = [user for user in rest if self._finds(user)], []
                 else:
                     async with turn:
-                        await asyncio.sleep(0)
+                        await next_slice()
                         matching, rest, cost_s = self._slice(rest)
                     spent_s += cost_s
                     if spent_s > _COST_LIMIT_S:

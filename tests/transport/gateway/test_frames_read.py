@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from itertools import pairwise
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
@@ -14,6 +14,9 @@ from websockets.frames import Frame, Opcode
 from greenroom.persistence.settings import load
 from greenroom.tests.transport.gateway.echo import EchoServer
 from greenroom.transport.gateway.websocket import Phase, WebSocketProtocol
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable
 
 SETTINGS = load(environ={}).websocket
 Heard = list[tuple[str, str | bytes]]
@@ -55,9 +58,14 @@ class Wire(asyncio.Transport):
 class Listener(WebSocketProtocol):
     """Collects the messages."""
 
-    def __init__(self, server: EchoServer) -> None:
+    def __init__(self, server: EchoServer, user_id: str = "") -> None:
         super().__init__(server)
         self.heard: Heard = []
+        self._user_id = user_id
+
+    @property
+    def owner(self) -> Hashable:
+        return self._user_id or self
 
     def on_text(self, text: str) -> None:
         self.heard.append(("text", text))
@@ -67,7 +75,11 @@ class Listener(WebSocketProtocol):
 
 
 def _opened(loop: asyncio.AbstractEventLoop) -> tuple[Listener, Wire]:
-    listener, wire = Listener(EchoServer(loop, SETTINGS)), Wire()
+    return _opened_at(EchoServer(loop, SETTINGS))
+
+
+def _opened_at(server: EchoServer, user_id: str = "") -> tuple[Listener, Wire]:
+    listener, wire = Listener(server, user_id), Wire()
     listener.connection_made(wire)
     listener.phase = Phase.OPENING
     listener.open(b"")
@@ -177,6 +189,33 @@ def test_no_turn_of_the_loop_reads_more_than_its_part() -> None:
         loop.close()
 
 
+def test_connections_of_one_user_share_their_part_of_a_turn() -> None:
+    """Together they have no more read than one connection; another user is read at once."""
+    loop = asyncio.new_event_loop()
+    server = EchoServer(loop, SETTINGS)
+    owned = [_opened_at(server, "mallory")[0] for _ in range(10)]
+    stranger, _ = _opened_at(server, "alice")
+    try:
+        sent = b"".join(_whole(Opcode.BINARY, b"%d" % number) for number in range(20))
+        for listener in owned:
+            listener.data_received(sent)
+        assert sum(len(listener.heard) for listener in owned) == 32
+        stranger.data_received(sent)
+        assert len(stranger.heard) == 20
+        turns = 0
+        while (before := sum(len(listener.heard) for listener in owned)) < 200:
+            loop.call_soon(loop.stop)
+            loop.run_forever()
+            assert sum(len(listener.heard) for listener in owned) - before <= 32
+            turns += 1
+        assert turns < 12
+        assert {tuple(listener.heard) for listener in owned} == {tuple(stranger.heard)}
+    finally:
+        for listener in (*owned, stranger):
+            listener.connection_lost(None)
+        loop.close()
+
+
 CONTROLS = {
     "ping": _whole(Opcode.PING, b""),
     "pong": _whole(Opcode.PONG, b"x"),
@@ -199,6 +238,8 @@ def test_flood_of_control_frames_ends_with_1008(name: str) -> None:
         count = 0
         while listener.phase is Phase.OPEN and count < 3 * allowed:
             listener.data_received(CONTROLS[name])
+            while wire.is_paused:
+                loop.run_until_complete(asyncio.sleep(0))
             count += 1
         assert allowed - 2 <= count <= allowed + 10
         listener.outbox.flush()

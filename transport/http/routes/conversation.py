@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING
 
 from greenroom.actors import render
 from greenroom.actors.errors import RecordNotFound
 from greenroom.actors.queries import sync
+from greenroom.actors.queries.slice_turns import next_slice
 from greenroom.actors.wire import conversation_pb2 as wire
 from greenroom.actors.wire.vocabulary import ReceiveOption
 from greenroom.transport.http.access import owner
@@ -33,7 +33,7 @@ async def get_all_conversations(
         async with engine.scan_turn:
             records = await engine.store.records(owner_id, ids[start : start + _SLICE_RECORDS])
             response.conversations.extend(map(render.conversation, records))
-            await asyncio.sleep(0)
+            await next_slice()
     return response
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING
 
 from greenroom.actors.errors import NoPermission
+from greenroom.actors.queries.slice_turns import next_slice
 from greenroom.actors.wire import group_pb2 as wire
 from greenroom.actors.wire.vocabulary import Role
 from greenroom.transport.http.access import TOKEN, owner
@@ -25,7 +25,7 @@ async def get_recv_group_application_list(
 ) -> wire.GetGroupApplicationListResp:
     for number, group_id in enumerate(dict.fromkeys(request.groupIDs)):
         if number % _SLICE_GROUPS == _SLICE_GROUPS - 1:
-            await asyncio.sleep(0)
+            await next_slice()
         await _must_manage(call, group_id)
     return wire.GetGroupApplicationListResp()
 

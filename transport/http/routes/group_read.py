@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING
 
 from greenroom.actors import render
 from greenroom.actors.errors import ArgsError, GroupNotFound, NoPermission
 from greenroom.actors.queries import sync
+from greenroom.actors.queries.slice_turns import next_slice
 from greenroom.actors.wire import group_pb2 as wire
 from greenroom.actors.wire.sdkws_pb2 import GroupMemberFullInfo
 from greenroom.transport.http.access import TOKEN, owner
@@ -131,7 +131,7 @@ async def _members_named(call: Call, group_id: str, keyword: str) -> list[GroupM
             ids, place = await store.member_ids(group_id, place, _SCAN_ROWS)
             shown = map(render.member_info, await store.members(group_id, ids))
             found += [member for member in shown if keyword in (member.userID, member.nickname)]
-            await asyncio.sleep(0)
+            await next_slice()
         if place is None:
             return found
 
