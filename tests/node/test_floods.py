@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 from websockets.frames import Frame, Opcode
 
+from greenroom.actors.errors import ArgsError
 from greenroom.actors.wire import sdkws_pb2
 from greenroom.actors.wire.vocabulary import RequestId
 from greenroom.tests.kit.node_kit import NodeProcess
@@ -102,6 +103,35 @@ async def test_flood_of_tiny_requests(node: NodeProcess) -> None:
                 await asyncio.to_thread(flood, one, b"", repeated, FLOOD_S)
         assert pair.count - before > 20
     assert "the store does not answer" not in node.log
+
+
+@pytest.mark.ci
+async def test_many_connections_of_one_user(node: NodeProcess) -> None:
+    """Each asks for what is dear to read. Together they cost the pair no more than one of them: a message goes both
+    ways while one or two of them are answered, not once in a round of all."""
+    tokens = await node.tokens("mallory", "alice", "bob")
+    data = sdkws_pb2.PullMessageBySeqsReq(userID="mallory").SerializeToString() + b"\x12\x00" * 140_000
+    answers = 0
+
+    async def ask(device: Device) -> None:
+        nonlocal answers
+        while True:
+            assert (await device.answer(RequestId.PULL_BY_RANGE, data)).err_code == ArgsError.code
+            answers += 1
+
+    async with Pair(node, tokens, ("alice", "bob"), body="hello") as pair, contextlib.AsyncExitStack() as stack:
+        opened = [Device.open(node, "mallory", tokens["mallory"], gzip=True) for _ in range(CONNECTIONS_PER_TOKEN - 5)]
+        devices = [await stack.enter_async_context(await each) for each in opened]
+        async with pair.chatting():
+            before = pair.count
+            asking = [asyncio.create_task(ask(device)) for device in devices]
+            await asyncio.wait(asking, timeout=FLOOD_S)
+            count = pair.count - before
+            assert not any(task.done() for task in asking)
+            for task in asking:
+                task.cancel()
+        assert answers > len(devices)
+        assert count > answers / 2
 
 
 async def test_json_with_a_few_unknown_values_is_read(node: NodeProcess) -> None:

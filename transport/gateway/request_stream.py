@@ -28,6 +28,9 @@ log = logging.getLogger("greenroom.transport")
 _SMALL_BYTES = 4 * 1024
 """To read a request, or to write an answer, of at most this size costs no more than its frame, which is counted."""
 
+_LIST_WEIGHT = 3
+"""A byte of a list counts so many times more: its elements may be empty, and cost as much as forty bytes of text."""
+
 
 class _InFlight(msgspec.Struct, frozen=True):
     """The fields of a request that its response needs."""
@@ -205,7 +208,10 @@ class RequestStream(WebSocketProtocol):
         if in_flight and not kind.pipelined:
             return request
         if not kind.pipelined:
-            self.server.turns.end_turn(self.user_id)
+            turns = self.server.turns
+            turns.end_turn(self.user_id)
+            if kind.list_field and request.data:
+                turns.charge(self.user_id, _LIST_WEIGHT * len(request.data))
         self.handle(request, kind)
         return None
 

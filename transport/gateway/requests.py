@@ -28,6 +28,9 @@ _ID_BYTES = limits.text_limit("operationID")
 LIST_LIMIT_BYTES = 288 * 1024
 """Bound of a request that is a list: 1,000 conversations, or 4,000 users. To parse a larger one takes too long."""
 
+PLAIN_LIMIT_BYTES = 16 * 1024
+"""Bound of a request that has a few short fields. More bytes are fields that we do not know."""
+
 
 class Requester(Protocol):
     """The connection that a request came from, as its handler sees it. A handler replies once to each request."""
@@ -69,7 +72,8 @@ class RequestKind(NamedTuple):
     ends_connection: bool = False
     """Whether the connection ends after the reply, even after an error."""
     list_field: str = ""
-    """The list in the payload that decides its size. Data beyond `LIST_LIMIT_BYTES` is refused before it is parsed."""
+    """The list in the payload that decides its size. Data beyond `LIST_LIMIT_BYTES` is refused before it is parsed; if
+    the request is neither a list nor pipelined, data beyond `PLAIN_LIMIT_BYTES`."""
 
     def run(self, requester: Requester, request: Request) -> None:
         """Check the envelope and the payload, then handle the request."""
@@ -85,14 +89,18 @@ class RequestKind(NamedTuple):
             requester.reply_error(request, GreenroomError("an envelope field is empty"))
             return
         payload = None
-        if self.list_field and len(request.data or b"") > LIST_LIMIT_BYTES:
+        size = len(request.data or b"")
+        if self.list_field and size > LIST_LIMIT_BYTES:
             requester.reply_error(request, ArgsError(f"{self.list_field}: too many"))
+            return
+        if size > PLAIN_LIMIT_BYTES and not (self.list_field or self.pipelined):
+            requester.reply_error(request, ArgsError(f"data: longer than {PLAIN_LIMIT_BYTES} bytes"))
             return
         if self.payload is not None:
             payload = self.payload()
             try:
                 payload.ParseFromString(request.data or b"")
-                limits.check_frame(payload, len(request.data or b""))
+                limits.check_frame(payload, size)
             except DecodeError:
                 requester.reply_error(request, GreenroomError("the data cannot be decoded"))
                 return

@@ -114,6 +114,17 @@ async def test_signal_always_fails(client: Client) -> None:
     assert (await client.receive()).err_code == 500
 
 
+@pytest.mark.parametrize("req_identifier", [RequestId.NEWEST_SEQS, RequestId.SET_BACKGROUND])
+async def test_many_unknown_fields(client: Client, req_identifier: int) -> None:
+    """A few are ignored, as always in protobuf. Hundreds of thousands, in a frame of 1 KB with gzip, are refused."""
+    known, unknown = sdkws_pb2.GetMaxSeqReq(userID="a").SerializeToString(), b"\x78\x01"
+    await client.ask(req_identifier, known + 100 * unknown)
+    assert (await client.receive()).err_code == 0
+    await client.ask(req_identifier, known + 10_000 * unknown)
+    refusal = await client.receive()
+    assert (refusal.err_code, refusal.err_msg) == (1001, "ArgsError: data: longer than 16384 bytes")
+
+
 async def test_logout_ends_after_the_reply(stage: Stage, client: Client) -> None:
     await client.ask(RequestId.LOGOUT, push_pb2.DelUserPushTokenReq(userID="a", platformID=2).SerializeToString())
     assert (await client.receive()).err_code == 0

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from greenroom.actors.queries.slice_turns import next_slice
+from greenroom.actors.wire.user_pb2 import getDesignateUsersReq, getDesignateUsersResp
 from greenroom.tests.kit.http_kit import ADMIN_ID, http_stage, until
 from greenroom.transport.http import server
-from greenroom.transport.http.access import ANYONE
+from greenroom.transport.http.access import ANYONE, TOKEN
 from greenroom.transport.http.response import TEXT, HttpResponse
 from greenroom.transport.http.routes import ROUTES
-from greenroom.transport.http.table import plain
+from greenroom.transport.http.table import plain, post
 
 if TYPE_CHECKING:
     from greenroom.tests.kit.http_kit import HttpStage, Peer
@@ -157,6 +159,77 @@ async def test_calls_of_one_user_at_once() -> None:
         http.asks.go.set()
         assert [(await one).json()["errCode"] for one in (*calls, other)] == [0] * 11
         assert not http.server._api._callers._calls
+
+
+async def test_calls_whose_clients_have_gone() -> None:
+    """None of them begins: neither those that waited for their user's other calls, nor those that were being checked.
+    They cost what they had cost until then; 250 that were carried out took the node for 20 s."""
+    begun: list[str] = []
+
+    async def counted(call: Call, request: getDesignateUsersReq) -> getDesignateUsersResp:
+        begun.append(call.caller.user_id)
+        return getDesignateUsersResp()
+
+    route = post("/user/get_counted", getDesignateUsersReq, getDesignateUsersResp, TOKEN, counted)
+    async with http_stage(routes=[*ROUTES, route], HTTP_REQUESTS_IN_FLIGHT_PER_USER="2") as http:
+        http.asks.go.clear()
+        asked = http.asks.count
+        peers = [await http.connect() for _ in range(20)]
+        for peer in peers:
+            await peer.say(promise(http, 2).replace(b"/user/get_users_info", b"/user/get_counted") + b"{}")
+        await until(lambda: http.asks.waiting == 2 and len(http.server._api._callers._calls["u1"]) == 20)
+        for peer in peers:
+            peer.reset()
+        await until(lambda: held(http) == 0)
+        http.asks.go.set()
+        await until(lambda: not http.server._api._callers._calls)
+        assert http.asks.count == asked + 2
+        assert (await http.post("/user/get_counted", user="u2")).json()["errCode"] == 0
+        assert begun == ["u2"]
+
+
+async def test_long_answer_ends_when_its_client_has_gone() -> None:
+    """It is made in slices, and the first one that begins afterwards is its last."""
+    slices = 0
+
+    async def endless(call: Call, request: getDesignateUsersReq) -> getDesignateUsersResp:
+        nonlocal slices
+        while True:
+            await next_slice()
+            slices += 1
+
+    route = post("/user/get_endless", getDesignateUsersReq, getDesignateUsersResp, TOKEN, endless)
+    async with http_stage(routes=[*ROUTES, route]) as http:
+        peer = await http.connect()
+        await peer.say(promise(http, 2).replace(b"/user/get_users_info", b"/user/get_endless") + b"{}")
+        await until(lambda: slices > 3)
+        peer.reset()
+        await until(lambda: not http.server._api._callers._calls)
+
+
+async def test_users_have_turns_not_calls() -> None:
+    """Many calls of one user, each in many slices: one slice of a turn of the loop, and every second one is another
+    user's."""
+    order: list[str] = []
+
+    async def long(call: Call, request: getDesignateUsersReq) -> getDesignateUsersResp:
+        for _ in range(10):
+            order.append(call.caller.user_id)
+            await next_slice()
+        return getDesignateUsersResp()
+
+    route = post("/user/get_long", getDesignateUsersReq, getDesignateUsersResp, TOKEN, long)
+    async with http_stage(routes=[*ROUTES, route]) as http:
+        http.asks.go.clear()
+        calls = [asyncio.ensure_future(http.post("/user/get_long")) for _ in range(6)]
+        await until(lambda: http.asks.waiting == 6)
+        calls.append(asyncio.ensure_future(http.post("/user/get_long", user="u2")))
+        await until(lambda: http.asks.waiting == 7)
+        http.asks.go.set()
+        assert [(await one).json()["errCode"] for one in calls] == [0] * 7
+        assert order.count("u1") == 60
+        others = [place for place, user_id in enumerate(order) if user_id == "u2"]
+        assert others[-1] - others[0] <= 9 * 2 + 1
 
 
 async def test_slow_reader_is_served() -> None:
