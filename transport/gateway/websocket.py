@@ -287,19 +287,20 @@ class WebSocketProtocol(asyncio.Protocol):
 
     # Called by the turns of the loop.
 
-    def read_on(self) -> None:
+    def read_on(self) -> int:
         """See `read_turns.Reader`."""
         if self.phase is not Phase.OPEN:
-            return
+            return 0
         self._has_unread = False
         self.update_reading()
         if not self._reading:
             self._has_unread = True
-            return
+            return 0
         try:
             self._read_frames(b"")
         except Exception as error:
             self._fail(error)
+        return TURN_BYTES - self._allowance
 
     def _fail(self, error: Exception) -> None:
         # No traceback and no text: either may quote what the peer sent.
