@@ -12,8 +12,8 @@ __all__ = ["ReadTurns", "Reader"]
 _READERS_PER_TURN: Final = 4
 """Number of waiting connections that are read in one turn of the loop."""
 _BYTES_PER_TURN: Final = 256 * 1024
-"""The turn ends sooner if the data of these connections have this size when they are unfolded. One connection's may be
-larger: a compressed frame of 1 KB takes as long to read as 1 MiB."""
+"""The turn ends sooner if the data of these connections have this size when they are decompressed. Those of a single
+connection may be larger: a frame of 1 KB may hold 1 MiB, and takes as long to read."""
 
 
 class Reader(Protocol):
