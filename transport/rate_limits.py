@@ -132,7 +132,7 @@ class Limits:
         return self._settings.exempt_loopback and client.is_local and not client.is_proxied
 
     def check_send(self, user_id: str, size: int) -> None:
-        """Count a message of this user, whose data have this size when they are unfolded. Raises TooManyRequests."""
+        """Count a message of this user, whose data have this size when decompressed. Raises TooManyRequests."""
         wait_s = self._sends.take(user_id, self._clock(), 1 + size // _BYTES_COUNTED)
         if wait_s:
             self._health.sends_limited += 1

@@ -175,6 +175,27 @@ async def test_changes_count_by_their_rows(tmp_path: Path) -> None:
         assert (await limited(node))["changes"] >= 11 - done
 
 
+async def test_new_nickname_counts_by_the_groups_that_are_told(tmp_path: Path) -> None:
+    slow = {"GREENROOM_LIMITS_CHANGES_PER_S": "0.001", "GREENROOM_LIMITS_CHANGES_BURST": "20"}
+    async with NodeProcess(tmp_path, env=LIMITED | slow) as node, http(node) as client:
+        tokens = await node.tokens("alice", "bob")
+        async with Api(node.api_url) as api:
+            admin = await api.admin_token(SECRET)
+            for number in range(10):
+                group = {"groupName": f"g{number}", "groupType": 2}
+                await api.call("/group/create_group", {"ownerUserID": "alice", "groupInfo": group}, admin)
+
+        async def change(user_id: str, **values: str) -> bool:
+            body = {"userInfo": {"userID": user_id, **values}}
+            return is_refused(await post(client, "/user/update_user_info", body, token=tokens[user_id]))
+
+        # Each counts as one change and two more for ten groups; a picture is told, too, and a text of `ex` is not.
+        told = [await change("alice", **{("nickname", "faceURL")[number % 2]: f"n{number}"}) for number in range(9)]
+        assert told == [False] * 7 + [True] * 2
+        assert [await change("bob", nickname=f"n{number}") for number in range(22)] == [False] * 20 + [True] * 2
+        assert await change("alice", ex="text")
+
+
 async def test_messages_count_by_their_unfolded_bytes(tmp_path: Path) -> None:
     """A message of 500 KB is a frame of 900 bytes. 500 of them had filled 222 MB of the disk within the burst."""
     async with NodeProcess(tmp_path, env=LIMITED) as node:

@@ -2,12 +2,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import pytest
 
 from greenroom.actors.errors import TooManyRequests
 from greenroom.actors.health import Health
+from greenroom.actors.wire import group_pb2, sdkws_pb2
 from greenroom.persistence.settings import load
 from greenroom.transport.http.routes import ROUTES
+from greenroom.transport.http.table import listed
 from greenroom.transport.rate_limits import Limits
 
 if TYPE_CHECKING:
@@ -207,6 +210,21 @@ def test_guessers_are_bounded() -> None:
         client = stage.limits.client((f"10.{number >> 16}.{number >> 8 & 255}.{number & 255}", 1))
         stage.limits.note_guess(client, is_right=False)
     assert len(stage.limits._guesses) == 10_000
+
+
+def test_rows_of_a_change_are_the_elements_of_its_lists() -> None:
+    """Whatever its lists are called, so that a new row is counted before anyone thinks of it."""
+    info = sdkws_pb2.GroupInfo(groupName="g")
+    create = group_pb2.CreateGroupReq(memberUserIDs=["a", "b"], adminUserIDs=["c"], ownerUserID="d", groupInfo=info)
+    assert listed(create) == 3
+    assert listed(group_pb2.KickGroupMemberReq(groupID="g", kickedUserIDs=["a"] * 1000)) == 1000
+    assert listed(group_pb2.QuitGroupReq(groupID="g")) == 0
+    assert listed(_Body(["x", "y"], {"z": 1})) == 2
+
+
+class _Body(msgspec.Struct):
+    ids: list[str]
+    other: dict[str, int]
 
 
 def test_calls_of_users_count_by_what_they_do() -> None:
