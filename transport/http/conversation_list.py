@@ -26,7 +26,7 @@ __all__ = ["Entry", "entries", "sorted_list", "with_last_messages"]
 _SLICE_ENTRIES = 20
 """Number of conversations of one read. It is small enough not to delay the loop, and each may have a last message of
 512 KiB."""
-_MESSAGES_LIMIT_BYTES = 8 * 2**20
+_MESSAGES_LIMIT_BYTES = 4 * 2**20
 """Bound of the last messages of an answer. The list is cut before the conversation that exceeds it."""
 
 
