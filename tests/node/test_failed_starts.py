@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+pytestmark = pytest.mark.ci
+
 PAGE_BYTES = 4096
 
 
@@ -53,7 +55,6 @@ async def refused(node: NodeProcess, *words: str) -> None:
     (node.folder / "node.log").unlink()
 
 
-@pytest.mark.ci
 async def test_damaged_store(node: NodeProcess) -> None:
     await node.tokens("alice")
     assert await node.terminate() == 0

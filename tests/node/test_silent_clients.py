@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+pytestmark = pytest.mark.ci
+
 PLACES = 20
 HANDSHAKES = 1024
 WELL = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"

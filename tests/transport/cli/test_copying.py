@@ -49,6 +49,7 @@ FAULTS = {
 }
 
 
+@pytest.mark.ci
 @pytest.mark.parametrize("command", ["backup", "restore"])
 @pytest.mark.parametrize("fault", list(FAULTS))
 def test_fault_of_the_disk(data: Path, tmp_path: Path, command: str, fault: str) -> None:
