@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from google.protobuf.message import DecodeError
 
-from greenroom.persistence.errors import StoreDamaged
+from greenroom.persistence.errors import StoreDamaged, StoreError
 from greenroom.persistence.sqlite import check as check_module
 from greenroom.persistence.sqlite import schema, statements
 from greenroom.persistence.sqlite.check import check
@@ -205,7 +205,7 @@ async def test_flips_without_checksums(
     for _ in range(60):
         flipped = bytearray(files[NAME])
         flipped[dice.randrange(len(flipped))] ^= 1 << dice.randrange(8)
-        with contextlib.suppress(DecodeError, LookupError, TypeError, ValueError):  # Of what nobody expects of a row.
+        with contextlib.suppress(DecodeError, LookupError, StoreError, TypeError, ValueError):  # As nobody expects it.
             verdict = await _verdict(tmp_path / "image", files | {NAME: bytes(flipped)}, sound)
             silent += verdict.startswith("silent: another answer")
     assert silent
