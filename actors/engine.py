@@ -66,7 +66,6 @@ _ROOT = Address("fixed", "root")
 ASK_TIMEOUT_S = 8.0
 """Seconds to wait for an answer. Below the SDK's 10 s, and above the 5 s after which a hung write is refused."""
 
-_NOT_STARTED = "the engine has not been started"
 _Made = TypeVar("_Made", bound="Entity")
 
 
@@ -103,6 +102,8 @@ class Engine:
     reads are in flight."""
     search_turn: asyncio.Lock
     """The same for searches, which cost more: so they make only each other wait."""
+    _root: Supervisor
+    _observer: Observer
 
     def __init__(
         self,
@@ -140,7 +141,6 @@ class Engine:
             raise ValueError("two subscribers have the same name")
         self._transports = transports
         self._system: ActorSystem | None = None
-        self._root: Supervisor | None = None
         self._has_started = False
         """Whether all children have loaded since the last `start`."""
 
@@ -149,7 +149,7 @@ class Engine:
         def __getattr__(self, name: str) -> Any:
             """Called for an attribute that is not set."""
             if name in Engine.__annotations__:
-                raise RuntimeError(_NOT_STARTED)
+                raise RuntimeError("the engine has not been started")
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     async def __aenter__(self) -> Self:
@@ -181,12 +181,12 @@ class Engine:
         try:
             self._build(asyncio.get_running_loop())
             ready: asyncio.Future[None] = self.base.loop.create_future()
-            root = self._root = Supervisor(
+            self._root = Supervisor(
                 [*self.children(), *(self._transports(self) if self._transports is not None else ())],
                 on_ready=lambda: self._has_loaded(ready),
                 on_failure=self._fell,
             )
-            self.base.spawn(_ROOT, lambda: root)
+            self.base.spawn(_ROOT, lambda: self._root)
             await asyncio.wait((ready, self.fallen), return_when=asyncio.FIRST_COMPLETED)
             if self.fallen.done():
                 raise EngineFell(self.fallen.result())
@@ -216,23 +216,15 @@ class Engine:
     def ask(self, target: Address, command: Command, *, timeout_s: float = ASK_TIMEOUT_S) -> asyncio.Task[Any]:
         """Send a command now. The task's result is the value of the answer. It raises the error of a refusal, or
         AskTimeout. Raises RuntimeError before `start`."""
-        self._tree()
         return self.base.loop.create_task(_value(self.base.ask(target, command, timeout_s=timeout_s)))
 
     def status(self) -> NodeStatus:
         """The state of the engine, and its counters since the start. Raises RuntimeError before `start`."""
-        root = self._tree()
-        return self._observer.status(root.restarts)
+        return self._observer.status(self._root.restarts)
 
     async def not_ready(self) -> str:
         """Why the engine cannot serve now; empty if it can. Raises RuntimeError before `start`."""
-        self._tree()
         return await self._observer.not_ready()
-
-    def _tree(self) -> Supervisor:
-        if self._root is None:
-            raise RuntimeError(_NOT_STARTED)
-        return self._root
 
     # The tree. Subclasses may replace parts of it.
 
@@ -333,7 +325,7 @@ class Engine:
                 told = f"{error.filename or database}: {error.strerror}"
             reason = told if database in told else f"{database}: {told}"
             hint = " (`greenroom check` lists the damage)" if isinstance(error, StoreDamaged) else ""
-            self._tree().fail(reason + hint)
+            self._root.fail(reason + hint)
             await asyncio.get_running_loop().create_future()
 
     def _has_loaded(self, ready: asyncio.Future[None]) -> None:
@@ -356,7 +348,7 @@ class Engine:
                 continue
             except (StoreFailed, AskTimeout):
                 where = "the store" if self._directory is None else self._directory.database
-                self._tree().fail(f"{where}: {user_id} cannot be registered (`greenroom check` lists damage)")
+                self._root.fail(f"{where}: {user_id} cannot be registered (`greenroom check` lists damage)")
                 await asyncio.get_running_loop().create_future()
 
 

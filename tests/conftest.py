@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 import hypothesis
@@ -45,3 +46,22 @@ async def node(tmp_path: Path) -> AsyncIterator[NodeProcess]:
 
     async with NodeProcess(tmp_path) as one:
         yield one
+
+
+@pytest.fixture(scope="module")
+def module_node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NodeProcess]:
+    """The same for all tests of a module."""
+    from greenroom.tests.kit.node_kit import NodeProcess
+
+    one = NodeProcess(tmp_path_factory.mktemp("node"))
+    asyncio.run(one.start())
+    yield one
+    one.close()
+
+
+@pytest.fixture
+def node_of_the_page(node: NodeProcess) -> NodeProcess:
+    """A node whose data directory is where the README and the pages have it: the folder greenroom-data beside the
+    commands."""
+    (node.folder / "greenroom-data").symlink_to(node.data_dir, target_is_directory=True)
+    return node

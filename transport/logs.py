@@ -78,7 +78,7 @@ class Logs:
 
 
 class _NoLock:
-    """In the place of a handler's lock: from Python 3.13 on, logging needs one."""
+    """A lock that locks nothing. From Python 3.13 on, logging needs a handler to have one."""
 
     def acquire(self) -> bool:
         return True

@@ -45,7 +45,7 @@ class Queries:
     def __init__(self, store: Store) -> None:
         self._store = store
         self.turns = SliceTurns()
-        """For all that reads much for a user."""
+        """The turns of all long queries and calls, also of those over HTTP."""
 
     async def newest_seqs(self, caller: Caller, request: sdkws_pb2.GetMaxSeqReq) -> bytes:
         """The newest seqs of all conversations of the user (1001)."""

@@ -49,9 +49,9 @@ __all__ = ["FLOOD_BYTES", "MIB", "Asked", "Attack", "Called", "Flooded", "Framed
 
 MIB = 2**20
 BODY_BYTES = 2 * MIB - 1000
-"""Of the longest body that most routes accept."""
+"""The size of the longest body that most routes accept."""
 FRAME_BYTES = 740_000
-"""Of the longest request that a compressed frame can hold, as base64 in JSON."""
+"""The size of the longest request that a compressed frame can hold, as base64 in JSON."""
 FLOOD_BYTES = 2 * MIB
 
 
@@ -164,8 +164,8 @@ def _caller(route: Route) -> str:
     return {"anyone": "", "admin": "imAdmin"}.get(route.who.kind, ATTACKER)
 
 
-def _calls_of_struct(route: Route, kind: Any) -> Iterator[Attack]:
-    """Of plain JSON objects."""
+def _calls_of_struct(route: Route, kind: type[msgspec.Struct]) -> Iterator[Attack]:
+    """Attacks on a route whose request is a plain JSON object."""
     filled = {
         "sendID": ATTACKER, "recvID": "x1", "content": {"content": "x"}, "contentType": 101, "sessionType": 1,
     } if "sendID" in kind.__struct_fields__ else {}  # fmt: skip

@@ -128,7 +128,7 @@ class Range:
         return longest
 
     def figures(self, name: str, *, since: float) -> Figures:
-        """Of all that has happened since then, and since the peak of the memory was reset."""
+        """The figures of all that has happened since then; its peak of memory is that since the last `_reset_peak`."""
         until = time.monotonic()
         turns = self._turns.turns(since=since, until=until)
         beside = self.bystanders

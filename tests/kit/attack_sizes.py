@@ -44,7 +44,8 @@ class Size(NamedTuple):
 
 
 def sizes(descriptor: Any, path: str, far_bytes: int, *, above: tuple[Any, ...] = ()) -> Iterator[Size]:
-    """Of a message class, and of those that it holds: once, if they hold each other."""
+    """The sizes of all lists and texts of a message class, and of the classes that it holds. No class is entered again
+    inside of itself."""
     for field in descriptor.fields:
         holder = field.message_type
         above_too = (*above, field)

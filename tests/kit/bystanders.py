@@ -38,7 +38,7 @@ _RECORD = struct.Struct("?dd")
 class Wait(NamedTuple):
     is_http: bool
     began_at: float
-    """By the monotonic clock."""
+    """When it began, on the monotonic clock."""
     took_s: float
     """REFUSED if the HTTP API did not serve the call."""
 

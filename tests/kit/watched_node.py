@@ -33,7 +33,7 @@ _RECORD = struct.Struct("ddd")
 
 class Turn(NamedTuple):
     ended_at: float
-    """By the monotonic clock, which all processes of a machine share."""
+    """The time on the monotonic clock, which all processes of a machine share."""
     cpu_s: float
     """What the loop's thread has worked, by its CPU clock, without collections of garbage. Other processes, and other
     threads of this one, do not count."""

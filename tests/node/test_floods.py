@@ -16,12 +16,11 @@ from websockets.frames import Frame, Opcode
 from greenroom.actors.errors import ArgsError
 from greenroom.actors.wire import sdkws_pb2
 from greenroom.actors.wire.vocabulary import RequestId
-from greenroom.tests.kit.node_kit import NodeProcess
 from greenroom.tests.kit.wire_kit import Device, Pair, dial_url
 from greenroom.transport.envelope.codec import Request, codec
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from greenroom.tests.kit.node_kit import NodeProcess
 
 FLOOD_S = 2.5
 BLOCK_BYTES = 1 << 18
@@ -29,12 +28,9 @@ LAST_BYTES = 64
 CONNECTIONS_PER_TOKEN = 30
 
 
-@pytest.fixture(scope="module")
-def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NodeProcess]:
-    one = NodeProcess(tmp_path_factory.mktemp("floods"))
-    asyncio.run(one.start())
-    yield one
-    one.close()
+@pytest.fixture
+def node(module_node: NodeProcess) -> NodeProcess:
+    return module_node
 
 
 def frame(opcode: Opcode, data: bytes = b"", *, fin: bool = True) -> bytes:

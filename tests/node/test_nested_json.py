@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-from typing import TYPE_CHECKING
 
 import httpx
 import pytest
@@ -13,18 +12,12 @@ from greenroom.tests.kit.node_kit import SECRET, NodeProcess
 from greenroom.tests.kit.wire_kit import Device
 from greenroom.transport.client.api import Api
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
 TIMES = 5
 
 
-@pytest.fixture(scope="module")
-def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NodeProcess]:
-    one = NodeProcess(tmp_path_factory.mktemp("nested"))
-    asyncio.run(one.start())
-    yield one
-    one.close()
+@pytest.fixture
+def node(module_node: NodeProcess) -> NodeProcess:
+    return module_node
 
 
 def lists(depth: int) -> str:

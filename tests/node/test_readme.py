@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 import greenroom
-from greenroom.tests.kit.node_kit import NodeProcess
 from greenroom.transport.client.api import Api
 
 if TYPE_CHECKING:
     from asyncio.subprocess import Process
-    from collections.abc import AsyncIterator
+
+    from greenroom.tests.kit.node_kit import NodeProcess
 
 README = (Path(greenroom.__file__).parent / "README.md").read_text()
 PROGRAMS = {
@@ -27,11 +27,8 @@ PROGRAMS = {
 
 
 @pytest.fixture
-async def node(tmp_path: Path) -> AsyncIterator[NodeProcess]:
-    one = NodeProcess(tmp_path)
-    (tmp_path / "greenroom-data").symlink_to(one.data_dir, target_is_directory=True)
-    async with one:
-        yield one
+def node(node_of_the_page: NodeProcess) -> NodeProcess:
+    return node_of_the_page
 
 
 async def _start(program: str, folder: Path) -> Process:

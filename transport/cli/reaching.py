@@ -17,7 +17,8 @@ __all__ = ["reaching"]
 
 @contextlib.contextmanager
 def reaching(url: str) -> Iterator[None]:
-    """For calls of this URL with the secret. Raises CommandFailed if no node answers, or if it refuses the secret."""
+    """A context for calls of this URL with the secret. Raises CommandFailed if no node answers, or if the node refuses
+    the secret."""
     try:
         yield
     except Refused as refusal:

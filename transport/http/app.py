@@ -232,11 +232,12 @@ class HttpApi:
                     work_for(turns, caller.user_id, request.check_connected)
             call = self._new_call(caller, request)
             self._count(route, call, len(body))
-            return await self._handle(route, call, body)
-        except StoreFailed:
-            if route.kind == "send" and claims is not None:
-                self._limits.return_send(claims.user_id)
-            raise
+            try:
+                return await self._handle(route, call, body)
+            except StoreFailed:
+                if route.kind == "send":
+                    self._limits.return_send(caller.user_id)
+                raise
         finally:
             self._slots.release()
 

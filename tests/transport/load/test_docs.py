@@ -8,15 +8,11 @@ import re
 import shlex
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
 from greenroom.tests.kit.load_kit import SHORT
 from greenroom.tests.kit.node_kit import SECRET, NodeProcess
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
 
 pytestmark = [pytest.mark.ci, pytest.mark.timeout(240)]
 
@@ -33,16 +29,8 @@ def _commands() -> list[str]:
     return [line for block in _blocks("sh") for line in block.splitlines() if line.strip()]
 
 
-@pytest.fixture
-async def node(tmp_path: Path) -> AsyncIterator[NodeProcess]:
-    """At the place where the page has it: the folder greenroom-data beside the commands."""
-    one = NodeProcess(tmp_path)
-    (tmp_path / "greenroom-data").symlink_to(one.data_dir, target_is_directory=True)
-    async with one:
-        yield one
-
-
-async def test_every_command(node: NodeProcess, tmp_path: Path) -> None:
+async def test_every_command(node_of_the_page: NodeProcess, tmp_path: Path) -> None:
+    node = node_of_the_page
     (toml,) = _blocks("toml")
     (tmp_path / "teams.toml").write_text(toml)
     env = {
